@@ -1,0 +1,13 @@
+"""The one error of ttrace that is meant for people: what went wrong, where, and what to do about it."""
+
+
+class TtraceError(Exception):
+    """A failure the user can act on; `cli.main()` prints it as `error: …` and `hint: …` and exits with 1.
+
+    `message` names the file, interface or namespace and what is wrong with it; `hint` says what to do.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint

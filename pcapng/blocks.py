@@ -1,0 +1,67 @@
+"""Numbers of the pcapng format, and the names ttrace gives to what it puts into it.
+
+Source: draft-ietf-opsawg-pcapng (block types, options) and the tcpdump.org list of link types.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
+
+
+class BlockType(IntEnum):
+    """Block types ttrace reads or writes (draft-ietf-opsawg-pcapng, section 11.1)."""
+
+    SECTION_HEADER = 0x0A0D0D0A
+    INTERFACE_DESCRIPTION = 1
+    SIMPLE_PACKET = 3
+    NAME_RESOLUTION = 4
+    INTERFACE_STATISTICS = 5
+    ENHANCED_PACKET = 6
+
+
+class Option(IntEnum):
+    """Option codes; each block type has its own number space above 1."""
+
+    END = 0
+    COMMENT = 1
+    SHB_HARDWARE = 2
+    SHB_OS = 3
+    SHB_USERAPPL = 4
+    IF_NAME = 2
+    IF_DESCRIPTION = 3
+    IF_MACADDR = 6
+    IF_TSRESOL = 9
+    IF_FILTER = 11
+    IF_OS = 12
+    IF_TSOFFSET = 14
+    EPB_FLAGS = 2
+    ISB_STARTTIME = 2
+    ISB_ENDTIME = 3
+    ISB_IFRECV = 4
+    ISB_IFDROP = 5
+    ISB_OSDROP = 7
+
+
+class LinkType(IntEnum):
+    """Link types of the interfaces in a ttrace capture, and the common ones of other captures."""
+
+    NULL = 0
+    ETHERNET = 1
+    RAW = 101
+    LINUX_SLL = 113
+    WIRESHARK_UPPER_PDU = 252
+    NETLINK = 253
+    LINUX_SLL2 = 276
+
+
+class Direction(IntEnum):
+    """The low two bits of epb_flags: how the packet passed the interface."""
+
+    UNKNOWN = 0
+    IN = 1
+    OUT = 2
+
+
+NETLINK_HEADER: Final = bytes.fromhex("0000 0338 0000 0000 0000 0000 0000 000c")
+"""LINKTYPE_NETLINK pseudo-header: packet type 0, ARPHRD_NETLINK (824), 10 bytes unused, protocol 12 (NETLINK_NETFILTER)."""
