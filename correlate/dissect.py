@@ -1,0 +1,349 @@
+"""Compiled dissection: bytes of a packet -> one SIGHTING row.
+
+The same kernels read captured frames and the header copies in trace messages, so both get the same `flow` and `content`.
+Header layouts: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 826 (ARP), 9260 (SCTP).
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from ..pcapng.read import CaptureFile, is_packet_interface
+from .schema import SIGHTING
+
+_MAPPED = np.uint64(0x0000FFFF00000000)
+"""Upper part of the low half of an IPv4-mapped address."""
+
+
+@njit(cache=True, inline="always")
+def mix(state, value):  # type: ignore[no-untyped-def]
+    """One step of a 64-bit hash (the finalizer of SplitMix64); collisions among n keys: about n^2 / 2^65."""
+    z = (state ^ np.uint64(value)) + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, inline="always")
+def be16(data, at):  # type: ignore[no-untyped-def]
+    """16 bits in network order."""
+    return (np.uint32(data[at]) << np.uint32(8)) | np.uint32(data[at + 1])
+
+
+@njit(cache=True, inline="always")
+def be32(data, at):  # type: ignore[no-untyped-def]
+    """32 bits in network order."""
+    return (be16(data, at) << np.uint32(16)) | be16(data, at + 2)
+
+
+@njit(cache=True)
+def be64(data, at):  # type: ignore[no-untyped-def]
+    """64 bits in network order."""
+    return (np.uint64(be32(data, at)) << np.uint64(32)) | np.uint64(be32(data, at + 4))
+
+
+@njit(cache=True)
+def hash_bytes(data, start, end, state):  # type: ignore[no-untyped-def]
+    """Hash of data[start:end], eight bytes a step."""
+    at = start
+    while at + 8 <= end:
+        state = mix(state, be64(data, at))
+        at += 8
+    tail = np.uint64(end - start)
+    while at < end:
+        tail = (tail << np.uint64(8)) | np.uint64(data[at])
+        at += 1
+    return mix(state, tail)
+
+
+@njit(cache=True)
+def flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port):  # type: ignore[no-untyped-def]
+    """Hash of one direction of a flow."""
+    state = mix(np.uint64(protocol), s_high)
+    state = mix(state, s_low)
+    state = mix(state, d_high)
+    state = mix(state, d_low)
+    return mix(state, (np.uint64(s_port) << np.uint64(16)) | np.uint64(d_port))
+
+
+@njit(cache=True)
+def _set_flow(row, protocol, s_high, s_low, d_high, d_low, s_port, d_port):  # type: ignore[no-untyped-def]
+    row.flow = flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port)
+    row.flow_reverse = flow_hash(protocol, d_high, d_low, s_high, s_low, d_port, s_port)
+
+
+@njit(cache=True)
+def _payload_hash(data, start, end):  # type: ignore[no-untyped-def]
+    """Hash of the first 96 and last 32 bytes: a segment of 64 KiB costs no more than a small one."""
+    if end - start <= 128:
+        return hash_bytes(data, start, end, np.uint64(3)) | np.uint64(1)
+    state = hash_bytes(data, start, start + 96, np.uint64(end - start))
+    return hash_bytes(data, end - 32, end, state) | np.uint64(1)
+
+
+@njit(cache=True)
+def _embedded_flow(data, at, end, row):  # type: ignore[no-untyped-def]
+    """Flow of the packet an ICMP error carries; the error travels against it, so the directions are exchanged."""
+    if at >= end:
+        return False
+    version = data[at] >> 4
+    if version == 4 and at + 20 <= end:
+        transport = at + np.int64(data[at] & 15) * 4
+        protocol = data[at + 9]
+        s_high = np.uint64(0)
+        d_high = np.uint64(0)
+        s_low = _MAPPED | np.uint64(be32(data, at + 12))
+        d_low = _MAPPED | np.uint64(be32(data, at + 16))
+    elif version == 6 and at + 40 <= end:
+        transport = at + 40
+        protocol = data[at + 6]
+        s_high = be64(data, at + 8)
+        s_low = be64(data, at + 16)
+        d_high = be64(data, at + 24)
+        d_low = be64(data, at + 32)
+    else:
+        return False
+    s_port = np.uint32(0)
+    d_port = np.uint32(0)
+    if protocol == 6 or protocol == 17 or protocol == 132 or protocol == 33:
+        if transport + 4 > end:
+            return False
+        s_port = be16(data, transport)
+        d_port = be16(data, transport + 2)
+    elif protocol == 1 or protocol == 58:
+        if transport + 6 > end:
+            return False
+        s_port = be16(data, transport + 4)
+        d_port = s_port
+    _set_flow(row, protocol, d_high, d_low, s_high, s_low, d_port, s_port)
+    return True
+
+
+@njit(cache=True)
+def _dissect_icmp(data, at, end, row, state, stop):  # type: ignore[no-untyped-def]
+    """ICMP and ICMPv6 behind the IP header; `stop` is the end of the datagram by its own length."""
+    row.icmp_type = data[at]
+    row.icmp_code = data[at + 1]
+    kind = row.icmp_type
+    if row.protocol == 1:
+        error = kind == 3 or kind == 4 or kind == 5 or kind == 11 or kind == 12
+        echo = kind == 0 or kind == 8
+    else:
+        error = kind < 128
+        echo = kind == 128 or kind == 129
+    state = mix(state, (np.uint64(kind) << np.uint64(8)) | np.uint64(row.icmp_code))
+    if error:
+        row.notes |= np.uint8(1)
+        # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id and protocol stay.
+        if at + 20 <= end:
+            state = mix(state, np.uint64(be32(data, at + 8 + 2)) ^ (np.uint64(data[at + 8 + 9]) << np.uint64(40)))
+        if not _embedded_flow(data, at + 8, end, row):
+            row.notes |= np.uint8(2)
+        return state
+    if echo and at + 8 <= end:
+        row.source_port = be16(data, at + 4)
+        row.destination_port = row.source_port
+        row.sequence = be16(data, at + 6)
+        state = mix(state, np.uint64(row.sequence))
+        row.payload_length = max(0, stop - at - 8)
+    elif at + 8 <= end:
+        state = mix(state, np.uint64(be32(data, at + 4)))
+    state = hash_bytes(data, min(at + 8, end), min(at + 20, end), state)
+    _set_flow(
+        row, row.protocol, row.source_high, row.source_low, row.destination_high, row.destination_low,
+        row.source_port, row.destination_port,
+    )  # fmt: skip
+    if end == stop:
+        row.payload = _payload_hash(data, min(at + 8, end), end)
+    return state
+
+
+@njit(cache=True)
+def _dissect_transport(data, at, end, row, stop, whole):  # type: ignore[no-untyped-def]
+    """What follows the IP header. `end` bounds the captured bytes, `stop` the datagram; `whole`: nothing was cut off."""
+    state = mix(np.uint64(row.protocol), (np.uint64(row.ip_id) << np.uint64(32)) | np.uint64(row.length))
+    state = mix(state, np.uint64(row.fragment))
+    protocol = row.protocol
+    if row.fragment & np.uint16(0x1FFF):
+        row.notes |= np.uint8(2)
+        state = hash_bytes(data, at, min(at + 20, end), state)
+    elif protocol == 6:
+        if at + 18 > end:
+            row.notes |= np.uint8(6)
+        else:
+            row.source_port = be16(data, at)
+            row.destination_port = be16(data, at + 2)
+            row.sequence = be32(data, at + 4)
+            row.acknowledgment = be32(data, at + 8)
+            row.tcp_flags = be16(data, at + 12) & np.uint32(0x1FF)
+            row.window = be16(data, at + 14)
+            header = np.int64(data[at + 12] >> 4) * 4
+            row.payload_length = max(0, stop - at - header)
+            state = mix(state, (np.uint64(row.sequence) << np.uint64(32)) | np.uint64(row.acknowledgment))
+            state = mix(state, (np.uint64(row.tcp_flags) << np.uint64(16)) | np.uint64(row.window))
+            if whole and at + header <= end:
+                row.payload = _payload_hash(data, at + header, end)
+    elif protocol == 17:
+        if at + 8 > end:
+            row.notes |= np.uint8(6)
+        else:
+            row.source_port = be16(data, at)
+            row.destination_port = be16(data, at + 2)
+            row.payload_length = max(0, stop - at - 8)
+            state = hash_bytes(data, at + 8, min(at + 20, end), mix(state, np.uint64(be16(data, at + 4))))
+            if whole:
+                row.payload = _payload_hash(data, at + 8, end)
+    elif protocol == 1 or protocol == 58:
+        if at + 8 > end:
+            row.notes |= np.uint8(6)
+        else:
+            row.content = _dissect_icmp(data, at, end, row, state, stop)
+            return
+    elif protocol == 132 or protocol == 33:
+        if at + 12 > end:
+            row.notes |= np.uint8(6)
+        else:
+            row.source_port = be16(data, at)
+            row.destination_port = be16(data, at + 2)
+            # The SCTP checksum (bytes 8-11) does change with the ports: it stays out.
+            state = hash_bytes(data, min(at + 12, end), min(at + 20, end), mix(state, np.uint64(be32(data, at + 4))))
+            if whole:
+                row.payload = _payload_hash(data, at + 12, end)
+    else:
+        state = hash_bytes(data, at, min(at + 20, end), state)
+        if whole:
+            row.payload = _payload_hash(data, at, end)
+    row.content = state
+    _set_flow(
+        row, row.protocol, row.source_high, row.source_low, row.destination_high, row.destination_low,
+        row.source_port, row.destination_port,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def dissect_ip(data, at, end, row):  # type: ignore[no-untyped-def]
+    """Dissect the IP datagram in data[at:end] into `row`; False when it is none."""
+    if at + 20 > end:
+        return False
+    version = data[at] >> 4
+    if version == 4:
+        header = np.int64(data[at] & 15) * 4
+        if header < 20:
+            return False
+        row.ip_version = 4
+        row.length = be16(data, at + 2)
+        row.ip_id = be16(data, at + 4)
+        row.fragment = be16(data, at + 6) & np.uint32(0x3FFF)
+        row.ttl = data[at + 8]
+        row.protocol = data[at + 9]
+        row.source_low = _MAPPED | np.uint64(be32(data, at + 12))
+        row.destination_low = _MAPPED | np.uint64(be32(data, at + 16))
+    elif version == 6 and at + 40 <= end:
+        header = np.int64(40)
+        row.ip_version = 6
+        row.length = be16(data, at + 4) + np.uint32(40)
+        row.ttl = data[at + 7]
+        row.source_high = be64(data, at + 8)
+        row.source_low = be64(data, at + 16)
+        row.destination_high = be64(data, at + 24)
+        row.destination_low = be64(data, at + 32)
+        following = data[at + 6]
+        # Extension headers (RFC 8200, 4): hop-by-hop, routing, destination options, fragment.
+        while at + header + 8 <= end:
+            if following == 0 or following == 43 or following == 60:
+                following, size = data[at + header], np.int64(data[at + header + 1]) * 8 + 8
+            elif following == 44:
+                offset = be16(data, at + header + 2)
+                row.fragment = np.uint16((offset >> np.uint32(3)) | ((offset & np.uint32(1)) << np.uint32(13)))
+                row.ip_id = np.uint16(be16(data, at + header + 6))
+                following, size = data[at + header], np.int64(8)
+            else:
+                break
+            header += size
+        row.protocol = following
+    else:
+        return False
+    stop = at + np.int64(row.length)
+    captured = min(stop, end) if row.length else end  # length 0: a super-packet beyond 64 KiB (BIG TCP)
+    _dissect_transport(data, min(at + header, captured), captured, row, stop, captured == stop)
+    return True
+
+
+@njit(cache=True)
+def _dissect_other(data, at, end, row, original):  # type: ignore[no-untyped-def]
+    """A frame that is not IP: ARP by its addresses, anything else by its first 64 bytes."""
+    row.length = original
+    if row.ethertype == 0x0806 and at + 28 <= end and data[at + 5] == 4:
+        row.source_low = _MAPPED | np.uint64(be32(data, at + 14))
+        row.destination_low = _MAPPED | np.uint64(be32(data, at + 24))
+        end = at + 28
+    # Not IP, so it never leaves its link by way of a router: the kind in place of the protocol.
+    kind = np.uint64(row.ethertype) << np.uint64(16)
+    _set_flow(row, kind, np.uint64(0), row.source_low, np.uint64(0), row.destination_low, 0, 0)
+    row.content = hash_bytes(data, at, min(at + 64, end), kind)
+
+
+@njit(cache=True)
+def _network_start(data, at, end, link_type, row):  # type: ignore[no-untyped-def]
+    """Skip the link header; sets ethertype and, where the header has it, the direction. Returns where the network header is."""
+    if link_type == 1:
+        if at + 14 > end:
+            return end
+        row.ethertype = be16(data, at + 12)
+        at += 14
+        while (row.ethertype == 0x8100 or row.ethertype == 0x88A8) and at + 4 <= end:
+            row.ethertype = be16(data, at + 2)
+            at += 4
+        return at
+    if link_type == 113 and at + 16 <= end:  # LINUX_SLL
+        row.direction = 2 if be16(data, at) == 4 else 1
+        row.ethertype = be16(data, at + 14)
+        return at + 16
+    if link_type == 276 and at + 20 <= end:  # LINUX_SLL2
+        row.direction = 2 if data[at + 10] == 4 else 1
+        row.ethertype = be16(data, at)
+        return at + 20
+    if link_type == 0:  # NULL: four bytes of address family
+        at += 4
+    if at < end:
+        row.ethertype = 0x86DD if data[at] >> 4 == 6 else 0x0800
+    return at
+
+
+@njit(cache=True)
+def _dissect_records(data, records, link_types, places, namespaces, file, out):  # type: ignore[no-untyped-def]
+    count = 0
+    for i in range(records.size):
+        record = records[i]
+        if record.interface >= np.uint32(link_types.size) or link_types[record.interface] < 0:
+            continue
+        row = out[count]
+        count += 1
+        row.time_ns = record.time_ns
+        row.frame = i + 1
+        row.file = file
+        row.place = places[record.interface]
+        row.namespace = namespaces[record.interface]
+        row.direction = record.direction
+        start = np.int64(record.offset)
+        end = start + np.int64(record.captured)
+        at = _network_start(data, start, end, link_types[record.interface], row)
+        if not ((row.ethertype == 0x0800 or row.ethertype == 0x86DD) and dissect_ip(data, at, end, row)):
+            _dissect_other(data, at, end, row, record.original)
+    return count
+
+
+def dissect_packets(
+    capture: CaptureFile, file: int, places: npt.NDArray[np.uint32], namespaces: npt.NDArray[np.uint16]
+) -> npt.NDArray[np.void]:
+    """SIGHTING rows of all captured packets of one file, in file order.
+
+    `places` and `namespaces` give the capture point and the namespace of each of the file's interfaces. Netlink and snapshot frames are
+    left out.
+    """
+    link_types = np.array([i.link_type if is_packet_interface(i) else -1 for i in capture.interfaces], np.int64)
+    out = np.zeros(capture.records.size, SIGHTING)
+    if capture.records.size == 0:
+        return out
+    count = _dissect_records(capture.data, capture.records, link_types, places, namespaces, file, out)
+    return out[:count]

@@ -1,0 +1,199 @@
+"""Packets -> hops: the sightings of each packet in the order in which they happened.
+
+Frames carry the kernel's time, trace messages none. So frames are ordered by time, messages by their place in the
+socket, and the two are merged by where in a namespace each stands: a frame is seen on ingress before the hooks and on egress
+behind them. One passage of a packet through one namespace is a *visit*; looping through lo, or through a router that is not
+captured, makes a second visit.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from .evaluations import Chain, Evaluations
+from .topology import Role, Topology
+
+HOP: Final = np.dtype(
+    [
+        ("packet", "i8"),
+        ("sighting", "i8"),  # row of the sightings
+        ("visit", "i4"),  # counts the passages through namespaces within the packet, from 0
+        ("stage", "i4"),  # STAGE_*: where in the namespace
+    ],
+    align=True,
+)
+
+STAGE_INPUT: Final = 41
+"""Stage of the input hook; forward is 40, so that the two are told apart."""
+_HOOK_STAGE: Final = {
+    "ingress": 25, "prerouting": 30, "forward": 40, "input": STAGE_INPUT, "output": 50, "postrouting": 60, "egress": 65,
+}  # fmt: skip
+_BRIDGE_HOOK_STAGE: Final = {"prerouting": 5, "input": 15, "forward": 75, "output": 75, "postrouting": 78}
+_BRIDGED_PREROUTING: Final = 10
+"""With bridge-nf-call-iptables the ip prerouting hook runs on the bridge port, before the bridge device sees the packet."""
+STAGE_OUT: Final = 70
+_STAGE_IN: Final = 20
+
+
+def order_hops(
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    packet: npt.NDArray[np.int64],
+    evaluations: Evaluations,
+    topology: Topology,
+) -> npt.NDArray[np.void]:
+    """HOP rows of all packets, packet by packet, each in the order of its way.
+
+    Arguments as for `match_packets`; `packet` is its result per sighting.
+    """
+    observed = sightings.size - evaluations.rows.size
+    stage = np.empty(sightings.size, np.int64)
+    stage[:observed] = _observation_stages(sightings[:observed], topology)
+    stage[observed:] = _evaluation_stages(evaluations, topology)
+    queue = np.zeros(sightings.size, np.int64)
+    queue[observed:] = evaluations.rows["order"]
+    is_evaluation = np.arange(sightings.size) >= observed
+    order = np.lexsort((stage, np.where(is_evaluation, queue, times_ns), is_evaluation, packet))
+    hops = np.zeros(sightings.size, HOP)
+    _order(order, packet, sightings, times_ns, stage, observed, hops)
+    return hops
+
+
+def _observation_stages(observations: npt.NDArray[np.void], topology: Topology) -> npt.NDArray[np.int64]:
+    table = np.zeros((len(topology.points) + 1, 4), np.int64)
+    for point in topology.points:
+        port = point.role == Role.PORT
+        inbound, outbound = (0, 80) if port else (_STAGE_IN, STAGE_OUT)
+        table[point.index] = (inbound, inbound, outbound, inbound)  # direction 0 unknown, 1 in, 2 out
+    return table[observations["place"], observations["direction"]]
+
+
+def _evaluation_stages(evaluations: Evaluations, topology: Topology) -> npt.NDArray[np.int64]:
+    if not evaluations.chains:
+        return np.empty(0, np.int64)
+    table = np.array([_chain_stage(chain) for chain in evaluations.chains], np.int64)
+    stage = table[evaluations.rows["chain"]]
+    bridges = {
+        (n.index, index)
+        for n in topology.namespaces
+        if n.bridge_nf
+        for index, link in n.links.items()
+        if link.get("kind") == "bridge"
+    }
+    namespace = evaluations.sightings["namespace"].astype(np.int64)
+    entered = (namespace << 32) | evaluations.rows["input_index"]
+    from_bridge = np.isin(entered, [(n << 32) | i for n, i in bridges])
+    return np.where(from_bridge & (stage == _HOOK_STAGE["prerouting"]), _BRIDGED_PREROUTING, stage)
+
+
+def _chain_stage(chain: Chain) -> int:
+    stages = _BRIDGE_HOOK_STAGE if chain.family == "bridge" else _HOOK_STAGE
+    return stages.get(chain.base.hook, 40)
+
+
+@njit(cache=True)
+def _number_visits(rows, sightings, stage, visit):  # type: ignore[no-untyped-def]
+    """Visit of each of `rows` (in order): a new one where the namespace changes or the way through it begins again."""
+    count = 0
+    for i in range(rows.size):
+        if i > 0:
+            a = sightings[rows[i - 1]].namespace
+            b = sightings[rows[i]].namespace
+            if a != b or stage[rows[i]] < stage[rows[i - 1]]:
+                count += 1
+        visit[i] = count
+    return count + 1 if rows.size else 0
+
+
+@njit(cache=True)
+def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visit, keys):  # type: ignore[no-untyped-def]
+    """Give each evaluation the visit of the frames it belongs to, or one of its own; `keys` grows by the time of the new ones."""
+    used = keys.size
+    out_keys = np.empty(used + rows.size, np.int64)
+    out_keys[:used] = keys
+    for i in range(rows.size):
+        namespace = sightings[rows[i]].namespace
+        # How many visits of this namespace did the trace see up to here?
+        nth = 0
+        last = np.int64(-1)
+        for j in range(i + 1):
+            if sightings[rows[j]].namespace != namespace:
+                continue
+            if last >= 0 and stage[rows[j]] < last:
+                nth += 1
+            last = stage[rows[j]]
+        found = np.int64(-1)
+        distinct = -1
+        for k in range(seen.size):
+            if sightings[seen[k]].namespace == namespace and visit_seen[k] != found:
+                distinct += 1
+                found = visit_seen[k]
+                if distinct == nth:
+                    break
+        if found >= 0:
+            visit[i] = found
+            continue
+        # No frame here: the visit of the earlier evaluations of this passage, or a new one.
+        passage = 0
+        last = np.int64(-1)
+        reuse = np.int64(-1)
+        for j in range(i):
+            if sightings[rows[j]].namespace != namespace:
+                continue
+            reuse = visit[j] if stage[rows[i]] >= stage[rows[j]] else np.int64(-1)
+        if reuse >= 0:
+            visit[i] = reuse
+            if stage[rows[i]] == 41:  # input: the packet goes no further, wherever the clock of the message puts it
+                out_keys[reuse] = max(out_keys[reuse], np.int64(2**62))
+            continue
+        key = times[rows[i]]
+        if stage[rows[i]] == 50:  # output: it began here
+            key = np.int64(-(2**62))
+        elif stage[rows[i]] == 41:
+            key = np.int64(2**62)
+        out_keys[used] = key
+        visit[i] = used
+        used += 1
+    return out_keys[:used]
+
+
+@njit(cache=True)
+def _order(order, packet, sightings, times, stage, observed, hops):  # type: ignore[no-untyped-def]
+    start = 0
+    while start < order.size:
+        stop = start + 1
+        while stop < order.size and packet[order[stop]] == packet[order[start]]:
+            stop += 1
+        middle = start
+        while middle < stop and order[middle] < observed:
+            middle += 1
+        seen = order[start:middle]
+        rows = order[middle:stop]
+        visit_seen = np.empty(seen.size, np.int64)
+        visit_rows = np.empty(rows.size, np.int64)
+        visits = _number_visits(seen, sightings, stage, visit_seen)
+        keys = np.empty(visits, np.int64)
+        for i in range(seen.size - 1, -1, -1):
+            keys[visit_seen[i]] = times[seen[i]]
+        keys = _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visit_rows, keys)
+        # Merge: by visit, then stage, then the order each source has by itself.
+        size = stop - start
+        by_key = np.argsort(keys, kind="mergesort")
+        position = np.empty(keys.size, np.int64)
+        for i in range(keys.size):
+            position[by_key[i]] = i
+        sort_key = np.empty(size, np.int64)
+        for i in range(size):
+            visit = visit_seen[i] if i < seen.size else visit_rows[i - seen.size]
+            sort_key[i] = (position[visit] << 40) | (stage[order[start + i]] << 24) | i
+        merged = np.argsort(sort_key, kind="mergesort")
+        for i in range(size):
+            source = merged[i]
+            hop = hops[start + i]
+            hop.packet = packet[order[start]]
+            hop.sighting = order[start + source]
+            hop.visit = sort_key[source] >> 40
+            hop.stage = stage[order[start + source]]
+        start = stop

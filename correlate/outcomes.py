@@ -1,0 +1,341 @@
+"""Hops -> what became of each packet, and why.
+
+"Not seen because the capture lost packets here" or "because nobody captured there" is never called a loss: it is `unknown`.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..pcapng.blocks import Direction
+from .evaluations import Evaluations
+from .order import STAGE_INPUT
+from .rewrites import RuleBook
+from .topology import Role, Topology
+
+_EDGE_NS: Final = 200_000_000
+"""A packet last seen this close to the end of a capture may have gone on after it."""
+
+
+class Outcome(StrEnum):
+    """What became of a packet."""
+
+    DELIVERED = "delivered"
+    DROPPED = "dropped"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+class Reason(IntEnum):
+    """Why a packet was not delivered, or how far that can be said."""
+
+    NONE = 0
+    RULE = 1
+    """A rule dropped it."""
+    POLICY = 2
+    """The policy of a chain dropped it."""
+    HOOK = 3
+    """A hook accepted it, and it was not seen again in a namespace where it would have been."""
+    INSIDE = 4
+    """It came in and never went out again, with every way out captured."""
+    WIRE = 5
+    """It left for another captured node and did not come in there."""
+    NOT_CAPTURED = 6
+    """It went where nothing is captured."""
+    CAPTURE_LOST = 7
+    """The capture lost packets or messages where it would have been seen."""
+    CAPTURE_ENDED = 8
+    """A capture began later or ended before it could be seen there."""
+
+
+REASON_KIND: Final = {
+    Reason.RULE: "rule", Reason.POLICY: "policy", Reason.HOOK: "hook", Reason.INSIDE: "inside", Reason.WIRE: "wire",
+    Reason.NOT_CAPTURED: "not-captured", Reason.CAPTURE_LOST: "capture-lost", Reason.CAPTURE_ENDED: "capture-ended",
+}  # fmt: skip
+"""The `kind` of a reason in the JSON contract."""
+
+OUTCOMES: Final = tuple(Outcome)
+_DELIVERED, _DROPPED, _LOST, _UNKNOWN = range(4)
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcomes:
+    """Per packet: what became of it."""
+
+    outcome: npt.NDArray[np.uint8]
+    """Index into OUTCOMES."""
+    reason: npt.NDArray[np.uint8]
+    """Reason."""
+    rule: npt.NDArray[np.int32]
+    """Index into the rules of the RuleBook of the rule that dropped it, else -1."""
+    location: npt.NDArray[np.int32]
+    """Where it was delivered: index into `locations`, -1 unknown."""
+    locations: list[tuple[str, str]]
+    """(node, container name or namespace label)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Coverage:
+    """When and how completely each namespace was captured, on the reference clock."""
+
+    start_ns: dict[str, int]
+    """Per node."""
+    end_ns: dict[str, int]
+    gaps: dict[int, list[tuple[int, int]]]
+    """Namespace index to the intervals in which its captures lost something."""
+
+
+def judge(
+    hops: npt.NDArray[np.void],
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    evaluations: Evaluations,
+    book: RuleBook,
+    topology: Topology,
+    coverage: Coverage,
+) -> Outcomes:
+    """Decide the outcome of every packet from its last hop. Arguments as for `order_hops` and `find_rewrites`."""
+    ends = np.flatnonzero(np.append(hops["packet"][1:] != hops["packet"][:-1], True)) if hops.size else np.empty(0, np.int64)
+    observed = sightings.size - evaluations.rows.size
+    last = hops["sighting"][ends]
+    final = _Final(sightings[last], times_ns[last], hops["stage"][ends], last - observed, topology, evaluations)
+    result = Outcomes(
+        outcome=np.full(ends.size, _UNKNOWN, np.uint8),
+        reason=np.full(ends.size, Reason.NOT_CAPTURED, np.uint8),
+        rule=np.full(ends.size, -1, np.int32),
+        location=np.full(ends.size, -1, np.int32),
+        locations=final.locations,
+    )
+    open_ = _judge_drops(result, final, evaluations, book)
+    open_ = _judge_deliveries(result, final, open_)
+    lost, reason, suspect = _judge_losses(final, open_)
+    result.outcome[lost] = _LOST
+    result.reason[lost] = reason[lost]
+    _doubt(result, lost, suspect, final, coverage, topology)
+    return result
+
+
+class _Final:
+    """The last sighting of each packet, with the facts that the judgement needs, as columns."""
+
+    def __init__(
+        self,
+        rows: npt.NDArray[np.void],
+        times_ns: npt.NDArray[np.int64],
+        stage: npt.NDArray[np.int64],
+        evaluation: npt.NDArray[np.int64],
+        topology: Topology,
+        evaluations: Evaluations,
+    ) -> None:
+        self.rows, self.times_ns, self.stage = rows, times_ns, stage
+        self.is_evaluation = evaluation >= 0
+        self.evaluation = np.maximum(evaluation, 0)
+        self.namespace = rows["namespace"].astype(np.int64)
+        self.topology, self.evaluations = topology, evaluations
+        points = topology.points
+        place = np.where(self.is_evaluation, 0, rows["place"])
+        self.role = _gather([int(p.role) for p in points], place)
+        self.is_out = ~self.is_evaluation & (rows["direction"] == Direction.OUT)
+        self.locations = _locations(topology)
+        index = {location: i for i, location in enumerate(self.locations)}
+        own = [index[(n.node, n.label)] for n in topology.namespaces]
+        self.namespace_location = _gather(own, self.namespace)
+        far = [index.get((p.node, p.container), -1) if p.container else -1 for p in points]
+        self.far_location = np.where(self.is_evaluation, -1, _gather(far, place))
+        self.owner_keys, self.owner_locations = _owner_table(topology, index)
+        self.is_root = _gather([int(n.label == "root") for n in topology.namespaces], self.namespace) == 1
+        self.known = _gather([int(n.known) for n in topology.namespaces], self.namespace) == 1
+
+    def owned_by(self, location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """The destination address belongs to the location (per row; -1 to none)."""
+        rows = self.rows
+        key = _owner_key(rows["destination_high"], rows["destination_low"], location)
+        return np.isin(key, self.owner_keys) & (location >= 0)
+
+
+def _gather(values: list[int], index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    return np.array(values or [0], np.int64)[index]
+
+
+def _locations(topology: Topology) -> list[tuple[str, str]]:
+    found = [(n.node, n.label) for n in topology.namespaces]
+    found += [owner for owners in topology.owners.values() for owner in owners]
+    found += [(p.node, p.container) for p in topology.points if p.container]
+    return list(dict.fromkeys(found))
+
+
+def _owner_key(
+    high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64], location: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint64]:
+    mixed = high * np.uint64(0x9E3779B97F4A7C15) ^ low * np.uint64(0xBF58476D1CE4E5B9)
+    return mixed * np.uint64(0x94D049BB133111EB) ^ location.astype(np.uint64)
+
+
+def _owner_table(
+    topology: Topology, index: dict[tuple[str, str], int]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    high, low, location = [], [], []
+    for address, owners in topology.owners.items():
+        number = int(ipaddress.ip_address(address))
+        if "." in address:
+            number |= 0xFFFF << 32
+        for owner in owners:
+            high.append(number >> 64)
+            low.append(number & (2**64 - 1))
+            location.append(index[owner])
+    where = np.array(location, np.int64)
+    return _owner_key(np.array(high, np.uint64), np.array(low, np.uint64), where), where
+
+
+def _judge_drops(
+    result: Outcomes, final: _Final, evaluations: Evaluations, book: RuleBook
+) -> npt.NDArray[np.bool_]:
+    """Packets whose last hop is a chain that said drop; returns who is still open."""
+    if evaluations.rows.size == 0:
+        return np.ones(final.rows.size, np.bool_)
+    rows = evaluations.rows[final.evaluation]
+    dropped = final.is_evaluation & (rows["verdict"] == 0)
+    result.outcome[dropped] = _DROPPED
+    result.reason[dropped] = np.where(rows["policy"][dropped] == 1, Reason.POLICY, Reason.RULE)
+    rule = book.of_event[rows["last_event"] - 1]
+    result.rule[dropped] = np.where(rows["policy"][dropped] == 1, -1, rule[dropped])
+    return ~dropped
+
+
+def _judge_deliveries(result: Outcomes, final: _Final, open_: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    rows = final.rows
+    is_in = ~final.is_evaluation & ~final.is_out
+    here = np.full(rows.size, -1, np.int64)
+    # Into a socket of this namespace: the input hook let it pass, or it came in and the address is ours.
+    local = (final.is_evaluation & (final.stage == STAGE_INPUT)) | (is_in & final.owned_by(final.namespace_location))
+    here[local] = final.namespace_location[local]
+    # Out of a port whose far end is a container with this address.
+    port = final.is_out & (final.role == Role.PORT)
+    to_container = port & (final.owned_by(final.far_location) | (final.far_location < 0))
+    here[to_container] = final.far_location[to_container]
+    not_routed = ~final.is_evaluation & _stays_on_link(rows)
+    loopback = ~final.is_evaluation & (final.role == Role.LOOPBACK)
+    delivered = open_ & (local | to_container | not_routed | loopback)
+    # Out of a bridge none of whose ports is captured: as far as can be seen, it has arrived.
+    bridge = open_ & ~delivered & final.is_out & (final.role == Role.BRIDGE) & ~_has_ports(final)
+    delivered |= bridge
+    result.outcome[delivered] = _DELIVERED
+    result.reason[delivered] = Reason.NONE
+    result.location[delivered] = here[delivered]
+    behind = _owner_on_node(final, final.namespace)
+    result.location[bridge] = behind[bridge]
+    return open_ & ~delivered
+
+
+def _stays_on_link(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Not IP, or to a multicast, broadcast or link-local group: goes no further than the link it is seen on."""
+    v4 = (rows["ip_version"] == 4) & ((rows["destination_low"] & np.uint64(0xFFFFFFFF)) >= np.uint64(0xE0000000))
+    v6 = (rows["ip_version"] == 6) & ((rows["destination_high"] >> np.uint64(56)) == np.uint64(0xFF))
+    link_local = (rows["ip_version"] == 6) & ((rows["destination_high"] >> np.uint64(54)) == np.uint64(0x3FA))
+    return (rows["ip_version"] == 0) | v4 | v6 | link_local
+
+
+def _has_ports(final: _Final) -> npt.NDArray[np.bool_]:
+    with_ports = {p.namespace for p in final.topology.points if p.role == Role.PORT}
+    return np.isin(final.namespace, list(with_ports))
+
+
+def _owner_on_node(final: _Final, namespace: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The location on the namespace's own node that has the destination address, -1 when none."""
+    node_of_namespace = [n.node for n in final.topology.namespaces]
+    found = np.full(final.rows.size, -1, np.int64)
+    for i, (node, _) in enumerate(final.locations):
+        here = np.isin(namespace, [n for n, name in enumerate(node_of_namespace) if name == node])
+        found[here & (found < 0) & final.owned_by(np.full(final.rows.size, i))] = i
+    return found
+
+
+def _judge_losses(
+    final: _Final, open_: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """(lost, Reason, namespace that should have seen it next) of the packets that were neither dropped nor delivered."""
+    topology = final.topology
+    rows = final.rows
+    reason = np.full(rows.size, Reason.NOT_CAPTURED, np.uint8)
+    suspect = final.namespace.copy()
+    captured_out = np.array([(p.namespace << 32) | p.interface_index for p in topology.points], np.int64)
+    lost = np.zeros(rows.size, np.bool_)
+    if final.evaluations.rows.size:
+        output = final.evaluations.rows["output_index"][final.evaluation].astype(np.int64)
+        leaves_here = np.isin((final.namespace << 32) | output, captured_out)
+        hook = open_ & final.is_evaluation & ((output == 0) | leaves_here)
+        lost |= hook
+        reason[hook] = Reason.HOOK
+    inside = open_ & ~final.is_evaluation & ~final.is_out & final.known & _all_ways_out_captured(final)
+    inside |= open_ & final.is_out & (final.role == Role.BRIDGE)  # its ports are captured, none of them sent it
+    lost |= inside
+    reason[inside] = Reason.INSIDE
+    leaving = open_ & final.is_out & (final.role == Role.DEVICE)
+    beyond = _next_namespace(final)
+    wire = leaving & (beyond >= 0)
+    lost |= wire
+    reason[wire] = Reason.WIRE
+    suspect[wire] = beyond[wire]
+    return lost, reason, suspect
+
+
+def _all_ways_out_captured(final: _Final) -> npt.NDArray[np.bool_]:
+    """Every interface that is up in the namespace, lo aside, is a capture point."""
+    complete = []
+    for namespace in final.topology.namespaces:
+        captured = {p.interface_index for p in final.topology.points if p.namespace == namespace.index}
+        up = {i for i, link in namespace.links.items() if link.get("up") and link["name"] != "lo"}
+        complete.append(int(bool(up) and up <= captured))
+    return _gather(complete, final.namespace) == 1
+
+
+def _next_namespace(final: _Final) -> npt.NDArray[np.int64]:
+    """Where a packet that left by a device must come in, if that is captured: the root of its container's node, or the other node that
+    has the destination address. -1 when nothing is captured there."""  # noqa: D205
+    topology = final.topology
+    uplinks = {p.namespace for p in topology.points if p.role == Role.DEVICE}
+    ports = {p.namespace for p in topology.points if p.role == Role.PORT}
+    found = np.full(final.rows.size, -1, np.int64)
+    for namespace in topology.namespaces:
+        if namespace.label != "root":
+            continue
+        own = [n.index for n in topology.namespaces if n.node == namespace.node]
+        from_here = np.isin(final.namespace, own)
+        if namespace.index in ports:
+            found[from_here & ~final.is_root] = namespace.index
+        if namespace.index in uplinks:
+            for i, (node, _) in enumerate(final.locations):
+                if node == namespace.node:
+                    theirs = final.owned_by(np.full(final.rows.size, i)) & ~from_here & final.is_root
+                    found[theirs] = namespace.index
+    return found
+
+
+def _doubt(
+    result: Outcomes,
+    lost: npt.NDArray[np.bool_],
+    suspect: npt.NDArray[np.int64],
+    final: _Final,
+    coverage: Coverage,
+    topology: Topology,
+) -> None:
+    """Turn `lost` into `unknown` where the capture itself may be the cause."""
+    for namespace in topology.namespaces:
+        here = lost & (suspect == namespace.index)
+        if not here.any():
+            continue
+        end = coverage.end_ns.get(namespace.node)
+        start = coverage.start_ns.get(namespace.node)
+        outside = np.zeros(here.size, np.bool_)
+        if end is not None and start is not None:
+            outside = here & ((final.times_ns > end - _EDGE_NS) | (final.times_ns < start))
+        gap = np.zeros(here.size, np.bool_)
+        for begin, finish in coverage.gaps.get(namespace.index, []):
+            gap |= here & (final.times_ns >= begin - _EDGE_NS) & (final.times_ns <= finish + _EDGE_NS)
+        result.outcome[outside | gap] = _UNKNOWN
+        result.reason[outside] = Reason.CAPTURE_ENDED
+        result.reason[gap] = Reason.CAPTURE_LOST

@@ -1,0 +1,181 @@
+"""The pipeline, stage by stage: files -> tables -> packets -> hops -> rewrites and outcomes."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import TtraceError
+from ..pcapng.read import CaptureFile, read_capture
+from .clocks import Clock, align_clocks
+from .connections import link_connections
+from .dissect import dissect_packets
+from .evaluations import Evaluations, build_evaluations
+from .fragments import adopt_first_fragment
+from .match import match_packets
+from .netlink import KernelMessages, decode_messages
+from .order import order_hops
+from .outcomes import Coverage, judge
+from .result import Correlation
+from .rewrites import build_rule_book, find_rewrites
+from .rules import Ruleset, parse_ruleset
+from .schema import CONNTRACK, NOTE_ERROR, SIGHTING
+from .topology import Source, Topology, build_topology
+
+Progress = Callable[[str], None]
+
+
+def correlate_captures(files: Sequence[str | Source], progress: Progress | None = None) -> Correlation:
+    """Reconstruct every hop and rewrite from the captures of one or more nodes.
+
+    `files`: paths, `NODE=path` or `NODE/INTERFACE=path`. `progress` is called with the name of each stage. Raises
+    TtraceError when a file cannot be used.
+    """
+    if not files:
+        raise TtraceError("no capture to correlate", "name at least one file: `ttrace correlate a.pcapng b.pcapng`")
+    say = progress or (lambda _stage: None)
+    sources = [Source.parse(f) if isinstance(f, str) else f for f in files]
+    say("reading")
+    captures = [read_capture(s.path) for s in sources]
+    topology = build_topology(captures, sources)
+    say("decoding")
+    observations = _decode_packets(captures, topology)
+    messages = [decode_messages(c, i, topology.file_namespaces[i]) for i, c in enumerate(captures)]
+    rulesets = _rulesets(topology)
+    evaluations = build_evaluations(messages, topology, rulesets)
+    conntrack = np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in messages)])
+    say("aligning clocks")
+    clocks = align_clocks(observations, topology)
+    offsets = _offset_of_namespace(topology, clocks)
+    conntrack["time_ns"] -= offsets[conntrack["namespace"]]
+    sightings = np.concatenate([observations, evaluations.sightings])
+    times_ns = _reference_times(sightings, observations.size, offsets)
+    _borrow_flows(sightings, observations.size)
+    say("linking connections")
+    connections = link_connections(sightings, times_ns, conntrack, evaluations.rows, topology)
+    say("matching packets")
+    packets = match_packets(sightings, times_ns, connections, evaluations.rows)
+    say("ordering hops")
+    hops = order_hops(sightings, times_ns, packets.packet, evaluations, topology)
+    say("explaining rewrites and outcomes")
+    changed_ns = _first_changes(messages)
+    book = build_rule_book(evaluations, rulesets, changed_ns)
+    rewrites = find_rewrites(hops, sightings, times_ns, connections.forward, conntrack, evaluations, book)
+    coverage = _coverage(captures, topology, offsets)
+    outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, coverage)
+    return Correlation(
+        captures=captures, messages=messages, topology=topology, clocks=clocks, sightings=sightings, times_ns=times_ns,
+        observed=observations.size, evaluations=evaluations, connections=connections, packets=packets, hops=hops,
+        rewrites=rewrites, book=book, outcomes=outcomes,
+    )  # fmt: skip
+
+
+def _decode_packets(captures: list[CaptureFile], topology: Topology) -> npt.NDArray[np.void]:
+    tables = [np.empty(0, SIGHTING)]
+    for i, capture in enumerate(captures):
+        rows = dissect_packets(capture, i, topology.places[i], topology.file_namespaces[i])
+        adopt_first_fragment(rows)
+        tables.append(rows)
+    return tables[1] if len(tables) == 2 else np.concatenate(tables)
+
+
+def _rulesets(topology: Topology) -> dict[int, list[Ruleset]]:
+    found = {}
+    for namespace in topology.namespaces:
+        data = [topology.snapshot(namespace, "ruleset", moment) for moment in ("start", "stop")]
+        found[namespace.index] = [parse_ruleset(d) for d in data if d]
+    return found
+
+
+def _offset_of_namespace(topology: Topology, clocks: list[Clock]) -> npt.NDArray[np.int64]:
+    by_node = {clock.node: clock.offset_ns for clock in clocks}
+    return np.array([by_node[n.node] for n in topology.namespaces] or [0], np.int64)
+
+
+def _reference_times(
+    sightings: npt.NDArray[np.void], observed: int, offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """When each sighting happened, on the reference clock.
+
+    Trace messages carry no time, only that of their receipt: an evaluation takes the time of the latest frame with its header that its
+    namespace had seen by then, or of the next one where it saw none before.
+    """
+    times = sightings["time_ns"] - offsets[sightings["namespace"]]
+    if observed == sightings.size or observed == 0:
+        return times
+    is_evaluation = np.arange(sightings.size) >= observed
+    order = np.lexsort((is_evaluation, times, sightings["content"], sightings["namespace"]))
+    new = np.ones(order.size, np.bool_)
+    for column in ("content", "namespace"):
+        values = sightings[column][order]
+        new[1:] = (values[1:] != values[:-1]) | (new[1:] if column == "namespace" else False)
+    group = np.cumsum(new)
+    position = np.arange(order.size)
+    frame = ~is_evaluation[order]
+    before = np.maximum.accumulate(np.where(frame, position, -1))
+    after = np.minimum.accumulate(np.where(frame, position, order.size)[::-1])[::-1]
+    has_before = (before >= 0) & (group[np.maximum(before, 0)] == group)
+    has_after = (after < order.size) & (group[np.minimum(after, order.size - 1)] == group)
+    source = np.where(has_before, before, np.where(has_after, after, position))
+    effective = times.copy()
+    effective[order] = times[order][source]
+    # A frame far away is another packet with the same header, not this one.
+    near = np.abs(effective - times) < 1_000_000_000
+    return np.where(is_evaluation & near, effective, times)
+
+
+def _borrow_flows(sightings: npt.NDArray[np.void], observed: int) -> None:
+    """The header copy of a trace message ends before the ports inside an ICMP error: take the flow from a frame with that header."""
+    errors = np.flatnonzero(sightings["notes"] & NOTE_ERROR)
+    from_trace = errors[errors >= observed]
+    frames = errors[errors < observed]
+    if from_trace.size == 0 or frames.size == 0:
+        return
+    key = _error_key(sightings)
+    order = frames[np.argsort(key[frames], kind="stable")]
+    at = np.minimum(np.searchsorted(key[order], key[from_trace]), order.size - 1)
+    hit = key[order[at]] == key[from_trace]
+    for column in ("flow", "flow_reverse"):
+        sightings[column][from_trace[hit]] = sightings[column][order[at[hit]]]
+
+
+def _error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """Content, namespace and the addresses the error itself carries at this point of its way."""
+    key = sightings["content"] ^ (sightings["namespace"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    for column in ("source_low", "destination_low", "source_high", "destination_high"):
+        key = (key ^ sightings[column]) * np.uint64(0xBF58476D1CE4E5B9)
+    return key
+
+
+def _first_changes(messages: list[KernelMessages]) -> dict[int, int]:
+    """Namespace to when its ruleset was first changed during the capture."""
+    found: dict[int, int] = {}
+    for one in messages:
+        for time_ns, namespace in one.ruleset_changes_ns.tolist():
+            found[namespace] = min(found.get(namespace, time_ns), time_ns)
+    return found
+
+
+def _coverage(captures: list[CaptureFile], topology: Topology, offsets: npt.NDArray[np.int64]) -> Coverage:
+    coverage = Coverage(start_ns={}, end_ns={}, gaps={})
+    for i, capture in enumerate(captures):
+        if capture.records.size == 0:
+            continue
+        node = topology.file_nodes[i]
+        times = capture.records["time_ns"]
+        namespaces = topology.file_namespaces[i]
+        offset = int(offsets[namespaces[0]]) if namespaces.size else 0
+        start, end = int(times.min()) - offset, int(times.max()) - offset
+        coverage.start_ns[node] = min(coverage.start_ns.get(node, start), start)
+        coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
+        previous: dict[int, tuple[int, int]] = {}
+        for statistics in capture.statistics:
+            if statistics.interface >= namespaces.size:
+                continue
+            lost_before, time_before = previous.get(statistics.interface, (0, start))
+            now = statistics.time_ns - offset
+            if statistics.lost > lost_before:
+                gaps = coverage.gaps.setdefault(int(namespaces[statistics.interface]), [])
+                gaps.append((time_before, now))
+            previous[statistics.interface] = (statistics.lost, now)
+    return coverage

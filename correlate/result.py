@@ -1,0 +1,468 @@
+"""The result of a correlation: columns inside, pandas tables and single paths outside."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..pcapng.read import CaptureFile
+from .clocks import Clock
+from .connections import Connections
+from .evaluations import Evaluations
+from .match import Packets
+from .names import address_text, endpoint, packet_info, protocol_name
+from .netlink import KernelMessages
+from .outcomes import OUTCOMES, REASON_KIND, Outcomes, Reason
+from .paths import ChainHop, Connection, Hop, InterfaceHop, Path, ReasonNote, RewriteStep, RuleMatch, View
+from .rewrites import Evidence, Field, Kind, RuleBook
+from .rules import Rule
+from .topology import Topology
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DIRECTIONS: Final = ("unknown", "in", "out", "unknown")
+_VERDICTS: Final = {0: "drop", 1: "accept", 3: "queue", -1: "continue", -2: "break", -5: "return"}
+
+
+@dataclass(kw_only=True)
+class Correlation:
+    """Everything found in a set of captures. The arrays are documented in schema.py, order.py and rewrites.py."""
+
+    captures: list[CaptureFile]
+    messages: list[KernelMessages]
+    topology: Topology
+    clocks: list[Clock]
+    sightings: npt.NDArray[np.void]
+    """SIGHTING rows: `observed` captured frames, then one row per chain evaluation."""
+    times_ns: npt.NDArray[np.int64]
+    observed: int
+    evaluations: Evaluations
+    connections: Connections
+    packets: Packets
+    hops: npt.NDArray[np.void]
+    rewrites: npt.NDArray[np.void]
+    book: RuleBook
+    outcomes: Outcomes
+
+    @cached_property
+    def first_hop(self) -> npt.NDArray[np.int64]:
+        """Row of the first hop of each path, and one more at the end."""
+        return np.searchsorted(self.hops["packet"], np.arange(self.packets.count + 1))
+
+    @cached_property
+    def first_rewrite(self) -> npt.NDArray[np.int64]:
+        """Row of the first rewrite of each path, and one more at the end."""
+        return np.searchsorted(self.rewrites["packet"], np.arange(self.packets.count + 1))
+
+    @cached_property
+    def visible(self) -> npt.NDArray[np.bool_]:
+        """Per hop row: shown. The chains of ttrace's own table are evidence, shown only where nothing else shows a rewrite."""
+        own = np.array([chain.own for chain in self.evaluations.chains] or [False], np.bool_)
+        evaluation = self.hops["sighting"] - self.observed
+        shown = evaluation < 0
+        if self.evaluations.rows.size:
+            chain = self.evaluations.rows["chain"][np.maximum(evaluation, 0)]
+            shown = shown | ~own[chain]
+        packet = self.hops["packet"]
+        rows = np.arange(shown.size)
+        first = np.full(self.packets.count, shown.size, np.int64)
+        last = np.full(self.packets.count, -1, np.int64)
+        np.minimum.at(first, packet[shown], rows[shown])
+        np.maximum.at(last, packet[shown], rows[shown])
+        before, after, of = self.rewrites["before"], self.rewrites["after"], self.rewrites["packet"]
+        shown[before[first[of] > before]] = True
+        shown[after[last[of] < after]] = True
+        # A packet known by our own chains alone keeps them: better than a path without hops.
+        shown |= (last < 0)[packet]
+        return shown
+
+    @cached_property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """Per path, 0 to 1: halved where the match was ambiguous, 0.8 where a rewrite is inferred from the packets alone."""
+        confidence = np.ones(self.packets.count)
+        inferred = self.rewrites["evidence"] == Evidence.INFERRED
+        confidence[self.rewrites["packet"][inferred]] = 0.8
+        confidence[self.packets.ambiguous] *= 0.5
+        return confidence
+
+    @cached_property
+    def connection_of_path(self) -> npt.NDArray[np.int64]:
+        """Connection index of each path."""
+        return self.connections.connection[self.hops["sighting"][self.first_hop[:-1]]]
+
+    @cached_property
+    def forward_of_path(self) -> npt.NDArray[np.bool_]:
+        """Per path: from the client to the server."""
+        return self.connections.forward[self.hops["sighting"][self.first_hop[:-1]]]
+
+    def path(self, number: int) -> Path:
+        """One path by its id, from 1. Raises IndexError when there is none."""
+        if not 1 <= number <= self.packets.count:
+            raise IndexError(f"there is no path {number}")
+        index = number - 1
+        rows = np.arange(self.first_hop[index], self.first_hop[index + 1])
+        shown = rows[self.visible[rows]]
+        head = self.sightings[self.hops["sighting"][rows[0]]]
+        location = int(self.outcomes.location[index])
+        return Path(
+            id=number,
+            connection=int(self.connection_of_path[index]) + 1,
+            protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
+            info=packet_info(head),
+            outcome=str(OUTCOMES[self.outcomes.outcome[index]]),
+            reason=self._reason(index),
+            confidence=float(self.confidence[index]),
+            ambiguous=bool(self.packets.ambiguous[index]),
+            forward=bool(self.forward_of_path[index]),
+            delivered_to=self._location_name(location) if location >= 0 else None,
+            hops=tuple(self.hop(int(row)) for row in shown),
+            rewrites=tuple(
+                self._rewrite(self.rewrites[r], shown)
+                for r in range(int(self.first_rewrite[index]), int(self.first_rewrite[index + 1]))
+            ),
+        )
+
+    def _location_name(self, location: int) -> str:
+        node, name = self.outcomes.locations[location]
+        return node if name == "root" else name
+
+    def hop(self, row: int) -> Hop:
+        """One hop, by its row in `hops`."""
+        sighting = int(self.hops["sighting"][row])
+        seen = self.sightings[sighting]
+        if sighting >= self.observed:
+            return self._chain_hop(sighting, seen)
+        point = self.topology.points[seen["place"]]
+        namespace = self.topology.namespaces[point.namespace]
+        return InterfaceHop(
+            node=point.node,
+            netns=namespace.label,
+            interface=point.interface,
+            container=point.container,
+            direction=DIRECTIONS[seen["direction"]],
+            time_ns=int(self.times_ns[sighting]),
+            source=endpoint(seen, "source"),
+            destination=endpoint(seen, "destination"),
+            ttl=int(seen["ttl"]),
+            length=int(seen["length"]),
+            file=self.captures[seen["file"]].path,
+            frame=int(seen["frame"]),
+        )
+
+    def _chain_hop(self, sighting: int, seen: np.void) -> ChainHop:
+        row = self.evaluations.rows[sighting - self.observed]
+        chain = self.evaluations.chains[row["chain"]]
+        namespace = self.topology.namespaces[chain.namespace]
+        return ChainHop(
+            node=namespace.node,
+            netns=namespace.label,
+            hook=chain.base.hook,
+            family=chain.family,
+            table=chain.table,
+            chain=chain.name,
+            priority=chain.base.priority,
+            time_ns=int(seen["time_ns"]) - self.clock_offset(namespace.node),
+            source=endpoint(seen, "source"),
+            destination=endpoint(seen, "destination"),
+            rules=tuple(self._matches(row)),
+            verdict=("drop", "accept", "unknown")[row["verdict"]],
+            by_policy=bool(row["policy"]),
+        )
+
+    def _matches(self, row: np.void) -> list[RuleMatch]:
+        """The rules that matched, in order; an implicit return at the end of a chain is none."""
+        matches = []
+        for index in range(int(row["first_event"]), int(row["last_event"])):
+            event = self.evaluations.events[index]
+            number = int(self.book.of_event[index])
+            if number < 0:
+                continue
+            rule = self.book.rules[number]
+            code = int(event["verdict"])
+            target = self.evaluations.names.get(int(event["jump"]), "")
+            verdict = {-3: f"jump {target}", -4: f"goto {target}"}.get(code) or _VERDICTS.get(code, "unknown")
+            matches.append(
+                RuleMatch(
+                    chain=rule.chain, handle=rule.handle, number=rule.number, text=rule.text, verdict=verdict, rule=rule
+                )
+            )
+        return matches
+
+    def clock_offset(self, node: str) -> int:
+        """Nanoseconds by which the node's clock is ahead of the reference."""
+        return next(clock.offset_ns for clock in self.clocks if clock.node == node)
+
+    def _rewrite(self, row: np.void, shown: npt.NDArray[np.int64]) -> RewriteStep:
+        before = self.sightings[self.hops["sighting"][row["before"]]]
+        after = self.sightings[self.hops["sighting"][row["after"]]]
+        field = Field(int(row["field"])).name.lower()
+        # The translation happened in a namespace that saw it before and after; else behind the earlier hop.
+        namespace = self.topology.namespaces[before["namespace"]]
+        return RewriteStep(
+            node=namespace.node,
+            netns=namespace.label,
+            after_hop=int(np.searchsorted(shown, row["before"], side="right")) - 1,
+            before_hop=int(np.searchsorted(shown, row["after"], side="left")),
+            field=field,
+            old=endpoint(before, field),
+            new=endpoint(after, field),
+            kind=Kind(int(row["kind"])).name.lower(),
+            undo=bool(row["undo"]),
+            evidence=Evidence(int(row["evidence"])).name.lower(),
+            rule=self._rule(int(row["rule"])),
+        )
+
+    def _rule(self, index: int) -> Rule | None:
+        return self.book.rules[index] if index >= 0 else None
+
+    def _reason(self, index: int) -> ReasonNote | None:
+        reason = Reason(int(self.outcomes.reason[index]))
+        if reason == Reason.NONE:
+            return None
+        rule = self._rule(int(self.outcomes.rule[index]))
+        hop = self.hop(int(self.first_hop[index + 1]) - 1)
+        return ReasonNote(kind=REASON_KIND[reason], text=_reason_text(reason, hop, rule), rule=rule)
+
+    def connection(self, number: int) -> Connection:
+        """One connection by its id, from 1. Raises IndexError when there is none."""
+        if not 1 <= number <= self.connections.count:
+            raise IndexError(f"there is no connection {number}")
+        return self.connection_list([number])[0]
+
+    def connection_list(self, wanted: list[int] | None = None) -> list[Connection]:
+        """Connections as values: all of them, or those with the wanted ids in that order."""
+        order = np.argsort(self.connection_of_path, kind="stable")
+        bounds = np.searchsorted(self.connection_of_path[order], np.arange(self.connections.count + 1))
+        views = self._views()
+        found = []
+        for number in range(1, self.connections.count + 1) if wanted is None else wanted:
+            index = number - 1
+            paths = order[bounds[index] : bounds[index + 1]]
+            head = self.sightings[self.hops["sighting"][self.first_hop[paths[0]]]]
+            client, server = self._ends(paths)
+            found.append(
+                Connection(
+                    id=number,
+                    protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
+                    client=client,
+                    server=server,
+                    outcome=_connection_outcome(self.outcomes.outcome[paths]),
+                    packets=int(paths.size),
+                    views=tuple(views.get(index, [])),
+                    paths=tuple((paths + 1).tolist()),
+                )
+            )
+        return found
+
+    def _ends(self, paths: npt.NDArray[np.int64]) -> tuple[str, str]:
+        """Client and server by their own addresses: those of the longest path, before and after all translations."""
+        forward = self.forward_of_path[paths]
+        use = paths[forward] if forward.any() else paths
+        longest = use[np.argmax(self.first_hop[use + 1] - self.first_hop[use])]
+        first = self.sightings[self.hops["sighting"][self.first_hop[longest]]]
+        last = self.sightings[self.hops["sighting"][self.first_hop[longest + 1] - 1]]
+        if forward.any():
+            return endpoint(first, "source"), endpoint(last, "destination")
+        return endpoint(last, "destination"), endpoint(first, "source")
+
+    def _views(self) -> dict[int, list[View]]:
+        """Per connection: the address pairs it wore, point by point, in the direction of the client's packets."""
+        seen = self.sightings[: self.observed]
+        connection = self.connections.connection[: self.observed]
+        forward = self.connections.forward[: self.observed]
+        usable = (seen["notes"] & 1) == 0
+        key = np.zeros(self.observed, [("connection", "i8"), ("backward", "i8"), ("place", "i8"), ("flow", "u8")])
+        key["connection"], key["place"] = connection, seen["place"]
+        key["flow"] = np.where(forward, seen["flow"], seen["flow_reverse"])
+        key["backward"] = 0
+        _, index = np.unique(key[usable], return_index=True)
+        rows = np.flatnonzero(usable)[index]
+        rows = rows[np.lexsort((self.times_ns[rows], connection[rows]))]
+        views: dict[int, list[View]] = {}
+        for row in rows.tolist():
+            point = self.topology.points[seen["place"][row]]
+            source, destination = endpoint(seen[row], "source"), endpoint(seen[row], "destination")
+            if not forward[row]:
+                source, destination = destination, source
+            view = View(
+                node=point.node,
+                netns=self.topology.namespaces[point.namespace].label,
+                interface=point.interface,
+                source=source,
+                destination=destination,
+            )
+            views.setdefault(int(connection[row]), []).append(view)
+        return views
+
+    def packets_table(self) -> "pd.DataFrame":
+        """All observations: one row per captured frame, with its capture point, headers, path and connection."""
+        import pandas as pd  # 0.5 s to import: only for those who ask for tables
+
+        seen = self.sightings[: self.observed]
+        columns: dict[str, Any] = {
+            "file": _category(seen["file"], [c.path for c in self.captures]),
+            "frame": seen["frame"],
+            "node": _category(seen["place"], [p.node for p in self.topology.points]),
+            "netns": _category(seen["namespace"], [n.label for n in self.topology.namespaces]),
+            "interface": _category(seen["place"], [p.interface for p in self.topology.points]),
+            "direction": _category(seen["direction"], list(DIRECTIONS)),
+            "time_ns": self.times_ns[: self.observed],
+            "protocol": _protocols(seen),
+        }
+        columns |= _address_columns(seen)
+        for name in ("ttl", "length", "ip_id", "sequence", "acknowledgment", "tcp_flags", "payload_length"):
+            columns[name] = seen[name]
+        columns["path"] = self.packets.packet[: self.observed] + 1
+        columns["connection"] = self.connections.connection[: self.observed] + 1
+        return pd.DataFrame(columns)
+
+    def hops_table(self) -> "pd.DataFrame":
+        """All shown hops, path by path in order; `frame` is 0 and `interface` empty for a chain, and the other way round."""
+        import pandas as pd
+
+        rows = self.hops[self.visible]
+        sighting = rows["sighting"]
+        seen = self.sightings[sighting]
+        is_chain = sighting >= self.observed
+        chain = np.full(rows.size, -1, np.int64)
+        if self.evaluations.rows.size:
+            chain[is_chain] = self.evaluations.rows["chain"][sighting[is_chain] - self.observed]
+        chains = self.evaluations.chains
+        point = np.where(is_chain, -1, seen["place"])
+        columns: dict[str, Any] = {
+            "path": rows["packet"] + 1,
+            "kind": _category(is_chain.astype(np.int64), ["interface", "chain"]),
+            "node": _category(seen["namespace"], [n.node for n in self.topology.namespaces]),
+            "netns": _category(seen["namespace"], [n.label for n in self.topology.namespaces]),
+            "interface": _category(point, [p.interface for p in self.topology.points]),
+            "direction": _category(np.where(is_chain, -1, seen["direction"]), list(DIRECTIONS)),
+            "hook": _category(chain, [c.base.hook for c in chains]),
+            "table": _category(chain, [f"{c.family} {c.table}" for c in chains]),
+            "chain": _category(chain, [c.name for c in chains]),
+            "time_ns": self.times_ns[sighting],
+        }
+        columns |= _address_columns(seen)
+        columns["ttl"] = seen["ttl"]
+        columns["frame"] = np.where(is_chain, 0, seen["frame"])
+        columns["file"] = _category(np.where(is_chain, -1, seen["file"]), [c.path for c in self.captures])
+        return pd.DataFrame(columns)
+
+    def rewrites_table(self) -> "pd.DataFrame":
+        """All rewrites, path by path in order."""
+        import pandas as pd
+
+        before = self.sightings[self.hops["sighting"][self.rewrites["before"]]]
+        after = self.sightings[self.hops["sighting"][self.rewrites["after"]]]
+        columns: dict[str, Any] = {
+            "path": self.rewrites["packet"] + 1,
+            "node": _category(before["namespace"], [n.node for n in self.topology.namespaces]),
+            "netns": _category(before["namespace"], [n.label for n in self.topology.namespaces]),
+            "field": _category(self.rewrites["field"], [f.name.lower() for f in Field]),
+            "kind": _category(self.rewrites["kind"], [k.name.lower() for k in Kind]),
+            "undo": self.rewrites["undo"],
+            "evidence": _category(self.rewrites["evidence"], [e.name.lower() for e in Evidence]),
+            "rule": _category(self.rewrites["rule"], [r.text for r in self.book.rules]),
+        }
+        is_source = self.rewrites["field"] == Field.SOURCE
+        for name, side in (("old", before), ("new", after)):
+            part = _address_columns(side)
+            columns[f"{name}_address"] = part["source"].astype(object)
+            columns[f"{name}_address"] = np.where(is_source, part["source"].astype(object), part["destination"].astype(object))
+            columns[f"{name}_port"] = np.where(is_source, side["source_port"], side["destination_port"])
+        return pd.DataFrame(columns)
+
+    def paths_table(self) -> "pd.DataFrame":
+        """One row per path: connection, protocol, outcome, reason, number of hops and rewrites, first and last frame's time."""
+        import pandas as pd
+
+        head = self.sightings[self.hops["sighting"][self.first_hop[:-1]]]
+        shown = np.concatenate([[0], np.cumsum(self.visible)])
+        return pd.DataFrame(
+            {
+                "path": np.arange(1, self.packets.count + 1),
+                "connection": self.connection_of_path + 1,
+                "protocol": _protocols(head),
+                "forward": self.forward_of_path,
+                "outcome": _category(self.outcomes.outcome, [str(o) for o in OUTCOMES]),
+                "reason": _category(self.outcomes.reason, [REASON_KIND.get(r, "") for r in Reason]),
+                "confidence": self.confidence,
+                "hops": shown[self.first_hop[1:]] - shown[self.first_hop[:-1]],
+                "rewrites": np.diff(self.first_rewrite),
+                "start_ns": self.times_ns[self.hops["sighting"][self.first_hop[:-1]]],
+            }
+        )
+
+    def connections_table(self) -> "pd.DataFrame":
+        """One row per connection: protocol, client, server, outcome, number of paths."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {"connection": c.id, "protocol": c.protocol, "client": c.client, "server": c.server,
+                 "outcome": c.outcome, "paths": c.packets}
+                for c in self.connection_list()
+            ]
+        )  # fmt: skip
+
+
+def _category(codes: npt.NDArray[Any], names: list[str]) -> "pd.Categorical":
+    """Codes as a pandas Categorical of names; equal names share a category, codes beyond the names are missing."""
+    import pandas as pd
+
+    unique = list(dict.fromkeys(names))
+    table = np.array([unique.index(n) for n in names] + [-1], np.int64)
+    codes = codes.astype(np.int64)
+    codes = np.where((codes < 0) | (codes >= len(names)), len(names), codes)
+    return pd.Categorical.from_codes(table[codes], categories=unique)
+
+
+def _protocols(seen: npt.NDArray[np.void]) -> "pd.Categorical":
+    key = (seen["ethertype"].astype(np.int64) << 8) | seen["protocol"]
+    values, codes = np.unique(key, return_inverse=True)
+    return _category(codes.reshape(-1), [protocol_name(int(v) & 0xFF, int(v) >> 8) for v in values])
+
+
+def _address_columns(seen: npt.NDArray[np.void]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for end in ("source", "destination"):
+        pair = np.zeros(seen.size, [("high", "u8"), ("low", "u8")])
+        pair["high"], pair["low"] = seen[f"{end}_high"], seen[f"{end}_low"]
+        values, codes = np.unique(pair, return_inverse=True)
+        columns[end] = _category(codes.reshape(-1), [address_text(int(v["high"]), int(v["low"])) for v in values])
+        columns[f"{end}_port"] = seen[f"{end}_port"]
+    return columns
+
+
+def _connection_outcome(outcomes: npt.NDArray[np.uint8]) -> str:
+    """Dropped or lost if any path was; else delivered if any was."""
+    for name in ("dropped", "lost", "delivered"):
+        if (outcomes == OUTCOMES.index(next(o for o in OUTCOMES if o == name))).any():
+            return name
+    return "unknown"
+
+
+def _reason_text(reason: Reason, hop: Hop, rule: Rule | None) -> str:
+    where = f"{hop.node}" if hop.netns == "root" else f"{hop.netns} on {hop.node}"
+    if isinstance(hop, ChainHop):
+        chain = f"{hop.table} {hop.chain}"
+        if reason == Reason.RULE:
+            what = rule.text if rule is not None and rule.text else "a rule that is in no snapshot"
+            number = f" rule {rule.number}" if rule is not None and rule.number else ""
+            return f"{where}: {rule.chain if rule else chain}{number} dropped it: {what}"
+        if reason == Reason.POLICY:
+            return f"{where}: the policy of {chain} is drop, and no rule accepted it"
+        if reason == Reason.HOOK:
+            hint = " (routing, rp_filter or TTL)" if hop.hook == "prerouting" else ""
+            return f"{where}: {hop.hook} accepted it, then it was not seen again{hint}"
+        last = f"{where}: {hop.hook}"
+    else:
+        last = f"{where}: {hop.interface} {hop.direction}"
+    return {
+        Reason.INSIDE: f"{last} was the last of it, though every other interface there was captured",
+        Reason.WIRE: f"{last}, and it did not come in where it was sent",
+        Reason.CAPTURE_LOST: f"last seen at {last}; the capture lost packets or messages where it would have been next",
+        Reason.CAPTURE_ENDED: f"last seen at {last}; the capture did not cover the time after it",
+    }.get(reason, f"last seen at {last}; what follows is not captured")

@@ -1,0 +1,125 @@
+"""Ruleset snapshots -> the words of each rule, by the handle or number that trace events name.
+
+For chains written with iptables, nft's own listing has the handles but not the parameters of matches and targets, and
+iptables-save has the text but not the handles: the two are paired by position within each chain.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+_HANDLE: Final = re.compile(r"\s*# handle (\d+)$")
+_COUNTERS: Final = re.compile(r"^\[\d+:\d+\]\s+")
+_NFT_COUNTER: Final = re.compile(r"\bcounter packets \d+ bytes \d+ ?")
+FAMILIES: Final = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+"""NFPROTO_* of linux/netfilter.h to nft's names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule, in the words of the tool that shows it."""
+
+    family: str
+    table: str
+    chain: str
+    handle: int
+    """nft's handle; 0 for a rule of iptables-legacy, which has none."""
+    number: int
+    """Position in its chain, from 1, as `iptables -L --line-numbers` counts."""
+    text: str
+    """A line of iptables-save (`-A POSTROUTING …`) or of nft's listing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseChain:
+    """A chain that hangs in a hook."""
+
+    kind: str
+    """filter, nat or route."""
+    hook: str
+    """prerouting, input, forward, output, postrouting, ingress or egress."""
+    priority: int
+    policy: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Ruleset:
+    """The rules of one namespace at one moment."""
+
+    rules: dict[tuple[str, str, str, int], Rule] = field(default_factory=dict)
+    """(family, table, chain, handle) to rule."""
+    legacy: dict[tuple[str, str, str, int], Rule] = field(default_factory=dict)
+    """(family, table, chain, number) to rule, of iptables-legacy."""
+    chains: dict[tuple[str, str, str], BaseChain] = field(default_factory=dict)
+    """(family, table, chain) of each base chain."""
+    generation: int | None = None
+
+
+def parse_ruleset(data: dict[str, Any] | None) -> Ruleset:
+    """A Ruleset from a `ruleset` snapshot (docs/file-format.md); empty when there is none."""
+    ruleset = Ruleset()
+    if not data:
+        return ruleset
+    ruleset.generation = data.get("generation")
+    listing = data.get("json")
+    for entry in (listing or {}).get("nftables", []):
+        chain = entry.get("chain")
+        if chain and "hook" in chain:
+            ruleset.chains[(chain["family"], chain["table"], chain["name"])] = BaseChain(
+                kind=chain.get("type", "filter"),
+                hook=chain["hook"],
+                priority=int(chain.get("prio", 0)),
+                policy=chain.get("policy", "accept"),
+            )
+    listed = _parse_nft(data.get("nft") or "")
+    for family, key in (("ip", "ip"), ("ip6", "ip6")):
+        saved = _parse_save((data.get("iptables") or {}).get(key) or "")
+        for (table, chain_name), lines in saved.items():
+            rows = listed.get((family, table, chain_name))
+            if rows is not None and len(rows) == len(lines):
+                listed[(family, table, chain_name)] = [(handle, line) for (handle, _), line in zip(rows, lines, strict=True)]
+        for (table, chain_name), lines in _parse_save((data.get("legacy") or {}).get(key) or "").items():
+            for number, line in enumerate(lines, 1):
+                ruleset.legacy[(family, table, chain_name, number)] = Rule(
+                    family=family, table=table, chain=chain_name, handle=0, number=number, text=line
+                )
+    for (family, table, chain_name), rows in listed.items():
+        for number, (handle, text) in enumerate(rows, 1):
+            ruleset.rules[(family, table, chain_name, handle)] = Rule(
+                family=family, table=table, chain=chain_name, handle=handle, number=number, text=text
+            )
+    return ruleset
+
+
+def _parse_nft(text: str) -> dict[tuple[str, str, str], list[tuple[int, str]]]:
+    """(family, table, chain) to its (handle, text) rows, from `nft -a list ruleset`."""
+    found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
+    family = table = ""
+    rows: list[tuple[int, str]] | None = None
+    for line in text.splitlines():
+        words = line.split()
+        if line.startswith("table ") and len(words) >= 3:
+            family, table, rows = words[1], words[2], None
+        elif line.startswith("\tchain ") and len(words) >= 2:
+            rows = found.setdefault((family, table, words[1]), [])
+        elif line.startswith("\t}") or (line.startswith("\t") and not line.startswith("\t\t")):
+            rows = None
+        elif rows is not None and (match := _HANDLE.search(line)):
+            rule = _NFT_COUNTER.sub("", line[: match.start()].strip())
+            rows.append((int(match.group(1)), rule.strip()))
+    return found
+
+
+def _parse_save(text: str) -> dict[tuple[str, str], list[str]]:
+    """(table, chain) to the `-A …` lines of iptables-save, without counters; chains without rules are there too."""
+    found: dict[tuple[str, str], list[str]] = {}
+    table = ""
+    for raw in text.splitlines():
+        line = _COUNTERS.sub("", raw.strip())
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith(":"):
+            found.setdefault((table, line[1:].split()[0]), [])
+        elif line.startswith("-A "):
+            found.setdefault((table, line.split()[1]), []).append(line)
+    return found

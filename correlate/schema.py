@@ -1,0 +1,131 @@
+"""The tables the pipeline hands from stage to stage: their columns, dtypes and units, stated once.
+
+All tables are NumPy structured arrays, so compiled kernels fill and read them in place; `result.py` turns them into pandas.
+Addresses are two unsigned 64-bit halves; an IPv4 address is stored as its IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
+"""
+
+from typing import Final
+
+import numpy as np
+
+SIGHTING: Final = np.dtype(
+    [
+        ("time_ns", "i8"),  # Unix epoch; an observation: clock of its node; a chain evaluation: receipt of the message
+        ("frame", "u4"),  # Wireshark's frame number in its file
+        ("file", "u2"),  # index into the capture files
+        ("place", "u4"),  # observation: capture point; evaluation: chain (see Evaluations)
+        ("namespace", "u2"),  # index into Topology.namespaces
+        ("direction", "u1"),  # pcapng Direction of an observation; 0 for an evaluation
+        ("ip_version", "u1"),  # 4, 6, or 0 when it is not IP
+        ("protocol", "u1"),  # IP protocol number; 0 when it is not IP
+        ("ttl", "u1"),  # or hop limit
+        ("ethertype", "u2"),
+        ("notes", "u1"),  # bits: see NOTE_*
+        ("source_high", "u8"),
+        ("source_low", "u8"),
+        ("destination_high", "u8"),
+        ("destination_low", "u8"),
+        ("source_port", "u2"),  # ICMP echo: the identifier
+        ("destination_port", "u2"),
+        ("length", "u4"),  # of the IP datagram, in bytes; of the frame when it is not IP
+        ("ip_id", "u2"),
+        ("fragment", "u2"),  # flags and offset field of the IPv4 header, without DF
+        ("sequence", "u4"),  # TCP sequence number; ICMP echo sequence
+        ("acknowledgment", "u4"),
+        ("tcp_flags", "u2"),
+        ("window", "u2"),
+        ("payload_length", "u4"),  # bytes behind the TCP or UDP header, as the headers say
+        ("icmp_type", "u1"),
+        ("icmp_code", "u1"),
+        ("flow", "u8"),  # hash of protocol, source, destination, ports, in the direction of this packet
+        ("flow_reverse", "u8"),  # the same hash with source and destination exchanged
+        ("content", "u8"),  # hash of what NAT does not change, from the first 20 bytes of each header
+        ("payload", "u8"),  # hash of the payload, 0 when it is not all there: then it says nothing
+    ],
+    align=True,
+)
+"""One sighting of a packet: a captured frame (an observation) or a base chain that saw it (a chain evaluation)."""
+
+NOTE_ERROR: Final = 1
+"""An ICMP error: `flow` is the (reversed) flow of the packet it is about, not of its own addresses."""
+NOTE_NO_FLOW: Final = 2
+"""The ports could not be read (a later fragment, a cut header): `flow` holds addresses and protocol only."""
+NOTE_CUT: Final = 4
+"""The capture kept too little of the packet to read its transport header."""
+
+TRACE_EVENT: Final = np.dtype(
+    [
+        ("time_ns", "i8"),  # of receipt
+        ("file", "u2"),
+        ("frame", "u4"),
+        ("namespace", "u2"),
+        ("id", "u4"),  # trace id: a hint only, see evaluations.py
+        ("type", "u1"),  # nft_trace_types: 1 policy, 2 return, 3 rule
+        ("family", "u1"),  # nfproto of the table
+        ("verdict", "i4"),  # NF_DROP 0, NF_ACCEPT 1, NFT_CONTINUE -1, NFT_JUMP -3, NFT_GOTO -4, NFT_RETURN -5
+        ("policy", "u1"),  # 0 drop, 1 accept, 255 absent
+        ("handle", "u8"),  # of the rule; 0 when none
+        ("rule_number", "u4"),  # iptables-legacy: position in the chain, from 1; 0 otherwise
+        ("table", "u8"),  # hash of the name, see Names
+        ("chain", "u8"),
+        ("jump", "u8"),  # chain of a jump or goto; 0 when none
+        ("input_index", "u4"),  # ifindex, 0 when none
+        ("output_index", "u4"),
+        ("conntrack_id", "u4"),  # CTA_ID; 0 when the kernel gave none
+        ("conntrack_direction", "u1"),  # 0 original, 1 reply, 255 absent
+        ("conntrack_status", "u4"),  # ip_conntrack_status bits
+        ("conntrack_state", "u4"),
+        ("mark", "u4"),
+        ("header", "i8"),  # row of the header table, -1 when the message carries no header
+        ("legacy", "u1"),  # 1 for iptables-legacy TRACE through NFLOG
+        ("hook", "u1"),  # NF_INET_* of a legacy event; 255 otherwise: the chain tells
+    ],
+    align=True,
+)
+"""One trace message, in the order of its socket."""
+
+CONNTRACK: Final = np.dtype(
+    [
+        ("time_ns", "i8"),  # of receipt, or the kernel's own time of the event where it gives one
+        ("namespace", "u2"),
+        ("event", "u1"),  # 0 dumped, 1 new, 2 update, 3 destroy
+        ("protocol", "u1"),
+        ("id", "u4"),
+        ("status", "u4"),
+        ("original", "u8"),  # flow hash of the original direction as it comes in
+        ("translated", "u8"),  # flow hash of the original direction as it goes out (the reply tuple, reversed)
+        ("reply", "u8"),  # flow hash of the reply direction as it comes in
+        ("restored", "u8"),  # flow hash of the reply direction as it goes out
+    ]
+    + [
+        (f"{tuple_}_{end}_{part}", kind)
+        for tuple_ in ("original", "reply")
+        for end in ("source", "destination")
+        for part, kind in (("high", "u8"), ("low", "u8"), ("port", "u2"))
+    ],
+    align=True,
+)
+"""One conntrack event or dumped entry."""
+
+STATUS_SOURCE_NAT: Final = 0x10
+STATUS_DESTINATION_NAT: Final = 0x20
+"""IPS_SRC_NAT, IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h."""
+
+EVALUATION: Final = np.dtype(
+    [
+        ("first_event", "i8"),  # slice of the events table, sorted by (namespace, id, order)
+        ("last_event", "i8"),  # exclusive
+        ("order", "i8"),  # position of its first message in its socket
+        ("chain", "u4"),  # index into Chains
+        ("verdict", "u1"),  # 0 drop, 1 accept, 2 unknown (the trace ends before it)
+        ("policy", "u1"),  # 1 when the policy of the chain gave the verdict
+        ("conntrack_id", "u4"),
+        ("conntrack_direction", "u1"),
+        ("conntrack_status", "u4"),
+        ("input_index", "u4"),
+        ("output_index", "u4"),
+        ("trace_id", "u4"),
+    ],
+    align=True,
+)
+"""One base chain that one packet went through; row i belongs to row i of the evaluations' sightings."""

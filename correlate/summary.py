@@ -1,0 +1,75 @@
+"""What went into a correlation, file by file: counts, losses, clocks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .clocks import Clock
+from .result import Correlation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointFacts:
+    """One capture point of one file."""
+
+    name: str
+    netns: str
+    packets: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFacts:
+    """One capture file."""
+
+    file: str
+    node: str
+    packets: int
+    trace_events: int
+    conntrack_events: int
+    lost: int
+    """Packets and netlink messages the capture lost, by its own count."""
+    truncated: bool
+    malformed: int
+    """Kernel messages that did not decode."""
+    clock: Clock
+    interfaces: tuple[PointFacts, ...]
+
+
+def capture_facts(result: Correlation) -> list[CaptureFacts]:
+    """The facts of every file, in the order given."""
+    seen = result.sightings[: result.observed]
+    clocks = {clock.node: clock for clock in result.clocks}
+    facts = []
+    for index, capture in enumerate(result.captures):
+        rows = seen[seen["file"] == index]
+        per_place = np.bincount(rows["place"], minlength=len(result.topology.points))
+        lost = {s.interface: s.lost for s in capture.statistics}
+        interfaces = []
+        for number, interface in enumerate(capture.interfaces):
+            if interface.facts.get("what", "packets") == "packets":
+                point = result.topology.points[result.topology.places[index][number]]
+                interfaces.append(
+                    PointFacts(
+                        name=point.interface,
+                        netns=result.topology.namespaces[point.namespace].label,
+                        packets=int(per_place[point.index]),
+                        lost=lost.get(number, 0),
+                    )
+                )
+        messages = result.messages[index]
+        facts.append(
+            CaptureFacts(
+                file=capture.path,
+                node=result.topology.file_nodes[index],
+                packets=int(rows.size),
+                trace_events=int(messages.events.size),
+                conntrack_events=int((messages.conntrack["event"] > 0).sum()),
+                lost=sum(lost.values()),
+                truncated=capture.truncated_at is not None,
+                malformed=messages.malformed,
+                clock=clocks[result.topology.file_nodes[index]],
+                interfaces=tuple(interfaces),
+            )
+        )
+    return facts

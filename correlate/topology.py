@@ -1,0 +1,255 @@
+"""Who is who in the captures: nodes, namespaces, capture points, and what the snapshots say of them."""
+
+import ipaddress
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import TtraceError
+from ..pcapng.blocks import LinkType
+from ..pcapng.read import CaptureFile, Interface, is_packet_interface
+
+
+class Role(IntEnum):
+    """Where an interface stands in its namespace; with the direction it gives the place in a packet's way through it."""
+
+    DEVICE = 0
+    """Not part of a bridge: an uplink, a container's eth0, a tunnel."""
+    PORT = 1
+    """A bridge port, such as the node's end of a container's veth pair."""
+    BRIDGE = 2
+    """The bridge device itself, such as docker0."""
+    LOOPBACK = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One file of the command line: FILE, NODE=FILE or NODE/INTERFACE=FILE."""
+
+    path: str
+    node: str | None = None
+    interface: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Source":
+        """A source from what was typed. A path that exists is a path, even with `=` in it."""
+        label, sign, path = text.partition("=")
+        if not sign or Path(text).exists():
+            return cls(path=text)
+        if not label or not path:
+            raise TtraceError(f"`{text}` names no file", "write FILE, NODE=FILE or NODE/INTERFACE=FILE")
+        node, _, interface = label.partition("/")
+        return cls(path=path, node=node, interface=interface or None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Namespace:
+    """One network namespace of one node."""
+
+    index: int
+    node: str
+    label: str
+    """`root`, the container's name, or the name of a named namespace."""
+    container: str | None = None
+    bridge_nf: bool = False
+    """net.bridge.bridge-nf-call-iptables: bridged packets pass the IP hooks."""
+    has_conntrack: bool = False
+    """The capture holds conntrack messages of this namespace, so translations here are known, not inferred."""
+    known: bool = False
+    """A snapshot of its links is in the capture: roles and addresses are facts."""
+    addresses: set[str] = field(default_factory=set)
+    links: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Interface index to the link's row of the snapshot."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CapturePoint:
+    """(node, netns, interface), and the far end where it is a veth into a container."""
+
+    index: int
+    node: str
+    namespace: int
+    interface: str
+    interface_index: int
+    role: Role
+    container: str | None = None
+    """The container at the other end of this port, or in whose namespace this interface is."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Topology:
+    """All namespaces and capture points of all files, numbered."""
+
+    namespaces: list[Namespace]
+    points: list[CapturePoint]
+    file_nodes: list[str]
+    places: list[npt.NDArray[np.uint32]]
+    """Per file: capture point of each of its interfaces."""
+    file_namespaces: list[npt.NDArray[np.uint16]]
+    """Per file: namespace of each of its interfaces."""
+    snapshots: dict[tuple[str, str | None, str, str], Any]
+    """(node, netns label, kind, moment) to data."""
+    owners: dict[str, list[tuple[str, str]]]
+    """Address to the (node, container name or namespace label) pairs that hold it; overlapping networks give several."""
+
+    def snapshot(self, namespace: Namespace, kind: str, moment: str = "start") -> Any:  # noqa: ANN401 - JSON
+        """Data of one snapshot, None when the capture has none."""
+        return self.snapshots.get((namespace.node, namespace.label, kind, moment))
+
+
+def build_topology(captures: list[CaptureFile], sources: list[Source]) -> Topology:
+    """Number the namespaces and capture points of all files, with what their snapshots say.
+
+    Files of one node (same name in the file or given as NODE=) share its namespaces and its clock.
+    """
+    topology = Topology(
+        namespaces=[], points=[], file_nodes=[], places=[], file_namespaces=[], snapshots={}, owners={}
+    )
+    namespaces: dict[tuple[str, str], Namespace] = {}
+    points: dict[tuple[int, str, int], CapturePoint] = {}
+    for capture, source in zip(captures, sources, strict=True):
+        node = source.node or capture.facts.get("node") or _stem(source.path)
+        topology.file_nodes.append(node)
+        for key, data in read_snapshots(capture):
+            topology.snapshots[(node, *key)] = data
+        places = np.zeros(len(capture.interfaces), np.uint32)
+        file_namespaces = np.zeros(len(capture.interfaces), np.uint16)
+        for i, interface in enumerate(capture.interfaces):
+            label = interface.facts.get("netns") or "root"
+            namespace = namespaces.setdefault(
+                (node, label), Namespace(index=len(namespaces), node=node, label=label)
+            )
+            namespace.container = interface.facts.get("container") or namespace.container
+            namespace.has_conntrack |= interface.link_type == LinkType.NETLINK
+            file_namespaces[i] = namespace.index
+            if is_packet_interface(interface):
+                places[i] = _point(points, node, namespace, interface, source).index
+        topology.places.append(places)
+        topology.file_namespaces.append(file_namespaces)
+    topology.namespaces = list(namespaces.values())
+    topology.points = list(points.values())
+    for namespace in topology.namespaces:
+        _describe_namespace(topology, namespace)
+    for point in topology.points:
+        _describe_point(topology, point)
+    _collect_owners(topology)
+    return topology
+
+
+def _stem(path: str) -> str:
+    return Path(path).name.split(".")[0] if path != "-" else "stdin"
+
+
+def _point(
+    points: dict[tuple[int, str, int], CapturePoint],
+    node: str,
+    namespace: Namespace,
+    interface: Interface,
+    source: Source,
+) -> CapturePoint:
+    name = source.interface or interface.name or _stem(source.path)
+    number = int(interface.facts.get("ifindex") or 0)
+    role = Role.LOOPBACK if name == "lo" else Role.BRIDGE if name.startswith(("docker", "br-")) else Role.DEVICE
+    if name.startswith("veth") and namespace.label == "root":
+        role = Role.PORT  # a guess for captures without a snapshot; the snapshot corrects it
+    return points.setdefault(
+        (namespace.index, name, number),
+        CapturePoint(
+            index=len(points), node=node, namespace=namespace.index, interface=name, interface_index=number, role=role
+        ),
+    )
+
+
+def _describe_namespace(topology: Topology, namespace: Namespace) -> None:
+    for moment in ("stop", "start"):
+        for link in topology.snapshot(namespace, "links", moment) or []:
+            namespace.links[link["index"]] = link
+            namespace.known = True
+        namespace.addresses.update(a["address"] for a in topology.snapshot(namespace, "addresses", moment) or [])
+    sysctls = topology.snapshot(namespace, "sysctls") or {}
+    namespace.bridge_nf = str(sysctls.get("net.bridge.bridge-nf-call-iptables", "0")) == "1"
+
+
+def _describe_point(topology: Topology, point: CapturePoint) -> None:
+    namespace = topology.namespaces[point.namespace]
+    point.container = namespace.container
+    link = namespace.links.get(point.interface_index)
+    if link is None:
+        return
+    point.role = Role.DEVICE
+    if link["name"] == "lo":
+        point.role = Role.LOOPBACK
+    elif link.get("kind") == "bridge":
+        point.role = Role.BRIDGE
+    elif link.get("master"):
+        point.role = Role.PORT
+    if point.container is None:
+        peer = link.get("peer_netns")
+        point.container = peer if peer != "root" else None
+
+
+def _collect_owners(topology: Topology) -> None:
+    for namespace in topology.namespaces:
+        for address in namespace.addresses:
+            _own(topology, address, namespace.node, namespace.label)
+    for (node, _, kind, _moment), data in topology.snapshots.items():
+        if kind == "containers":
+            for container in data:
+                for address in _container_addresses(container):
+                    _own(topology, address, node, container["name"])
+
+
+def _container_addresses(container: dict[str, Any]) -> list[str]:
+    found = container.get("addresses") or []
+    if isinstance(found, dict):
+        found = list(found.values())
+    return [a.split("/")[0] for a in found if isinstance(a, str) and a]
+
+
+def _own(topology: Topology, address: str, node: str, name: str) -> None:
+    if ipaddress.ip_address(address).is_loopback:
+        return
+    owners = topology.owners.setdefault(address, [])
+    if (node, name) not in owners:
+        owners.append((node, name))
+
+
+def read_snapshots(capture: CaptureFile) -> Iterator[tuple[tuple[str | None, str, str], Any]]:
+    """((netns label, kind, moment), data) of each whole snapshot in a ttrace capture, see docs/file-format.md."""
+    wanted = [i for i, interface in enumerate(capture.interfaces) if interface.facts.get("what") == "snapshot"]
+    parts: dict[tuple[str | None, str, str], dict[int, str]] = {}
+    for record in capture.records[np.isin(capture.records["interface"], wanted)]:
+        start = int(record["offset"])
+        snapshot = _exported_json(bytes(capture.data[start : start + int(record["captured"])]))
+        if snapshot is None:
+            continue
+        key = (snapshot.get("netns"), str(snapshot.get("kind")), str(snapshot.get("moment")))
+        if snapshot.get("parts", 1) == 1:
+            yield key, snapshot.get("data")
+            continue
+        pieces = parts.setdefault(key, {})
+        pieces[int(snapshot["part"])] = snapshot["data"]
+        if len(pieces) == snapshot["parts"]:
+            yield key, json.loads("".join(pieces[i] for i in sorted(pieces)))
+
+
+def _exported_json(payload: bytes) -> dict[str, Any] | None:
+    """The JSON object behind the tags of an exported PDU (epan/exported_pdu.h of Wireshark: tag 0 ends them)."""
+    at = 0
+    while at + 4 <= len(payload):
+        tag, length = struct.unpack_from(">HH", payload, at)
+        at += 4 + length
+        if tag == 0:
+            break
+    try:
+        found = json.loads(payload[at:])
+    except ValueError:
+        return None  # not ours, or damaged: the correlation goes on without this snapshot
+    return found if isinstance(found, dict) and found.get("ttrace") == "snapshot" else None

@@ -1,0 +1,157 @@
+"""The JSON contract, schema 1 (docs/json.md). Fields may be added; these keep their names and meaning."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from ..correlate.paths import ChainHop, Connection, Hop, Path, ReasonNote, RewriteStep
+from ..correlate.result import Correlation
+from ..correlate.rules import Rule
+from ..correlate.select import Selection
+from ..correlate.summary import CaptureFacts, capture_facts
+
+SCHEMA: Final = 1
+
+
+def json_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
+    """The document in pieces: one connection or path at a time, so that a large one never stands in memory whole."""
+    captures = [_capture(facts) for facts in capture_facts(result)]
+    yield f'{{"schema": {SCHEMA},\n "captures": {json.dumps(captures)},\n "connections": ['
+    connections = result.connection_list((np.flatnonzero(selection.connections) + 1).tolist())
+    yield ",\n  ".join(["", *(json.dumps(_connection(c)) for c in connections)])[1:]
+    yield '\n ],\n "paths": ['
+    separator = "\n  "
+    for index in np.flatnonzero(selection.paths).tolist():
+        yield separator + json.dumps(path_object(result.path(index + 1)))
+        separator = ",\n  "
+    yield "\n ]}\n"
+
+
+def _capture(facts: CaptureFacts) -> dict[str, Any]:
+    return {
+        "file": facts.file,
+        "node": facts.node,
+        "packets": facts.packets,
+        "trace_events": facts.trace_events,
+        "conntrack_events": facts.conntrack_events,
+        "lost": facts.lost,
+        "truncated": facts.truncated,
+        "malformed": facts.malformed,
+        "clock_offset_ns": facts.clock.offset_ns,
+        "clock_error_ns": facts.clock.error_ns,
+        "clock_basis": facts.clock.basis,
+        "interfaces": [
+            {"name": i.name, "netns": i.netns, "packets": i.packets, "lost": i.lost} for i in facts.interfaces
+        ],
+    }
+
+
+def _connection(connection: Connection) -> dict[str, Any]:
+    return {
+        "id": connection.id,
+        "protocol": connection.protocol,
+        "client": connection.client,
+        "server": connection.server,
+        "outcome": connection.outcome,
+        "views": [
+            {
+                "node": view.node,
+                "netns": view.netns,
+                "interface": view.interface,
+                "source": view.source,
+                "destination": view.destination,
+            }
+            for view in connection.views
+        ],
+        "paths": list(connection.paths),
+    }
+
+
+def path_object(path: Path) -> dict[str, Any]:
+    """One path as the contract has it."""
+    return {
+        "id": path.id,
+        "connection": path.connection,
+        "protocol": path.protocol,
+        "info": path.info,
+        "direction": "forward" if path.forward else "reply",
+        "outcome": path.outcome,
+        "delivered_to": path.delivered_to,
+        "reason": _reason(path.reason),
+        "confidence": round(path.confidence, 3),
+        "ambiguous": path.ambiguous,
+        "hops": [_hop(hop) for hop in path.hops],
+        "rewrites": [_rewrite(rewrite) for rewrite in path.rewrites],
+    }
+
+
+def _reason(reason: ReasonNote | None) -> dict[str, Any] | None:
+    return {"kind": reason.kind, "text": reason.text, "rule": _rule(reason.rule)} if reason else None
+
+
+def _rule(rule: Rule | None) -> dict[str, Any] | None:
+    if rule is None:
+        return None
+    return {
+        "family": rule.family,
+        "table": rule.table,
+        "chain": rule.chain,
+        "handle": rule.handle or None,
+        "number": rule.number or None,
+        "text": rule.text,
+    }
+
+
+def _hop(hop: Hop) -> dict[str, Any]:
+    if isinstance(hop, ChainHop):
+        return {
+            "kind": "chain",
+            "node": hop.node,
+            "netns": hop.netns,
+            "hook": hop.hook,
+            "family": hop.family,
+            "table": hop.table,
+            "chain": hop.chain,
+            "priority": hop.priority,
+            "time_ns": hop.time_ns,
+            "source": hop.source,
+            "destination": hop.destination,
+            "rules": [
+                {"chain": m.chain, "handle": m.handle or None, "number": m.number or None, "text": m.text, "verdict": m.verdict}
+                for m in hop.rules
+            ],
+            "verdict": hop.verdict,
+            "policy": hop.by_policy,
+        }
+    return {
+        "kind": "interface",
+        "node": hop.node,
+        "netns": hop.netns,
+        "interface": hop.interface,
+        "container": hop.container,
+        "direction": hop.direction,
+        "time_ns": hop.time_ns,
+        "source": hop.source,
+        "destination": hop.destination,
+        "ttl": hop.ttl,
+        "length": hop.length,
+        "frame": {"file": hop.file, "number": hop.frame},
+    }
+
+
+def _rewrite(rewrite: RewriteStep) -> dict[str, Any]:
+    return {
+        "node": rewrite.node,
+        "netns": rewrite.netns,
+        "after_hop": rewrite.after_hop,
+        "before_hop": rewrite.before_hop,
+        "field": rewrite.field,
+        "from": rewrite.old,
+        "to": rewrite.new,
+        "kind": rewrite.kind,
+        "undo": rewrite.undo,
+        "evidence": rewrite.evidence,
+        "rule": _rule(rewrite.rule),
+    }

@@ -1,0 +1,112 @@
+"""The text form: what was captured, the connections, then one full path per route, those that did not arrive first."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from ..correlate.outcomes import OUTCOMES
+from ..correlate.paths import Connection
+from ..correlate.result import Correlation
+from ..correlate.routes import Route, find_routes
+from ..correlate.select import Selection
+from ..correlate.summary import CaptureFacts, capture_facts
+from .path_text import path_text
+from .units import duration, plural
+
+_MOST_CONNECTIONS: Final = 20
+_MOST_ROUTES: Final = 12
+
+
+def text_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
+    """The report in pieces of whole lines."""
+    yield from _captures(result)
+    chatter = link_chatter(result) & selection.paths
+    told = selection.paths if selection.in_full or (chatter == selection.paths).all() else selection.paths & ~chatter
+    yield from _connections(result, selection, told)
+    if selection.in_full:
+        for index in np.flatnonzero(selection.paths).tolist():
+            yield "\n" + path_text(result.path(index + 1))
+        return
+    routes = find_routes(result, told)
+    yield from _routes(result, routes)
+    if (selection.paths & ~told).any():
+        rest = int((selection.paths & ~told).sum())
+        yield f"\nNot shown: {plural(rest, 'path')} of ARP, multicast and neighbour discovery. `--paths all` shows them.\n"
+
+
+def link_chatter(result: Correlation) -> np.ndarray:
+    """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves, unless it was dropped by a rule."""
+    head = result.sightings[result.hops["sighting"][result.first_hop[:-1]]]
+    multicast4 = (head["ip_version"] == 4) & ((head["destination_low"] & np.uint64(0xFFFFFFFF)) >= np.uint64(0xE0000000))
+    multicast6 = (head["ip_version"] == 6) & ((head["destination_high"] >> np.uint64(56)) == np.uint64(0xFF))
+    neighbours = (head["protocol"] == 58) & (head["icmp_type"] >= 130) & (head["icmp_type"] <= 143)
+    return (head["ip_version"] == 0) | multicast4 | multicast6 | neighbours
+
+
+def _captures(result: Correlation) -> Iterator[str]:
+    yield "Captures\n"
+    facts = capture_facts(result)
+    width = max(len(f.node) for f in facts)
+    for fact in facts:
+        lost = f"LOST {fact.lost:,}" if fact.lost else "nothing lost"
+        cut = ", file cut short" if fact.truncated else ""
+        broken = f", {plural(fact.malformed, 'message')} unreadable" if fact.malformed else ""
+        yield (
+            f"  {fact.node:<{width}}  {plural(fact.packets, 'packet')} at {plural(len(fact.interfaces), 'point')}, "
+            f"{plural(fact.trace_events, 'trace event')}, {plural(fact.conntrack_events, 'conntrack event')}, "
+            f"{lost}{cut}{broken}; clock: {_clock(fact)}; {fact.file}\n"
+        )
+        for point in fact.interfaces:
+            if point.lost:
+                yield f"  {'':<{width}}  {point.netns} {point.name}: {plural(point.lost, 'packet')} lost\n"
+    if result.evaluations.orphans:
+        yield f"  {plural(result.evaluations.orphans, 'trace event')} without a header: their chain is not known\n"
+
+
+def _clock(fact: CaptureFacts) -> str:
+    clock = fact.clock
+    if clock.basis in ("reference", "same machine"):
+        return clock.basis
+    if clock.basis == "unknown":
+        return "not comparable (no packet between the nodes), taken as equal"
+    error = f" ± {duration(clock.error_ns)}" if clock.error_ns is not None else ", error unknown"
+    sign = "+" if clock.offset_ns >= 0 else "-"
+    return f"{sign}{duration(abs(clock.offset_ns))}{error} ({clock.basis})"
+
+
+def _connections(result: Correlation, selection: Selection, told: np.ndarray) -> Iterator[str]:
+    wanted = np.unique(result.connection_of_path[told])
+    wanted = wanted[selection.connections[wanted]]
+    per_connection = np.bincount(result.connection_of_path, minlength=result.connections.count)
+    failed = np.zeros(result.connections.count, np.bool_)
+    bad = np.isin(result.outcomes.outcome, [OUTCOMES.index(o) for o in OUTCOMES if o in ("dropped", "lost")])
+    failed[result.connection_of_path[bad]] = True
+    ranked = wanted[np.lexsort((wanted, ~failed[wanted]))]
+    yield f"\nConnections: {len(wanted):,} with {plural(int(per_connection[wanted].sum()), 'path')}\n"
+    shown = result.connection_list((ranked[:_MOST_CONNECTIONS] + 1).tolist())
+    for connection in shown:
+        yield _connection_line(connection)
+    if len(wanted) > len(shown):
+        yield f"  … and {len(wanted) - len(shown):,} more: `--filter` narrows them down\n"
+
+
+def _connection_line(connection: Connection) -> str:
+    worn = list(dict.fromkeys(f"{v.source} -> {v.destination}" for v in connection.views))
+    line = f"  [{connection.id}] {connection.protocol} {connection.client} -> {connection.server}   {connection.outcome}"
+    line += f"   {plural(connection.packets, 'path')}\n"
+    plain = f"{connection.client} -> {connection.server}"
+    if worn and worn != [plain]:
+        line += "".join(f"        as {pair}\n" for pair in worn)
+    return line
+
+
+def _routes(result: Correlation, routes: list[Route]) -> Iterator[str]:
+    total = sum(route.paths for route in routes)
+    yield f"\nRoutes: {len(routes):,} for {plural(total, 'path')}; the first path of each\n"
+    for route in routes[:_MOST_ROUTES]:
+        note = f"{plural(route.paths, 'path')} took this route" if route.paths > 1 else "the only path that took this route"
+        yield "\n" + path_text(result.path(route.example), note)
+    if len(routes) > _MOST_ROUTES:
+        rest = routes[_MOST_ROUTES:]
+        yield f"\n{plural(len(rest), 'more route')} with {plural(sum(r.paths for r in rest), 'path')}: `--filter` or `--connection N` shows them\n"
