@@ -1,8 +1,8 @@
 """The clocks of the nodes, from the packets that went between them.
 
-A packet that left node A at t_a (by A's clock) and came to node B at t_b (by B's) says that B's clock is ahead of A's by at most t_b - t_a,
-for its delay is positive; one the other way bounds it from below. The offset is the middle of that interval, the half-width
-its error. What the interval cannot show is an asymmetry of the two delays.
+A packet that left node A at t_a (by A's clock) and came to node B at t_b (by B's) says that B's clock is ahead of A's
+by at most t_b - t_a, for its delay is positive; one the other way bounds it from below. The offset is the middle of
+that interval, the half-width its error. What the interval cannot show is an asymmetry of the two delays.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,8 @@ class Clock:
 def align_clocks(observations: npt.NDArray[np.void], topology: Topology) -> list[Clock]:
     """One Clock per node, in the order of the files; nodes reached over others add up their offsets and errors.
 
-    `observations` are SIGHTING rows. Nodes whose captures were made on the same running kernel (same boot id) share a clock.
+    `observations` are SIGHTING rows. Nodes whose captures were made on the same running kernel (same boot id) share a
+    clock.
     """
     nodes = list(dict.fromkeys(topology.file_nodes))
     uplinks = _uplink_rows(observations, topology)
@@ -75,9 +76,7 @@ def _reach(
         both = error is not None and known.error_ns is not None
         total = error + known.error_ns if error is not None and known.error_ns is not None else None
         basis = f"{packets:,} packets" if both else f"one direction, {packets:,} packets"
-        clock = Clock(
-            node=node, offset_ns=known.offset_ns + value, error_ns=total, basis=basis, packets=packets
-        )
+        clock = Clock(node=node, offset_ns=known.offset_ns + value, error_ns=total, basis=basis, packets=packets)
         if best is None or (total is not None and (best.error_ns is None or total < best.error_ns)):
             best = clock
     return best

@@ -1,9 +1,9 @@
 """Sightings -> connections: which address pairs, on which nodes, are one bidirectional flow.
 
 A *session* is one life of one address pair in one namespace: a reused port begins a new one. Sessions are joined to
-connections by what says for certain that they belong together: conntrack tuples, conntrack ids in trace events, and the same
-packet under the same addresses in two namespaces. Every session has two ends of a union-find, one per direction, so that a joined
-connection knows which packets travel the same way.
+connections by what says for certain that they belong together: conntrack tuples, conntrack ids in trace events, and the
+same packet under the same addresses in two namespaces. Every session has two ends of a union-find, one per direction,
+so that a joined connection knows which packets travel the same way.
 """
 
 from dataclasses import dataclass
@@ -48,8 +48,8 @@ def link_connections(
 ) -> Connections:
     """Find the connections.
 
-    `sightings`: SIGHTING rows, observations first, the last `evaluations.size` of them chain evaluations; `times_ns`: when each
-    happened, on the reference clock; `conntrack`: CONNTRACK rows; `evaluations`: EVALUATION rows.
+    `sightings`: SIGHTING rows, observations first, the last `evaluations.size` of them chain evaluations; `times_ns`:
+    when each happened, on the reference clock; `conntrack`: CONNTRACK rows; `evaluations`: EVALUATION rows.
     """
     session, orientation = _split_sessions(sightings, times_ns, conntrack)
     ends = 2 * session + orientation
@@ -69,7 +69,8 @@ def orientation_of(flow: npt.NDArray[np.uint64], reverse: npt.NDArray[np.uint64]
 def _split_sessions(
     sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], conntrack: npt.NDArray[np.void]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(session, orientation) of each sighting. The end of a conntrack entry ends the session of a flow that is not TCP."""
+    """(session, orientation) of each sighting. The end of a conntrack entry ends the session of a flow that is not
+    TCP."""
     ended = conntrack[(conntrack["event"] == 3) & (conntrack["protocol"] != 6)]
     pair = np.concatenate(
         [
@@ -88,7 +89,7 @@ def _split_sessions(
 
 
 @njit(cache=True)
-def _split(order, namespace, pair, times, sightings, orientation, session):  # type: ignore[no-untyped-def]
+def _split(order, namespace, pair, times, sightings, orientation, session):
     count = -1
     last_time = np.int64(0)
     seen = 0
@@ -150,13 +151,11 @@ class _SessionIndex:
         rows = sightings[order[starts]]
         key = pair_key(rows["namespace"], rows["flow"], rows["flow_reverse"])
         by_key = np.argsort(key, kind="stable")
-        return cls(
-            key[by_key], ordered[starts][by_key], times_ns[order[starts]][by_key], times_ns[order[ends]][by_key]
-        )
+        return cls(key[by_key], ordered[starts][by_key], times_ns[order[starts]][by_key], times_ns[order[ends]][by_key])
 
 
 @njit(cache=True)
-def _pair_key(namespace, flow, reverse, out):  # type: ignore[no-untyped-def]
+def _pair_key(namespace, flow, reverse, out):
     for i in range(flow.size):
         out[i] = mix(min(flow[i], reverse[i]), np.uint64(namespace[i]))
 
@@ -175,7 +174,9 @@ def _conntrack_links(index: _SessionIndex, conntrack: npt.NDArray[np.void]) -> n
     entries = conntrack[conntrack["original"] != conntrack["translated"]]
     if entries.size == 0:
         return np.empty((0, 2), np.int64)
-    order = np.lexsort((entries["time_ns"], entries["translated"], entries["original"], entries["id"], entries["namespace"]))
+    order = np.lexsort(
+        (entries["time_ns"], entries["translated"], entries["original"], entries["id"], entries["namespace"])
+    )
     entries = entries[order]
     before = pair_key(entries["namespace"], entries["original"], entries["restored"])
     after = pair_key(entries["namespace"], entries["translated"], entries["reply"])
@@ -187,7 +188,7 @@ def _conntrack_links(index: _SessionIndex, conntrack: npt.NDArray[np.void]) -> n
 
 
 @njit(cache=True)
-def _overlapping(key, start, end, keys, starts, ends, found):  # type: ignore[no-untyped-def]
+def _overlapping(key, start, end, keys, starts, ends, found):
     """Rows of the index with this key whose time meets [start, end]; the count."""
     n = 0
     at = np.searchsorted(keys, key)
@@ -200,14 +201,14 @@ def _overlapping(key, start, end, keys, starts, ends, found):  # type: ignore[no
 
 
 @njit(cache=True)
-def _lifetime_links(entries, before, after, o_before, o_after, keys, sessions, starts, ends):  # type: ignore[no-untyped-def]
+def _lifetime_links(entries, before, after, o_before, o_after, keys, sessions, starts, ends):
     links = np.empty((entries.size * 2, 2), np.int64)
     count = 0
     a = np.empty(64, np.int64)
     b = np.empty(64, np.int64)
     i = 0
     while i < entries.size:
-        # All messages of one entry: dumped or new, updates, destroy.
+        # All messages of one entry: dumped or new, updates, destroy. Its successor may have the same id.
         j = i
         start = np.int64(-(2**62))
         end = np.int64(2**62)
@@ -217,6 +218,7 @@ def _lifetime_links(entries, before, after, o_before, o_after, keys, sessions, s
             and entries[j].namespace == entries[i].namespace
             and entries[j].original == entries[i].original
             and entries[j].translated == entries[i].translated
+            and not (j > i and entries[j].event == 1 and entries[j - 1].event == 3)
         ):
             if entries[j].event == 1:
                 start = entries[j].time_ns - _LIFETIME_SLACK_NS
@@ -245,15 +247,30 @@ def _lifetime_links(entries, before, after, o_before, o_after, keys, sessions, s
 def _conntrack_id_links(
     ends: npt.NDArray[np.int64], sightings: npt.NDArray[np.void], evaluations: npt.NDArray[np.void]
 ) -> npt.NDArray[np.int64]:
-    """Evaluations of one namespace with the same conntrack id are one connection; the direction bit says which way."""
-    namespace = sightings["namespace"][sightings.size - evaluations.size :]
-    known = (evaluations["conntrack_id"] != 0) & (evaluations["conntrack_direction"] <= 1)
-    way = ends[known] ^ evaluations["conntrack_direction"][known].astype(np.int64)
-    ids, where = evaluations["conntrack_id"][known], namespace[known]
-    order = np.lexsort((way, ids, where))
-    way, ids, where = way[order], ids[order], where[order]
-    same = (ids[1:] == ids[:-1]) & (where[1:] == where[:-1]) & (way[1:] != way[:-1])
-    return np.column_stack([way[:-1][same], way[1:][same]])
+    """A packet that chains saw under two flows with one conntrack id was translated between them.
+
+    Only for the same packet: the id is a hash over the address of the entry, so a reused port can bring the id of the
+    last entry.
+    """
+    traced = sightings[sightings.size - evaluations.size :]
+    known = np.flatnonzero(evaluations["conntrack_id"] != 0)
+    keys = (
+        evaluations["order"][known],
+        traced["content"][known],
+        evaluations["conntrack_direction"][known],
+        evaluations["conntrack_id"][known],
+        traced["namespace"][known],
+    )
+    order = known[np.lexsort(keys)]
+    a, b = order[:-1], order[1:]
+    same = (
+        (evaluations["conntrack_id"][a] == evaluations["conntrack_id"][b])
+        & (evaluations["conntrack_direction"][a] == evaluations["conntrack_direction"][b])
+        & (traced["namespace"][a] == traced["namespace"][b])
+        & (traced["content"][a] == traced["content"][b])
+        & (ends[a] != ends[b])
+    )
+    return np.column_stack([ends[a][same], ends[b][same]])
 
 
 def _same_flow_links(
@@ -262,7 +279,8 @@ def _same_flow_links(
     ends: npt.NDArray[np.int64],
     topology: Topology,
 ) -> npt.NDArray[np.int64]:
-    """The same packet under the same addresses in two namespaces: of one node, or where it goes from one node to another.
+    """The same packet under the same addresses in two namespaces: of one node, or where it goes from one node to
+    another.
 
     Addresses alone would not do: every Docker host has a 172.17.0.2.
     """
@@ -308,7 +326,7 @@ def _adjacent(
 
 
 @njit(cache=True)
-def _find(parent, i):  # type: ignore[no-untyped-def]
+def _find(parent, i):
     while parent[i] != i:
         parent[i] = parent[parent[i]]
         i = parent[i]
@@ -316,7 +334,7 @@ def _find(parent, i):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _join(parent, links):  # type: ignore[no-untyped-def]
+def _join(parent, links):
     for k in range(links.shape[0]):
         for flip in range(2):  # what holds for one direction holds for the other
             a = _find(parent, links[k, 0] ^ flip)
@@ -328,7 +346,7 @@ def _join(parent, links):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _roots(parent, nodes):  # type: ignore[no-untyped-def]
+def _roots(parent, nodes):
     out = np.empty_like(nodes)
     for i in range(nodes.size):
         out[i] = _find(parent, nodes[i])

@@ -1,7 +1,8 @@
 """Compiled dissection: bytes of a packet -> one SIGHTING row.
 
-The same kernels read captured frames and the header copies in trace messages, so both get the same `flow` and `content`.
-Header layouts: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 826 (ARP), 9260 (SCTP).
+The same kernels read captured frames and the header copies in trace messages, so both get the same `flow` and
+`content`. Header layouts: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 826 (ARP), 9260
+(SCTP).
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ _MAPPED = np.uint64(0x0000FFFF00000000)
 
 
 @njit(cache=True, inline="always")
-def mix(state, value):  # type: ignore[no-untyped-def]
+def mix(state, value):
     """One step of a 64-bit hash (the finalizer of SplitMix64); collisions among n keys: about n^2 / 2^65."""
     z = (state ^ np.uint64(value)) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -25,25 +26,25 @@ def mix(state, value):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def be16(data, at):  # type: ignore[no-untyped-def]
+def be16(data, at):
     """16 bits in network order."""
     return (np.uint32(data[at]) << np.uint32(8)) | np.uint32(data[at + 1])
 
 
 @njit(cache=True, inline="always")
-def be32(data, at):  # type: ignore[no-untyped-def]
+def be32(data, at):
     """32 bits in network order."""
     return (be16(data, at) << np.uint32(16)) | be16(data, at + 2)
 
 
 @njit(cache=True)
-def be64(data, at):  # type: ignore[no-untyped-def]
+def be64(data, at):
     """64 bits in network order."""
     return (np.uint64(be32(data, at)) << np.uint64(32)) | np.uint64(be32(data, at + 4))
 
 
 @njit(cache=True)
-def hash_bytes(data, start, end, state):  # type: ignore[no-untyped-def]
+def hash_bytes(data, start, end, state):
     """Hash of data[start:end], eight bytes a step."""
     at = start
     while at + 8 <= end:
@@ -57,7 +58,7 @@ def hash_bytes(data, start, end, state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port):  # type: ignore[no-untyped-def]
+def flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port):
     """Hash of one direction of a flow."""
     state = mix(np.uint64(protocol), s_high)
     state = mix(state, s_low)
@@ -67,13 +68,13 @@ def flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port):  # type: 
 
 
 @njit(cache=True)
-def _set_flow(row, protocol, s_high, s_low, d_high, d_low, s_port, d_port):  # type: ignore[no-untyped-def]
+def _set_flow(row, protocol, s_high, s_low, d_high, d_low, s_port, d_port):
     row.flow = flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port)
     row.flow_reverse = flow_hash(protocol, d_high, d_low, s_high, s_low, d_port, s_port)
 
 
 @njit(cache=True)
-def _payload_hash(data, start, end):  # type: ignore[no-untyped-def]
+def _payload_hash(data, start, end):
     """Hash of the first 96 and last 32 bytes: a segment of 64 KiB costs no more than a small one."""
     if end - start <= 128:
         return hash_bytes(data, start, end, np.uint64(3)) | np.uint64(1)
@@ -82,7 +83,21 @@ def _payload_hash(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _embedded_flow(data, at, end, row):  # type: ignore[no-untyped-def]
+def query_ports(kind, identifier):
+    """The identifier of an ICMP query as a port of the side that asks, for the flow hash.
+
+    So two hosts that ping each other with the same identifier are two flows. Types 0 and 8, 13 to 18 of ICMP (RFC 792, 950), 128
+    and 129 of ICMPv6 (RFC 4443).
+    """
+    if kind in (8, 13, 15, 17, 128):
+        return np.uint32(identifier), np.uint32(0)
+    if kind in (0, 14, 16, 18, 129):
+        return np.uint32(0), np.uint32(identifier)
+    return np.uint32(0), np.uint32(0)
+
+
+@njit(cache=True)
+def _embedded_flow(data, at, end, row):
     """Flow of the packet an ICMP error carries; the error travels against it, so the directions are exchanged."""
     if at >= end:
         return False
@@ -113,14 +128,13 @@ def _embedded_flow(data, at, end, row):  # type: ignore[no-untyped-def]
     elif protocol == 1 or protocol == 58:
         if transport + 6 > end:
             return False
-        s_port = be16(data, transport + 4)
-        d_port = s_port
+        s_port, d_port = query_ports(data[transport], be16(data, transport + 4))
     _set_flow(row, protocol, d_high, d_low, s_high, s_low, d_port, s_port)
     return True
 
 
 @njit(cache=True)
-def _dissect_icmp(data, at, end, row, state, stop):  # type: ignore[no-untyped-def]
+def _dissect_icmp(data, at, end, row, state, stop):
     """ICMP and ICMPv6 behind the IP header; `stop` is the end of the datagram by its own length."""
     row.icmp_type = data[at]
     row.icmp_code = data[at + 1]
@@ -149,18 +163,26 @@ def _dissect_icmp(data, at, end, row, state, stop):  # type: ignore[no-untyped-d
     elif at + 8 <= end:
         state = mix(state, np.uint64(be32(data, at + 4)))
     state = hash_bytes(data, min(at + 8, end), min(at + 20, end), state)
+    asks, answers = query_ports(kind, row.source_port)
     _set_flow(
-        row, row.protocol, row.source_high, row.source_low, row.destination_high, row.destination_low,
-        row.source_port, row.destination_port,
-    )  # fmt: skip
+        row,
+        row.protocol,
+        row.source_high,
+        row.source_low,
+        row.destination_high,
+        row.destination_low,
+        asks,
+        answers,
+    )
     if end == stop:
         row.payload = _payload_hash(data, min(at + 8, end), end)
     return state
 
 
 @njit(cache=True)
-def _dissect_transport(data, at, end, row, stop, whole):  # type: ignore[no-untyped-def]
-    """What follows the IP header. `end` bounds the captured bytes, `stop` the datagram; `whole`: nothing was cut off."""
+def _dissect_transport(data, at, end, row, stop, whole):
+    """What follows the IP header. `end` bounds the captured bytes, `stop` the datagram; `whole`: nothing was cut
+    off."""
     state = mix(np.uint64(row.protocol), (np.uint64(row.ip_id) << np.uint64(32)) | np.uint64(row.length))
     state = mix(state, np.uint64(row.fragment))
     protocol = row.protocol
@@ -221,7 +243,7 @@ def _dissect_transport(data, at, end, row, stop, whole):  # type: ignore[no-unty
 
 
 @njit(cache=True)
-def dissect_ip(data, at, end, row):  # type: ignore[no-untyped-def]
+def dissect_ip(data, at, end, row):
     """Dissect the IP datagram in data[at:end] into `row`; False when it is none."""
     if at + 20 > end:
         return False
@@ -270,7 +292,7 @@ def dissect_ip(data, at, end, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _dissect_other(data, at, end, row, original):  # type: ignore[no-untyped-def]
+def _dissect_other(data, at, end, row, original):
     """A frame that is not IP: ARP by its addresses, anything else by its first 64 bytes."""
     row.length = original
     if row.ethertype == 0x0806 and at + 28 <= end and data[at + 5] == 4:
@@ -284,8 +306,9 @@ def _dissect_other(data, at, end, row, original):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True)
-def _network_start(data, at, end, link_type, row):  # type: ignore[no-untyped-def]
-    """Skip the link header; sets ethertype and, where the header has it, the direction. Returns where the network header is."""
+def _network_start(data, at, end, link_type, row):
+    """Skip the link header; sets ethertype and, where the header has it, the direction. Returns where the network
+    header is."""
     if link_type == 1:
         if at + 14 > end:
             return end
@@ -311,7 +334,7 @@ def _network_start(data, at, end, link_type, row):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def _dissect_records(data, records, link_types, places, namespaces, file, out):  # type: ignore[no-untyped-def]
+def _dissect_records(data, records, link_types, places, namespaces, file, out):
     count = 0
     for i in range(records.size):
         record = records[i]
@@ -338,8 +361,8 @@ def dissect_packets(
 ) -> npt.NDArray[np.void]:
     """SIGHTING rows of all captured packets of one file, in file order.
 
-    `places` and `namespaces` give the capture point and the namespace of each of the file's interfaces. Netlink and snapshot frames are
-    left out.
+    `places` and `namespaces` give the capture point and the namespace of each of the file's interfaces. Netlink and
+    snapshot frames are left out.
     """
     link_types = np.array([i.link_type if is_packet_interface(i) else -1 for i in capture.interfaces], np.int64)
     out = np.zeros(capture.records.size, SIGHTING)

@@ -1,9 +1,10 @@
 """Trace events -> chain evaluations: one base chain, one packet, the rules that matched and the verdict.
 
-The trace id alone does not tell packets apart: it repeats for later packets of a flow and changes in the middle of one. Within a
-namespace, however, two packets never carry the same id at the same moment, for it is a hash over the address of the skb. So an event
-without a header belongs to the last event before it with its id that has one, and nothing more is concluded from the id:
-which evaluations make one packet is decided by their headers, like for captured frames (match.py).
+The trace id alone does not tell packets apart: it repeats for later packets of a flow and changes in the middle of one.
+Within a namespace, however, two packets never carry the same id at the same moment, for it is a hash over the address
+of the skb. So an event without a header belongs to the last event before it with its id that has one, and nothing more
+is concluded from the id: which evaluations make one packet is decided by their headers, like for captured frames
+(match.py).
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ HOOKS: Final = ("prerouting", "input", "forward", "output", "postrouting")
 """NF_INET_* of linux/netfilter.h, in order."""
 
 OWN_TABLE: Final = ("inet", "ttrace")
-"""The tracing table: its empty last chains show the header after all translations; they are evidence, not hops of the user's."""
+"""The tracing table: its empty last chains show the header after all translations; they are evidence, not hops of the
+user's."""
 
 _LEGACY_PRIORITY: Final = {
     ("raw", "prerouting"): -300, ("raw", "output"): -300, ("mangle", "*"): -150, ("nat", "prerouting"): -100,
@@ -64,7 +66,9 @@ class Evaluations:
     """Events whose header was lost with a gap in the trace."""
 
 
-def build_evaluations(messages: list[KernelMessages], topology: Topology, rulesets: dict[int, list[Ruleset]]) -> Evaluations:
+def build_evaluations(
+    messages: list[KernelMessages], topology: Topology, rulesets: dict[int, list[Ruleset]]
+) -> Evaluations:
     """Group the events of all files into evaluations. `rulesets`: namespace index to its snapshots, earliest first."""
     names: dict[int, str] = {}
     for one in messages:
@@ -73,7 +77,9 @@ def build_evaluations(messages: list[KernelMessages], topology: Topology, rulese
     order = np.lexsort((np.arange(events.size), events["id"], events["namespace"]))
     events = events[order]
     opener, group_start = _openers(events)
-    last_opener = np.maximum.accumulate(np.where(opener, np.arange(events.size), -1)) if events.size else np.empty(0, np.int64)
+    last_opener = (
+        np.maximum.accumulate(np.where(opener, np.arange(events.size), -1)) if events.size else np.empty(0, np.int64)
+    )
     safe = np.maximum(last_opener, 0)
     owned = (
         (last_opener >= group_start)
@@ -114,7 +120,8 @@ def _openers(events: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.bool_], npt.N
     new_group[1:] = (events["id"][1:] != events["id"][:-1]) | (events["namespace"][1:] != events["namespace"][:-1])
     group_start = np.maximum.accumulate(np.where(new_group, np.arange(size), 0))
     opener = events["header"] >= 0
-    # iptables-legacy logs every rule with the header; an evaluation begins where the run begins or the last one had ended.
+    # iptables-legacy logs every rule with the header; an evaluation begins where the run begins or the last one had
+    # ended.
     again = np.zeros(size, np.bool_)
     again[1:] = (events["type"][:-1] == 1) | (np.diff(events["time_ns"]) > 100_000_000)
     opener &= (events["legacy"] == 0) | new_group | again
@@ -182,7 +189,9 @@ def _base_chain(rulesets: list[Ruleset], family: str, table: str, name: str, hoo
         found = HOOKS[hook]
     else:
         lowered = name.lower()
-        found = next((h for h in ("postrouting", "prerouting", "forward", "output", "input") if h in lowered), "unknown")
+        found = next(
+            (h for h in ("postrouting", "prerouting", "forward", "output", "input") if h in lowered), "unknown"
+        )
     priority = 0
     if (family, table) == OWN_TABLE:
         priority = 350 if name.endswith("last") else -350

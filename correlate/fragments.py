@@ -1,4 +1,8 @@
-"""Later fragments carry no ports: they take flow and ports from the first fragment of their datagram (RFC 791, 3.2)."""
+"""Fragments: which belong to one datagram, and to the whole that conntrack makes of them.
+
+Later fragments carry no ports: they take flow and ports from the first one (RFC 791, 3.2). Conntrack reassembles before the
+hooks and the kernel fragments again on the way out, maybe elsewhere, so the packet that a path follows is the datagram.
+"""
 
 from typing import Final
 
@@ -8,10 +12,16 @@ import numpy.typing as npt
 from .schema import NOTE_NO_FLOW
 
 _OFFSET: Final = 0x1FFF
+_DATAGRAM: Final = np.uint64(0xF4A6 << 48)
+"""Marks the content of a fragmented datagram."""
+_REASSEMBLY_NS: Final = 2_000_000_000
+_MOST_PIECES: Final = 64
+"""Pieces with the same IP id that a whole is compared with."""
 
 
 def adopt_first_fragment(observations: npt.NDArray[np.void]) -> None:
-    """Give the later fragments in `observations` (SIGHTING rows, changed in place) the ports and flow of their first fragment.
+    """Give the later fragments in `observations` (SIGHTING rows, changed in place) the ports and flow of their first
+    fragment.
 
     A fragment whose first one was not captured keeps the flow of its addresses alone.
     """
@@ -24,10 +34,20 @@ def adopt_first_fragment(observations: npt.NDArray[np.void]) -> None:
     rows, piece = rows[order], piece[order]
     new = np.zeros(rows.size, np.bool_)
     new[0] = True
-    for column in ("place", "direction", "protocol", "source_high", "source_low", "destination_high", "destination_low", "ip_id"):
+    for column in (
+        "place",
+        "direction",
+        "protocol",
+        "source_high",
+        "source_low",
+        "destination_high",
+        "destination_low",
+        "ip_id",
+    ):
         new[1:] |= piece[column][1:] != piece[column][:-1]
     is_first = (piece["fragment"] & _OFFSET) == 0
-    # A reused IP id begins a new datagram with its own first fragment; fragments that overtook the first look behind them.
+    # A reused IP id begins a new datagram with its own first fragment; fragments that overtook the first look behind
+    # them.
     start = np.maximum.accumulate(np.where(new, np.arange(rows.size), 0))
     source = np.maximum.accumulate(np.where(is_first, np.arange(rows.size), -1))
     reverse = np.minimum.accumulate(np.where(is_first, np.arange(rows.size), rows.size)[::-1])[::-1]
@@ -37,3 +57,28 @@ def adopt_first_fragment(observations: npt.NDArray[np.void]) -> None:
     for column in ("source_port", "destination_port", "flow", "flow_reverse"):
         observations[column][rows[later]] = piece[column][source[later]]
     observations["notes"][rows[later]] &= 0xFF ^ NOTE_NO_FLOW
+
+
+def join_datagrams(
+    sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], direction_group: npt.NDArray[np.int64]
+) -> None:
+    """Give all sightings of a fragmented datagram one `content`, whole or in pieces (SIGHTING rows, changed in place).
+
+    `times_ns`, `direction_group`: per sighting, from the clocks and from link_connections.
+    """
+    pieces = np.flatnonzero(sightings["fragment"] != 0)
+    if pieces.size == 0:
+        return
+    key = (direction_group << 16) | sightings["ip_id"]
+    pieces = pieces[np.lexsort((times_ns[pieces], key[pieces]))]
+    candidates = np.flatnonzero((sightings["fragment"] == 0) & np.isin(key, key[pieces]))
+    at = np.searchsorted(key[pieces], key[candidates])
+    # The wholes near in time to a piece with their IP id: 16 bits come again.
+    near = np.zeros(candidates.size, np.bool_)
+    for step in range(_MOST_PIECES):
+        index = np.minimum(at + step, pieces.size - 1)
+        same = key[pieces[index]] == key[candidates]
+        near |= same & (np.abs(times_ns[pieces[index]] - times_ns[candidates]) < _REASSEMBLY_NS)
+    members = np.concatenate([pieces, candidates[near]])
+    sightings["content"][members] = sightings["ip_id"][members].astype(np.uint64) | _DATAGRAM
+    sightings["payload"][members] = 0

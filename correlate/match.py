@@ -1,8 +1,8 @@
 """Sightings -> packets: which sightings, at different points, are the same packet.
 
-Within one direction of one connection, sightings with the same `content` are candidates. A capture point sees a packet once in each
-direction, so a place that occurs twice means two packets (a retransmission with the same IP id, equal datagrams): their
-sightings are paired in order of time, and what cannot be told apart is marked ambiguous.
+Within one direction of one connection, sightings with the same `content` are candidates. A capture point sees a packet
+once in each direction, so a place that occurs twice means two packets (a retransmission with the same IP id, equal
+datagrams): their sightings are paired in order of time, and what cannot be told apart is marked ambiguous.
 """
 
 from dataclasses import dataclass
@@ -37,8 +37,9 @@ def match_packets(
 ) -> Packets:
     """Put every sighting into exactly one packet.
 
-    `sightings`: SIGHTING rows, observations first, then one per row of `evaluations` (EVALUATION); `times_ns`: when each happened,
-    on the reference clock (an evaluation: the time of the frame its header was found in, else of its receipt).
+    `sightings`: SIGHTING rows, observations first, then one per row of `evaluations` (EVALUATION); `times_ns`: when
+    each happened, on the reference clock (an evaluation: the time of the frame its header was found in, else of its
+    receipt).
     """
     observed = sightings.size - evaluations.size
     queue = np.zeros(sightings.size, np.int64)
@@ -49,9 +50,7 @@ def match_packets(
     order = np.lexsort((within, is_evaluation, sightings["content"], connections.direction_group))
     packet = np.full(sightings.size, -1, np.int64)
     ambiguous = np.zeros(sightings.size + 1, np.bool_)
-    count = _assign(
-        order, connections.direction_group, sightings, times_ns, observed, packet, ambiguous
-    )
+    count = _assign(order, connections.direction_group, sightings, times_ns, observed, packet, ambiguous)
     first = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(first, packet, times_ns)
     rank = np.empty(count, np.int64)
@@ -61,7 +60,7 @@ def match_packets(
 
 
 @njit(cache=True)
-def _assign(order, group, sightings, times, observed, packet, ambiguous):  # type: ignore[no-untyped-def]
+def _assign(order, group, sightings, times, observed, packet, ambiguous):
     count = 0
     start = 0
     while start < order.size:
@@ -78,19 +77,21 @@ def _assign(order, group, sightings, times, observed, packet, ambiguous):  # typ
             middle += 1
         base = count
         count = _assign_observations(order[start:middle], sightings, times, packet, ambiguous, count)
-        count = _assign_evaluations(order[start:middle], order[middle:stop], sightings, times, packet, ambiguous, base, count)
+        count = _assign_evaluations(
+            order[start:middle], order[middle:stop], sightings, times, packet, ambiguous, base, count
+        )
         start = stop
     return count
 
 
 @njit(cache=True)
-def _point(row):  # type: ignore[no-untyped-def]
-    """Capture point and direction in one number."""
-    return np.int64(row.place) * 4 + np.int64(row.direction)
+def _point(row):
+    """Capture point, direction and piece of the datagram in one number."""
+    return ((np.int64(row.place) * 4 + np.int64(row.direction)) << 13) | np.int64(row.fragment & np.uint16(0x1FFF))
 
 
 @njit(cache=True)
-def _all_different(rows, sightings, times):  # type: ignore[no-untyped-def]
+def _all_different(rows, sightings, times):
     """No point occurs twice, no payload contradicts and no gap is too long: one packet."""
     payload = np.uint64(0)
     for i in range(rows.size):
@@ -108,8 +109,9 @@ def _all_different(rows, sightings, times):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _occurrences(rows, sightings, occurrence):  # type: ignore[no-untyped-def]
-    """Fill `occurrence` with how often each row's point came before; returns the count every point has, or 0 if they differ."""
+def _occurrences(rows, sightings, occurrence):
+    """Fill `occurrence` with how often each row's point came before; returns the count every point has, or 0 if they
+    differ."""
     points = np.empty(rows.size, np.int64)
     totals = np.zeros(rows.size, np.int64)
     known = 0
@@ -133,7 +135,7 @@ def _occurrences(rows, sightings, occurrence):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _assign_observations(rows, sightings, times, packet, ambiguous, count):  # type: ignore[no-untyped-def]
+def _assign_observations(rows, sightings, times, packet, ambiguous, count):
     if rows.size == 0:
         return count
     if rows.size <= 256 and _all_different(rows, sightings, times):
@@ -150,7 +152,7 @@ def _assign_observations(rows, sightings, times, packet, ambiguous, count):  # t
 
 
 @njit(cache=True)
-def _in_order(rows, occurrence, each, sightings, times):  # type: ignore[no-untyped-def]
+def _in_order(rows, occurrence, each, sightings, times):
     """The k-th sighting at every point is one packet: no payload contradicts that and each keeps together in time."""
     first = np.full(each, np.int64(-1))
     for i in range(rows.size):
@@ -168,8 +170,9 @@ def _in_order(rows, occurrence, each, sightings, times):  # type: ignore[no-unty
 
 
 @njit(cache=True)
-def _assign_nearest(rows, sightings, times, packet, ambiguous, count):  # type: ignore[no-untyped-def]
-    """Each sighting goes to the most recent packet that its point has not seen; a second such packet makes it ambiguous."""
+def _assign_nearest(rows, sightings, times, packet, ambiguous, count):
+    """Each sighting goes to the most recent packet that its point has not seen; a second such packet makes it
+    ambiguous."""
     base = count
     for i in range(rows.size):
         row = sightings[rows[i]]
@@ -180,7 +183,7 @@ def _assign_nearest(rows, sightings, times, packet, ambiguous, count):  # type: 
             if times[rows[i]] - times[j] > 2_000_000_000:
                 break
             p = packet[j]
-            if p == found or p == rival:
+            if p in (found, rival):
                 continue
             fits = True
             for other in range(1, min(i, 64) + 1):
@@ -188,7 +191,9 @@ def _assign_nearest(rows, sightings, times, packet, ambiguous, count):  # type: 
                 if packet[k] != p:
                     continue
                 seen = sightings[k]
-                if _point(seen) == _point(row) or (seen.payload != 0 and row.payload != 0 and seen.payload != row.payload):
+                if _point(seen) == _point(row) or (
+                    seen.payload != 0 and row.payload != 0 and seen.payload != row.payload
+                ):
                     fits = False
                     break
             if fits:
@@ -209,7 +214,7 @@ def _assign_nearest(rows, sightings, times, packet, ambiguous, count):  # type: 
 
 
 @njit(cache=True)
-def _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, count):  # type: ignore[no-untyped-def]
+def _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, count):
     """Evaluations join the packet their namespace saw: the only one, the k-th of k, or the nearest before them."""
     for i in range(rows.size):
         row = sightings[rows[i]]
@@ -233,7 +238,7 @@ def _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, c
 
 
 @njit(cache=True)
-def _nth_packet(seen, earlier, row, sightings, packet, nth, total):  # type: ignore[no-untyped-def]
+def _nth_packet(seen, earlier, row, sightings, packet, nth, total):
     """The nth packet its namespace (or, if that saw none, any) saw, when there are just `total` of them; else -1."""
     local = False
     for i in range(seen.size):
@@ -265,8 +270,9 @@ def _nth_packet(seen, earlier, row, sightings, packet, nth, total):  # type: ign
 
 
 @njit(cache=True)
-def _nearest_packet(seen, earlier, index, row, sightings, times, packet):  # type: ignore[no-untyped-def]
-    """The packet nearest in time, in this namespace if it saw any, that this chain has not had; -1 when none is near."""
+def _nearest_packet(seen, earlier, index, row, sightings, times, packet):
+    """The packet nearest in time, in this namespace if it saw any, that this chain has not had; -1 when none is
+    near."""
     for local in (True, False):
         found = np.int64(-1)
         best = np.int64(2_000_000_000)

@@ -39,7 +39,8 @@ def address_text(high: int, low: int) -> str:
 
 
 def endpoint(row: np.void, end: str) -> str:
-    """`ip:port`, `[ip6]:port`, or the bare address where the protocol has no ports. `end` is `source` or `destination`."""
+    """`ip:port`, `[ip6]:port`, or the bare address where the protocol has no ports. `end` is `source` or
+    `destination`."""
     address = address_text(int(row[f"{end}_high"]), int(row[f"{end}_low"]))
     if address == "::" and row["ip_version"] == 0:
         return "-"

@@ -1,7 +1,8 @@
 """Compiled decoding of the raw NETLINK_NETFILTER messages in a capture: trace events and conntrack entries.
 
-Message and attribute numbers: linux/netfilter/nf_tables.h (NFTA_TRACE_*), nfnetlink_conntrack.h (CTA_*), nfnetlink_log.h
-(NFULA_*). All attribute values are big-endian, the netlink headers are in host order (little-endian in our files).
+Message and attribute numbers: linux/netfilter/nf_tables.h (NFTA_TRACE_*), nfnetlink_conntrack.h (CTA_*),
+nfnetlink_log.h (NFULA_*). All attribute values are big-endian, the netlink headers are in host order (little-endian in
+our files).
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from numba import njit
 
 from ..pcapng.blocks import LinkType
 from ..pcapng.read import CaptureFile
-from .dissect import be16, be32, be64, dissect_ip, flow_hash, hash_bytes
+from .dissect import be16, be32, be64, dissect_ip, flow_hash, hash_bytes, query_ports
 from .schema import CONNTRACK, SIGHTING, TRACE_EVENT
 
 _PSEUDO_HEADER: Final = 16
@@ -40,12 +41,12 @@ class KernelMessages:
 
 
 @njit(cache=True)
-def _u16(data, at):  # type: ignore[no-untyped-def]
+def _u16(data, at):
     return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)
 
 
 @njit(cache=True)
-def _intern(data, start, end, names):  # type: ignore[no-untyped-def]
+def _intern(data, start, end, names):
     """Hash of a name; remembers in `names` (hash, offset, length) where it stands."""
     while end > start and data[end - 1] == 0:
         end -= 1
@@ -65,7 +66,7 @@ def _intern(data, start, end, names):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _attribute(data, at, end):  # type: ignore[no-untyped-def]
+def _attribute(data, at, end):
     """(type, first byte of the value, end of the value) of the attribute at `at`; type -1 when there is none."""
     if at + 4 > end:
         return -1, end, end
@@ -76,8 +77,9 @@ def _attribute(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _trace_header(data, network, network_end, transport, transport_end, scratch, header):  # type: ignore[no-untyped-def]
-    """Dissect the header copy of a trace message: network (<= 40 bytes) and transport (<= 20 bytes) put behind each other."""
+def _trace_header(data, network, network_end, transport, transport_end, scratch, header):
+    """Dissect the header copy of a trace message: network (<= 40 bytes) and transport (<= 20 bytes) put behind each
+    other."""
     size = 0
     for at in range(network, min(network_end, network + 40)):
         scratch[size] = data[at]
@@ -92,7 +94,7 @@ def _trace_header(data, network, network_end, transport, transport_end, scratch,
 
 
 @njit(cache=True)
-def _decode_trace(data, at, end, row, header, names, scratch):  # type: ignore[no-untyped-def]
+def _decode_trace(data, at, end, row, header, names, scratch):
     """One NFT_MSG_TRACE; returns 1 when `header` was filled, 0 when the message has none, -1 when it is malformed."""
     network = network_end = transport = transport_end = np.int64(0)
     row.policy = 255
@@ -159,7 +161,7 @@ def _decode_trace(data, at, end, row, header, names, scratch):  # type: ignore[n
 
 
 @njit(cache=True)
-def _decode_legacy(data, at, end, row, header, names):  # type: ignore[no-untyped-def]
+def _decode_legacy(data, at, end, row, header, names):
     """One NFLOG message with the prefix `TRACE: table:chain:kind:number `; same returns as _decode_trace."""
     prefix = prefix_end = payload = payload_end = np.int64(0)
     row.policy = 255
@@ -214,9 +216,12 @@ def _decode_legacy(data, at, end, row, header, names):  # type: ignore[no-untype
 
 
 @njit(cache=True)
-def _decode_tuple(data, at, end, out):  # type: ignore[no-untyped-def]
-    """CTA_TUPLE_*: out[0:6] = source high, low, destination high, low, source port, destination port; out[6] = protocol."""
+def _decode_tuple(data, at, end, out):
+    """CTA_TUPLE_*: out[0:6] = source high, low, destination high, low, source port, destination port; out[6] =
+    protocol."""
     out[:] = 0
+    identifier = np.uint32(0)
+    icmp_type = np.int64(-1)
     while at < end:
         kind, value, stop = _attribute(data, at, end)
         if kind < 0:
@@ -239,16 +244,19 @@ def _decode_tuple(data, at, end, out):  # type: ignore[no-untyped-def]
                     out[4] = be16(data, start)
                 elif part == 3:
                     out[5] = be16(data, start)
-                elif part == 4 or part == 7:  # ICMP and ICMPv6 identifier: the same in both directions
-                    out[4] = be16(data, start)
-                    out[5] = out[4]
+                elif part == 4 or part == 7:  # ICMP and ICMPv6 identifier
+                    identifier = be16(data, start)
+                elif part == 5 or part == 8:
+                    icmp_type = np.int64(data[start])
             inner += ((finish - inner) + 3) & ~np.int64(3)
         at += ((stop - at) + 3) & ~np.int64(3)
+    if icmp_type >= 0:
+        out[4], out[5] = query_ports(icmp_type, identifier)
     return True
 
 
 @njit(cache=True)
-def _flows_of(original, reply, row):  # type: ignore[no-untyped-def]
+def _flows_of(original, reply, row):
     row.protocol = original[6]
     o, r, protocol = original, reply, original[6]
     row.original = flow_hash(protocol, o[0], o[1], o[2], o[3], o[4], o[5])
@@ -262,7 +270,7 @@ def _flows_of(original, reply, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _decode_conntrack(data, at, end, row, original, reply):  # type: ignore[no-untyped-def]
+def _decode_conntrack(data, at, end, row, original, reply):
     found = 0
     while at < end:
         kind, value, stop = _attribute(data, at, end)
@@ -286,7 +294,7 @@ def _decode_conntrack(data, at, end, row, original, reply):  # type: ignore[no-u
 
 
 @njit(cache=True)
-def _count(data, records, is_netlink):  # type: ignore[no-untyped-def]
+def _count(data, records, is_netlink):
     traces = 0
     entries = 0
     generations = 0
@@ -304,7 +312,7 @@ def _count(data, records, is_netlink):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _decode(data, records, is_netlink, namespaces, file, events, headers, entries, generations, names):  # type: ignore[no-untyped-def]
+def _decode(data, records, is_netlink, namespaces, file, events, headers, entries, generations, names):
     scratch = np.zeros(64, np.uint8)
     original = np.zeros(7, np.uint64)
     reply = np.zeros(7, np.uint64)
@@ -374,7 +382,8 @@ def _decode(data, records, is_netlink, namespaces, file, events, headers, entrie
 def decode_messages(capture: CaptureFile, file: int, namespaces: npt.NDArray[np.uint16]) -> KernelMessages:
     """Decode every kernel message of one capture file.
 
-    `namespaces` gives the namespace index of each of the file's interfaces. A malformed message is counted and left out.
+    `namespaces` gives the namespace index of each of the file's interfaces. A malformed message is counted and left
+    out.
     """
     is_netlink = np.array([i.link_type == LinkType.NETLINK for i in capture.interfaces], np.bool_)
     traces, entries, generations = (0, 0, 0)

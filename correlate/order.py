@@ -1,9 +1,9 @@
 """Packets -> hops: the sightings of each packet in the order in which they happened.
 
 Frames carry the kernel's time, trace messages none. So frames are ordered by time, messages by their place in the
-socket, and the two are merged by where in a namespace each stands: a frame is seen on ingress before the hooks and on egress
-behind them. One passage of a packet through one namespace is a *visit*; looping through lo, or through a router that is not
-captured, makes a second visit.
+socket, and the two are merged by where in a namespace each stands: a frame is seen on ingress before the hooks and on
+egress behind them. One passage of a packet through one namespace is a *visit*; looping through lo, or through a router
+that is not captured, makes a second visit.
 """
 
 from typing import Final
@@ -32,7 +32,8 @@ _HOOK_STAGE: Final = {
 }  # fmt: skip
 _BRIDGE_HOOK_STAGE: Final = {"prerouting": 5, "input": 15, "forward": 75, "output": 75, "postrouting": 78}
 _BRIDGED_PREROUTING: Final = 10
-"""With bridge-nf-call-iptables the ip prerouting hook runs on the bridge port, before the bridge device sees the packet."""
+"""With bridge-nf-call-iptables the ip prerouting hook runs on the bridge port, before the bridge device sees the
+packet."""
 STAGE_OUT: Final = 70
 _STAGE_IN: Final = 20
 
@@ -55,10 +56,31 @@ def order_hops(
     queue = np.zeros(sightings.size, np.int64)
     queue[observed:] = evaluations.rows["order"]
     is_evaluation = np.arange(sightings.size) >= observed
+    times_ns = _gather_pieces(sightings, times_ns, packet)
     order = np.lexsort((stage, np.where(is_evaluation, queue, times_ns), is_evaluation, packet))
     hops = np.zeros(sightings.size, HOP)
     _order(order, packet, sightings, times_ns, stage, observed, hops)
     return hops
+
+
+def _gather_pieces(
+    sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], packet: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The fragments of a datagram pass a point one after the other: for the order, at the time of the first of them."""
+    pieces = np.flatnonzero(sightings["fragment"] != 0)
+    if pieces.size == 0:
+        return times_ns
+    key = np.zeros(pieces.size, [("packet", "i8"), ("place", "u4"), ("direction", "u1")])
+    key["packet"] = packet[pieces]
+    key["place"] = sightings["place"][pieces]
+    key["direction"] = sightings["direction"][pieces]
+    _, inverse = np.unique(key, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    first = np.full(int(inverse.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, inverse, times_ns[pieces])
+    gathered = times_ns.copy()
+    gathered[pieces] = first[inverse]
+    return gathered
 
 
 def _observation_stages(observations: npt.NDArray[np.void], topology: Topology) -> npt.NDArray[np.int64]:
@@ -94,7 +116,7 @@ def _chain_stage(chain: Chain) -> int:
 
 
 @njit(cache=True)
-def _number_visits(rows, sightings, stage, visit):  # type: ignore[no-untyped-def]
+def _number_visits(rows, sightings, stage, visit):
     """Visit of each of `rows` (in order): a new one where the namespace changes or the way through it begins again."""
     count = 0
     for i in range(rows.size):
@@ -108,8 +130,9 @@ def _number_visits(rows, sightings, stage, visit):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visit, keys):  # type: ignore[no-untyped-def]
-    """Give each evaluation the visit of the frames it belongs to, or one of its own; `keys` grows by the time of the new ones."""
+def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visit, keys):
+    """Give each evaluation the visit of the frames it belongs to, or one of its own; `keys` grows by the time of the
+    new ones."""
     used = keys.size
     out_keys = np.empty(used + rows.size, np.int64)
     out_keys[:used] = keys
@@ -136,7 +159,6 @@ def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visi
             visit[i] = found
             continue
         # No frame here: the visit of the earlier evaluations of this passage, or a new one.
-        passage = 0
         last = np.int64(-1)
         reuse = np.int64(-1)
         for j in range(i):
@@ -160,7 +182,7 @@ def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visi
 
 
 @njit(cache=True)
-def _order(order, packet, sightings, times, stage, observed, hops):  # type: ignore[no-untyped-def]
+def _order(order, packet, sightings, times, stage, observed, hops):
     start = 0
     while start < order.size:
         stop = start + 1

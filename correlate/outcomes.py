@@ -1,6 +1,7 @@
 """Hops -> what became of each packet, and why.
 
-"Not seen because the capture lost packets here" or "because nobody captured there" is never called a loss: it is `unknown`.
+"Not seen because the capture lost packets here" or "because nobody captured there" is never called a loss: it is
+`unknown`.
 """
 
 import ipaddress
@@ -17,6 +18,7 @@ from .order import STAGE_INPUT
 from .rewrites import RuleBook
 from .topology import Role, Topology
 
+_FORWARD_STAGE: Final = 40
 _EDGE_NS: Final = 200_000_000
 """A packet last seen this close to the end of a capture may have gone on after it."""
 
@@ -50,11 +52,13 @@ class Reason(IntEnum):
     """The capture lost packets or messages where it would have been seen."""
     CAPTURE_ENDED = 8
     """A capture began later or ended before it could be seen there."""
+    TTL = 9
+    """Its time to live ran out where it would have been forwarded."""
 
 
 REASON_KIND: Final = {
     Reason.RULE: "rule", Reason.POLICY: "policy", Reason.HOOK: "hook", Reason.INSIDE: "inside", Reason.WIRE: "wire",
-    Reason.NOT_CAPTURED: "not-captured", Reason.CAPTURE_LOST: "capture-lost", Reason.CAPTURE_ENDED: "capture-ended",
+    Reason.NOT_CAPTURED: "not-captured", Reason.CAPTURE_LOST: "capture-lost", Reason.CAPTURE_ENDED: "capture-ended", Reason.TTL: "ttl",
 }  # fmt: skip
 """The `kind` of a reason in the JSON contract."""
 
@@ -99,7 +103,11 @@ def judge(
     coverage: Coverage,
 ) -> Outcomes:
     """Decide the outcome of every packet from its last hop. Arguments as for `order_hops` and `find_rewrites`."""
-    ends = np.flatnonzero(np.append(hops["packet"][1:] != hops["packet"][:-1], True)) if hops.size else np.empty(0, np.int64)
+    ends = (
+        np.flatnonzero(np.append(hops["packet"][1:] != hops["packet"][:-1], True))
+        if hops.size
+        else np.empty(0, np.int64)
+    )
     observed = sightings.size - evaluations.rows.size
     last = hops["sighting"][ends]
     final = _Final(sightings[last], times_ns[last], hops["stage"][ends], last - observed, topology, evaluations)
@@ -112,6 +120,7 @@ def judge(
     )
     open_ = _judge_drops(result, final, evaluations, book)
     open_ = _judge_deliveries(result, final, open_)
+    open_ = _judge_time_to_live(result, final, open_)
     lost, reason, suspect = _judge_losses(final, open_)
     result.outcome[lost] = _LOST
     result.reason[lost] = reason[lost]
@@ -191,9 +200,7 @@ def _owner_table(
     return _owner_key(np.array(high, np.uint64), np.array(low, np.uint64), where), where
 
 
-def _judge_drops(
-    result: Outcomes, final: _Final, evaluations: Evaluations, book: RuleBook
-) -> npt.NDArray[np.bool_]:
+def _judge_drops(result: Outcomes, final: _Final, evaluations: Evaluations, book: RuleBook) -> npt.NDArray[np.bool_]:
     """Packets whose last hop is a chain that said drop; returns who is still open."""
     if evaluations.rows.size == 0:
         return np.ones(final.rows.size, np.bool_)
@@ -231,6 +238,16 @@ def _judge_deliveries(result: Outcomes, final: _Final, open_: npt.NDArray[np.boo
     return open_ & ~delivered
 
 
+def _judge_time_to_live(result: Outcomes, final: _Final, open_: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """A packet that came in with TTL 1 and is not for here is dropped instead of forwarded (RFC 1812, 5.3.1)."""
+    rows = final.rows
+    arrived = (final.stage < _FORWARD_STAGE) & ~final.is_out & (rows["ip_version"] > 0)
+    expired = open_ & arrived & final.is_root & (rows["ttl"] <= 1)
+    result.outcome[expired] = _DROPPED
+    result.reason[expired] = Reason.TTL
+    return open_ & ~expired
+
+
 def _stays_on_link(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
     """Not IP, or to a multicast, broadcast or link-local group: goes no further than the link it is seen on."""
     v4 = (rows["ip_version"] == 4) & ((rows["destination_low"] & np.uint64(0xFFFFFFFF)) >= np.uint64(0xE0000000))
@@ -257,7 +274,8 @@ def _owner_on_node(final: _Final, namespace: npt.NDArray[np.int64]) -> npt.NDArr
 def _judge_losses(
     final: _Final, open_: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """(lost, Reason, namespace that should have seen it next) of the packets that were neither dropped nor delivered."""
+    """(lost, Reason, namespace that should have seen it next) of the packets that were neither dropped nor
+    delivered."""
     topology = final.topology
     rows = final.rows
     reason = np.full(rows.size, Reason.NOT_CAPTURED, np.uint8)
@@ -294,8 +312,8 @@ def _all_ways_out_captured(final: _Final) -> npt.NDArray[np.bool_]:
 
 
 def _next_namespace(final: _Final) -> npt.NDArray[np.int64]:
-    """Where a packet that left by a device must come in, if that is captured: the root of its container's node, or the other node that
-    has the destination address. -1 when nothing is captured there."""  # noqa: D205
+    """Where a packet that left by a device must come in, if that is captured: the root of its container's node, or the
+    other node that has the destination address. -1 when nothing is captured there."""
     topology = final.topology
     uplinks = {p.namespace for p in topology.points if p.role == Role.DEVICE}
     ports = {p.namespace for p in topology.points if p.role == Role.PORT}

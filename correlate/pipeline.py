@@ -10,8 +10,8 @@ from ..pcapng.read import CaptureFile, read_capture
 from .clocks import Clock, align_clocks
 from .connections import link_connections
 from .dissect import dissect_packets
-from .evaluations import Evaluations, build_evaluations
-from .fragments import adopt_first_fragment
+from .evaluations import build_evaluations
+from .fragments import adopt_first_fragment, join_datagrams
 from .match import match_packets
 from .netlink import KernelMessages, decode_messages
 from .order import order_hops
@@ -53,6 +53,7 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     _borrow_flows(sightings, observations.size)
     say("linking connections")
     connections = link_connections(sightings, times_ns, conntrack, evaluations.rows, topology)
+    join_datagrams(sightings, times_ns, connections.direction_group)
     say("matching packets")
     packets = match_packets(sightings, times_ns, connections, evaluations.rows)
     say("ordering hops")
@@ -97,8 +98,8 @@ def _reference_times(
 ) -> npt.NDArray[np.int64]:
     """When each sighting happened, on the reference clock.
 
-    Trace messages carry no time, only that of their receipt: an evaluation takes the time of the latest frame with its header that its
-    namespace had seen by then, or of the next one where it saw none before.
+    Trace messages carry no time, only that of their receipt: an evaluation takes the time of the latest frame with its
+    header that its namespace had seen by then, or of the next one where it saw none before.
     """
     times = sightings["time_ns"] - offsets[sightings["namespace"]]
     if observed == sightings.size or observed == 0:
@@ -125,7 +126,8 @@ def _reference_times(
 
 
 def _borrow_flows(sightings: npt.NDArray[np.void], observed: int) -> None:
-    """The header copy of a trace message ends before the ports inside an ICMP error: take the flow from a frame with that header."""
+    """The header copy of a trace message ends before the ports inside an ICMP error: take the flow from a frame with
+    that header."""
     errors = np.flatnonzero(sightings["notes"] & NOTE_ERROR)
     from_trace = errors[errors >= observed]
     frames = errors[errors < observed]

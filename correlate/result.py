@@ -59,7 +59,8 @@ class Correlation:
 
     @cached_property
     def visible(self) -> npt.NDArray[np.bool_]:
-        """Per hop row: shown. The chains of ttrace's own table are evidence, shown only where nothing else shows a rewrite."""
+        """Per hop row: shown. The chains of ttrace's own table are evidence, shown only where nothing else shows a
+        rewrite."""
         own = np.array([chain.own for chain in self.evaluations.chains] or [False], np.bool_)
         evaluation = self.hops["sighting"] - self.observed
         shown = evaluation < 0
@@ -81,7 +82,8 @@ class Correlation:
 
     @cached_property
     def confidence(self) -> npt.NDArray[np.float64]:
-        """Per path, 0 to 1: halved where the match was ambiguous, 0.8 where a rewrite is inferred from the packets alone."""
+        """Per path, 0 to 1: halved where the match was ambiguous, 0.8 where a rewrite is inferred from the packets
+        alone."""
         confidence = np.ones(self.packets.count)
         inferred = self.rewrites["evidence"] == Evidence.INFERRED
         confidence[self.rewrites["packet"][inferred]] = 0.8
@@ -320,7 +322,8 @@ class Correlation:
         return pd.DataFrame(columns)
 
     def hops_table(self) -> "pd.DataFrame":
-        """All shown hops, path by path in order; `frame` is 0 and `interface` empty for a chain, and the other way round."""
+        """All shown hops, path by path in order; `frame` is 0 and `interface` empty for a chain, and the other way
+        round."""
         import pandas as pd
 
         rows = self.hops[self.visible]
@@ -370,12 +373,15 @@ class Correlation:
         for name, side in (("old", before), ("new", after)):
             part = _address_columns(side)
             columns[f"{name}_address"] = part["source"].astype(object)
-            columns[f"{name}_address"] = np.where(is_source, part["source"].astype(object), part["destination"].astype(object))
+            columns[f"{name}_address"] = np.where(
+                is_source, part["source"].astype(object), part["destination"].astype(object)
+            )
             columns[f"{name}_port"] = np.where(is_source, side["source_port"], side["destination_port"])
         return pd.DataFrame(columns)
 
     def paths_table(self) -> "pd.DataFrame":
-        """One row per path: connection, protocol, outcome, reason, number of hops and rewrites, first and last frame's time."""
+        """One row per path: connection, protocol, outcome, reason, number of hops and rewrites, first and last frame's
+        time."""
         import pandas as pd
 
         head = self.sightings[self.hops["sighting"][self.first_hop[:-1]]]
@@ -461,6 +467,7 @@ def _reason_text(reason: Reason, hop: Hop, rule: Rule | None) -> str:
     else:
         last = f"{where}: {hop.interface} {hop.direction}"
     return {
+        Reason.TTL: f"{last}: its time to live ran out there",
         Reason.INSIDE: f"{last} was the last of it, though every other interface there was captured",
         Reason.WIRE: f"{last}, and it did not come in where it was sent",
         Reason.CAPTURE_LOST: f"last seen at {last}; the capture lost packets or messages where it would have been next",

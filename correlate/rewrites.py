@@ -1,7 +1,7 @@
 """Hops -> rewrites: where addresses or ports changed between two hops, and what changed them.
 
-The nat chains see only the first packet of a connection; later ones are translated by conntrack. So the rule is found once per conntrack
-entry, at the packet that made the binding, and every later packet of the entry inherits it.
+The nat chains see only the first packet of a connection; later ones are translated by conntrack. So the rule is found
+once per conntrack entry, at the packet that made the binding, and every later packet of the entry inherits it.
 """
 
 import re
@@ -77,18 +77,22 @@ class RuleBook:
     """Kind of translation each rule makes, UNKNOWN for none."""
 
 
-def build_rule_book(evaluations: Evaluations, rulesets: dict[int, list[Ruleset]], changed_ns: dict[int, int]) -> RuleBook:
+def build_rule_book(
+    evaluations: Evaluations, rulesets: dict[int, list[Ruleset]], changed_ns: dict[int, int]
+) -> RuleBook:
     """Name the rule of every event.
 
-    `rulesets`: per namespace its snapshots, at the start and at the stop of the capture; `changed_ns`: when the ruleset of a namespace was first
-    changed in between. Handles are reused, so an event before the change is looked up in the first snapshot first, one after it in the
-    last. A rule in neither keeps its handle and has no text.
+    `rulesets`: per namespace its snapshots, at the start and at the stop of the capture; `changed_ns`: when the ruleset
+    of a namespace was first changed in between. Handles are reused, so an event before the change is looked up in the
+    first snapshot first, one after it in the last. A rule in neither keeps its handle and has no text.
     """
     events = evaluations.events
     first_change = np.array([changed_ns.get(int(n), 2**62) for n in range(int(events["namespace"].max(initial=0)) + 1)])
     late = events["time_ns"] > first_change[events["namespace"]]
     named = (events["type"] == 3) & ((events["handle"] > 0) | (events["legacy"] > 0))
-    keys = np.zeros(events.size, [(n, "u8") for n in ("namespace", "family", "table", "chain", "handle", "number", "late")])
+    keys = np.zeros(
+        events.size, [(n, "u8") for n in ("namespace", "family", "table", "chain", "handle", "number", "late")]
+    )
     for column in ("namespace", "family", "table", "chain", "handle"):
         keys[column] = events[column]
     keys["number"] = events["rule_number"]
@@ -130,7 +134,8 @@ def find_rewrites(
 ) -> npt.NDArray[np.void]:
     """REWRITE rows, in the order of the hops.
 
-    `hops` as from `order_hops`; `sightings`, `times_ns` as for `match_packets`; `forward`: per sighting, it travels from client to server.
+    `hops` as from `order_hops`; `sightings`, `times_ns` as for `match_packets`; `forward`: per sighting, it travels
+    from client to server.
     """
     rewrites = _changes(hops, sightings)
     if rewrites.size == 0:
@@ -184,7 +189,8 @@ def _changes(hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void]) -> npt
 def _traced_rules(
     hops: npt.NDArray[np.void], evaluation: npt.NDArray[np.int64], evaluations: Evaluations, book: RuleBook
 ) -> npt.NDArray[np.int64]:
-    """(hops, 2): the rule of a nat chain, at this hop or earlier in the same hook, that translates the source or the destination."""
+    """(hops, 2): the rule of a nat chain, at this hop or earlier in the same hook, that translates the source or the
+    destination."""
     rows = evaluations.rows
     rule = np.full((hops.size, 2), -1, np.int64)
     if rows.size == 0:
@@ -241,7 +247,7 @@ class _Entries:
 
 
 @njit(cache=True)
-def _keys(namespace, flow, out):  # type: ignore[no-untyped-def]
+def _keys(namespace, flow, out):
     for i in range(flow.size):
         out[i] = mix(flow[i], np.uint64(namespace[i]))
 
@@ -253,7 +259,7 @@ def _flow_key(namespace: npt.NDArray[np.uint16], flow: npt.NDArray[np.uint64]) -
 
 
 @njit(cache=True)
-def _look_up(keys, starts, wanted, times, out):  # type: ignore[no-untyped-def]
+def _look_up(keys, starts, wanted, times, out):
     """Row of the entry that was alive: the last that had begun (its message may come a little late), else the first."""
     for i in range(wanted.size):
         at = np.searchsorted(keys, wanted[i])
@@ -273,7 +279,8 @@ def _conntrack_of(
     evaluations: Evaluations,
     entries: _Entries,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """(conntrack id or -1, reply direction, namespace) of each rewrite: from the trace of its visit, else from the tuples."""
+    """(conntrack id or -1, reply direction, namespace) of each rewrite: from the trace of its visit, else from the
+    tuples."""
     row = hops["sighting"]
     before, after = row[rewrites["before"]], row[rewrites["after"]]
     size = rewrites.size
@@ -315,7 +322,9 @@ def _visit_conntrack(
     replies = np.zeros(ids.size, np.bool_)
     safe = np.maximum(evaluation, 0)
     status = rows["conntrack_status"][safe] & (STATUS_SOURCE_NAT | STATUS_DESTINATION_NAT)
-    told = (evaluation >= 0) & (rows["conntrack_id"][safe] > 0) & (rows["conntrack_direction"][safe] <= 1) & (status != 0)
+    told = (
+        (evaluation >= 0) & (rows["conntrack_id"][safe] > 0) & (rows["conntrack_direction"][safe] <= 1) & (status != 0)
+    )
     ids[visit[told]] = rows["conntrack_id"][safe][told]
     replies[visit[told]] = rows["conntrack_direction"][safe][told] == 1
     return ids[visit], replies[visit]
@@ -327,7 +336,8 @@ def _bound_rules(
     made: npt.NDArray[np.uint8],
     rule: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """For each rewrite the rule that made the binding of its conntrack entry, wherever in the capture that was traced."""
+    """For each rewrite the rule that made the binding of its conntrack entry, wherever in the capture that was
+    traced."""
     key = (namespace << 34) | (np.maximum(ct_id, 0) << 1) | made
     makers = (rule >= 0) & (ct_id >= 0)
     keys, first = np.unique(key[makers], return_index=True)

@@ -39,7 +39,7 @@ def find_routes(result: Correlation, chosen: npt.NDArray[np.bool_]) -> list[Rout
 def route_keys(result: Correlation) -> npt.NDArray[np.uint64]:
     """One number per path, equal for paths of the same route."""
     signatures = np.zeros(result.evaluations.rows.size, np.uint64)
-    _evaluation_signatures(result.evaluations.rows, result.evaluations.events, result.book.of_event, signatures)
+    _evaluation_signatures(result.evaluations.rows, result.book.of_event, signatures)
     key = np.zeros(result.packets.count, np.uint64)
     _hop_keys(result.hops, result.visible, result.sightings, result.observed, signatures, key)
     _rewrite_keys(result.rewrites, key)
@@ -48,7 +48,7 @@ def route_keys(result: Correlation) -> npt.NDArray[np.uint64]:
 
 
 @njit(cache=True)
-def _evaluation_signatures(rows, events, rule_of_event, out):  # type: ignore[no-untyped-def]
+def _evaluation_signatures(rows, rule_of_event, out):
     for i in range(rows.size):
         state = np.uint64(rows[i].verdict) | (np.uint64(rows[i].policy) << np.uint64(8))
         for e in range(rows[i].first_event, rows[i].last_event):
@@ -57,7 +57,7 @@ def _evaluation_signatures(rows, events, rule_of_event, out):  # type: ignore[no
 
 
 @njit(cache=True)
-def _hop_keys(hops, visible, sightings, observed, signatures, key):  # type: ignore[no-untyped-def]
+def _hop_keys(hops, visible, sightings, observed, signatures, key):
     for i in range(hops.size):
         if not visible[i]:
             continue
@@ -71,7 +71,7 @@ def _hop_keys(hops, visible, sightings, observed, signatures, key):  # type: ign
 
 
 @njit(cache=True)
-def _rewrite_keys(rewrites, key):  # type: ignore[no-untyped-def]
+def _rewrite_keys(rewrites, key):
     for i in range(rewrites.size):
         row = rewrites[i]
         word = np.uint64(row.field) | (np.uint64(row.kind) << np.uint64(4)) | (np.uint64(row.undo) << np.uint64(8))

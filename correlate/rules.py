@@ -77,7 +77,9 @@ def parse_ruleset(data: dict[str, Any] | None) -> Ruleset:
         for (table, chain_name), lines in saved.items():
             rows = listed.get((family, table, chain_name))
             if rows is not None and len(rows) == len(lines):
-                listed[(family, table, chain_name)] = [(handle, line) for (handle, _), line in zip(rows, lines, strict=True)]
+                listed[(family, table, chain_name)] = [
+                    (handle, line) for (handle, _), line in zip(rows, lines, strict=True)
+                ]
         for (table, chain_name), lines in _parse_save((data.get("legacy") or {}).get(key) or "").items():
             for number, line in enumerate(lines, 1):
                 ruleset.legacy[(family, table, chain_name, number)] = Rule(

@@ -1,7 +1,8 @@
 """The tables the pipeline hands from stage to stage: their columns, dtypes and units, stated once.
 
-All tables are NumPy structured arrays, so compiled kernels fill and read them in place; `result.py` turns them into pandas.
-Addresses are two unsigned 64-bit halves; an IPv4 address is stored as its IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
+All tables are NumPy structured arrays, so compiled kernels fill and read them in place; `result.py` turns them into
+pandas. Addresses are two unsigned 64-bit halves; an IPv4 address is stored as its IPv4-mapped IPv6 address (RFC 4291,
+2.5.5.2).
 """
 
 from typing import Final

@@ -1,6 +1,7 @@
 """Which connections and paths are asked for.
 
-The filter looks at every address and port a connection wore at any point, so `port 8080` also finds the hops behind the DNAT.
+The filter looks at every address and port a connection wore at any point, so `port 8080` also finds the hops behind the
+DNAT.
 """
 
 import ipaddress
@@ -18,7 +19,9 @@ from .result import Correlation
 
 _TOKEN: Final = re.compile(r"\s*(\(|\)|&&|\|\||!|[^\s()!&|]+)")
 _NUMBERS: Final = {name: number for number, name in PROTOCOLS.items()}
-_HINT: Final = "terms are `host ADDRESS`, `net PREFIX`, `port N`, `tcp`, `udp`, `icmp`, `arp`, joined by `and`, `or`, `not`, ( )"
+_HINT: Final = (
+    "terms are `host ADDRESS`, `net PREFIX`, `port N`, `tcp`, `udp`, `icmp`, `arp`, joined by `and`, `or`, `not`, ( )"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,8 @@ def select(
     paths: Sequence[int] | None = None,
     every_path: bool = False,
 ) -> Selection:
-    """The connections and paths that fit everything given. Raises TtraceError for a bad expression or an unknown number."""
+    """The connections and paths that fit everything given. Raises TtraceError for a bad expression or an unknown
+    number."""
     chosen = np.ones(result.connections.count, np.bool_)
     if expression:
         chosen = match_connections(result, expression)
@@ -53,6 +57,15 @@ def select(
         chosen = np.zeros(result.connections.count, np.bool_)
         chosen[result.connection_of_path[wanted]] = True
     return Selection(connections=chosen, paths=wanted, in_full=every_path or bool(paths) or bool(connections))
+
+
+def select_handshakes(result: Correlation) -> Selection:
+    """The SYN and SYN-ACK of every TCP connection, each in full."""
+    head = result.sightings[result.hops["sighting"][result.first_hop[:-1]]]
+    paths = (head["protocol"] == 6) & ((head["tcp_flags"] & 2) != 0)
+    connections = np.zeros(result.connections.count, np.bool_)
+    connections[result.connection_of_path[paths]] = True
+    return Selection(connections=connections, paths=paths, in_full=True)
 
 
 def _numbered(numbers: Sequence[int], count: int, what: str) -> npt.NDArray[np.bool_]:

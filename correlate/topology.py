@@ -18,7 +18,8 @@ from ..pcapng.read import CaptureFile, Interface, is_packet_interface
 
 
 class Role(IntEnum):
-    """Where an interface stands in its namespace; with the direction it gives the place in a packet's way through it."""
+    """Where an interface stands in its namespace; with the direction it gives the place in a packet's way through
+    it."""
 
     DEVICE = 0
     """Not part of a bridge: an uplink, a container's eth0, a tunnel."""
@@ -97,7 +98,8 @@ class Topology:
     snapshots: dict[tuple[str, str | None, str, str], Any]
     """(node, netns label, kind, moment) to data."""
     owners: dict[str, list[tuple[str, str]]]
-    """Address to the (node, container name or namespace label) pairs that hold it; overlapping networks give several."""
+    """Address to the (node, container name or namespace label) pairs that hold it; overlapping networks give
+    several."""
 
     def snapshot(self, namespace: Namespace, kind: str, moment: str = "start") -> Any:  # noqa: ANN401 - JSON
         """Data of one snapshot, None when the capture has none."""
@@ -109,9 +111,7 @@ def build_topology(captures: list[CaptureFile], sources: list[Source]) -> Topolo
 
     Files of one node (same name in the file or given as NODE=) share its namespaces and its clock.
     """
-    topology = Topology(
-        namespaces=[], points=[], file_nodes=[], places=[], file_namespaces=[], snapshots={}, owners={}
-    )
+    topology = Topology(namespaces=[], points=[], file_nodes=[], places=[], file_namespaces=[], snapshots={}, owners={})
     namespaces: dict[tuple[str, str], Namespace] = {}
     points: dict[tuple[int, str, int], CapturePoint] = {}
     for capture, source in zip(captures, sources, strict=True):
@@ -123,9 +123,7 @@ def build_topology(captures: list[CaptureFile], sources: list[Source]) -> Topolo
         file_namespaces = np.zeros(len(capture.interfaces), np.uint16)
         for i, interface in enumerate(capture.interfaces):
             label = interface.facts.get("netns") or "root"
-            namespace = namespaces.setdefault(
-                (node, label), Namespace(index=len(namespaces), node=node, label=label)
-            )
+            namespace = namespaces.setdefault((node, label), Namespace(index=len(namespaces), node=node, label=label))
             namespace.container = interface.facts.get("container") or namespace.container
             namespace.has_conntrack |= interface.link_type == LinkType.NETLINK
             file_namespaces[i] = namespace.index

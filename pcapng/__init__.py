@@ -1,1 +1,1 @@
-"""The capture file: pcapng as ttrace writes and reads it (docs/file-format.md). The only place that knows the format."""
+"""The capture file: pcapng as ttrace writes and reads it (docs/file-format.md); only this package knows the format."""

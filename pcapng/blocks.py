@@ -8,6 +8,9 @@ from typing import Final
 
 BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 
+FORMAT_VERSION: Final = 1
+"""Version of what docs/file-format.md adds to pcapng: the value of `ttrace` in the section header's comment."""
+
 
 class BlockType(IntEnum):
     """Block types ttrace reads or writes (draft-ietf-opsawg-pcapng, section 11.1)."""
@@ -64,4 +67,4 @@ class Direction(IntEnum):
 
 
 NETLINK_HEADER: Final = bytes.fromhex("0000 0338 0000 0000 0000 0000 0000 000c")
-"""LINKTYPE_NETLINK pseudo-header: packet type 0, ARPHRD_NETLINK (824), 10 bytes unused, protocol 12 (NETLINK_NETFILTER)."""
+"""LINKTYPE_NETLINK pseudo-header: packet type 0, ARPHRD_NETLINK (824), 10 bytes unused, NETLINK_NETFILTER (12)."""

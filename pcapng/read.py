@@ -30,12 +30,9 @@ RECORD: Final = np.dtype(
     ]
 )
 
-_PACKET_BLOCKS: Final = (int(BlockType.ENHANCED_PACKET), int(BlockType.SIMPLE_PACKET), 2)
 _SECTION: Final = int(BlockType.SECTION_HEADER)
-_INTERFACE: Final = int(BlockType.INTERFACE_DESCRIPTION)
 _ENHANCED: Final = int(BlockType.ENHANCED_PACKET)
 _SIMPLE: Final = int(BlockType.SIMPLE_PACKET)
-_CUSTOM: Final = (0x00000BAD, 0x40000BAD)
 _MAGIC: Final = BYTE_ORDER_MAGIC
 
 
@@ -90,8 +87,8 @@ class CaptureFile:
 def read_capture(path: str | Path) -> CaptureFile:
     """Map a pcapng or classic pcap file and locate its packets.
 
-    Raises TtraceError when the file cannot be opened or is neither. A file that ends inside a record is read up to the last whole
-    one and says so in `truncated_at`.
+    Raises TtraceError when the file cannot be opened or is neither. A file that ends inside a record is read up to the
+    last whole one and says so in `truncated_at`.
     """
     data = _map(Path(path))
     magic = bytes(data[:4])
@@ -118,15 +115,21 @@ def _map(path: Path) -> npt.NDArray[np.uint8]:
 
 
 @njit(cache=True, inline="always")
-def _u32(data, at, big):  # type: ignore[no-untyped-def]
+def _u32(data, at, big):
     if big:
-        return (np.uint32(data[at]) << 24) | (np.uint32(data[at + 1]) << 16) | (np.uint32(data[at + 2]) << 8) | data[at + 3]
+        return (
+            (np.uint32(data[at]) << 24)
+            | (np.uint32(data[at + 1]) << 16)
+            | (np.uint32(data[at + 2]) << 8)
+            | data[at + 3]
+        )
     return (np.uint32(data[at + 3]) << 24) | (np.uint32(data[at + 2]) << 16) | (np.uint32(data[at + 1]) << 8) | data[at]
 
 
 @njit(cache=True)
-def _walk(data, special, records, units, offsets, interface_base):  # type: ignore[no-untyped-def]
-    """One walk over the blocks. With empty tables it only counts; else it fills `special` (type, offset, section) and `records`.
+def _walk(data, special, records, units, offsets, interface_base):
+    """One walk over the blocks. With empty tables it only counts; else it fills `special` (type, offset, section) and
+    `records`.
 
     Returns (packets, special blocks, end of the last whole block, state): state 0 whole, 1 cut short, 2 damaged.
     """
@@ -159,7 +162,7 @@ def _walk(data, special, records, units, offsets, interface_base):  # type: igno
             return packets, others, at, 1
         if _u32(data, at + length - 4, big) != length:
             return packets, others, at, 2
-        if kind == _ENHANCED or kind == _SIMPLE or kind == 2 or kind == 0x00000BAD or kind == 0x40000BAD:
+        if kind in (_ENHANCED, _SIMPLE, 2, 0x00000BAD, 0x40000BAD):
             # Wireshark counts custom blocks as frames, so they take a number here too; they point at nothing.
             if fill_records:
                 row = records[packets]
@@ -185,7 +188,9 @@ def _walk(data, special, records, units, offsets, interface_base):  # type: igno
                     captured = np.int64(_u32(data, at + 20, big))
                     room = length - 32
                     if interface < units.size and captured <= room:
-                        raw = (np.uint64(_u32(data, at + 12, big)) << np.uint64(32)) | np.uint64(_u32(data, at + 16, big))
+                        raw = (np.uint64(_u32(data, at + 12, big)) << np.uint64(32)) | np.uint64(
+                            _u32(data, at + 16, big)
+                        )
                         per_second = units[interface]
                         if per_second == np.uint64(1000000000):
                             time_ns = np.int64(raw)
@@ -231,7 +236,9 @@ def _read_pcapng(path: str, data: npt.NDArray[np.uint8]) -> CaptureFile:
     no_units = np.empty(0, np.uint64)
     packets, others, end, state = _walk(data, np.empty((0, 3), np.int64), np.empty(0, RECORD), no_units, none, none)
     if state == 2 and packets == 0 and others == 0:
-        raise TtraceError(f"`{path}` is damaged at byte {end:,}: not a pcapng block", "was the file changed on its way here?")
+        raise TtraceError(
+            f"`{path}` is damaged at byte {end:,}: not a pcapng block", "was the file changed on its way here?"
+        )
     special = np.empty((others, 3), np.int64)
     _walk(data, special, np.empty(0, RECORD), no_units, none, none)
     capture = CaptureFile(path=path, data=data, records=np.zeros(packets, RECORD), interfaces=[])
@@ -341,7 +348,7 @@ def _parse_statistics(body: bytes, order: str, base: int, interfaces: list[Inter
 
 
 @njit(cache=True)
-def _walk_pcap(data, records, big, fraction_ns):  # type: ignore[no-untyped-def]
+def _walk_pcap(data, records, big, fraction_ns):
     at = np.int64(24)
     packets = 0
     while at + 16 <= data.size:

@@ -119,7 +119,13 @@ def _hop(hop: Hop) -> dict[str, Any]:
             "source": hop.source,
             "destination": hop.destination,
             "rules": [
-                {"chain": m.chain, "handle": m.handle or None, "number": m.number or None, "text": m.text, "verdict": m.verdict}
+                {
+                    "chain": m.chain,
+                    "handle": m.handle or None,
+                    "number": m.number or None,
+                    "text": m.text,
+                    "verdict": m.verdict,
+                }
                 for m in hop.rules
             ],
             "verdict": hop.verdict,

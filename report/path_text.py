@@ -75,7 +75,11 @@ def _container_of(hop: Hop) -> bool:
 def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str | None, str | None], ttl: int | None) -> str:
     where = f" ({hop.container})" if hop.container else f" ({hop.netns})" if hop.netns != "root" else ""
     label = f"{hop.interface}{where}"
-    offset = "+" + duration(hop.time_ns - path.start_ns) if hop.time_ns >= path.start_ns else duration(hop.time_ns - path.start_ns)
+    offset = (
+        "+" + duration(hop.time_ns - path.start_ns)
+        if hop.time_ns >= path.start_ns
+        else duration(hop.time_ns - path.start_ns)
+    )
     direction = hop.direction if hop.direction != "unknown" else "?"
     line = f"    {label:<{_LABEL}}{direction:<4}{offset:>10}"
     if (hop.source, hop.destination) != shown or hop.ttl != ttl:
@@ -85,7 +89,8 @@ def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str | None, str 
 
 
 def _chain_lines(chains: list[ChainHop], place: str) -> list[str]:
-    """All chains of one hook: those that only let the packet pass by policy on one line, the others with their rules."""
+    """All chains of one hook: those that only let the packet pass by policy on one line, the others with their
+    rules."""
     label = chains[0].hook.upper() if chains[0].chain.upper() == chains[0].hook.upper() else chains[0].hook
     label += f" ({place.split(', ')[1]})" if place else ""
     texts = [_chain_text(chain) for chain in chains]

@@ -12,10 +12,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def capture_status() -> "Iterator[Callable[[CaptureStatus], None] | None]":
-    """One line that is written over again; None when stderr is not a terminal."""
+def capture_status() -> "Iterator[Callable[[CaptureStatus], None]]":
+    """One line that is written over again; without a terminal, just the line that it has begun, for scripts that wait
+    for it."""
     if not sys.stderr.isatty():
-        yield None
+        begun = False
+
+        def announce(_status: "CaptureStatus") -> None:
+            nonlocal begun
+            if not begun:
+                sys.stderr.write("capturing; SIGINT or SIGTERM ends it\n")
+                sys.stderr.flush()
+                begun = True
+
+        yield announce
         return
 
     def show(status: "CaptureStatus") -> None:

@@ -32,13 +32,17 @@ def text_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
     yield from _routes(result, routes)
     if (selection.paths & ~told).any():
         rest = int((selection.paths & ~told).sum())
-        yield f"\nNot shown: {plural(rest, 'path')} of ARP, multicast and neighbour discovery. `--paths all` shows them.\n"
+        paths = plural(rest, "path")
+        yield f"\nNot shown: {paths} of ARP, multicast and neighbour discovery. `--paths all` shows them.\n"
 
 
 def link_chatter(result: Correlation) -> np.ndarray:
-    """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves, unless it was dropped by a rule."""
+    """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves, unless it was dropped by a
+    rule."""
     head = result.sightings[result.hops["sighting"][result.first_hop[:-1]]]
-    multicast4 = (head["ip_version"] == 4) & ((head["destination_low"] & np.uint64(0xFFFFFFFF)) >= np.uint64(0xE0000000))
+    multicast4 = (head["ip_version"] == 4) & (
+        (head["destination_low"] & np.uint64(0xFFFFFFFF)) >= np.uint64(0xE0000000)
+    )
     multicast6 = (head["ip_version"] == 6) & ((head["destination_high"] >> np.uint64(56)) == np.uint64(0xFF))
     neighbours = (head["protocol"] == 58) & (head["icmp_type"] >= 130) & (head["icmp_type"] <= 143)
     return (head["ip_version"] == 0) | multicast4 | multicast6 | neighbours
@@ -93,7 +97,9 @@ def _connections(result: Correlation, selection: Selection, told: np.ndarray) ->
 
 def _connection_line(connection: Connection) -> str:
     worn = list(dict.fromkeys(f"{v.source} -> {v.destination}" for v in connection.views))
-    line = f"  [{connection.id}] {connection.protocol} {connection.client} -> {connection.server}   {connection.outcome}"
+    line = (
+        f"  [{connection.id}] {connection.protocol} {connection.client} -> {connection.server}   {connection.outcome}"
+    )
     line += f"   {plural(connection.packets, 'path')}\n"
     plain = f"{connection.client} -> {connection.server}"
     if worn and worn != [plain]:
@@ -105,8 +111,13 @@ def _routes(result: Correlation, routes: list[Route]) -> Iterator[str]:
     total = sum(route.paths for route in routes)
     yield f"\nRoutes: {len(routes):,} for {plural(total, 'path')}; the first path of each\n"
     for route in routes[:_MOST_ROUTES]:
-        note = f"{plural(route.paths, 'path')} took this route" if route.paths > 1 else "the only path that took this route"
+        note = (
+            f"{plural(route.paths, 'path')} took this route"
+            if route.paths > 1
+            else "the only path that took this route"
+        )
         yield "\n" + path_text(result.path(route.example), note)
     if len(routes) > _MOST_ROUTES:
         rest = routes[_MOST_ROUTES:]
-        yield f"\n{plural(len(rest), 'more route')} with {plural(sum(r.paths for r in rest), 'path')}: `--filter` or `--connection N` shows them\n"
+        more = f"{plural(len(rest), 'more route')} with {plural(sum(r.paths for r in rest), 'path')}"
+        yield f"\n{more}: `--filter` or `--connection N` shows them\n"

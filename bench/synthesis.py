@@ -1,0 +1,161 @@
+"""Large captures of a known size: TCP connections from a container through MASQUERADE on one node and DNAT on the other.
+
+Made with NumPy in the format of `ttrace capture` (docs/file-format.md), with the conntrack messages that the kernels would have sent,
+without trace events. For measurements only: tests use recorded traffic.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ttrace.pcapng.blocks import LinkType
+from ttrace.pcapng.write import interface_description, section_header
+
+_FRAME: Final = 154  # 14 Ethernet, 20 IPv4, 20 TCP, 100 payload
+_BLOCK: Final = np.dtype(
+    [
+        ("type", "<u4"), ("length", "<u4"), ("interface", "<u4"), ("high", "<u4"), ("low", "<u4"), ("captured", "<u4"),
+        ("original", "<u4"), ("ethernet", "S12"), ("ethertype", ">u2"), ("version", "u1"), ("tos", "u1"), ("ip_length", ">u2"),
+        ("ip_id", ">u2"), ("fragment", ">u2"), ("ttl", "u1"), ("protocol", "u1"), ("ip_checksum", ">u2"), ("source", ">u4"),
+        ("destination", ">u4"), ("source_port", ">u2"), ("destination_port", ">u2"), ("sequence", ">u4"),
+        ("acknowledgment", ">u4"), ("offset", "u1"), ("flags", "u1"), ("window", ">u2"), ("checksum", ">u2"), ("urgent", ">u2"),
+        ("payload", "u1", 100), ("pad", "S2"), ("option", "<u2"), ("option_length", "<u2"), ("direction", "<u4"),
+        ("end", "<u4"), ("length_again", "<u4"),
+    ]
+)  # fmt: skip
+_POINTS: Final = {"master": ("veth1", "docker0", "eth0"), "slave": ("eth0", "docker0", "veth2")}
+_CONTAINER, _MASTER, _SLAVE, _SERVER = 0xAC110002, 0xC0A84D01, 0xC0A84D02, 0xAC120002
+START_NS: Final = 1_700_000_000_000_000_000
+
+
+def synthesize(directory: Path, packets: int, per_connection: int = 20) -> list[Path]:
+    """Write master.pcapng and slave.pcapng with about `packets` frames together, six for each packet; returns the paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(7)
+    connections = max(packets // 6 // per_connection, 1)
+    connection = np.repeat(np.arange(connections), per_connection)
+    step = np.tile(np.arange(per_connection), connections)
+    time_ns = START_NS + connection * 40_000 + step * 1_000_000 + rng.integers(0, 5_000, connection.size)
+    paths = []
+    for number, (node, points) in enumerate(_POINTS.items()):
+        path = directory / f"{node}.pcapng"
+        blocks = [
+            _frames(node, index + 3 * number, index, connection, step, time_ns, rng.integers(0, 2**31, connections))
+            for index in range(len(points))
+        ]
+        table = np.concatenate(blocks)
+        when = (table["high"].astype(np.int64) << 32) | table["low"]
+        with path.open("wb") as file:
+            file.write(_head(node, points))
+            file.write(_conntrack(node, np.arange(connections)))
+            table[np.argsort(when, kind="stable")].tofile(file)
+        paths.append(path)
+    return paths
+
+
+def _head(node: str, points: tuple[str, ...]) -> bytes:
+    head = section_header(node=node, system="Linux synthetic", application="ttrace bench")
+    for index, point in enumerate((*points, "netfilter")):
+        netlink = point == "netfilter"
+        facts = {
+            "netns": "root",
+            "inode": 1,
+            "ifindex": index + 2,
+            "container": None,
+            "what": "netlink" if netlink else "packets",
+        }
+        head += interface_description(
+            link_type=LinkType.NETLINK if netlink else LinkType.ETHERNET, name=point, description="root namespace", facts=facts,
+            snaplen=0, mac=None, filter_text=None,
+        )  # fmt: skip
+    return head
+
+
+def _frames(node, stage, index, connection, step, time_ns, _seed):
+    """One block per packet at one capture point; `stage` 0 to 5 is its place on the way from client to server."""
+    forward = step % 2 == 0
+    block = np.zeros(connection.size, _BLOCK)
+    block["type"], block["length"], block["length_again"] = 6, _BLOCK.itemsize, _BLOCK.itemsize
+    block["interface"] = index
+    at = time_ns + np.where(forward, stage, 5 - stage) * 10_000
+    block["high"], block["low"] = at >> 32, at & 0xFFFFFFFF
+    block["captured"] = block["original"] = _FRAME
+    block["ethernet"], block["ethertype"] = b"\x02\x42\xac\x11\x00\x02\x02\x42\xac\x11\x00\x01", 0x0800
+    block["version"], block["ip_length"], block["protocol"] = 0x45, _FRAME - 14, 6
+    block["ip_id"] = (connection * 31 + step) & 0xFFFF
+    block["ttl"] = 64 - np.where(forward, stage, 5 - stage) // 2
+    port = (20_000 + connection % 40_000).astype(np.uint32)
+    client = np.where(stage < 2, _CONTAINER + connection // 40_000, _MASTER).astype(np.uint32)
+    server = np.where(stage < 4, _SLAVE, _SERVER).astype(np.uint32)
+    server_port = np.where(stage < 4, 8080, 80).astype(np.uint32)
+    block["source"], block["destination"] = np.where(forward, client, server), np.where(forward, server, client)
+    block["source_port"] = np.where(forward, port, server_port)
+    block["destination_port"] = np.where(forward, server_port, port)
+    block["sequence"] = (connection * 1_000_003 + step * 100) & 0xFFFFFFFF
+    block["acknowledgment"] = np.where(step == 0, 0, (connection * 7_000_003 + step * 100) & 0xFFFFFFFF)
+    block["offset"], block["window"] = 0x50, 502
+    block["flags"] = np.where(step == 0, 0x02, np.where(step == 1, 0x12, 0x18))
+    block["payload"] = (step[:, None] + np.arange(100)[None, :]) & 0xFF
+    inward = (stage in (0, 3)) or (stage == 1)
+    block["option"], block["option_length"] = 2, 4
+    block["direction"] = np.where(forward == inward, 1, 2)
+    return block
+
+
+_CT: Final = np.dtype(
+    [
+        ("type", "<u4"), ("length", "<u4"), ("interface", "<u4"), ("high", "<u4"), ("low", "<u4"), ("captured", "<u4"),
+        ("original", "<u4"), ("pseudo", "V16"), ("nl_length", "<u4"), ("nl_type", "<u2"), ("nl_flags", "<u2"), ("nl_seq", "<u8"),
+        ("family", "u1"), ("nf_version", "u1"), ("res", "<u2"), ("original_tuple", "V52"), ("reply_tuple", "V52"),
+        ("id_head", "<u4"), ("id", ">u4"), ("status_head", "<u4"), ("status", ">u4"), ("length_again", "<u4"),
+    ]
+)  # fmt: skip
+_TUPLE: Final = np.dtype(
+    [
+        ("head", "<u4"), ("ip", "<u4"), ("source_head", "<u4"), ("source", ">u4"), ("destination_head", "<u4"), ("destination", ">u4"),
+        ("proto", "<u4"), ("number_head", "<u4"), ("number", "u1"), ("pad", "V3"), ("sport_head", "<u4"), ("sport", ">u2"),
+        ("pad2", "V2"), ("dport_head", "<u4"), ("dport", ">u2"), ("pad3", "V2"),
+    ]
+)  # fmt: skip
+
+
+def _attribute(length: int, kind: int) -> int:
+    return length | kind << 16
+
+
+def _tuple(kind, source, destination, sport, dport):
+    found = np.zeros(source.size, _TUPLE)
+    found["head"] = _attribute(_TUPLE.itemsize, 0x8000 | kind)
+    found["ip"] = _attribute(20, 0x8001)
+    found["source_head"], found["source"] = _attribute(8, 1), source
+    found["destination_head"], found["destination"] = _attribute(8, 2), destination
+    found["proto"] = _attribute(28, 0x8002)
+    found["number_head"], found["number"] = _attribute(5, 1), 6
+    found["sport_head"], found["sport"] = _attribute(6, 2), sport
+    found["dport_head"], found["dport"] = _attribute(6, 3), dport
+    return found.view(f"V{_TUPLE.itemsize}").reshape(-1)
+
+
+def _conntrack(node, connection):
+    row = np.zeros(connection.size, _CT)
+    size = _CT.itemsize
+    row["type"], row["length"], row["length_again"], row["interface"] = 6, size, size, 3
+    at = START_NS + connection * 40_000 + 40_000
+    row["high"], row["low"] = at >> 32, at & 0xFFFFFFFF
+    message = size - 32 - 16
+    row["captured"] = row["original"] = message + 16
+    row["nl_length"], row["nl_type"], row["nl_flags"], row["family"] = message, 0x0100, 0x0600, 2
+    port = 20_000 + connection % 40_000
+    client = _CONTAINER + connection // 40_000
+    full = np.full(connection.size, 1, np.uint32)
+    if node == "master":
+        original = _tuple(1, client, full * np.uint32(_SLAVE), port, 8080)
+        reply = _tuple(2, full * np.uint32(_SLAVE), full * np.uint32(_MASTER), 8080, port)
+    else:
+        original = _tuple(1, full * np.uint32(_MASTER), full * np.uint32(_SLAVE), port, 8080)
+        reply = _tuple(2, full * np.uint32(_SERVER), full * np.uint32(_MASTER), 80, port)
+    row["original_tuple"], row["reply_tuple"] = original, reply
+    row["id_head"], row["id"] = _attribute(8, 12), connection + 1
+    row["status_head"], row["status"] = _attribute(8, 3), 0x18E
+    return row.tobytes()
