@@ -1,7 +1,8 @@
-"""Large captures of a known size: TCP connections from a container through MASQUERADE on one node and DNAT on the other.
+"""Large captures of a known size: TCP connections from a container through MASQUERADE on one node and DNAT on the
+other.
 
-Made with NumPy in the format of `ttrace capture` (docs/file-format.md), with the conntrack messages that the kernels would have sent,
-without trace events. For measurements only: tests use recorded traffic.
+Made with NumPy in the format of `ttrace capture` (docs/file-format.md), with the conntrack messages that the kernels
+would have sent, without trace events. For measurements only: tests use recorded traffic.
 """
 
 from pathlib import Path
@@ -15,22 +16,51 @@ from ttrace.pcapng.write import interface_description, section_header
 _FRAME: Final = 154  # 14 Ethernet, 20 IPv4, 20 TCP, 100 payload
 _BLOCK: Final = np.dtype(
     [
-        ("type", "<u4"), ("length", "<u4"), ("interface", "<u4"), ("high", "<u4"), ("low", "<u4"), ("captured", "<u4"),
-        ("original", "<u4"), ("ethernet", "S12"), ("ethertype", ">u2"), ("version", "u1"), ("tos", "u1"), ("ip_length", ">u2"),
-        ("ip_id", ">u2"), ("fragment", ">u2"), ("ttl", "u1"), ("protocol", "u1"), ("ip_checksum", ">u2"), ("source", ">u4"),
-        ("destination", ">u4"), ("source_port", ">u2"), ("destination_port", ">u2"), ("sequence", ">u4"),
-        ("acknowledgment", ">u4"), ("offset", "u1"), ("flags", "u1"), ("window", ">u2"), ("checksum", ">u2"), ("urgent", ">u2"),
-        ("payload", "u1", 100), ("pad", "S2"), ("option", "<u2"), ("option_length", "<u2"), ("direction", "<u4"),
-        ("end", "<u4"), ("length_again", "<u4"),
+        ("type", "<u4"),
+        ("length", "<u4"),
+        ("interface", "<u4"),
+        ("high", "<u4"),
+        ("low", "<u4"),
+        ("captured", "<u4"),
+        ("original", "<u4"),
+        ("ethernet", "S12"),
+        ("ethertype", ">u2"),
+        ("version", "u1"),
+        ("tos", "u1"),
+        ("ip_length", ">u2"),
+        ("ip_id", ">u2"),
+        ("fragment", ">u2"),
+        ("ttl", "u1"),
+        ("protocol", "u1"),
+        ("ip_checksum", ">u2"),
+        ("source", ">u4"),
+        ("destination", ">u4"),
+        ("source_port", ">u2"),
+        ("destination_port", ">u2"),
+        ("sequence", ">u4"),
+        ("acknowledgment", ">u4"),
+        ("offset", "u1"),
+        ("flags", "u1"),
+        ("window", ">u2"),
+        ("checksum", ">u2"),
+        ("urgent", ">u2"),
+        ("payload", "u1", 100),
+        ("pad", "S2"),
+        ("option", "<u2"),
+        ("option_length", "<u2"),
+        ("direction", "<u4"),
+        ("end", "<u4"),
+        ("length_again", "<u4"),
     ]
-)  # fmt: skip
+)
 _POINTS: Final = {"master": ("veth1", "docker0", "eth0"), "slave": ("eth0", "docker0", "veth2")}
 _CONTAINER, _MASTER, _SLAVE, _SERVER = 0xAC110002, 0xC0A84D01, 0xC0A84D02, 0xAC120002
 START_NS: Final = 1_700_000_000_000_000_000
 
 
 def synthesize(directory: Path, packets: int, per_connection: int = 20) -> list[Path]:
-    """Write master.pcapng and slave.pcapng with about `packets` frames together, six for each packet; returns the paths."""
+    """Write master.pcapng and slave.pcapng with about `packets` frames together, six for each packet; returns the
+    paths."""
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
     connections = max(packets // 6 // per_connection, 1)
@@ -40,11 +70,11 @@ def synthesize(directory: Path, packets: int, per_connection: int = 20) -> list[
     paths = []
     for number, (node, points) in enumerate(_POINTS.items()):
         path = directory / f"{node}.pcapng"
-        blocks = [
-            _frames(node, index + 3 * number, index, connection, step, time_ns, rng.integers(0, 2**31, connections))
-            for index in range(len(points))
-        ]
-        table = np.concatenate(blocks)
+        # Not np.concatenate: it would turn the big-endian columns into native ones.
+        table = np.empty(len(points) * connection.size, _BLOCK)
+        for index in range(len(points)):
+            rows = slice(index * connection.size, (index + 1) * connection.size)
+            table[rows] = _frames(index + 3 * number, index, connection, step, time_ns)
         when = (table["high"].astype(np.int64) << 32) | table["low"]
         with path.open("wb") as file:
             file.write(_head(node, points))
@@ -66,13 +96,18 @@ def _head(node: str, points: tuple[str, ...]) -> bytes:
             "what": "netlink" if netlink else "packets",
         }
         head += interface_description(
-            link_type=LinkType.NETLINK if netlink else LinkType.ETHERNET, name=point, description="root namespace", facts=facts,
-            snaplen=0, mac=None, filter_text=None,
-        )  # fmt: skip
+            link_type=LinkType.NETLINK if netlink else LinkType.ETHERNET,
+            name=point,
+            description="root namespace",
+            facts=facts,
+            snaplen=0,
+            mac=None,
+            filter_text=None,
+        )
     return head
 
 
-def _frames(node, stage, index, connection, step, time_ns, _seed):
+def _frames(stage, index, connection, step, time_ns):
     """One block per packet at one capture point; `stage` 0 to 5 is its place on the way from client to server."""
     forward = step % 2 == 0
     block = np.zeros(connection.size, _BLOCK)
@@ -105,19 +140,50 @@ def _frames(node, stage, index, connection, step, time_ns, _seed):
 
 _CT: Final = np.dtype(
     [
-        ("type", "<u4"), ("length", "<u4"), ("interface", "<u4"), ("high", "<u4"), ("low", "<u4"), ("captured", "<u4"),
-        ("original", "<u4"), ("pseudo", "V16"), ("nl_length", "<u4"), ("nl_type", "<u2"), ("nl_flags", "<u2"), ("nl_seq", "<u8"),
-        ("family", "u1"), ("nf_version", "u1"), ("res", "<u2"), ("original_tuple", "V52"), ("reply_tuple", "V52"),
-        ("id_head", "<u4"), ("id", ">u4"), ("status_head", "<u4"), ("status", ">u4"), ("length_again", "<u4"),
+        ("type", "<u4"),
+        ("length", "<u4"),
+        ("interface", "<u4"),
+        ("high", "<u4"),
+        ("low", "<u4"),
+        ("captured", "<u4"),
+        ("original", "<u4"),
+        ("pseudo", "V16"),
+        ("nl_length", "<u4"),
+        ("nl_type", "<u2"),
+        ("nl_flags", "<u2"),
+        ("nl_seq", "<u8"),
+        ("family", "u1"),
+        ("nf_version", "u1"),
+        ("res", "<u2"),
+        ("original_tuple", "V52"),
+        ("reply_tuple", "V52"),
+        ("id_head", "<u4"),
+        ("id", ">u4"),
+        ("status_head", "<u4"),
+        ("status", ">u4"),
+        ("length_again", "<u4"),
     ]
-)  # fmt: skip
+)
 _TUPLE: Final = np.dtype(
     [
-        ("head", "<u4"), ("ip", "<u4"), ("source_head", "<u4"), ("source", ">u4"), ("destination_head", "<u4"), ("destination", ">u4"),
-        ("proto", "<u4"), ("number_head", "<u4"), ("number", "u1"), ("pad", "V3"), ("sport_head", "<u4"), ("sport", ">u2"),
-        ("pad2", "V2"), ("dport_head", "<u4"), ("dport", ">u2"), ("pad3", "V2"),
+        ("head", "<u4"),
+        ("ip", "<u4"),
+        ("source_head", "<u4"),
+        ("source", ">u4"),
+        ("destination_head", "<u4"),
+        ("destination", ">u4"),
+        ("proto", "<u4"),
+        ("number_head", "<u4"),
+        ("number", "u1"),
+        ("pad", "V3"),
+        ("sport_head", "<u4"),
+        ("sport", ">u2"),
+        ("pad2", "V2"),
+        ("dport_head", "<u4"),
+        ("dport", ">u2"),
+        ("pad3", "V2"),
     ]
-)  # fmt: skip
+)
 
 
 def _attribute(length: int, kind: int) -> int:

@@ -86,8 +86,8 @@ def _payload_hash(data, start, end):
 def query_ports(kind, identifier):
     """The identifier of an ICMP query as a port of the side that asks, for the flow hash.
 
-    So two hosts that ping each other with the same identifier are two flows. Types 0 and 8, 13 to 18 of ICMP (RFC 792, 950), 128
-    and 129 of ICMPv6 (RFC 4443).
+    So two hosts that ping each other with the same identifier are two flows. Types 0 and 8, 13 to 18 of ICMP (RFC 792,
+    950), 128 and 129 of ICMPv6 (RFC 4443).
     """
     if kind in (8, 13, 15, 17, 128):
         return np.uint32(identifier), np.uint32(0)

@@ -29,9 +29,16 @@ OWN_TABLE: Final = ("inet", "ttrace")
 user's."""
 
 _LEGACY_PRIORITY: Final = {
-    ("raw", "prerouting"): -300, ("raw", "output"): -300, ("mangle", "*"): -150, ("nat", "prerouting"): -100,
-    ("nat", "output"): -100, ("nat", "postrouting"): 100, ("nat", "input"): 100, ("filter", "*"): 0, ("security", "*"): 50,
-}  # fmt: skip
+    ("raw", "prerouting"): -300,
+    ("raw", "output"): -300,
+    ("mangle", "*"): -150,
+    ("nat", "prerouting"): -100,
+    ("nat", "output"): -100,
+    ("nat", "postrouting"): 100,
+    ("nat", "input"): 100,
+    ("filter", "*"): 0,
+    ("security", "*"): 50,
+}
 """enum nf_ip_hook_priorities of linux/netfilter_ipv4.h, for the tables of iptables-legacy."""
 
 

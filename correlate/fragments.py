@@ -1,7 +1,8 @@
 """Fragments: which belong to one datagram, and to the whole that conntrack makes of them.
 
-Later fragments carry no ports: they take flow and ports from the first one (RFC 791, 3.2). Conntrack reassembles before the
-hooks and the kernel fragments again on the way out, maybe elsewhere, so the packet that a path follows is the datagram.
+Later fragments carry no ports: they take flow and ports from the first one (RFC 791, 3.2). Conntrack reassembles before
+the hooks and the kernel fragments again on the way out, maybe elsewhere, so the packet that a path follows is the
+datagram.
 """
 
 from typing import Final

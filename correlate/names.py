@@ -6,22 +6,46 @@ from typing import Final
 import numpy as np
 
 PROTOCOLS: Final = {
-    1: "icmp", 2: "igmp", 4: "ipip", 6: "tcp", 17: "udp", 33: "dccp", 41: "6in4", 47: "gre", 50: "esp", 51: "ah",
-    58: "icmpv6", 89: "ospf", 132: "sctp",
-}  # fmt: skip
+    1: "icmp",
+    2: "igmp",
+    4: "ipip",
+    6: "tcp",
+    17: "udp",
+    33: "dccp",
+    41: "6in4",
+    47: "gre",
+    50: "esp",
+    51: "ah",
+    58: "icmpv6",
+    89: "ospf",
+    132: "sctp",
+}
 """IANA protocol numbers."""
 _ETHERTYPES: Final = {0x0806: "arp", 0x88CC: "lldp", 0x8847: "mpls", 0x8863: "pppoe", 0x8864: "pppoe"}
 _WITH_PORTS: Final = (6, 17, 33, 132)
 _TCP_FLAGS: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 _ICMP: Final = {
-    0: "echo reply", 3: "destination unreachable", 4: "source quench", 5: "redirect", 8: "echo request", 11: "time exceeded",
+    0: "echo reply",
+    3: "destination unreachable",
+    4: "source quench",
+    5: "redirect",
+    8: "echo request",
+    11: "time exceeded",
     12: "parameter problem",
-}  # fmt: skip
+}
 _ICMP6: Final = {
-    1: "destination unreachable", 2: "packet too big", 3: "time exceeded", 4: "parameter problem", 128: "echo request",
-    129: "echo reply", 133: "router solicitation", 134: "router advertisement", 135: "neighbour solicitation",
-    136: "neighbour advertisement", 143: "multicast listener report",
-}  # fmt: skip
+    1: "destination unreachable",
+    2: "packet too big",
+    3: "time exceeded",
+    4: "parameter problem",
+    128: "echo request",
+    129: "echo reply",
+    133: "router solicitation",
+    134: "router advertisement",
+    135: "neighbour solicitation",
+    136: "neighbour advertisement",
+    143: "multicast listener report",
+}
 
 
 def protocol_name(protocol: int, ethertype: int) -> str:

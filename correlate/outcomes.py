@@ -57,9 +57,16 @@ class Reason(IntEnum):
 
 
 REASON_KIND: Final = {
-    Reason.RULE: "rule", Reason.POLICY: "policy", Reason.HOOK: "hook", Reason.INSIDE: "inside", Reason.WIRE: "wire",
-    Reason.NOT_CAPTURED: "not-captured", Reason.CAPTURE_LOST: "capture-lost", Reason.CAPTURE_ENDED: "capture-ended", Reason.TTL: "ttl",
-}  # fmt: skip
+    Reason.RULE: "rule",
+    Reason.POLICY: "policy",
+    Reason.HOOK: "hook",
+    Reason.INSIDE: "inside",
+    Reason.WIRE: "wire",
+    Reason.NOT_CAPTURED: "not-captured",
+    Reason.CAPTURE_LOST: "capture-lost",
+    Reason.CAPTURE_ENDED: "capture-ended",
+    Reason.TTL: "ttl",
+}
 """The `kind` of a reason in the JSON contract."""
 
 OUTCOMES: Final = tuple(Outcome)

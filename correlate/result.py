@@ -18,6 +18,7 @@ from .outcomes import OUTCOMES, REASON_KIND, Outcomes, Reason
 from .paths import ChainHop, Connection, Hop, InterfaceHop, Path, ReasonNote, RewriteStep, RuleMatch, View
 from .rewrites import Evidence, Field, Kind, RuleBook
 from .rules import Rule
+from .schema import NOTE_ERROR
 from .topology import Topology
 
 if TYPE_CHECKING:
@@ -238,9 +239,12 @@ class Correlation:
         """Connections as values: all of them, or those with the wanted ids in that order."""
         order = np.argsort(self.connection_of_path, kind="stable")
         bounds = np.searchsorted(self.connection_of_path[order], np.arange(self.connections.count + 1))
-        views = self._views()
+        numbers = list(range(1, self.connections.count + 1)) if wanted is None else wanted
+        chosen = np.zeros(self.connections.count, np.bool_)
+        chosen[[number - 1 for number in numbers]] = True
+        views = self._views(chosen)
         found = []
-        for number in range(1, self.connections.count + 1) if wanted is None else wanted:
+        for number in numbers:
             index = number - 1
             paths = order[bounds[index] : bounds[index + 1]]
             head = self.sightings[self.hops["sighting"][self.first_hop[paths[0]]]]
@@ -270,19 +274,24 @@ class Correlation:
             return endpoint(first, "source"), endpoint(last, "destination")
         return endpoint(last, "destination"), endpoint(first, "source")
 
-    def _views(self) -> dict[int, list[View]]:
-        """Per connection: the address pairs it wore, point by point, in the direction of the client's packets."""
-        seen = self.sightings[: self.observed]
+    def _views(self, wanted: npt.NDArray[np.bool_]) -> dict[int, list[View]]:
+        """The address pairs that the wanted connections (per connection: bool) wore, by the client's packets, in
+        order."""
         connection = self.connections.connection[: self.observed]
-        forward = self.connections.forward[: self.observed]
-        usable = (seen["notes"] & 1) == 0
-        key = np.zeros(self.observed, [("connection", "i8"), ("backward", "i8"), ("place", "i8"), ("flow", "u8")])
-        key["connection"], key["place"] = connection, seen["place"]
-        key["flow"] = np.where(forward, seen["flow"], seen["flow_reverse"])
-        key["backward"] = 0
-        _, index = np.unique(key[usable], return_index=True)
-        rows = np.flatnonzero(usable)[index]
-        rows = rows[np.lexsort((self.times_ns[rows], connection[rows]))]
+        usable = np.flatnonzero(wanted[connection] & ((self.sightings["notes"][: self.observed] & NOTE_ERROR) == 0))
+        forward = self.connections.forward[usable]
+        seen = self.sightings[usable]
+        flow = np.where(forward, seen["flow"], seen["flow_reverse"])
+        order = np.lexsort((self.times_ns[usable], flow, seen["place"], connection[usable]))
+        a, b = order[:-1], order[1:]
+        first = np.ones(order.size, np.bool_)
+        first[1:] = (
+            (connection[usable[a]] != connection[usable[b]])
+            | (seen["place"][a] != seen["place"][b])
+            | (flow[a] != flow[b])
+        )
+        rows = order[first]
+        rows = rows[np.lexsort((self.times_ns[usable[rows]], connection[usable[rows]]))]
         views: dict[int, list[View]] = {}
         for row in rows.tolist():
             point = self.topology.points[seen["place"][row]]
@@ -296,7 +305,7 @@ class Correlation:
                 source=source,
                 destination=destination,
             )
-            views.setdefault(int(connection[row]), []).append(view)
+            views.setdefault(int(connection[usable[row]]), []).append(view)
         return views
 
     def packets_table(self) -> "pd.DataFrame":
@@ -422,7 +431,7 @@ def _category(codes: npt.NDArray[Any], names: list[str]) -> "pd.Categorical":
     table = np.array([unique.index(n) for n in names] + [-1], np.int64)
     codes = codes.astype(np.int64)
     codes = np.where((codes < 0) | (codes >= len(names)), len(names), codes)
-    return pd.Categorical.from_codes(table[codes], categories=unique)
+    return pd.Categorical.from_codes(table[codes], categories=pd.Index(unique, dtype=object))
 
 
 def _protocols(seen: npt.NDArray[np.void]) -> "pd.Categorical":

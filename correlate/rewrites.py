@@ -101,7 +101,7 @@ def build_rule_book(
     rules = [_find_rule(row, evaluations.names, rulesets) for row in unique.tolist()]
     of_event = np.full(events.size, -1, np.int32)
     of_event[named] = inverse.reshape(-1)
-    kinds = np.array([kind_of(rule.text) for rule in rules] or [0], np.uint8)
+    kinds = np.array([int(kind_of(rule.text)) for rule in rules] or [0], np.uint8)
     return RuleBook(rules=rules, of_event=of_event, kinds=kinds)
 
 

@@ -28,9 +28,8 @@ def description_text(capture: CaptureDescription) -> str:
 def _machine(capture: CaptureDescription) -> list[str]:
     lines = []
     if capture.machine:
-        lines.append(
-            f"  {capture.machine.get('kernel', 'unknown kernel')}, host name {capture.machine.get('hostname', 'unknown')}"
-        )
+        kernel, host = capture.machine.get("kernel", "unknown"), capture.machine.get("hostname", "unknown")
+        lines.append(f"  kernel {kernel}, host name {host}")
     if capture.settings:
         asked = {k: v for k, v in capture.settings.items() if v not in (None, False, [], "")}
         lines.append("  settings: " + ", ".join(f"{k} {v}" for k, v in asked.items() if not isinstance(v, list | dict)))

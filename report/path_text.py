@@ -16,7 +16,7 @@ _WIDTH: Final = 140
 def path_text(path: Path, note: str = "") -> str:
     """The path as lines; `note` goes to the end of the headline."""
     lines = [_headline(path, note)]
-    shown = (None, None)
+    shown: tuple[str, str] | None = None
     node = None
     ttl: int | None = None
     for index, hop, chains in _steps(path.hops):
@@ -72,7 +72,7 @@ def _container_of(hop: Hop) -> bool:
     return isinstance(hop, InterfaceHop) and hop.container is not None
 
 
-def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str | None, str | None], ttl: int | None) -> str:
+def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str, str] | None, ttl: int | None) -> str:
     where = f" ({hop.container})" if hop.container else f" ({hop.netns})" if hop.netns != "root" else ""
     label = f"{hop.interface}{where}"
     offset = (
