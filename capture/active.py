@@ -1,0 +1,90 @@
+"""What is open while a capture runs, and how a capture point, a socket or the snapshots get their place in the file."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from ..pcapng.blocks import LinkType
+from ..pcapng.write import interface_description, interface_statistics
+from .arena import Arena
+from .bpf import compile_filter
+from .journal import Journal
+from .links import Link
+from .netlink import NetfilterSocket
+from .options import CaptureOptions
+from .output import OutputFile
+from .ring import Ring, open_ring, ring_blocks
+from .targets import Target, Targets
+from .tracing import TracingTable
+
+
+@dataclass(slots=True)
+class Session:
+    """What is open while a capture runs."""
+
+    options: CaptureOptions
+    node: str
+    targets: Targets
+    output: OutputFile
+    arena: Arena
+    journal: Journal
+    stack: ExitStack
+    started_ns: int
+    rings: list[tuple[Ring, int]] = field(default_factory=list)
+    """Capture points with their pcapng interface ids; so for the sockets."""
+    sockets: list[tuple[NetfilterSocket, int]] = field(default_factory=list)
+    tables: list[TracingTable] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    interfaces: int = 0
+    """Interface description blocks written."""
+    snapshot_interface: int = 0
+    programs: dict[tuple[int, LinkType], bytes] = field(default_factory=dict)
+    """Compiled filter by inode of the namespace and link type."""
+
+
+def add_ring(session: Session, target: Target, link: Link) -> None:
+    """Open a capture point, in whose namespace the thread must be, and describe it in the file. Raises TtraceError."""
+    options = session.options
+    key = (target.netns.inode, link.link_type)
+    if key not in session.programs:
+        session.programs[key] = compile_filter(
+            options.filter, snaplen=options.snaplen, link_type=link.link_type, interface=link.name
+        )
+    ring = open_ring(
+        session.arena, target.netns, interface=link.name, index=link.index, link_type=link.link_type,
+        mac=link.mac_bytes, program=session.programs[key], blocks=ring_blocks(options.ring_mib),
+    )  # fmt: skip
+    session.stack.callback(ring.close)
+    session.rings.append((ring, describe(session, target, "packets", link.name, ring)))
+
+
+def describe(session: Session, target: Target | None, what: str, name: str, ring: Ring | None = None) -> int:
+    """Write the interface description block of one capture point, socket or the snapshots; returns its id."""
+    netns = target.netns if target else session.targets.targets[0].netns
+    link_types = {"netlink": LinkType.NETLINK, "snapshot": LinkType.WIRESHARK_UPPER_PDU}
+    session.output.append(
+        interface_description(
+            link_type=ring.link_type if ring else link_types[what],
+            name=name,
+            description=netns.description,
+            facts={
+                "netns": netns.label,
+                "inode": netns.inode,
+                "ifindex": ring.index if ring else None,
+                "container": netns.container,
+                "what": what,
+            },
+            snaplen=session.options.snaplen if ring else 0,
+            mac=ring.mac if ring else None,
+            filter_text=session.options.filter if ring else None,
+        )
+    )
+    session.interfaces += 1
+    return session.interfaces - 1
+
+
+def write_statistics(session: Session, interface: int, received: int, lost: int) -> None:
+    """Write what interface `interface` received (lost included) and lost so far."""
+    session.output.append(
+        interface_statistics(interface=interface, time_ns=time.time_ns(), received=received, dropped=lost)
+    )

@@ -1,0 +1,264 @@
+"""Can this machine be traced, and if not, why: checks that leave everything as it was."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ..errors import TtraceError
+from ..pcapng.blocks import LinkType
+from .arena import Arena
+from .bpf import accept_all, load_libpcap
+from .containers import running_containers
+from .journal import restore_stale
+from .legacy import legacy_tables
+from .libc import unshare_network
+from .netlink import ARENA_BYTES, open_netfilter_socket
+from .netns import own_netns
+from .options import CaptureOptions
+from .rights import missing_capabilities
+from .ring import BLOCK_BYTES, open_ring
+from .targets import resolve_targets
+from .tracing import TracingTable, load_nftables
+
+_SIOCETHTOOL = 0x8946
+_ETHTOOL_GFEATURES = {"GSO": 0x23, "GRO": 0x2B, "TSO": 0x1E}  # ETHTOOL_GGSO, ETHTOOL_GGRO, ETHTOOL_GTSO
+
+
+class State(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """Works, with a limit worth knowing."""
+    MISSING = "missing"
+    """A capture, or a part of it, will not work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    state: State
+    text: str
+    """What was found."""
+    hint: str | None = None
+    """What to do about it."""
+
+
+def examine() -> list[Finding]:
+    """Check everything a capture needs; puts back settings that a killed capture left. Raises nothing."""
+    findings: list[Finding] = []
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _rights, _stale_settings, _libraries, _kernel, _interfaces, _settings, _firewall, _docker,
+    ]  # fmt: skip
+    for check in checks:
+        try:
+            findings += check()
+        except TtraceError as error:
+            name = check.__name__.strip("_").replace("_", " ")
+            findings.append(Finding(name=name, state=State.MISSING, text=error.message, hint=error.hint))
+    return findings
+
+
+def _ok(name: str, text: str) -> Finding:
+    return Finding(name=name, state=State.OK, text=text)
+
+
+def _rights() -> Iterator[Finding]:
+    absent = missing_capabilities()
+    if absent:
+        text = f"without {', '.join(absent)}"
+        yield Finding(name="rights", state=State.MISSING, text=text, hint="capture needs root: `sudo ttrace capture`")
+    else:
+        yield _ok("rights", "root, or all that is needed of it")
+
+
+def _stale_settings() -> Iterator[Finding]:
+    for line in restore_stale():
+        yield Finding(name="stale settings", state=State.WARNING, text=f"left by a killed capture: {line}")
+
+
+def _libraries() -> Iterator[Finding]:
+    for name, load in (("libpcap", load_libpcap), ("libnftables", load_nftables)):
+        try:
+            load()
+            yield _ok(name, "installed")
+        except TtraceError as error:
+            yield Finding(name=name, state=State.MISSING, text=error.message, hint=error.hint)
+
+
+def _kernel() -> Iterator[Finding]:
+    """Try the kernel features in a child process, inside a network namespace of its own that goes away with it."""
+    yield _ok("kernel", f"Linux {os.uname().release}")
+    for name, action, hint in (
+        ("tracing table", _try_table, "needs nf_tables with `flags owner` (Linux 5.12) and nft_limit, nf_tables_inet"),
+        ("netfilter events", _try_netfilter, "needs nfnetlink and nf_conntrack_netlink"),
+        ("packet rings", _try_ring, "needs CONFIG_PACKET with TPACKET_V3 and CONFIG_PACKET_MMAP"),
+    ):
+        problem = _in_new_netns(action)
+        if problem is None:
+            yield _ok(name, "works")
+        else:
+            yield Finding(name=name, state=State.MISSING, text=problem, hint=hint)
+    if not Path("/proc/sys/net/netfilter/nf_conntrack_max").exists():
+        yield Finding(
+            name="conntrack", state=State.WARNING, text="not loaded: no NAT on this node, or not yet",
+            hint="`modprobe nf_conntrack`",
+        )  # fmt: skip
+    else:
+        yield _ok("conntrack", "loaded")
+
+
+def _in_new_netns(action: Callable[[], None]) -> str | None:
+    """Run `action` in a child in a fresh namespace; returns what went wrong, None if nothing did."""
+    read_fd, write_fd = os.pipe()
+    child = os.fork()
+    if child == 0:
+        message = ""
+        try:
+            unshare_network()
+            action()
+        except (TtraceError, OSError) as error:
+            message = str(error)
+        finally:
+            os.write(write_fd, message.encode() + b"\0")
+            # Not sys.exit: the parent's exit handlers and buffers are not the child's business.
+            os._exit(0)
+    os.close(write_fd)
+    with os.fdopen(read_fd, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    if not answer.endswith(b"\0"):
+        return "the check crashed"
+    return answer[:-1].decode(errors="replace") or None
+
+
+def _try_table() -> None:
+    netns = own_netns()
+    table = TracingTable(netns)
+    table.load(match=None, limit=1000)
+
+
+def _try_netfilter() -> None:
+    listener = open_netfilter_socket(Arena(ARENA_BYTES), own_netns(), buffer_mib=1)
+    listener.dump_conntrack()
+    listener.socket.settimeout(2.0)
+    data = listener.socket.recv(8192)
+    _, kind = struct.unpack_from("=IH", data)
+    if kind == 2 and (code := struct.unpack_from("=i", data, 16)[0]):
+        raise OSError(-code, f"conntrack table: {os.strerror(-code)}")
+
+
+def _try_ring() -> None:
+    open_ring(
+        Arena(8 * BLOCK_BYTES),
+        own_netns(),
+        interface="lo",
+        index=1,
+        link_type=LinkType.ETHERNET,
+        mac=b"",
+        program=accept_all(64),
+        blocks=8,
+    )
+
+
+def _interfaces() -> Iterator[Finding]:
+    targets = resolve_targets(CaptureOptions())
+    try:
+        names = [link.name for link in targets.targets[0].chosen]
+        yield _ok("interfaces", "a capture without `--iface` takes " + ", ".join(names))
+        merged = [name for name in names if _offloads(name)]
+        if merged:
+            yield _ok(
+                "offloads",
+                f"packets are seen merged (GSO, GRO) on {', '.join(merged)}: fewer and longer than on a wire",
+            )
+    finally:
+        targets.close()
+
+
+def _offloads(interface: str) -> list[str]:
+    """Which of GSO, GRO and TSO are on (ethtool ioctls, linux/ethtool.h)."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as query:
+        for name, command in _ETHTOOL_GFEATURES.items():
+            value = ctypes.create_string_buffer(struct.pack("=II", command, 0), 8)
+            # struct ifreq: 16 bytes of name, then the pointer to struct ethtool_value.
+            request = struct.pack("@16sP16x", interface.encode(), ctypes.addressof(value))
+            try:
+                fcntl.ioctl(query, _SIOCETHTOOL, request)
+            except OSError:
+                continue
+            if struct.unpack_from("=I", value, 4)[0]:
+                found.append(name)
+    return found
+
+
+def _settings() -> Iterator[Finding]:
+    bridge = _read("net/bridge/bridge-nf-call-iptables")
+    if bridge == "0":
+        yield Finding(
+            name="bridge-nf-call-iptables", state=State.WARNING,
+            text="0: packets between containers of one bridge pass no IP rules, so their path has interfaces only",
+        )  # fmt: skip
+    elif bridge is not None:
+        yield _ok("bridge-nf-call-iptables", f"{bridge}: bridged packets pass the IP rules")
+    for name in ("nf_conntrack_timestamp", "nf_conntrack_acct"):
+        value = _read(f"net/netfilter/{name}")
+        if value is not None:
+            yield _ok(name, "on" if value == "1" else "off; a capture can switch it on for its time")
+    for family in ("2", "10"):
+        value = _read(f"net/netfilter/nf_log/{family}")
+        if value is not None:
+            yield _ok(f"nf_log/{family}", value)
+
+
+def _read(name: str) -> str | None:
+    try:
+        return Path("/proc/sys", name).read_text().strip()
+    except OSError:
+        return None
+
+
+def _firewall() -> Iterator[Finding]:
+    try:
+        version = subprocess.run(["iptables", "-V"], capture_output=True, text=True, check=False).stdout.strip()
+    except OSError as error:
+        reason = "not installed" if error.errno == errno.ENOENT else os.strerror(error.errno or 0)
+        yield Finding(
+            name="iptables", state=State.WARNING, text=f"{reason}: iptables rules are named by nft's text",
+            hint="`apt install iptables`",
+        )  # fmt: skip
+    else:
+        yield _ok("iptables", version)
+    legacy = legacy_tables("ip") + legacy_tables("ip6")
+    if legacy:
+        yield _ok("iptables-legacy", f"in use (tables {', '.join(sorted(set(legacy)))}): traced through NFLOG")
+    _, text, _ = load_nftables().cmd("list tables")
+    if "table ip docker-bridges" in text:
+        yield _ok("docker firewall", "nftables (table docker-bridges)")
+    if "table inet ttrace" in text:
+        yield Finding(
+            name="tracing", state=State.WARNING, text="another ttrace capture is tracing here",
+            hint="a second one can run with `--no-trace`",
+        )  # fmt: skip
+
+
+def _docker() -> Iterator[Finding]:
+    try:
+        containers = running_containers()
+    except TtraceError as error:
+        yield Finding(
+            name="docker", state=State.WARNING, text=error.message, hint="without it, containers have no names"
+        )
+    else:
+        yield _ok("docker", f"{len(containers)} running containers")

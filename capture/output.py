@@ -1,0 +1,81 @@
+"""The file being written: opened early, written in large pieces, cut to whole blocks when the disk is full."""
+
+import errno
+import os
+import struct
+from types import TracebackType
+from typing import Self
+
+from ..errors import TtraceError
+
+STDOUT = "-"
+
+
+class OutputFile:
+    """A pcapng stream to a file or to standard output."""
+
+    def __init__(self, path: str) -> None:
+        """Open `path` (overwritten if it exists, like tcpdump does), or standard output for `-`. Raises TtraceError."""
+        self.path = path
+        self.written = 0
+        """Bytes written, always a whole number of blocks."""
+        if path == STDOUT:
+            self._fd = 1
+            return
+        try:
+            # The file holds the node's rules and addresses: not for everyone to read.
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise TtraceError(
+                f"cannot write `{path}`: {error.strerror}", hint="choose another file with `-w`"
+            ) from error
+        self._give_to_sudo_user()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, blocks: bytes | memoryview) -> None:
+        """Write whole blocks. Raises TtraceError when the disk is full or the reader of a pipe is gone."""
+        blocks = memoryview(blocks)
+        done = 0
+        try:
+            while done < len(blocks):
+                done += os.write(self._fd, blocks[done:])
+        except OSError as error:
+            self._cut(blocks, done)
+            if error.errno == errno.EPIPE:
+                raise TtraceError("the reader of standard output is gone") from error
+            raise TtraceError(
+                f"cannot write to `{self.path}`: {error.strerror}",
+                hint=f"the capture was stopped; its first {self.written:,} bytes are whole and readable",
+            ) from error
+        self.written += done
+
+    def close(self) -> None:
+        """Close the file, unless it is standard output."""
+        if self._fd > 1:
+            os.close(self._fd)
+        self._fd = -1
+
+    def _cut(self, blocks: memoryview, done: int) -> None:
+        """After a write that ended inside a block: keep the whole ones."""
+        end = 0
+        while end + 12 <= done:
+            (length,) = struct.unpack_from("<I", blocks, end + 4)
+            if end + length > done:
+                break
+            end += length
+        self.written += end
+        if self.path != STDOUT:
+            os.ftruncate(self._fd, self.written)
+
+    def _give_to_sudo_user(self) -> None:
+        """With `sudo ttrace capture` the file belongs to the person, who will correlate it without root."""
+        user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+        if user.isdecimal() and group.isdecimal() and os.geteuid() == 0:
+            os.fchown(self._fd, int(user), int(group))

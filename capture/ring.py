@@ -1,0 +1,114 @@
+"""One capture point: a packet socket with a memory-mapped TPACKET_V3 ring (linux/if_packet.h).
+
+The kernel fills blocks of the ring and hands each over when it is full or `BLOCK_TIMEOUT_MS` old; `convert.py` reads
+them. Timestamps are CLOCK_REALTIME in nanoseconds. Not promiscuous: what the interface would not receive stays unseen.
+"""
+
+import ctypes
+import socket
+import struct
+from dataclasses import dataclass, field
+
+from ..errors import TtraceError
+from ..pcapng.blocks import LinkType
+from .arena import Arena
+from .netns import Netns
+
+BLOCK_BYTES = 1 << 18
+"""Three packets of the largest common size, a 65,226-byte GSO super-packet, or many small ones."""
+BLOCK_TIMEOUT_MS = 50
+"""A block with packets is handed over at most two of these after it was begun."""
+HOLD_BACK_NS = (2 * BLOCK_TIMEOUT_MS + 20) * 1_000_000
+"""How long a packet may still be on its way to us."""
+
+_SOL_PACKET = 263
+_PACKET_RX_RING = 5
+_PACKET_STATISTICS = 6
+_PACKET_VERSION = 10
+_TPACKET_V3 = 2
+_ETH_P_ALL = 0x0003
+_SO_ATTACH_FILTER = 26
+_FRAME_BYTES = 2048  # only a divisor of the block size in version 3
+
+
+@dataclass(slots=True)
+class Ring:
+    """An open capture point."""
+
+    netns: Netns
+    interface: str
+    index: int
+    link_type: LinkType
+    mac: bytes
+    socket: socket.socket
+    offset: int
+    """Where the ring begins in the arena."""
+    blocks: int
+    received: int = 0
+    """Packets that passed the filter, lost ones included."""
+    lost: int = 0
+    reported_lost: int = field(default=0)
+    """The value of `lost` in the last statistics block written."""
+
+    def read_statistics(self) -> None:
+        """Add the kernel's counters, which it clears on reading, to `received` and `lost`."""
+        # struct tpacket_stats_v3; tp_packets includes tp_drops.
+        packets, drops, _ = struct.unpack("=III", self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12))
+        self.received += packets
+        self.lost += drops
+
+    def take_error(self) -> int:
+        """The pending socket error (ENETDOWN when the interface went down or away), cleared by reading; 0 if none."""
+        return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def close(self) -> None:
+        """Close the socket; the ring's memory is the arena's."""
+        self.socket.close()
+
+
+def ring_blocks(ring_mib: int) -> int:
+    """Blocks of a ring of about `ring_mib` MiB; at least 8, so that holding some back leaves room."""
+    return max(8, ring_mib * (1 << 20) // BLOCK_BYTES)
+
+
+def open_ring(
+    arena: Arena,
+    netns: Netns,
+    *,
+    interface: str,
+    index: int,
+    link_type: LinkType,
+    mac: bytes,
+    program: bytes,
+    blocks: int,
+) -> Ring:
+    """Open a ring on an interface of the namespace the thread is in. Raises TtraceError naming the interface."""
+    # Without a link header SOCK_DGRAM hands over the packet from its network header on, whatever tunnel it is.
+    kind = socket.SOCK_RAW if link_type is LinkType.ETHERNET else socket.SOCK_DGRAM
+    try:
+        # Protocol 0: nothing arrives before filter and ring are in place.
+        packet_socket = socket.socket(socket.AF_PACKET, kind | socket.SOCK_CLOEXEC, 0)
+    except PermissionError as error:
+        raise TtraceError("capturing needs root (CAP_NET_RAW)", hint="run it with `sudo`") from error
+    try:
+        packet_socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
+        request = struct.pack(
+            "=7I", BLOCK_BYTES, blocks, _FRAME_BYTES, blocks * BLOCK_BYTES // _FRAME_BYTES, BLOCK_TIMEOUT_MS, 0, 0
+        )
+        packet_socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, request)
+        buffer = ctypes.create_string_buffer(program, len(program))
+        packet_socket.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
+        )
+        offset = arena.map_socket(packet_socket.fileno(), blocks * BLOCK_BYTES)
+        packet_socket.bind((interface, _ETH_P_ALL))
+    except OSError as error:
+        packet_socket.close()
+        size = blocks * BLOCK_BYTES >> 20
+        raise TtraceError(
+            f"cannot capture on `{interface}` in {netns.description}: {error.strerror or error}",
+            hint=f"each capture point needs {size} MiB of memory; a smaller ring may fit"
+            if error.errno == 12
+            else None,
+        ) from error
+    return Ring(netns, interface, index, link_type, mac, packet_socket, offset, blocks)

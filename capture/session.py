@@ -1,0 +1,234 @@
+"""One capture from start to end: opened in the order that loses nothing, closed in the one that leaves nothing."""
+
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..pcapng.write import enhanced_packet, name_resolution, section_header, snapshot_packets
+from .active import Session, add_ring, describe, write_statistics
+from .arena import Arena
+from .journal import Journal, restore_stale
+from .legacy import has_legacy_tables, receive_legacy_trace
+from .netlink import ARENA_BYTES, open_netfilter_socket
+from .options import CaptureOptions, CaptureStatus, CaptureSummary
+from .output import OutputFile
+from .result import status_of, summary_of
+from .rights import check_rights
+from .ring import BLOCK_BYTES, BLOCK_TIMEOUT_MS, HOLD_BACK_NS, ring_blocks
+from .snapshot import container_names, take_snapshots
+from .stop import StopSignals
+from .targets import Target, Targets, resolve_targets
+from .tracing import TracingTable
+from .watch import MAX_ARRIVALS, Watch
+
+if TYPE_CHECKING:
+    from .stream import Stream
+
+StatusCallback = Callable[[CaptureStatus], None]
+_TICK_S = 0.25
+_BUSY_S = BLOCK_TIMEOUT_MS / 1000
+
+
+def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None) -> CaptureSummary:
+    """Capture until a signal (SIGINT, SIGTERM, SIGHUP), the duration or the count ends it; blocks meanwhile.
+
+    `status` is called about four times a second. Raises TtraceError; what was recorded until then is in the file.
+    """
+    check_rights()
+    node = options.node_name or socket.gethostname()
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopSignals())
+        warnings = [f"left by an earlier capture: {line}" for line in restore_stale()]
+        targets = resolve_targets(options)
+        stack.callback(targets.close)
+        path = options.output or time.strftime(f"{node.replace('/', '_')}-%Y%m%d-%H%M%S.pcapng")
+        output = stack.enter_context(OutputFile(path))
+        _compile_first()
+        arena = Arena(_arena_bytes(options, targets))
+        stack.callback(arena.close)
+        session = Session(options, node, targets, output, arena, Journal(), stack, time.time_ns())
+        session.warnings += warnings + targets.warnings
+        try:
+            _open_rings(session)
+            _open_sockets(session)
+            stream = _start_stream(session)
+            _run(session, stream, stop, status)
+            _finish(session, stream)
+        finally:
+            _close_tables(session)
+            session.warnings += session.journal.restore()
+        return summary_of(session, stream)
+
+
+def _compile_first() -> None:
+    """The first time on a machine, compile the converter (3 s) before the rings open: they would fill up meanwhile.
+
+    Afterwards numba has it in its cache, and it is loaded while the rings already buffer.
+    """
+    source = Path(__file__).with_name("convert.py")
+    cached = (source.parent / "__pycache__").glob("convert.merge-*.nbi")
+    if not any(index.stat().st_mtime >= source.stat().st_mtime for index in cached):
+        from .stream import compile_kernels
+
+        compile_kernels()
+
+
+def _arena_bytes(options: CaptureOptions, targets: Targets) -> int:
+    points = sum(len(target.chosen) for target in targets.targets)
+    points += MAX_ARRIVALS
+    return points * ring_blocks(options.ring_mib) * BLOCK_BYTES + len(targets.targets) * ARENA_BYTES
+
+
+def _open_rings(session: Session) -> None:
+    """Write the file's head and open every ring; packets are buffered from here on."""
+    session.output.append(
+        section_header(node=session.node, system=f"Linux {os.uname().release}", application=f"ttrace {__version__}")
+    )
+    for target in session.targets.targets:
+        with target.netns.entered():
+            for link in target.chosen:
+                add_ring(session, target, link)
+
+
+def _open_sockets(session: Session) -> None:
+    """Listen to netfilter in every namespace; nothing is traced yet."""
+    options = session.options
+    for target in session.targets.targets:
+        listener = open_netfilter_socket(session.arena, target.netns, buffer_mib=options.buffer_mib)
+        session.stack.callback(listener.close)
+        session.sockets.append((listener, describe(session, target, "netlink", "netfilter")))
+        if options.conntrack_details:
+            _switch_conntrack_details_on(session, target)
+        if options.trace and has_legacy_tables(target.netns):
+            warning = receive_legacy_trace(listener, session.journal)
+            if warning:
+                session.warnings.append(warning)
+    session.snapshot_interface = describe(session, None, "snapshot", "snapshot")
+    session.output.append(name_resolution(container_names(session.targets)))
+
+
+def _switch_conntrack_details_on(session: Session, target: Target) -> None:
+    for name in ("nf_conntrack_timestamp", "nf_conntrack_acct"):
+        try:
+            session.journal.set_value(target.netns, f"net/netfilter/{name}", "1")
+        except OSError as error:
+            session.warnings.append(f"{target.netns.description}: {name} not set: {error.strerror}")
+
+
+def _start_stream(session: Session) -> "Stream":
+    """Load the converter, while packets are being buffered, and only then start tracing.
+
+    A message's time is that of its receipt: one that waits for numba to be imported would get a wrong one.
+    """
+    from .stream import Stream, compile_kernels
+
+    compile_kernels()
+    stream = Stream(session.arena, session.output, session.rings, session.sockets, session.options.count)
+    for listener, _ in session.sockets:
+        listener.dump_conntrack()
+    if session.options.trace:
+        for target in session.targets.targets:
+            table = TracingTable(target.netns)
+            session.tables.append(table)
+            table.load(match=session.options.trace_match, limit=session.options.trace_limit)
+            _receive_all(session, stream)
+    for _ in _snapshots(session, stream, "start"):
+        _receive_all(session, stream)
+        stream.write_until(time.time_ns() - HOLD_BACK_NS)
+    return stream
+
+
+def _snapshots(session: Session, stream: "Stream", moment: str) -> Iterator[None]:
+    """Take the snapshots of this moment into the stream; yields after each, as they take a while."""
+    for snapshot in take_snapshots(session.options, session.node, session.targets, session.warnings):
+        for data in snapshot_packets(moment=moment, netns=snapshot.netns, kind=snapshot.kind, data=snapshot.data):
+            block = enhanced_packet(interface=session.snapshot_interface, time_ns=snapshot.time_ns, data=data)
+            stream.add(snapshot.time_ns, block)
+        yield
+
+
+def _run(session: Session, stream: "Stream", stop: StopSignals, status: StatusCallback | None) -> None:
+    """The loop: wait for the kernel, receive, write what is old enough."""
+    # Measured from when the rings opened, on a clock that nobody sets.
+    opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
+    deadline = None if session.options.duration_s is None else opened + session.options.duration_s
+    watch = Watch(session, stream, stop)
+    try:
+        next_tick = time.monotonic()
+        while not stop.requested and not stream.is_full:
+            now = time.monotonic()
+            if now >= next_tick:
+                next_tick = now + _TICK_S
+                _note_losses(session, stream)
+                if status:
+                    status(status_of(session, stream))
+            if deadline is not None and now >= deadline:
+                return
+            watch.wait(_BUSY_S)
+            _receive_all(session, stream)
+            stream.write_until(time.time_ns() - HOLD_BACK_NS)
+    finally:
+        watch.close()
+
+
+def _receive_all(session: Session, stream: "Stream") -> None:
+    """Receive from every socket what waits, a few batches at most, so that rings are not forgotten meanwhile."""
+    for number in range(len(session.sockets)):
+        for _ in range(16):
+            if not stream.receive(number):
+                break
+
+
+def _note_losses(session: Session, stream: "Stream") -> None:
+    """Read the loss counters, and write a statistics block where one has grown."""
+    for ring, interface in session.rings:
+        ring.read_statistics()
+        if ring.lost != ring.reported_lost:
+            write_statistics(session, interface, ring.received, ring.lost)
+            ring.reported_lost = ring.lost
+    for number, (listener, interface) in enumerate(session.sockets):
+        if listener.lost != listener.reported_lost:
+            write_statistics(session, interface, stream.messages(number)[0] + listener.lost, listener.lost)
+            listener.reported_lost = listener.lost
+
+
+def _finish(session: Session, stream: "Stream") -> None:
+    """End tracing, take what the kernel still holds, the last snapshots and the final statistics."""
+    end_ns = time.time_ns()
+    _close_tables(session)
+    _receive_all(session, stream)
+    _drain_rings(session, stream, end_ns)
+    stream.end_packets()
+    for _ in _snapshots(session, stream, "stop"):
+        _receive_all(session, stream)
+    stream.write_until(time.time_ns())
+    for number, (ring, interface) in enumerate(session.rings):
+        ring.read_statistics()
+        # Not the kernel's count: that goes on until now, and the packets in the file end with the capture.
+        write_statistics(session, interface, stream.ring_packets(number) + ring.lost, ring.lost)
+    for number, (listener, interface) in enumerate(session.sockets):
+        listener.read_lost()
+        write_statistics(session, interface, stream.messages(number)[0] + listener.lost, listener.lost)
+
+
+def _drain_rings(session: Session, stream: "Stream", end_ns: int) -> None:
+    """Write packets up to `end_ns`: the kernel needs up to two block timeouts to hand the last ones over."""
+    with select.epoll() as epoll:
+        for listener, _ in session.sockets:
+            epoll.register(listener.socket.fileno(), select.EPOLLIN)
+        while (left_ns := end_ns + HOLD_BACK_NS - time.time_ns()) > 0 and not stream.is_full:
+            epoll.poll(min(left_ns / 1e9, _BUSY_S))
+            _receive_all(session, stream)
+            stream.write_until(min(end_ns, time.time_ns() - HOLD_BACK_NS))
+    stream.write_until(end_ns)
+
+
+def _close_tables(session: Session) -> None:
+    while session.tables:
+        session.tables.pop().close()

@@ -1,0 +1,135 @@
+"""Decides where to capture: which namespaces, and which interfaces of each."""
+
+import os
+from dataclasses import dataclass
+
+from ..errors import TtraceError
+from .containers import Container, running_containers
+from .links import Link, namespace_ids, read_addresses, read_links, routing
+from .netns import Netns, open_container_netns, open_netns, own_netns
+from .options import CaptureOptions
+
+_LIMITED_SCOPE = ("fe80:",)
+
+
+@dataclass(slots=True)
+class Target:
+    """One namespace that is captured, and its interfaces."""
+
+    netns: Netns
+    links: list[Link]
+    """All interfaces of the namespace."""
+    chosen: list[Link]
+    """Those to capture on; may be empty: then only the namespace's rules and trace are recorded."""
+
+
+@dataclass(slots=True)
+class Targets:
+    """Everything a capture looks at."""
+
+    targets: list[Target]
+    others: list[Netns]
+    """Namespaces that are only known by name: of containers that are not captured."""
+    containers: list[tuple[Container, str]]
+    """Running containers, each with the label of its namespace."""
+    warnings: list[str]
+
+    def close(self) -> None:
+        """Close all namespaces."""
+        for netns in [*(target.netns for target in self.targets), *self.others]:
+            netns.close()
+
+
+def resolve_targets(options: CaptureOptions) -> Targets:
+    """Find namespaces and interfaces. Raises TtraceError for a namespace or interface that does not exist."""
+    result = Targets([], [], [], [])
+    root = own_netns()
+    captured = {root.inode: root}
+    for selector in options.netns:
+        netns = open_netns(selector)
+        if netns.inode in captured:
+            netns.close()
+        else:
+            captured[netns.inode] = netns
+    _add_containers(options, captured, result)
+    known = [*captured.values(), *result.others]
+    for netns in captured.values():
+        with routing(netns) as route:
+            links = read_links(route, labels=namespace_ids(route, known))
+            addressed = {
+                entry["index"]
+                for entry in read_addresses(route)
+                if not str(entry["address"]).startswith(_LIMITED_SCOPE)
+            }
+        result.targets.append(Target(netns, links, _choose(options.interfaces, netns, links, addressed)))
+    _check_interfaces(options.interfaces, result)
+    return result
+
+
+def _add_containers(options: CaptureOptions, captured: dict[int, Netns], result: Targets) -> None:
+    """Open the namespaces of running containers, to capture in them or to know their names."""
+    try:
+        containers = running_containers()
+    except TtraceError as error:
+        # Nobody asked for containers: a machine without Docker is then nothing to remark on.
+        if options.containers:
+            result.warnings.append(f"no containers: {error.message}")
+        return
+    labels: dict[int, str] = {inode: netns.label for inode, netns in captured.items()}
+    for container in containers:
+        try:
+            netns = open_container_netns(container.pid, container.name)
+        except OSError as error:
+            result.warnings.append(f"container `{container.name}` left out: {os.strerror(error.errno or 0)}")
+            continue
+        if netns.inode not in labels:
+            labels[netns.inode] = netns.label
+            if options.containers:
+                captured[netns.inode] = netns
+            else:
+                result.others.append(netns)
+        elif (known := captured.get(netns.inode)) is not None and not known.is_root and known.container is None:
+            # Chosen by --netns with a process id: the container's name says more than the number.
+            captured[netns.inode] = netns
+            labels[netns.inode] = netns.label
+            known.close()
+        else:
+            netns.close()
+        result.containers.append((container, labels[netns.inode]))
+
+
+def _choose(names: tuple[str, ...], netns: Netns, links: list[Link], addressed: set[object]) -> list[Link]:
+    """The interfaces to capture on in one namespace."""
+    if names:
+        if netns.is_root:
+            return [link for link in links if link.name in names]
+        # `--iface docker0 --containers`: the names are those of the node; a container has its own few.
+        chosen = [link for link in links if link.name in names]
+        return chosen or [link for link in links if link.up and not link.is_loopback]
+    up = [link for link in links if link.up and not link.is_loopback]
+    if not netns.is_root:
+        return up
+    ports = {link.index for link in bridge_ports(links)}
+    return [link for link in up if link.index in ports or link.index in addressed]
+
+
+def bridge_ports(links: list[Link]) -> list[Link]:
+    """Bridges and their ports, those that are up."""
+    bridges = {link.index for link in links if link.kind == "bridge"}
+    return [link for link in links if link.up and (link.index in bridges or link.master in bridges)]
+
+
+def new_bridge_ports(links: list[Link], known: set[int]) -> list[Link]:
+    """Bridges and bridge ports whose index is not among those `known`."""
+    return [link for link in bridge_ports(links) if link.index not in known]
+
+
+def _check_interfaces(names: tuple[str, ...], result: Targets) -> None:
+    """Raise TtraceError if a named interface is nowhere, or if there is nothing to capture on."""
+    existing = {link.name for target in result.targets for link in target.links}
+    for name in names:
+        if name not in existing:
+            there = ", ".join(sorted(link.name for link in result.targets[0].links))
+            raise TtraceError(f"no interface `{name}` here", hint=f"there are: {there}")
+    if not any(target.chosen for target in result.targets):
+        raise TtraceError("no interface to capture on: none is up and has an address", hint="name one: `--iface eth0`")

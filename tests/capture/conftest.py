@@ -1,0 +1,163 @@
+"""Real network namespaces, and captures in them as child processes. All of it needs root, and fails without."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CAPTURE_SCRIPT = """
+import json, sys
+from dataclasses import asdict
+from ttrace.capture import CaptureOptions, run_capture
+from ttrace.errors import TtraceError
+
+def show(status):
+    print("status", json.dumps(asdict(status)), file=sys.stderr, flush=True)
+
+try:
+    summary = run_capture(CaptureOptions(**json.loads(sys.argv[1])), status=show)
+except TtraceError as error:
+    print("error", json.dumps([error.message, error.hint]), file=sys.stderr)
+    sys.exit(1)
+facts = asdict(summary) | {"packets": summary.packets, "lost": summary.lost}
+print("summary", json.dumps(facts), file=sys.stderr)
+"""
+
+
+@dataclass
+class Network:
+    """`client` - bridge `br0` of `router` - `server`; the router masquerades, and forwards port 8080 to client:80."""
+
+    router: str
+    client: str
+    server: str
+    client_address: str = "10.9.0.2"
+    router_address: str = "10.8.0.1"
+    server_address: str = "10.8.0.2"
+
+    def run(self, namespace: str, *command: str) -> str:
+        done = subprocess.run(["ip", "netns", "exec", namespace, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def ping(self, count: int = 3, size: int = 56) -> None:
+        self.run(self.client, "ping", "-q", "-c", str(count), "-i", "0.002", "-s", str(size), self.server_address)
+
+
+@dataclass
+class Capture:
+    """A capture that runs in a child process."""
+
+    process: subprocess.Popen[str]
+    path: Path
+
+    def wait_for(self, kind: str, condition: Callable[[dict], bool] = lambda _: True):
+        """Read its reports up to the first of this kind that fits."""
+        seen = []
+        for line in self.process.stderr:
+            seen.append(line)
+            name, _, facts = line.partition(" ")
+            if name == kind and condition(json.loads(facts)):
+                return json.loads(facts)
+        pytest.fail(f"the capture ended without `{kind}`:\n{''.join(seen)}")
+
+    def wait_ready(self) -> None:
+        """Wait for the first status: rings, sockets and tables are in place."""
+        self.wait_for("status")
+
+    def stop(self) -> dict:
+        """End it like Ctrl-C does; returns the summary."""
+        self.process.send_signal(2)
+        summary = self.wait_for("summary")
+        assert self.process.wait(10) == 0
+        return summary
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Capture]]:
+    """A function that starts a capture in a namespace, with CaptureOptions as keywords."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(namespace: str, *, environment: dict[str, str] | None = None, **options) -> Capture:
+        options.setdefault("output", str(tmp_path / f"capture-{len(running)}.pcapng"))
+        command = ["ip", "netns", "exec", namespace, sys.executable, "-c", CAPTURE_SCRIPT, json.dumps(options)]
+        # The module search path of this process, so that the child finds the same ttrace.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(environment or {})}
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        running.append(process)
+        return Capture(process, Path(options["output"]))
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """Three namespaces of this process's own."""
+    names = [f"ttcap-{os.getpid()}-{role}" for role in ("router", "client", "server")]
+    result = Network(*names)
+    try:
+        for name in names:
+            ip("netns", "add", name)
+            ip("-n", name, "link", "set", "lo", "up")
+        build(result)
+        yield result
+    finally:
+        for name in names:
+            with suppress(subprocess.CalledProcessError):
+                ip("netns", "del", name)
+
+
+def build(network: Network) -> None:
+    router, client, server = network.router, network.client, network.server
+    # No address detection or router solicitation: only the tests' own packets.
+    for name in (router, client, server):
+        network.run(name, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv6.conf.all.disable_ipv6=1")
+    ip("-n", router, "link", "add", "br0", "type", "bridge")
+    ip("-n", router, "link", "add", "veth0", "type", "veth", "peer", "name", "eth0", "netns", client)
+    ip("-n", router, "link", "set", "veth0", "master", "br0", "up")
+    ip("-n", router, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", server)
+    for name, device, address in (
+        (router, "br0", "10.9.0.1/24"), (router, "eth0", "10.8.0.1/24"),
+        (client, "eth0", "10.9.0.2/24"), (server, "eth0", "10.8.0.2/24"),
+    ):  # fmt: skip
+        ip("-n", name, "addr", "add", address, "dev", device)
+        ip("-n", name, "link", "set", device, "up")
+    ip("-n", client, "route", "add", "default", "via", "10.9.0.1")
+    network.run(router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    network.run(
+        router, "iptables", "-t", "nat", "-A", "POSTROUTING", "-s", "10.9.0.0/24", "-o", "eth0", "-j", "MASQUERADE"
+    )
+    forward = ["PREROUTING", "-i", "eth0", "-p", "tcp", "--dport", "8080", "-j", "DNAT", "--to", "10.9.0.2:80"]
+    network.run(router, "iptables", "-t", "nat", "-A", *forward)
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def tshark(path: Path, *arguments: str, fields: tuple[str, ...] = ()) -> list[list[str]]:
+    """Run tshark on a file, which it must read without a complaint; rows of the fields asked for."""
+    command = ["tshark", "-n", "-r", str(path), *arguments, "-T", "fields"]
+    for name in fields or ("frame.number",):
+        command += ["-e", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if "Running as user" not in line]
+    assert done.returncode == 0, complaints
+    assert complaints == []
+    return [line.split("\t") for line in done.stdout.splitlines()]
