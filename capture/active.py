@@ -3,9 +3,10 @@
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..pcapng.blocks import LinkType
-from ..pcapng.write import interface_description, interface_statistics
+from ..pcapng.write import enhanced_packet, interface_description, interface_statistics, snapshot_packets
 from .arena import Arena
 from .bpf import compile_filter
 from .journal import Journal
@@ -14,8 +15,12 @@ from .netlink import NetfilterSocket
 from .options import CaptureOptions
 from .output import OutputFile
 from .ring import Ring, open_ring, ring_blocks
+from .snapshot import Snapshot
 from .targets import Target, Targets
 from .tracing import TracingTable
+
+if TYPE_CHECKING:
+    from .stream import Stream
 
 
 @dataclass(slots=True)
@@ -81,6 +86,13 @@ def describe(session: Session, target: Target | None, what: str, name: str, ring
     )
     session.interfaces += 1
     return session.interfaces - 1
+
+
+def add_snapshot(session: Session, stream: "Stream", snapshot: Snapshot, moment: str) -> None:
+    """Put a snapshot into the stream at its time; `moment` is `start`, `change` or `stop`."""
+    for data in snapshot_packets(moment=moment, netns=snapshot.netns, kind=snapshot.kind, data=snapshot.data):
+        block = enhanced_packet(interface=session.snapshot_interface, time_ns=snapshot.time_ns, data=data)
+        stream.add(snapshot.time_ns, block)
 
 
 def write_statistics(session: Session, interface: int, received: int, lost: int) -> None:

@@ -42,7 +42,8 @@ STAGE_MESSAGES: Final = 5
 STAGE_TRACE: Final = 6  # nftrace and NFLOG trace messages
 STAGE_CONNTRACK: Final = 7  # conntrack events, without the dump
 STAGE_MALFORMED: Final = 8  # datagrams that do not parse as netlink messages
-STAGE_COLUMNS: Final = 9
+STAGE_GENERATIONS: Final = 9  # ruleset changes (NFT_MSG_NEWGEN)
+STAGE_COLUMNS: Final = 10
 
 NEVER: Final = 2**63 - 1
 """A time no packet has."""
@@ -318,6 +319,8 @@ def stage_netlink(
                     stages[stage, STAGE_TRACE] += 1
                 elif kind >> 8 == 1 and flags & 2 == 0:
                     stages[stage, STAGE_CONNTRACK] += 1
+                elif kind == 0x0A0F:
+                    stages[stage, STAGE_GENERATIONS] += 1
             message += (length + 3) & ~3
 
 

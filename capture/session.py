@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..pcapng.write import enhanced_packet, name_resolution, section_header, snapshot_packets
-from .active import Session, add_ring, describe, write_statistics
+from ..pcapng.write import name_resolution, section_header
+from .active import Session, add_ring, add_snapshot, describe, write_statistics
 from .arena import Arena
+from .changes import RulesetChanges
 from .journal import Journal, restore_stale
 from .legacy import has_legacy_tables, receive_legacy_trace
 from .netlink import ARENA_BYTES, open_netfilter_socket
@@ -147,9 +148,7 @@ def _start_stream(session: Session) -> "Stream":
 def _snapshots(session: Session, stream: "Stream", moment: str) -> Iterator[None]:
     """Take the snapshots of this moment into the stream; yields after each, as they take a while."""
     for snapshot in take_snapshots(session.options, session.node, session.targets, session.warnings):
-        for data in snapshot_packets(moment=moment, netns=snapshot.netns, kind=snapshot.kind, data=snapshot.data):
-            block = enhanced_packet(interface=session.snapshot_interface, time_ns=snapshot.time_ns, data=data)
-            stream.add(snapshot.time_ns, block)
+        add_snapshot(session, stream, snapshot, moment)
         yield
 
 
@@ -159,6 +158,7 @@ def _run(session: Session, stream: "Stream", stop: StopSignals, status: StatusCa
     opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
     deadline = None if session.options.duration_s is None else opened + session.options.duration_s
     watch = Watch(session, stream, stop)
+    changes = RulesetChanges(session, stream)
     try:
         next_tick = time.monotonic()
         while not stop.requested and not stream.is_full:
@@ -172,6 +172,7 @@ def _run(session: Session, stream: "Stream", stop: StopSignals, status: StatusCa
                 return
             watch.wait(_BUSY_S)
             _receive_all(session, stream)
+            changes.record()
             stream.write_until(time.time_ns() - HOLD_BACK_NS)
     finally:
         watch.close()

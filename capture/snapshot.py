@@ -96,9 +96,14 @@ def take_snapshots(options: CaptureOptions, node: str, targets: Targets, warning
             yield _snapshot("neighbours", netns, read_neighbours(route))
         yield _snapshot("sysctls", netns, _sysctls(netns))
         try:
-            yield _snapshot("ruleset", netns, read_ruleset(netns))
+            yield ruleset_snapshot(netns)
         except TtraceError as error:
             warnings.append(f"{netns.description}: no rules recorded: {error.message}")
+
+
+def ruleset_snapshot(netns: Netns) -> Snapshot:
+    """The rules of one namespace at this moment. Raises TtraceError when they cannot be read."""
+    return _snapshot("ruleset", netns, read_ruleset(netns))
 
 
 def container_names(targets: Targets) -> dict[str, str]:

@@ -141,6 +141,10 @@ class Stream:
             int(row[convert.STAGE_MALFORMED]),
         )
 
+    def generations(self, number: int) -> int:
+        """Ruleset changes that socket `number` has heard of."""
+        return int(self._stages[number, convert.STAGE_GENERATIONS])
+
     def _merge(self, horizon_ns: int) -> None:
         again = True
         while again:

@@ -13,7 +13,7 @@ from .dissect import dissect_packets
 from .evaluations import build_evaluations
 from .fragments import adopt_first_fragment, join_datagrams
 from .match import match_packets
-from .netlink import KernelMessages, decode_messages
+from .netlink import decode_messages
 from .order import order_hops
 from .outcomes import Coverage, judge
 from .result import Correlation
@@ -59,8 +59,8 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     say("ordering hops")
     hops = order_hops(sightings, times_ns, packets.packet, evaluations, topology)
     say("explaining rewrites and outcomes")
-    changed_ns = _first_changes(messages)
-    book = build_rule_book(evaluations, rulesets, changed_ns)
+    changes = np.concatenate([m.ruleset_changes_ns for m in messages])
+    book = build_rule_book(evaluations, rulesets, changes)
     rewrites = find_rewrites(hops, sightings, times_ns, connections.forward, conntrack, evaluations, book)
     coverage = _coverage(captures, topology, offsets)
     outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, coverage)
@@ -81,11 +81,13 @@ def _decode_packets(captures: list[CaptureFile], topology: Topology) -> npt.NDAr
 
 
 def _rulesets(topology: Topology) -> dict[int, list[Ruleset]]:
-    found = {}
-    for namespace in topology.namespaces:
-        data = [topology.snapshot(namespace, "ruleset", moment) for moment in ("start", "stop")]
-        found[namespace.index] = [parse_ruleset(d) for d in data if d]
-    return found
+    return {
+        namespace.index: [
+            parse_ruleset(data, time_ns)
+            for time_ns, data in topology.rulesets.get((namespace.node, namespace.label), [])
+        ]
+        for namespace in topology.namespaces
+    }
 
 
 def _offset_of_namespace(topology: Topology, clocks: list[Clock]) -> npt.NDArray[np.int64]:
@@ -147,15 +149,6 @@ def _error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
     for column in ("source_low", "destination_low", "source_high", "destination_high"):
         key = (key ^ sightings[column]) * np.uint64(0xBF58476D1CE4E5B9)
     return key
-
-
-def _first_changes(messages: list[KernelMessages]) -> dict[int, int]:
-    """Namespace to when its ruleset was first changed during the capture."""
-    found: dict[int, int] = {}
-    for one in messages:
-        for time_ns, namespace in one.ruleset_changes_ns.tolist():
-            found[namespace] = min(found.get(namespace, time_ns), time_ns)
-    return found
 
 
 def _coverage(captures: list[CaptureFile], topology: Topology, offsets: npt.NDArray[np.int64]) -> Coverage:

@@ -78,26 +78,24 @@ class RuleBook:
 
 
 def build_rule_book(
-    evaluations: Evaluations, rulesets: dict[int, list[Ruleset]], changed_ns: dict[int, int]
+    evaluations: Evaluations, rulesets: dict[int, list[Ruleset]], changes: npt.NDArray[np.int64]
 ) -> RuleBook:
     """Name the rule of every event.
 
-    `rulesets`: per namespace its snapshots, at the start and at the stop of the capture; `changed_ns`: when the ruleset
-    of a namespace was first changed in between. Handles are reused, so an event before the change is looked up in the
-    first snapshot first, one after it in the last. A rule in neither keeps its handle and has no text.
+    `rulesets`: per namespace its snapshots, earliest first; `changes`: rows of (time_ns, namespace), one per change of
+    a ruleset. Handles are reused, so each event is looked up in the snapshot that held when it happened, then in the
+    others. A rule in none keeps its handle and has no text.
     """
     events = evaluations.events
-    first_change = np.array([changed_ns.get(int(n), 2**62) for n in range(int(events["namespace"].max(initial=0)) + 1)])
-    late = events["time_ns"] > first_change[events["namespace"]]
     named = (events["type"] == 3) & ((events["handle"] > 0) | (events["legacy"] > 0))
     keys = np.zeros(
-        events.size, [(n, "u8") for n in ("namespace", "family", "table", "chain", "handle", "number", "late")]
+        int(named.sum()), [(n, "u8") for n in ("namespace", "family", "table", "chain", "handle", "number", "version")]
     )
     for column in ("namespace", "family", "table", "chain", "handle"):
-        keys[column] = events[column]
-    keys["number"] = events["rule_number"]
-    keys["late"] = late
-    unique, inverse = np.unique(keys[named], return_inverse=True)
+        keys[column] = events[column][named]
+    keys["number"] = events["rule_number"][named]
+    keys["version"] = _versions(events[named], rulesets, changes)
+    unique, inverse = np.unique(keys, return_inverse=True)
     rules = [_find_rule(row, evaluations.names, rulesets) for row in unique.tolist()]
     of_event = np.full(events.size, -1, np.int32)
     of_event[named] = inverse.reshape(-1)
@@ -105,12 +103,31 @@ def build_rule_book(
     return RuleBook(rules=rules, of_event=of_event, kinds=kinds)
 
 
+def _versions(
+    events: npt.NDArray[np.void], rulesets: dict[int, list[Ruleset]], changes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Per event: index of the snapshot that held: the last one before it, or the next where the rules changed since."""
+    version = np.zeros(events.size, np.int64)
+    for namespace, snapshots in rulesets.items():
+        if len(snapshots) < 2:
+            continue
+        here = np.flatnonzero(events["namespace"] == namespace)
+        taken = np.array([s.time_ns for s in snapshots])
+        changed = np.sort(changes[changes[:, 1] == namespace, 0])
+        times = events["time_ns"][here]
+        last = np.maximum(np.searchsorted(taken, times, side="right") - 1, 0)
+        since = np.searchsorted(changed, times, side="right") - np.searchsorted(changed, taken[last], side="right")
+        version[here] = np.minimum(last + (since > 0), len(snapshots) - 1)
+    return version
+
+
 def _find_rule(row: tuple[int, ...], names: dict[int, str], rulesets: dict[int, list[Ruleset]]) -> Rule:
-    namespace, family_number, table_hash, chain_hash, handle, number, late = row
+    namespace, family_number, table_hash, chain_hash, handle, number, version = row
     family = FAMILIES.get(family_number, str(family_number))
     table, chain = names.get(table_hash, "?"), names.get(chain_hash, "?")
     snapshots = rulesets.get(namespace, [])
-    for ruleset in reversed(snapshots) if late else snapshots:
+    for index in sorted(range(len(snapshots)), key=lambda i: (abs(i - version), i < version)):
+        ruleset = snapshots[index]
         if number and (family, table, chain, number) in ruleset.legacy:
             return ruleset.legacy[(family, table, chain, number)]
         if not number and (family, table, chain, handle) in ruleset.rules:

@@ -53,13 +53,13 @@ class Ruleset:
     chains: dict[tuple[str, str, str], BaseChain] = field(default_factory=dict)
     """(family, table, chain) of each base chain."""
     generation: int | None = None
+    time_ns: int = 0
+    """When the snapshot was taken, by the clock of the node."""
 
 
-def parse_ruleset(data: dict[str, Any] | None) -> Ruleset:
-    """A Ruleset from a `ruleset` snapshot (docs/file-format.md); empty when there is none."""
-    ruleset = Ruleset()
-    if not data:
-        return ruleset
+def parse_ruleset(data: dict[str, Any], time_ns: int = 0) -> Ruleset:
+    """A Ruleset from the data of a `ruleset` snapshot (docs/file-format.md) taken at `time_ns`."""
+    ruleset = Ruleset(time_ns=time_ns)
     ruleset.generation = data.get("generation")
     listing = data.get("json")
     for entry in (listing or {}).get("nftables", []):

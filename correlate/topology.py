@@ -97,6 +97,8 @@ class Topology:
     """Per file: namespace of each of its interfaces."""
     snapshots: dict[tuple[str, str | None, str, str], Any]
     """(node, netns label, kind, moment) to data."""
+    rulesets: dict[tuple[str, str | None], list[tuple[int, Any]]]
+    """(node, netns label) to (time in ns, data) of every ruleset snapshot, earliest first."""
     owners: dict[str, list[tuple[str, str]]]
     """Address to the (node, container name or namespace label) pairs that hold it; overlapping networks give
     several."""
@@ -111,14 +113,18 @@ def build_topology(captures: list[CaptureFile], sources: list[Source]) -> Topolo
 
     Files of one node (same name in the file or given as NODE=) share its namespaces and its clock.
     """
-    topology = Topology(namespaces=[], points=[], file_nodes=[], places=[], file_namespaces=[], snapshots={}, owners={})
+    topology = Topology(
+        namespaces=[], points=[], file_nodes=[], places=[], file_namespaces=[], snapshots={}, rulesets={}, owners={}
+    )
     namespaces: dict[tuple[str, str], Namespace] = {}
     points: dict[tuple[int, str, int], CapturePoint] = {}
     for capture, source in zip(captures, sources, strict=True):
         node = source.node or capture.facts.get("node") or _stem(source.path)
         topology.file_nodes.append(node)
-        for key, data in read_snapshots(capture):
+        for time_ns, key, data in read_snapshots(capture):
             topology.snapshots[(node, *key)] = data
+            if key[1] == "ruleset" and data:
+                topology.rulesets.setdefault((node, key[0]), []).append((time_ns, data))
         places = np.zeros(len(capture.interfaces), np.uint32)
         file_namespaces = np.zeros(len(capture.interfaces), np.uint16)
         for i, interface in enumerate(capture.interfaces):
@@ -219,23 +225,23 @@ def _own(topology: Topology, address: str, node: str, name: str) -> None:
         owners.append((node, name))
 
 
-def read_snapshots(capture: CaptureFile) -> Iterator[tuple[tuple[str | None, str, str], Any]]:
-    """((netns label, kind, moment), data) of each whole snapshot in a ttrace capture, see docs/file-format.md."""
+def read_snapshots(capture: CaptureFile) -> Iterator[tuple[int, tuple[str | None, str, str], Any]]:
+    """(time_ns, (netns label, kind, moment), data) of each whole snapshot in a ttrace capture (docs/file-format.md)."""
     wanted = [i for i, interface in enumerate(capture.interfaces) if interface.facts.get("what") == "snapshot"]
-    parts: dict[tuple[str | None, str, str], dict[int, str]] = {}
+    pieces: dict[tuple[int, str | None, str, str], dict[int, str]] = {}
     for record in capture.records[np.isin(capture.records["interface"], wanted)]:
-        start = int(record["offset"])
+        start, time_ns = int(record["offset"]), int(record["time_ns"])
         snapshot = _exported_json(bytes(capture.data[start : start + int(record["captured"])]))
         if snapshot is None:
             continue
         key = (snapshot.get("netns"), str(snapshot.get("kind")), str(snapshot.get("moment")))
         if snapshot.get("parts", 1) == 1:
-            yield key, snapshot.get("data")
+            yield time_ns, key, snapshot.get("data")
             continue
-        pieces = parts.setdefault(key, {})
-        pieces[int(snapshot["part"])] = snapshot["data"]
-        if len(pieces) == snapshot["parts"]:
-            yield key, json.loads("".join(pieces[i] for i in sorted(pieces)))
+        parts = pieces.setdefault((time_ns, *key), {})
+        parts[int(snapshot["part"])] = snapshot["data"]
+        if len(parts) == snapshot["parts"]:
+            yield time_ns, key, json.loads("".join(parts[i] for i in sorted(parts)))
 
 
 def _exported_json(payload: bytes) -> dict[str, Any] | None:
