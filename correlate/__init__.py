@@ -1,13 +1,15 @@
 """Captures of one or more nodes -> packets, hops, rewrites, paths, connections. Anywhere, without rights.
 
     from ttrace.correlate import correlate_captures
+    from ttrace.correlate.tables import paths_table
 
     result = correlate_captures(["master.pcapng", "slave.pcapng"])
-    result.paths_table()      # a pandas DataFrame, as are packets_table(), hops_table(), rewrites_table(),
-    connections_table() result.path(0)            # one path as frozen dataclasses
+    result.path(1)            # one path, as frozen dataclasses (paths.py)
+    paths_table(result)       # all of them, as a pandas DataFrame; so packets_table, hops_table, rewrites_table, …
 
-The modules are the stages: topology and dissect and netlink read, clocks aligns, connections links flows across NAT,
-match finds the packets, order the hops, rewrites and outcomes explain. pipeline.py is their order.
+The modules are the stages. topology, dissect and netlink read a file; evaluations and rulebook make sense of the trace;
+clocks aligns the nodes; sessions, links and connections follow flows through NAT; match and fragments find the packets,
+order their hops, rewrites and outcomes explain them. pipeline.py is their order, result.py what comes out.
 """
 
 from .pipeline import correlate_captures

@@ -35,6 +35,7 @@ _BRIDGED_PREROUTING: Final = 10
 """With bridge-nf-call-iptables the ip prerouting hook runs on the bridge port, before the bridge device sees the
 packet."""
 STAGE_OUT: Final = 70
+_BRIDGED_OUT: Final = 35
 _STAGE_IN: Final = 20
 
 
@@ -53,6 +54,7 @@ def order_hops(
     stage = np.empty(sightings.size, np.int64)
     stage[:observed] = _observation_stages(sightings[:observed], topology)
     stage[observed:] = _evaluation_stages(evaluations, topology)
+    _place_bridged_out(stage, sightings, packet, evaluations, topology)
     queue = np.zeros(sightings.size, np.int64)
     queue[observed:] = evaluations.rows["order"]
     is_evaluation = np.arange(sightings.size) >= observed
@@ -108,6 +110,31 @@ def _evaluation_stages(evaluations: Evaluations, topology: Topology) -> npt.NDAr
     entered = (namespace << 32) | evaluations.rows["input_index"]
     from_bridge = np.isin(entered, [(n << 32) | i for n, i in bridges])
     return np.where(from_bridge & (stage == _HOOK_STAGE["prerouting"]), _BRIDGED_PREROUTING, stage)
+
+
+def _place_bridged_out(
+    stage: npt.NDArray[np.int64],
+    sightings: npt.NDArray[np.void],
+    packet: npt.NDArray[np.int64],
+    evaluations: Evaluations,
+    topology: Topology,
+) -> None:
+    """A packet whose DNAT leads back into its own bridge leaves by the bridge device before the forward hook.
+
+    br_nf_pre_routing_finish_bridge sends it there: the device's `out` frame has the new destination and the old source.
+    """
+    rows = evaluations.rows
+    observed = sightings.size - rows.size
+    back = (stage[observed:] == _HOOK_STAGE["forward"]) & (rows["input_index"] == rows["output_index"])
+    back &= rows["input_index"] > 0
+    if not back.any():
+        return
+    bridge = np.array([p.role == Role.BRIDGE for p in topology.points] or [False], np.bool_)
+    namespace = sightings["namespace"].astype(np.int64)
+    passage = (packet << 16) | namespace
+    out = bridge[sightings["place"][:observed]] & (stage[:observed] == STAGE_OUT)
+    out &= np.isin(passage[:observed], passage[observed:][back])
+    stage[:observed][out] = _BRIDGED_OUT
 
 
 def _chain_stage(chain: Chain) -> int:

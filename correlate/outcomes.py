@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..pcapng.blocks import Direction
 from .evaluations import Evaluations
 from .order import STAGE_INPUT
-from .rewrites import RuleBook
+from .rulebook import RuleBook
 from .topology import Role, Topology
 
 _FORWARD_STAGE: Final = 40

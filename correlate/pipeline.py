@@ -17,7 +17,8 @@ from .netlink import decode_messages
 from .order import order_hops
 from .outcomes import Coverage, judge
 from .result import Correlation
-from .rewrites import build_rule_book, find_rewrites
+from .rewrites import find_rewrites
+from .rulebook import build_rule_book
 from .rules import Ruleset, parse_ruleset
 from .schema import CONNTRACK, NOTE_ERROR, SIGHTING
 from .topology import Source, Topology, build_topology
@@ -52,7 +53,7 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     times_ns = _reference_times(sightings, observations.size, offsets)
     _borrow_flows(sightings, observations.size)
     say("linking connections")
-    connections = link_connections(sightings, times_ns, conntrack, evaluations.rows, topology)
+    connections = link_connections(sightings, times_ns, conntrack, evaluations, topology)
     join_datagrams(sightings, times_ns, connections.direction_group)
     say("matching packets")
     packets = match_packets(sightings, times_ns, connections, evaluations.rows)

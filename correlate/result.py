@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +12,15 @@ from .clocks import Clock
 from .connections import Connections
 from .evaluations import Evaluations
 from .match import Packets
-from .names import address_text, endpoint, packet_info, protocol_name
+from .names import endpoint, packet_info, protocol_name
 from .netlink import KernelMessages
 from .outcomes import OUTCOMES, REASON_KIND, Outcomes, Reason
 from .paths import ChainHop, Connection, Hop, InterfaceHop, Path, ReasonNote, RewriteStep, RuleMatch, View
-from .rewrites import Evidence, Field, Kind, RuleBook
+from .rewrites import Evidence, Field
+from .rulebook import Kind, RuleBook
 from .rules import Rule
 from .schema import NOTE_ERROR
 from .topology import Topology
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 DIRECTIONS: Final = ("unknown", "in", "out", "unknown")
 _VERDICTS: Final = {0: "drop", 1: "accept", 3: "queue", -1: "continue", -2: "break", -5: "return"}
@@ -307,148 +305,6 @@ class Correlation:
             )
             views.setdefault(int(connection[usable[row]]), []).append(view)
         return views
-
-    def packets_table(self) -> "pd.DataFrame":
-        """All observations: one row per captured frame, with its capture point, headers, path and connection."""
-        import pandas as pd  # 0.5 s to import: only for those who ask for tables
-
-        seen = self.sightings[: self.observed]
-        columns: dict[str, Any] = {
-            "file": _category(seen["file"], [c.path for c in self.captures]),
-            "frame": seen["frame"],
-            "node": _category(seen["place"], [p.node for p in self.topology.points]),
-            "netns": _category(seen["namespace"], [n.label for n in self.topology.namespaces]),
-            "interface": _category(seen["place"], [p.interface for p in self.topology.points]),
-            "direction": _category(seen["direction"], list(DIRECTIONS)),
-            "time_ns": self.times_ns[: self.observed],
-            "protocol": _protocols(seen),
-        }
-        columns |= _address_columns(seen)
-        for name in ("ttl", "length", "ip_id", "sequence", "acknowledgment", "tcp_flags", "payload_length"):
-            columns[name] = seen[name]
-        columns["path"] = self.packets.packet[: self.observed] + 1
-        columns["connection"] = self.connections.connection[: self.observed] + 1
-        return pd.DataFrame(columns)
-
-    def hops_table(self) -> "pd.DataFrame":
-        """All shown hops, path by path in order; `frame` is 0 and `interface` empty for a chain, and the other way
-        round."""
-        import pandas as pd
-
-        rows = self.hops[self.visible]
-        sighting = rows["sighting"]
-        seen = self.sightings[sighting]
-        is_chain = sighting >= self.observed
-        chain = np.full(rows.size, -1, np.int64)
-        if self.evaluations.rows.size:
-            chain[is_chain] = self.evaluations.rows["chain"][sighting[is_chain] - self.observed]
-        chains = self.evaluations.chains
-        point = np.where(is_chain, -1, seen["place"])
-        columns: dict[str, Any] = {
-            "path": rows["packet"] + 1,
-            "kind": _category(is_chain.astype(np.int64), ["interface", "chain"]),
-            "node": _category(seen["namespace"], [n.node for n in self.topology.namespaces]),
-            "netns": _category(seen["namespace"], [n.label for n in self.topology.namespaces]),
-            "interface": _category(point, [p.interface for p in self.topology.points]),
-            "direction": _category(np.where(is_chain, -1, seen["direction"]), list(DIRECTIONS)),
-            "hook": _category(chain, [c.base.hook for c in chains]),
-            "table": _category(chain, [f"{c.family} {c.table}" for c in chains]),
-            "chain": _category(chain, [c.name for c in chains]),
-            "time_ns": self.times_ns[sighting],
-        }
-        columns |= _address_columns(seen)
-        columns["ttl"] = seen["ttl"]
-        columns["frame"] = np.where(is_chain, 0, seen["frame"])
-        columns["file"] = _category(np.where(is_chain, -1, seen["file"]), [c.path for c in self.captures])
-        return pd.DataFrame(columns)
-
-    def rewrites_table(self) -> "pd.DataFrame":
-        """All rewrites, path by path in order."""
-        import pandas as pd
-
-        before = self.sightings[self.hops["sighting"][self.rewrites["before"]]]
-        after = self.sightings[self.hops["sighting"][self.rewrites["after"]]]
-        columns: dict[str, Any] = {
-            "path": self.rewrites["packet"] + 1,
-            "node": _category(before["namespace"], [n.node for n in self.topology.namespaces]),
-            "netns": _category(before["namespace"], [n.label for n in self.topology.namespaces]),
-            "field": _category(self.rewrites["field"], [f.name.lower() for f in Field]),
-            "kind": _category(self.rewrites["kind"], [k.name.lower() for k in Kind]),
-            "undo": self.rewrites["undo"],
-            "evidence": _category(self.rewrites["evidence"], [e.name.lower() for e in Evidence]),
-            "rule": _category(self.rewrites["rule"], [r.text for r in self.book.rules]),
-        }
-        is_source = self.rewrites["field"] == Field.SOURCE
-        for name, side in (("old", before), ("new", after)):
-            part = _address_columns(side)
-            columns[f"{name}_address"] = part["source"].astype(object)
-            columns[f"{name}_address"] = np.where(
-                is_source, part["source"].astype(object), part["destination"].astype(object)
-            )
-            columns[f"{name}_port"] = np.where(is_source, side["source_port"], side["destination_port"])
-        return pd.DataFrame(columns)
-
-    def paths_table(self) -> "pd.DataFrame":
-        """One row per path: connection, protocol, outcome, reason, number of hops and rewrites, first and last frame's
-        time."""
-        import pandas as pd
-
-        head = self.sightings[self.hops["sighting"][self.first_hop[:-1]]]
-        shown = np.concatenate([[0], np.cumsum(self.visible)])
-        return pd.DataFrame(
-            {
-                "path": np.arange(1, self.packets.count + 1),
-                "connection": self.connection_of_path + 1,
-                "protocol": _protocols(head),
-                "forward": self.forward_of_path,
-                "outcome": _category(self.outcomes.outcome, [str(o) for o in OUTCOMES]),
-                "reason": _category(self.outcomes.reason, [REASON_KIND.get(r, "") for r in Reason]),
-                "confidence": self.confidence,
-                "hops": shown[self.first_hop[1:]] - shown[self.first_hop[:-1]],
-                "rewrites": np.diff(self.first_rewrite),
-                "start_ns": self.times_ns[self.hops["sighting"][self.first_hop[:-1]]],
-            }
-        )
-
-    def connections_table(self) -> "pd.DataFrame":
-        """One row per connection: protocol, client, server, outcome, number of paths."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                {"connection": c.id, "protocol": c.protocol, "client": c.client, "server": c.server,
-                 "outcome": c.outcome, "paths": c.packets}
-                for c in self.connection_list()
-            ]
-        )  # fmt: skip
-
-
-def _category(codes: npt.NDArray[Any], names: list[str]) -> "pd.Categorical":
-    """Codes as a pandas Categorical of names; equal names share a category, codes beyond the names are missing."""
-    import pandas as pd
-
-    unique = list(dict.fromkeys(names))
-    table = np.array([unique.index(n) for n in names] + [-1], np.int64)
-    codes = codes.astype(np.int64)
-    codes = np.where((codes < 0) | (codes >= len(names)), len(names), codes)
-    return pd.Categorical.from_codes(table[codes], categories=pd.Index(unique, dtype=object))
-
-
-def _protocols(seen: npt.NDArray[np.void]) -> "pd.Categorical":
-    key = (seen["ethertype"].astype(np.int64) << 8) | seen["protocol"]
-    values, codes = np.unique(key, return_inverse=True)
-    return _category(codes.reshape(-1), [protocol_name(int(v) & 0xFF, int(v) >> 8) for v in values])
-
-
-def _address_columns(seen: npt.NDArray[np.void]) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for end in ("source", "destination"):
-        pair = np.zeros(seen.size, [("high", "u8"), ("low", "u8")])
-        pair["high"], pair["low"] = seen[f"{end}_high"], seen[f"{end}_low"]
-        values, codes = np.unique(pair, return_inverse=True)
-        columns[end] = _category(codes.reshape(-1), [address_text(int(v["high"]), int(v["low"])) for v in values])
-        columns[f"{end}_port"] = seen[f"{end}_port"]
-    return columns
 
 
 def _connection_outcome(outcomes: npt.NDArray[np.uint8]) -> str:

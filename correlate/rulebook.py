@@ -1,0 +1,104 @@
+"""Trace events -> the rules they name, in words, from the ruleset snapshot that held at the time."""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .evaluations import Evaluations
+from .rules import FAMILIES, Rule, Ruleset
+
+
+class Kind(IntEnum):
+    """What kind of translation it is; the names are those of the JSON contract in lower case."""
+
+    UNKNOWN = 0
+    SNAT = 1
+    MASQUERADE = 2
+    DNAT = 3
+    REDIRECT = 4
+
+
+_KIND_OF_TARGET: Final = (
+    (re.compile(r"-j MASQUERADE\b|\bmasquerade\b"), Kind.MASQUERADE),
+    (re.compile(r"-j REDIRECT\b|\bredirect\b"), Kind.REDIRECT),
+    (re.compile(r"-j (?:DNAT|NETMAP)\b|\bdnat\b"), Kind.DNAT),
+    (re.compile(r"-j SNAT\b|\bsnat\b"), Kind.SNAT),
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class RuleBook:
+    """The rule of every trace event, in words."""
+
+    rules: list[Rule]
+    of_event: npt.NDArray[np.int32]
+    """Index into `rules` per event of the Evaluations, -1 for an event without a rule."""
+    kinds: npt.NDArray[np.uint8]
+    """Kind of translation each rule makes, UNKNOWN for none."""
+
+
+def build_rule_book(
+    evaluations: Evaluations, rulesets: dict[int, list[Ruleset]], changes: npt.NDArray[np.int64]
+) -> RuleBook:
+    """Name the rule of every event.
+
+    `rulesets`: per namespace its snapshots, earliest first; `changes`: rows of (time_ns, namespace), one per change of
+    a ruleset. Handles are reused, so each event is looked up in the snapshot that held when it happened, then in the
+    others. A rule in none keeps its handle and has no text.
+    """
+    events = evaluations.events
+    named = (events["type"] == 3) & ((events["handle"] > 0) | (events["legacy"] > 0))
+    keys = np.zeros(
+        int(named.sum()), [(n, "u8") for n in ("namespace", "family", "table", "chain", "handle", "number", "version")]
+    )
+    for column in ("namespace", "family", "table", "chain", "handle"):
+        keys[column] = events[column][named]
+    keys["number"] = events["rule_number"][named]
+    keys["version"] = _versions(events[named], rulesets, changes)
+    unique, inverse = np.unique(keys, return_inverse=True)
+    rules = [_find_rule(row, evaluations.names, rulesets) for row in unique.tolist()]
+    of_event = np.full(events.size, -1, np.int32)
+    of_event[named] = inverse.reshape(-1)
+    kinds = np.array([int(kind_of(rule.text)) for rule in rules] or [0], np.uint8)
+    return RuleBook(rules=rules, of_event=of_event, kinds=kinds)
+
+
+def _versions(
+    events: npt.NDArray[np.void], rulesets: dict[int, list[Ruleset]], changes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Per event: index of the snapshot that held: the last one before it, or the next where the rules changed since."""
+    version = np.zeros(events.size, np.int64)
+    for namespace, snapshots in rulesets.items():
+        if len(snapshots) < 2:
+            continue
+        here = np.flatnonzero(events["namespace"] == namespace)
+        taken = np.array([s.time_ns for s in snapshots])
+        changed = np.sort(changes[changes[:, 1] == namespace, 0])
+        times = events["time_ns"][here]
+        last = np.maximum(np.searchsorted(taken, times, side="right") - 1, 0)
+        since = np.searchsorted(changed, times, side="right") - np.searchsorted(changed, taken[last], side="right")
+        version[here] = np.minimum(last + (since > 0), len(snapshots) - 1)
+    return version
+
+
+def _find_rule(row: tuple[int, ...], names: dict[int, str], rulesets: dict[int, list[Ruleset]]) -> Rule:
+    namespace, family_number, table_hash, chain_hash, handle, number, version = row
+    family = FAMILIES.get(family_number, str(family_number))
+    table, chain = names.get(table_hash, "?"), names.get(chain_hash, "?")
+    snapshots = rulesets.get(namespace, [])
+    for index in sorted(range(len(snapshots)), key=lambda i: (abs(i - version), i < version)):
+        ruleset = snapshots[index]
+        if number and (family, table, chain, number) in ruleset.legacy:
+            return ruleset.legacy[(family, table, chain, number)]
+        if not number and (family, table, chain, handle) in ruleset.rules:
+            return ruleset.rules[(family, table, chain, handle)]
+    return Rule(family=family, table=table, chain=chain, handle=handle, number=number, text="")
+
+
+def kind_of(text: str) -> Kind:
+    """The translation a rule makes, from its text."""
+    return next((kind for pattern, kind in _KIND_OF_TARGET if pattern.search(text)), Kind.UNKNOWN)
