@@ -119,7 +119,7 @@ def _decode_trace(data, at, end, row, header, names, scratch):
                 inner_kind, inner_value, inner_stop = _attribute(data, inner, stop)
                 if inner_kind < 0:
                     return -1
-                if inner_kind == 1:
+                if inner_kind == 1 and inner_stop - inner_value == 4:
                     row.verdict = np.int32(be32(data, inner_value))
                 elif inner_kind == 2:
                     row.jump = _intern(data, inner_value, inner_stop, names)
@@ -176,9 +176,9 @@ def _decode_legacy(data, at, end, row, header, names):
             return -1
         if kind == 1 and stop - value >= 3:
             row.hook = data[value + 2]
-        elif kind == 4:
+        elif kind == 4 and stop - value == 4:
             row.input_index = be32(data, value)
-        elif kind == 5:
+        elif kind == 5 and stop - value == 4:
             row.output_index = be32(data, value)
         elif kind == 9:
             payload, payload_end = value, stop
@@ -187,28 +187,36 @@ def _decode_legacy(data, at, end, row, header, names):
         at += ((stop - at) + 3) & ~np.int64(3)
     while prefix_end > prefix and (data[prefix_end - 1] == 0 or data[prefix_end - 1] == 32):
         prefix_end -= 1
-    # "TRACE: " is 7 bytes; a shorter or other prefix is somebody's own NFLOG rule.
-    if prefix_end - prefix < 12 or data[prefix] != 84 or data[prefix + 5] != 58:
+    # A prefix without "TRACE: " and three colons behind it is somebody's own NFLOG rule. Chain names may hold colons.
+    if prefix_end - prefix < 12 or be32(data, prefix) != 0x54524143 or be32(data, prefix + 3) != 0x43453A20:
         return -2
+    table_end = prefix + 7
+    while table_end < prefix_end and data[table_end] != 58:
+        table_end += 1
     number = np.int64(0)
     place = np.int64(1)
-    at = prefix_end - 1
-    while at > prefix and 48 <= data[at] <= 57:
-        number += (np.int64(data[at]) - 48) * place
+    kind_end = prefix_end - 1
+    while kind_end > table_end and 48 <= data[kind_end] <= 57 and place < 10_000_000_000:
+        number += (np.int64(data[kind_end]) - 48) * place
         place *= 10
-        at -= 1
-    kind_end = at
-    at -= 1
-    while at > prefix and data[at] != 58:
-        at -= 1
-    first = data[at + 1]  # of "rule", "return" or "policy"
-    row.type = 1 if first == 112 else (2 if kind_end - at == 7 else 3)
+        kind_end -= 1
+    chain_end = kind_end - 1
+    while chain_end > table_end and data[chain_end] != 58:
+        chain_end -= 1
+    if place == 1 or data[kind_end] != 58 or chain_end <= table_end + 1:
+        return -2
+    size = kind_end - chain_end - 1
+    if size == 4 and data[chain_end + 1] == 114:  # rule
+        row.type = 3
+    elif size == 6 and data[chain_end + 1] == 114:  # return
+        row.type = 2
+    elif size == 6 and data[chain_end + 1] == 112:  # policy
+        row.type = 1
+    else:
+        return -2
     row.rule_number = number
-    table_end = prefix + 7
-    while table_end < at and data[table_end] != 58:
-        table_end += 1
     row.table = _intern(data, prefix + 7, table_end, names)
-    row.chain = _intern(data, table_end + 1, at, names)
+    row.chain = _intern(data, table_end + 1, chain_end, names)
     if payload_end > payload and dissect_ip(data, payload, payload_end, header):
         row.id = np.uint32(header.content ^ (row.table >> np.uint64(8)) ^ np.uint64(row.hook))
         return 1
@@ -226,29 +234,29 @@ def _decode_tuple(data, at, end, out):
         kind, value, stop = _attribute(data, at, end)
         if kind < 0:
             return False
-        inner = value
+        inner = value if kind <= 2 else stop  # CTA_TUPLE_ZONE is no nest
         while inner < stop:
             part, start, finish = _attribute(data, inner, stop)
             if part < 0:
                 return False
+            size = finish - start
             if kind == 1:
-                if (part == 1 or part == 2) and finish - start == 4:
+                if (part == 1 or part == 2) and size == 4:
                     out[part * 2 - 1] = np.uint64(0x0000FFFF00000000) | np.uint64(be32(data, start))
-                elif (part == 3 or part == 4) and finish - start == 16:
+                elif (part == 3 or part == 4) and size == 16:
                     out[part * 2 - 6] = be64(data, start)
                     out[part * 2 - 5] = be64(data, start + 8)
-            elif kind == 2:
-                if part == 1:
-                    out[6] = data[start]
-                elif part == 2:
-                    out[4] = be16(data, start)
-                elif part == 3:
-                    out[5] = be16(data, start)
-                elif part == 4 or part == 7:  # ICMP and ICMPv6 identifier
-                    identifier = be16(data, start)
-                elif part == 5 or part == 8:
-                    icmp_type = np.int64(data[start])
-            inner += ((finish - inner) + 3) & ~np.int64(3)
+            elif part == 1 and size == 1:
+                out[6] = data[start]
+            elif part == 2 and size == 2:
+                out[4] = be16(data, start)
+            elif part == 3 and size == 2:
+                out[5] = be16(data, start)
+            elif (part == 4 or part == 7) and size == 2:  # ICMP and ICMPv6 identifier
+                identifier = be16(data, start)
+            elif (part == 5 or part == 8) and size == 1:
+                icmp_type = np.int64(data[start])
+            inner += (size + 7) & ~np.int64(3)
         at += ((stop - at) + 3) & ~np.int64(3)
     if icmp_type >= 0:
         out[4], out[5] = query_ports(icmp_type, identifier)
@@ -325,9 +333,11 @@ def _decode(data, records, is_netlink, namespaces, file, events, headers, entrie
             malformed += 1
             continue
         start = np.int64(record.offset) + 16
-        length = np.int64(be32(data, start))
         length = _u16(data, start) | (_u16(data, start + 2) << 16)
-        end = start + min(length, np.int64(record.captured) - 16)
+        if length < 20 or length > np.int64(record.captured) - 16:
+            malformed += 1
+            continue
+        end = start + length
         kind = _u16(data, start + 4)
         if kind == 0x0A11 or kind == 0x0400:
             row = events[e]
@@ -372,6 +382,7 @@ def _decode(data, records, is_netlink, namespaces, file, events, headers, entrie
                 c += 1
             else:
                 malformed += 1
+                entries[c] = np.zeros(1, entries.dtype)[0]
         elif kind == 0x0A0F:
             generations[g, 0] = record.time_ns
             generations[g, 1] = namespaces[record.interface]

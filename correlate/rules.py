@@ -120,8 +120,8 @@ def _parse_save(text: str) -> dict[tuple[str, str], list[str]]:
         line = _COUNTERS.sub("", raw.strip())
         if line.startswith("*"):
             table = line[1:]
-        elif line.startswith(":"):
+        elif line.startswith(":") and len(line.split()[0]) > 1:
             found.setdefault((table, line[1:].split()[0]), [])
-        elif line.startswith("-A "):
+        elif line.startswith("-A ") and len(line.split()) > 2:
             found.setdefault((table, line.split()[1]), []).append(line)
     return found

@@ -17,7 +17,8 @@ from ..errors import TtraceError
 from .names import PROTOCOLS
 from .result import Correlation
 
-_TOKEN: Final = re.compile(r"\s*(\(|\)|&&|\|\||!|[^\s()!&|]+)")
+_TOKEN: Final = re.compile(r"\s*(\(|\)|&&|\|\||!|[^\s()!&|]+|.)")
+_MOST_NESTED: Final = 100
 _NUMBERS: Final = {name: number for number, name in PROTOCOLS.items()}
 _HINT: Final = (
     "terms are `host ADDRESS`, `net PREFIX`, `port N`, `tcp`, `udp`, `icmp`, `arp`, joined by `and`, `or`, `not`, ( )"
@@ -92,9 +93,15 @@ class _Parser:
 
     def __init__(self, result: Correlation, tokens: list[str], expression: str) -> None:
         self.result, self.tokens, self.expression, self.at = result, tokens, expression, 0
+        self.depth = 0
 
     def fail(self, what: str) -> None:
         raise TtraceError(f"cannot read the filter `{self.expression}`: {what}", _HINT)
+
+    def _nest(self) -> None:
+        self.depth += 1
+        if self.depth > _MOST_NESTED:
+            self.fail("it is nested too deeply")
 
     def _accept(self, *words: str) -> bool:
         if self.at < len(self.tokens) and self.tokens[self.at] in words:
@@ -122,8 +129,10 @@ class _Parser:
 
     def _factor(self) -> npt.NDArray[np.bool_]:
         if self._accept("not", "!"):
+            self._nest()
             return ~self._factor()
         if self._accept("("):
+            self._nest()
             found = self.alternatives()
             if not self._accept(")"):
                 self.fail("a `)` is missing")
@@ -136,7 +145,7 @@ class _Parser:
             return self._by_network(self._next("an address"))
         if word == "port":
             text = self._next("a port number")
-            if not text.isdigit() or int(text) > 65535:
+            if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
                 self.fail(f"`{text}` is not a port number")
             port = int(text)
             with_ports = np.isin(seen["protocol"], (6, 17, 33, 132))
@@ -166,6 +175,7 @@ class _Parser:
             above = (high > first >> 64) | ((high == first >> 64) & (low >= first & (2**64 - 1)))
             below = (high < last >> 64) | ((high == last >> 64) & (low <= last & (2**64 - 1)))
             found |= above & below
+        found &= (seen["ip_version"] == network.version) | ((network.version == 4) & (seen["ethertype"] == 0x0806))
         return self._any(found)
 
     def _any(self, fits: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -31,7 +31,7 @@ class CaptureFacts:
     """Packets and netlink messages the capture lost, by its own count."""
     truncated: bool
     malformed: int
-    """Kernel messages that did not decode."""
+    """Packets, kernel messages and snapshots that could not be read."""
     clock: Clock
     interfaces: tuple[PointFacts, ...]
 
@@ -67,7 +67,7 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
                 conntrack_events=int((messages.conntrack["event"] > 0).sum()),
                 lost=sum(lost.values()),
                 truncated=capture.truncated_at is not None,
-                malformed=messages.malformed,
+                malformed=capture.malformed + messages.malformed + result.topology.damaged_snapshots[index],
                 clock=clocks[result.topology.file_nodes[index]],
                 interfaces=tuple(interfaces),
             )

@@ -1,9 +1,6 @@
 """Who is who in the captures: nodes, namespaces, capture points, and what the snapshots say of them."""
 
 import ipaddress
-import json
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -15,6 +12,7 @@ import numpy.typing as npt
 from ..errors import TtraceError
 from ..pcapng.blocks import LinkType
 from ..pcapng.read import CaptureFile, Interface, is_packet_interface
+from .snapshots import read_snapshots
 
 
 class Role(IntEnum):
@@ -42,12 +40,19 @@ class Source:
     def parse(cls, text: str) -> "Source":
         """A source from what was typed. A path that exists is a path, even with `=` in it."""
         label, sign, path = text.partition("=")
-        if not sign or Path(text).exists():
+        if not sign or _exists(text):
             return cls(path=text)
-        if not label or not path:
-            raise TtraceError(f"`{text}` names no file", "write FILE, NODE=FILE or NODE/INTERFACE=FILE")
         node, _, interface = label.partition("/")
+        if not node or not path:
+            raise TtraceError(f"`{text}` names no file", "write FILE, NODE=FILE or NODE/INTERFACE=FILE")
         return cls(path=path, node=node, interface=interface or None)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a name too long to be one
+        return False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,6 +104,8 @@ class Topology:
     """(node, netns label, kind, moment) to data."""
     rulesets: dict[tuple[str, str | None], list[tuple[int, Any]]]
     """(node, netns label) to (time in ns, data) of every ruleset snapshot, earliest first."""
+    damaged_snapshots: list[int]
+    """Per file: snapshots that could not be read."""
     owners: dict[str, list[tuple[str, str]]]
     """Address to the (node, container name or namespace label) pairs that hold it; overlapping networks give
     several."""
@@ -114,17 +121,27 @@ def build_topology(captures: list[CaptureFile], sources: list[Source]) -> Topolo
     Files of one node (same name in the file or given as NODE=) share its namespaces and its clock.
     """
     topology = Topology(
-        namespaces=[], points=[], file_nodes=[], places=[], file_namespaces=[], snapshots={}, rulesets={}, owners={}
+        namespaces=[],
+        points=[],
+        file_nodes=[],
+        places=[],
+        file_namespaces=[],
+        snapshots={},
+        rulesets={},
+        damaged_snapshots=[],
+        owners={},
     )
     namespaces: dict[tuple[str, str], Namespace] = {}
     points: dict[tuple[int, str, int], CapturePoint] = {}
     for capture, source in zip(captures, sources, strict=True):
         node = source.node or capture.facts.get("node") or _stem(source.path)
         topology.file_nodes.append(node)
-        for time_ns, key, data in read_snapshots(capture):
+        snapshots = read_snapshots(capture)
+        topology.damaged_snapshots.append(snapshots.damaged)
+        for time_ns, key, data in snapshots.found:
             topology.snapshots[(node, *key)] = data
-            if key[1] == "ruleset" and data:
-                topology.rulesets.setdefault((node, key[0]), []).append((time_ns, data))
+            if key.kind == "ruleset":
+                topology.rulesets.setdefault((node, key.netns), []).append((time_ns, data))
         places = np.zeros(len(capture.interfaces), np.uint32)
         file_namespaces = np.zeros(len(capture.interfaces), np.uint16)
         for i, interface in enumerate(capture.interfaces):
@@ -206,54 +223,16 @@ def _collect_owners(topology: Topology) -> None:
     for (node, _, kind, _moment), data in topology.snapshots.items():
         if kind == "containers":
             for container in data:
-                for address in _container_addresses(container):
+                for address in container.get("addresses") or []:
                     _own(topology, address, node, container["name"])
 
 
-def _container_addresses(container: dict[str, Any]) -> list[str]:
-    found = container.get("addresses") or []
-    if isinstance(found, dict):
-        found = list(found.values())
-    return [a.split("/")[0] for a in found if isinstance(a, str) and a]
-
-
 def _own(topology: Topology, address: str, node: str, name: str) -> None:
-    if ipaddress.ip_address(address).is_loopback:
-        return
+    try:
+        if ipaddress.ip_address(address).is_loopback:
+            return
+    except ValueError:
+        return  # an empty address of a container without a network
     owners = topology.owners.setdefault(address, [])
     if (node, name) not in owners:
         owners.append((node, name))
-
-
-def read_snapshots(capture: CaptureFile) -> Iterator[tuple[int, tuple[str | None, str, str], Any]]:
-    """(time_ns, (netns label, kind, moment), data) of each whole snapshot in a ttrace capture (docs/file-format.md)."""
-    wanted = [i for i, interface in enumerate(capture.interfaces) if interface.facts.get("what") == "snapshot"]
-    pieces: dict[tuple[int, str | None, str, str], dict[int, str]] = {}
-    for record in capture.records[np.isin(capture.records["interface"], wanted)]:
-        start, time_ns = int(record["offset"]), int(record["time_ns"])
-        snapshot = _exported_json(bytes(capture.data[start : start + int(record["captured"])]))
-        if snapshot is None:
-            continue
-        key = (snapshot.get("netns"), str(snapshot.get("kind")), str(snapshot.get("moment")))
-        if snapshot.get("parts", 1) == 1:
-            yield time_ns, key, snapshot.get("data")
-            continue
-        parts = pieces.setdefault((time_ns, *key), {})
-        parts[int(snapshot["part"])] = snapshot["data"]
-        if len(parts) == snapshot["parts"]:
-            yield time_ns, key, json.loads("".join(parts[i] for i in sorted(parts)))
-
-
-def _exported_json(payload: bytes) -> dict[str, Any] | None:
-    """The JSON object behind the tags of an exported PDU (epan/exported_pdu.h of Wireshark: tag 0 ends them)."""
-    at = 0
-    while at + 4 <= len(payload):
-        tag, length = struct.unpack_from(">HH", payload, at)
-        at += 4 + length
-        if tag == 0:
-            break
-    try:
-        found = json.loads(payload[at:])
-    except ValueError:
-        return None  # not ours, or damaged: the correlation goes on without this snapshot
-    return found if isinstance(found, dict) and found.get("ttrace") == "snapshot" else None

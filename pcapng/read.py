@@ -80,6 +80,8 @@ class CaptureFile:
     statistics: list[Statistics] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     """Address to name, from name resolution blocks."""
+    malformed: int = 0
+    """Packet blocks that cannot be read: of an interface the file does not describe, or longer than their block."""
     truncated_at: int | None = None
     """Byte where the last whole record ends, if the file ends inside another."""
 
@@ -127,7 +129,7 @@ def _u32(data, at, big):
 
 
 @njit(cache=True)
-def _walk(data, special, records, units, offsets, interface_base):
+def _walk(data, special, records, units, offsets, snaplens, interface_base):
     """One walk over the blocks. With empty tables it only counts; else it fills `special` (type, offset, section) and
     `records`.
 
@@ -137,8 +139,10 @@ def _walk(data, special, records, units, offsets, interface_base):
     at = np.int64(0)
     packets = 0
     others = 0
+    malformed = 0
     section = -1
     base = np.int64(0)
+    count = np.int64(0)
     big = False
     fill_records = records.size > 0
     fill_special = special.shape[0] > 0
@@ -151,19 +155,20 @@ def _walk(data, special, records, units, offsets, interface_base):
             elif magic == 0x4D3C2B1A:
                 big = True
             else:
-                return packets, others, at, 2
+                return packets, others, malformed, at, 2
             section += 1
             if fill_records:
                 base = interface_base[section]
+                count = interface_base[section + 1] - base
         length = np.int64(_u32(data, at + 4, big))
         if length < 12 or length % 4 != 0:
-            return packets, others, at, 2
+            return packets, others, malformed, at, 2
         if at + length > size:
-            return packets, others, at, 1
+            return packets, others, malformed, at, 1
         if _u32(data, at + length - 4, big) != length:
-            return packets, others, at, 2
-        if kind in (_ENHANCED, _SIMPLE, 2, 0x00000BAD, 0x40000BAD):
-            # Wireshark counts custom blocks as frames, so they take a number here too; they point at nothing.
+            return packets, others, malformed, at, 2
+        if kind in (_ENHANCED, _SIMPLE, 2, 9, 0x204, 0x216, 0x00000BAD, 0x40000BAD):
+            # Wireshark counts systemd, sysdig and custom blocks as frames: they take a number, and point at nothing.
             if fill_records:
                 row = records[packets]
                 row.time_ns = 0
@@ -172,10 +177,10 @@ def _walk(data, special, records, units, offsets, interface_base):
                 row.offset = at
                 row.direction = 0
                 row.interface = 0xFFFFFFFF
-                if kind == _SIMPLE and length >= 16:
+                if kind == _SIMPLE and length >= 16 and count > 0:
                     row.interface = base
                     row.original = _u32(data, at + 8, big)
-                    row.captured = min(row.original, length - 16)
+                    row.captured = min(np.int64(row.original), snaplens[base], length - 16)
                     row.offset = at + 12
                 elif (kind == _ENHANCED or kind == 2) and length >= 32:
                     if kind == _ENHANCED:
@@ -184,10 +189,9 @@ def _walk(data, special, records, units, offsets, interface_base):
                         interface = (np.int64(data[at + 8]) << 8) | data[at + 9]
                     else:
                         interface = (np.int64(data[at + 9]) << 8) | data[at + 8]
-                    interface += base
                     captured = np.int64(_u32(data, at + 20, big))
-                    room = length - 32
-                    if interface < units.size and captured <= room:
+                    if interface < count and captured <= length - 32:
+                        interface += base
                         raw = (np.uint64(_u32(data, at + 12, big)) << np.uint64(32)) | np.uint64(
                             _u32(data, at + 16, big)
                         )
@@ -220,6 +224,8 @@ def _walk(data, special, records, units, offsets, interface_base):
                             if code == 2 and option_length == 4 and option + 8 <= end:
                                 row.direction = _u32(data, option + 4, big) & 3
                             option += 4 + ((option_length + 3) & ~np.int64(3))
+                if row.interface == np.uint32(0xFFFFFFFF) and kind in (_ENHANCED, _SIMPLE, 2):
+                    malformed += 1
             packets += 1
         else:
             if fill_special:
@@ -228,32 +234,34 @@ def _walk(data, special, records, units, offsets, interface_base):
                 special[others, 2] = section
             others += 1
         at += length
-    return packets, others, at, 0 if at == size else 1
+    return packets, others, malformed, at, 0 if at == size else 1
 
 
 def _read_pcapng(path: str, data: npt.NDArray[np.uint8]) -> CaptureFile:
-    none = np.empty(0, np.int64)
+    no_rows, no_blocks, none = np.empty(0, RECORD), np.empty((0, 3), np.int64), np.empty(0, np.int64)
     no_units = np.empty(0, np.uint64)
-    packets, others, end, state = _walk(data, np.empty((0, 3), np.int64), np.empty(0, RECORD), no_units, none, none)
+    packets, others, _, end, state = _walk(data, no_blocks, no_rows, no_units, none, none, none)
     if state == 2 and packets == 0 and others == 0:
         raise TtraceError(
             f"`{path}` is damaged at byte {end:,}: not a pcapng block", "was the file changed on its way here?"
         )
     special = np.empty((others, 3), np.int64)
-    _walk(data, special, np.empty(0, RECORD), no_units, none, none)
+    _walk(data, special, no_rows, no_units, none, none, none)
     capture = CaptureFile(path=path, data=data, records=np.zeros(packets, RECORD), interfaces=[])
     bases = _parse_special(capture, special)
-    units = np.array([i.units_per_second for i in capture.interfaces], np.uint64)
-    offsets = np.array([i.offset_s for i in capture.interfaces], np.int64)
     if packets:
-        _walk(data, np.empty((0, 3), np.int64), capture.records, units, offsets, bases)
+        units = np.array([i.units_per_second for i in capture.interfaces], np.uint64)
+        offsets = np.array([i.offset_s for i in capture.interfaces], np.int64)
+        snaplens = np.array([i.snaplen or 2**32 for i in capture.interfaces], np.int64)
+        _, _, capture.malformed, _, _ = _walk(data, no_blocks, capture.records, units, offsets, snaplens, bases)
     if state != 0:
         capture.truncated_at = int(end)
     return capture
 
 
 def _parse_special(capture: CaptureFile, special: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Parse the blocks that are not packets; returns the index of the first interface of each section."""
+    """Parse the blocks that are not packets; returns the first interface of each section, and their number at the
+    end."""
     bases: list[int] = []
     order = "<"
     for kind, offset, _section in special.tolist():
@@ -264,14 +272,15 @@ def _parse_special(capture: CaptureFile, special: npt.NDArray[np.int64]) -> npt.
         length = struct.unpack(order + "I", head[4:8])[0]
         body = bytes(capture.data[offset + 8 : offset + length - 4])
         if kind == BlockType.SECTION_HEADER and not capture.facts:
-            capture.facts = _json_comment(_options(body[16:], order))
+            facts = _json_comment(_options(body[16:], order))
+            capture.facts = facts if isinstance(facts.get("node", ""), str) else {}
         elif kind == BlockType.INTERFACE_DESCRIPTION and len(body) >= 8:
             capture.interfaces.append(_parse_interface(body, order))
         elif kind == BlockType.NAME_RESOLUTION:
             capture.names.update(_parse_names(body, order))
         elif kind == BlockType.INTERFACE_STATISTICS and len(body) >= 12:
             capture.statistics.append(_parse_statistics(body, order, bases[-1], capture.interfaces))
-    return np.array(bases or [0], np.int64)
+    return np.array([*bases, len(capture.interfaces)], np.int64)
 
 
 def _options(body: bytes, order: str) -> list[tuple[int, bytes]]:
@@ -291,7 +300,7 @@ def _json_comment(options: list[tuple[int, bytes]]) -> dict[str, Any]:
         if code == Option.COMMENT and value.startswith(b"{"):
             try:
                 facts = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # somebody else's comment that happens to begin with a brace
             if isinstance(facts, dict):
                 return facts
@@ -314,8 +323,20 @@ def _parse_interface(body: bytes, order: str) -> Interface:
             interface.offset_s = struct.unpack(order + "q", value)[0]
         elif code == Option.IF_FILTER and value[:1] == b"\0":
             interface.filter = value[1:].rstrip(b"\0").decode(errors="replace")
-    interface.facts = _json_comment(options)
+    interface.facts = _interface_facts(_json_comment(options))
     return interface
+
+
+def _interface_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a ttrace capture says of an interface, without what is not of the right type."""
+    kept: dict[str, Any] = {k: v for k in ("netns", "container", "what") if isinstance(v := facts.get(k), str)}
+    for name in ("ifindex", "inode"):
+        value = facts.get(name)
+        if isinstance(value, int) and 0 <= value < 2**63:
+            kept[name] = value
+    if kept.get("ifindex", 0) >= 2**32:
+        del kept["ifindex"]
+    return kept
 
 
 def _parse_names(body: bytes, order: str) -> dict[str, str]:
@@ -338,10 +359,11 @@ def _parse_statistics(body: bytes, order: str, base: int, interfaces: list[Inter
     number, high, low = struct.unpack_from(order + "III", body)
     counters = {c: struct.unpack(order + "Q", v)[0] for c, v in _options(body[12:], order) if len(v) == 8}
     interface = base + number
-    units = interfaces[interface].units_per_second if interface < len(interfaces) else 1_000_000
+    known = interfaces[interface] if interface < len(interfaces) else None
+    units, offset_s = (known.units_per_second, known.offset_s) if known else (1_000_000, 0)
     return Statistics(
         interface=interface,
-        time_ns=((high << 32) | low) * 1_000_000_000 // units,
+        time_ns=((high << 32) | low) * 1_000_000_000 // units + offset_s * 1_000_000_000,
         received=counters.get(Option.ISB_IFRECV),
         lost=counters.get(Option.ISB_IFDROP, 0) + counters.get(Option.ISB_OSDROP, 0),
     )

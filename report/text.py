@@ -55,7 +55,7 @@ def _captures(result: Correlation) -> Iterator[str]:
     for fact in facts:
         lost = f"LOST {fact.lost:,}" if fact.lost else "nothing lost"
         cut = ", file cut short" if fact.truncated else ""
-        broken = f", {plural(fact.malformed, 'message')} unreadable" if fact.malformed else ""
+        broken = f", {plural(fact.malformed, 'record')} unreadable" if fact.malformed else ""
         yield (
             f"  {fact.node:<{width}}  {plural(fact.packets, 'packet')} at {plural(len(fact.interfaces), 'point')}, "
             f"{plural(fact.trace_events, 'trace event')}, {plural(fact.conntrack_events, 'conntrack event')}, "
