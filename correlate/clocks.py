@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..pcapng.blocks import Direction
-from .topology import Role, Topology
+from .names import stays_on_link
+from .topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +24,9 @@ class Clock:
     offset_ns: int
     """This clock minus the reference clock; to be subtracted."""
     error_ns: int | None
-    """Half-width of the interval the offset must lie in; None when only one direction was seen, or none."""
+    """Half-width of the interval the offset must lie in; None when packets went only one way, or contradict."""
     basis: str
-    """In words: `reference`, `same machine`, `N packets`, `one direction, N packets` or `unknown`."""
+    """In words: `reference`, `same machine`, `N packets`, `no bound, N packets` or `unknown`."""
     packets: int = 0
     """Packets seen on both nodes that bound the offset."""
 
@@ -75,7 +76,7 @@ def _reach(
         value, error, packets = bound
         both = error is not None and known.error_ns is not None
         total = error + known.error_ns if error is not None and known.error_ns is not None else None
-        basis = f"{packets:,} packets" if both else f"one direction, {packets:,} packets"
+        basis = f"{packets:,} packets" if both else f"no bound, {packets:,} packets"
         clock = Clock(node=node, offset_ns=known.offset_ns + value, error_ns=total, basis=basis, packets=packets)
         if best is None or (total is not None and (best.error_ns is None or total < best.error_ns)):
             best = clock
@@ -83,10 +84,13 @@ def _reach(
 
 
 def _uplink_rows(observations: npt.NDArray[np.void], topology: Topology) -> npt.NDArray[np.void]:
-    """Observations where a packet leaves or enters a node, for what NAT does happens inside."""
-    is_uplink = np.array([p.role == Role.DEVICE for p in topology.points] or [False], np.bool_)
-    is_ip = observations["ip_version"] > 0
-    return observations[is_uplink[observations["place"]] & is_ip] if topology.points else observations[:0]
+    """Unicast packets seen where they leave or enter a node, for what NAT does happens inside."""
+    if not topology.points:
+        return observations[:0]
+    is_uplink = np.array([topology.is_uplink(p) for p in topology.points], np.bool_)
+    return observations[
+        is_uplink[observations["place"]] & (observations["ip_version"] > 0) & ~stays_on_link(observations)
+    ]
 
 
 def _offset(
@@ -98,7 +102,10 @@ def _offset(
     packets = forth.size + back.size
     if forth.size and back.size:
         high, low = int(forth.min()), -int(back.min())
-        return (high + low) // 2, abs(high - low + 1) // 2, packets
+        if high < low:
+            # The bounds contradict each other: a clock was set, or equal packets were taken for one. Most are right.
+            return int(np.median(forth) - np.median(back)) // 2, None, packets
+        return (high + low) // 2, (high - low + 1) // 2, packets
     if forth.size:
         return int(forth.min()), None, packets
     if back.size:

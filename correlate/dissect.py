@@ -120,7 +120,7 @@ def _embedded_flow(data, at, end, row):
         return False
     s_port = np.uint32(0)
     d_port = np.uint32(0)
-    if protocol == 6 or protocol == 17 or protocol == 132 or protocol == 33:
+    if protocol == 6 or protocol == 17 or protocol == 132 or protocol == 33 or protocol == 136:
         if transport + 4 > end:
             return False
         s_port = be16(data, transport)
@@ -141,10 +141,10 @@ def _dissect_icmp(data, at, end, row, state, stop):
     kind = row.icmp_type
     if row.protocol == 1:
         error = kind == 3 or kind == 4 or kind == 5 or kind == 11 or kind == 12
-        echo = kind == 0 or kind == 8
+        query = kind == 0 or kind == 8 or 13 <= kind <= 18
     else:
         error = kind < 128
-        echo = kind == 128 or kind == 129
+        query = kind == 128 or kind == 129
     state = mix(state, (np.uint64(kind) << np.uint64(8)) | np.uint64(row.icmp_code))
     if error:
         row.notes |= np.uint8(1)
@@ -154,7 +154,7 @@ def _dissect_icmp(data, at, end, row, state, stop):
         if not _embedded_flow(data, at + 8, end, row):
             row.notes |= np.uint8(2)
         return state
-    if echo and at + 8 <= end:
+    if query and at + 8 <= end:
         row.source_port = be16(data, at + 4)
         row.destination_port = row.source_port
         row.sequence = be16(data, at + 6)
@@ -221,14 +221,19 @@ def _dissect_transport(data, at, end, row, stop, whole):
         else:
             row.content = _dissect_icmp(data, at, end, row, state, stop)
             return
-    elif protocol == 132 or protocol == 33:
+    elif protocol == 132 or protocol == 33 or protocol == 136:
         if at + 12 > end:
             row.notes |= np.uint8(6)
         else:
             row.source_port = be16(data, at)
             row.destination_port = be16(data, at + 2)
-            # The SCTP checksum (bytes 8-11) does change with the ports: it stays out.
-            state = hash_bytes(data, min(at + 12, end), min(at + 20, end), mix(state, np.uint64(be32(data, at + 4))))
+            # The checksum stays out, for it changes with the addresses: SCTP bytes 8-11, DCCP and UDP-Lite bytes 6-7.
+            if protocol == 132:
+                state = hash_bytes(
+                    data, at + 12, max(at + 12, min(at + 20, end)), mix(state, np.uint64(be32(data, at + 4)))
+                )
+            else:
+                state = hash_bytes(data, at + 8, min(at + 20, end), mix(state, np.uint64(be16(data, at + 4))))
             if whole:
                 row.payload = _payload_hash(data, at + 12, end)
     else:

@@ -12,7 +12,7 @@ from numba import njit
 
 from .evaluations import Evaluations
 from .sessions import SessionIndex, index_places, orientation_of, pair_key
-from .topology import Role, Topology
+from .topology import Topology
 
 _SAME_PACKET_NS: Final = 10_000_000_000
 """Two sightings of one packet on one node are at most this far apart."""
@@ -187,7 +187,7 @@ def sightings_on_wires(
     known to be inside a node may be on a wire.
     """
     observed = sightings.size - evaluations.rows.size
-    points = np.array([_is_uplink(topology, p.index) for p in topology.points] or [False], np.bool_)
+    points = np.array([topology.is_uplink(p) for p in topology.points] or [False], np.bool_)
     found = np.zeros(sightings.size, np.bool_)
     found[:observed] = points[sightings["place"][:observed]]
     if evaluations.rows.size:
@@ -201,12 +201,6 @@ def sightings_on_wires(
 
 _HOOKS_ON_WIRES: Final = {"prerouting": 1, "postrouting": 2}
 """Hooks next to a wire: 1 at the input device, 2 at the output device."""
-
-
-def _is_uplink(topology: Topology, point: int) -> bool:
-    found = topology.points[point]
-    namespace = topology.namespaces[found.namespace]
-    return not namespace.known or (found.role == Role.DEVICE and namespace.label == "root")
 
 
 def _uplink_devices(topology: Topology) -> list[int]:

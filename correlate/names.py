@@ -4,6 +4,7 @@ import ipaddress
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 PROTOCOLS: Final = {
     1: "icmp",
@@ -19,10 +20,11 @@ PROTOCOLS: Final = {
     58: "icmpv6",
     89: "ospf",
     132: "sctp",
+    136: "udplite",
 }
 """IANA protocol numbers."""
 _ETHERTYPES: Final = {0x0806: "arp", 0x88CC: "lldp", 0x8847: "mpls", 0x8863: "pppoe", 0x8864: "pppoe"}
-_WITH_PORTS: Final = (6, 17, 33, 132)
+_WITH_PORTS: Final = (6, 17, 33, 132, 136)
 _TCP_FLAGS: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 _ICMP: Final = {
     0: "echo reply",
@@ -91,3 +93,11 @@ def packet_info(row: np.void) -> str:
     if protocol in _WITH_PORTS:
         return f"{size:,} bytes"
     return f"{int(row['length']):,} bytes"
+
+
+def stays_on_link(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Not IP, or to a multicast, broadcast or link-local group: goes no further than the link it is seen on."""
+    v4 = (rows["ip_version"] == 4) & ((rows["destination_low"] & np.uint64(0xFFFFFFFF)) >= np.uint64(0xE0000000))
+    v6 = (rows["ip_version"] == 6) & ((rows["destination_high"] >> np.uint64(56)) == np.uint64(0xFF))
+    link_local = (rows["ip_version"] == 6) & ((rows["destination_high"] >> np.uint64(54)) == np.uint64(0x3FA))
+    return (rows["ip_version"] == 0) | v4 | v6 | link_local

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..pcapng.blocks import Direction
 from .evaluations import Evaluations
+from .names import stays_on_link
 from .order import STAGE_INPUT
 from .rulebook import RuleBook
 from .topology import Role, Topology
@@ -54,6 +55,8 @@ class Reason(IntEnum):
     """A capture began later or ended before it could be seen there."""
     TTL = 9
     """Its time to live ran out where it would have been forwarded."""
+    SEGMENTED = 10
+    """It went on in other segments (GSO, GRO), which were delivered."""
 
 
 REASON_KIND: Final = {
@@ -66,6 +69,7 @@ REASON_KIND: Final = {
     Reason.CAPTURE_LOST: "capture-lost",
     Reason.CAPTURE_ENDED: "capture-ended",
     Reason.TTL: "ttl",
+    Reason.SEGMENTED: "segmented",
 }
 """The `kind` of a reason in the JSON contract."""
 
@@ -231,7 +235,7 @@ def _judge_deliveries(result: Outcomes, final: _Final, open_: npt.NDArray[np.boo
     port = final.is_out & (final.role == Role.PORT)
     to_container = port & (final.owned_by(final.far_location) | (final.far_location < 0))
     here[to_container] = final.far_location[to_container]
-    not_routed = ~final.is_evaluation & _stays_on_link(rows)
+    not_routed = ~final.is_evaluation & stays_on_link(rows)
     loopback = ~final.is_evaluation & (final.role == Role.LOOPBACK)
     delivered = open_ & (local | to_container | not_routed | loopback)
     # Out of a bridge none of whose ports is captured: as far as can be seen, it has arrived.
@@ -253,14 +257,6 @@ def _judge_time_to_live(result: Outcomes, final: _Final, open_: npt.NDArray[np.b
     result.outcome[expired] = _DROPPED
     result.reason[expired] = Reason.TTL
     return open_ & ~expired
-
-
-def _stays_on_link(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
-    """Not IP, or to a multicast, broadcast or link-local group: goes no further than the link it is seen on."""
-    v4 = (rows["ip_version"] == 4) & ((rows["destination_low"] & np.uint64(0xFFFFFFFF)) >= np.uint64(0xE0000000))
-    v6 = (rows["ip_version"] == 6) & ((rows["destination_high"] >> np.uint64(56)) == np.uint64(0xFF))
-    link_local = (rows["ip_version"] == 6) & ((rows["destination_high"] >> np.uint64(54)) == np.uint64(0x3FA))
-    return (rows["ip_version"] == 0) | v4 | v6 | link_local
 
 
 def _has_ports(final: _Final) -> npt.NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from .rewrites import find_rewrites
 from .rulebook import build_rule_book
 from .rules import Ruleset, parse_ruleset
 from .schema import CONNTRACK, NOTE_ERROR, SIGHTING
+from .segments import find_segmented
 from .topology import Source, Topology, build_topology
 
 Progress = Callable[[str], None]
@@ -65,6 +66,7 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     rewrites = find_rewrites(hops, sightings, times_ns, connections.forward, conntrack, evaluations, book)
     coverage = _coverage(captures, topology, offsets)
     outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, coverage)
+    find_segmented(outcomes, hops, sightings, times_ns, connections.direction_group)
     return Correlation(
         captures=captures, messages=messages, topology=topology, clocks=clocks, sightings=sightings, times_ns=times_ns,
         observed=observations.size, evaluations=evaluations, connections=connections, packets=packets, hops=hops,

@@ -333,6 +333,7 @@ def _reason_text(reason: Reason, hop: Hop, rule: Rule | None) -> str:
         last = f"{where}: {hop.interface} {hop.direction}"
     return {
         Reason.TTL: f"{last}: its time to live ran out there",
+        Reason.SEGMENTED: f"{last}: from there on in other segments (GSO or GRO), and all its bytes arrived",
         Reason.INSIDE: f"{last} was the last of it, though every other interface there was captured",
         Reason.WIRE: f"{last}, and it did not come in where it was sent",
         Reason.CAPTURE_LOST: f"last seen at {last}; the capture lost packets or messages where it would have been next",

@@ -91,7 +91,7 @@ def _changes(hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void]) -> npt
     a, b = hops["sighting"][:-1], hops["sighting"][1:]
     same = (hops["packet"][:-1] == hops["packet"][1:]) & (sightings["ip_version"][a] > 0)
     # The identifier of an ICMP echo is shared by both ends: its change comes with the one that NAT changed.
-    ports = np.isin(sightings["protocol"][a], (6, 17, 132, 33))
+    ports = np.isin(sightings["protocol"][a], (6, 17, 33, 132, 136))
     found = []
     for field, end in ((Field.SOURCE, "source"), (Field.DESTINATION, "destination")):
         changed = (

@@ -148,7 +148,7 @@ class _Parser:
             if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
                 self.fail(f"`{text}` is not a port number")
             port = int(text)
-            with_ports = np.isin(seen["protocol"], (6, 17, 33, 132))
+            with_ports = np.isin(seen["protocol"], (6, 17, 33, 132, 136))
             return self._any(with_ports & ((seen["source_port"] == port) | (seen["destination_port"] == port)))
         if word == "arp":
             return self._any(seen["ethertype"] == 0x0806)

@@ -102,7 +102,7 @@ def paths_table(result: Correlation) -> pd.DataFrame:
             "protocol": _protocols(head),
             "forward": result.forward_of_path,
             "outcome": _category(result.outcomes.outcome, [str(o) for o in OUTCOMES]),
-            "reason": _category(result.outcomes.reason, [REASON_KIND.get(r, "") for r in Reason]),
+            "reason": _category(result.outcomes.reason, [REASON_KIND.get(r, "") for r in sorted(Reason)]),
             "confidence": result.confidence,
             "hops": shown[result.first_hop[1:]] - shown[result.first_hop[:-1]],
             "rewrites": np.diff(result.first_rewrite),

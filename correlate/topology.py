@@ -110,6 +110,11 @@ class Topology:
     """Address to the (node, container name or namespace label) pairs that hold it; overlapping networks give
     several."""
 
+    def is_uplink(self, point: CapturePoint) -> bool:
+        """Whether a packet can go from here to another node; what is not known to be inside a node may."""
+        namespace = self.namespaces[point.namespace]
+        return not namespace.known or (point.role == Role.DEVICE and namespace.label == "root")
+
     def snapshot(self, namespace: Namespace, kind: str, moment: str = "start") -> Any:  # noqa: ANN401 - JSON
         """Data of one snapshot, None when the capture has none."""
         return self.snapshots.get((namespace.node, namespace.label, kind, moment))

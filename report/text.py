@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from ..correlate.names import stays_on_link
 from ..correlate.outcomes import OUTCOMES
 from ..correlate.paths import Connection
 from ..correlate.result import Correlation
@@ -40,12 +41,8 @@ def link_chatter(result: Correlation) -> np.ndarray:
     """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves, unless it was dropped by a
     rule."""
     head = result.sightings[result.hops["sighting"][result.first_hop[:-1]]]
-    multicast4 = (head["ip_version"] == 4) & (
-        (head["destination_low"] & np.uint64(0xFFFFFFFF)) >= np.uint64(0xE0000000)
-    )
-    multicast6 = (head["ip_version"] == 6) & ((head["destination_high"] >> np.uint64(56)) == np.uint64(0xFF))
     neighbours = (head["protocol"] == 58) & (head["icmp_type"] >= 130) & (head["icmp_type"] <= 143)
-    return (head["ip_version"] == 0) | multicast4 | multicast6 | neighbours
+    return stays_on_link(head) | neighbours
 
 
 def _captures(result: Correlation) -> Iterator[str]:
