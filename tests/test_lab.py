@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ttrace.errors import TtraceError
 from ttrace.lab import DockerLab, LightLab, attach, docker, down, status, wait_until
 from ttrace.lab.namespace import add_namespace, delete_namespaces

@@ -1,0 +1,102 @@
+"""The command line as its users meet it: help, wrong usage, bad input, output files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PCAPS = Path(__file__).parent.parent / "pcaps"
+FILES = [str(PCAPS / "docker-http" / f"{node}.pcapng") for node in ("master", "slave")]
+
+
+def ttrace(*arguments, **more):
+    command = [sys.executable, "-c", "from ttrace.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
+
+
+def test_help_names_every_command():
+    done = ttrace("--help")
+    assert done.returncode == 0
+    for command in ("capture", "correlate", "show", "doctor", "demo", "lab"):
+        assert command in done.stdout
+
+
+def test_wrong_usage_is_exit_code_2():
+    assert ttrace("correlate", "--format", "xml", *FILES).returncode == 2
+    assert ttrace("correlate").returncode == 2
+    assert ttrace("capture", "--snaplen", "1").returncode == 2
+    assert ttrace("correlate", *FILES, "--paths", "some").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["correlate", "/nonexistent"], ["error: cannot read `/nonexistent`", "hint: "]),
+        (["correlate", "/etc/passwd"], ["is not a capture file"]),
+        (["correlate", *FILES, "--filter", "port http"], ["`http` is not a port number", "hint: terms are"]),
+        (["correlate", *FILES, "--path", "9999"], ["there is no path 9999", "numbered 1 to"]),
+        (["correlate", *FILES, "-o", "/nonexistent/out"], ["cannot write `/nonexistent/out`"]),
+        (["show", "/nonexistent"], ["cannot read"]),
+        (["capture", "--iface", "nonexistent0", "--duration", "1"], ["nonexistent0"]),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_1(arguments, words):
+    done = ttrace(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error: ") == 1
+
+
+def test_filter_finds_a_connection_by_an_address_it_wore_anywhere():
+    for expression in (
+        "port 8080",
+        "host 172.18.0.2 and tcp",
+        "192.168.77.1 and port 80",
+        "net 172.17.0.0/16 and not (arp or udp)",
+    ):
+        document = json.loads(ttrace("correlate", *FILES, "--format", "json", "--filter", expression).stdout)
+        assert [c["protocol"] for c in document["connections"]] == ["tcp"], expression
+        hops = [h for p in document["paths"] for h in p["hops"]]
+        assert {h["destination"] for h in hops} >= {"192.168.77.2:8080", "172.18.0.2:80"}
+    assert json.loads(ttrace("correlate", *FILES, "--format", "json", "--filter", "port 81").stdout)["paths"] == []
+
+
+def test_output_goes_to_a_file_and_stdout_stays_empty(tmp_path):
+    done = ttrace("correlate", *FILES, "--format", "json", "-o", str(tmp_path / "out.json"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert json.loads((tmp_path / "out.json").read_text())["schema"] == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_traceback():
+    command = (
+        f"{sys.executable} -c 'from ttrace.cli import main; main()' correlate {' '.join(FILES)} --paths all | head -n 1"
+    )
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout == "Captures\n"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_block(tmp_path):
+    whole = Path(FILES[0]).read_bytes()
+    cut = tmp_path / "cut.pcapng"
+    for size in (len(whole) - 1, len(whole) // 2, 60_001):
+        cut.write_bytes(whole[:size])
+        document = json.loads(ttrace("correlate", str(cut), "--format", "json").stdout)
+        assert document["captures"][0]["truncated"] is True
+        assert "cut short" in ttrace("show", str(cut)).stdout
+
+
+def test_show_says_what_a_capture_holds():
+    text = ttrace("show", FILES[0]).stdout
+    for words in ("node master", "root docker0", "web1 eth0", "trace events", "nothing lost", "containers: web1"):
+        assert words in text
+
+
+def test_doctor_says_that_this_machine_can_be_traced():
+    done = ttrace("doctor")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("This machine can be traced.\n")
