@@ -16,6 +16,8 @@ from .connections import Connections
 
 _WINDOW_NS: Final = 2_000_000_000
 """Sightings further apart than this are not one packet, however alike."""
+_NEIGHBOURS: Final = 64
+"""How many earlier packets of a run of equal ones are considered for a sighting."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,9 +47,8 @@ def match_packets(
     queue = np.zeros(sightings.size, np.int64)
     queue[observed:] = evaluations["order"]
     is_evaluation = np.arange(sightings.size) >= observed
-    # In each run of equal content: observations by time, then evaluations in the order of their socket.
-    within = np.where(is_evaluation, queue, times_ns)
-    order = np.lexsort((within, is_evaluation, sightings["content"], connections.direction_group))
+    # In each run of equal content: observations by time, then evaluations by time and the order of their socket.
+    order = np.lexsort((queue, times_ns, is_evaluation, sightings["content"], connections.direction_group))
     packet = np.full(sightings.size, -1, np.int64)
     ambiguous = np.zeros(sightings.size + 1, np.bool_)
     count = _assign(order, connections.direction_group, sightings, times_ns, observed, packet, ambiguous)
@@ -75,11 +76,16 @@ def _assign(order, group, sightings, times, observed, packet, ambiguous):
         middle = start
         while middle < stop and order[middle] < observed:
             middle += 1
+        seen, rows = order[start:middle], order[middle:stop]
         base = count
-        count = _assign_observations(order[start:middle], sightings, times, packet, ambiguous, count)
-        count = _assign_evaluations(
-            order[start:middle], order[middle:stop], sightings, times, packet, ambiguous, base, count
-        )
+        count = _assign_observations(seen, sightings, times, packet, ambiguous, count)
+        if rows.size == 0:
+            pass
+        elif count - base == 1 and _fits_one(rows, sightings, times, times[seen[0]]):
+            for i in range(rows.size):
+                packet[rows[i]] = base
+        else:
+            count = _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, count)
         start = stop
     return count
 
@@ -88,6 +94,25 @@ def _assign(order, group, sightings, times, observed, packet, ambiguous):
 def _point(row):
     """Capture point, direction and piece of the datagram in one number."""
     return ((np.int64(row.place) * 4 + np.int64(row.direction)) << 13) | np.int64(row.fragment & np.uint16(0x1FFF))
+
+
+@njit(cache=True)
+def _slots(keys, slots):
+    """Number the distinct keys from 0, in order of appearance, into `slots`; returns how many there are."""
+    distinct = np.empty(keys.size, np.int64)
+    known = 0
+    for i in range(keys.size):
+        slot = -1
+        for s in range(known):
+            if distinct[s] == keys[i]:
+                slot = s
+                break
+        if slot < 0:
+            slot = known
+            distinct[known] = keys[i]
+            known += 1
+        slots[i] = slot
+    return known
 
 
 @njit(cache=True)
@@ -100,7 +125,7 @@ def _all_different(rows, sightings, times):
             if payload != 0 and payload != row.payload:
                 return False
             payload = row.payload
-        if i > 0 and times[rows[i]] - times[rows[i - 1]] > 2_000_000_000:
+        if i > 0 and times[rows[i]] - times[rows[i - 1]] > _WINDOW_NS:
             return False
         for j in range(i):
             if _point(sightings[rows[j]]) == _point(row):
@@ -109,29 +134,17 @@ def _all_different(rows, sightings, times):
 
 
 @njit(cache=True)
-def _occurrences(rows, sightings, occurrence):
-    """Fill `occurrence` with how often each row's point came before; returns the count every point has, or 0 if they
-    differ."""
-    points = np.empty(rows.size, np.int64)
-    totals = np.zeros(rows.size, np.int64)
-    known = 0
+def _fits_one(rows, sightings, times, time_ns):
+    """No chain occurs twice and all are near in time: the evaluations of one packet."""
+    if rows.size > 256:
+        return False
     for i in range(rows.size):
-        point = _point(sightings[rows[i]])
-        slot = -1
-        for s in range(known):
-            if points[s] == point:
-                slot = s
-                break
-        if slot < 0:
-            slot = known
-            points[slot] = point
-            known += 1
-        occurrence[i] = totals[slot]
-        totals[slot] += 1
-    for s in range(1, known):
-        if totals[s] != totals[0]:
-            return 0
-    return totals[0] if known else 0
+        if abs(times[rows[i]] - time_ns) > _WINDOW_NS:
+            return False
+        for j in range(i):
+            if sightings[rows[j]].place == sightings[rows[i]].place:
+                return False
+    return True
 
 
 @njit(cache=True)
@@ -142,13 +155,21 @@ def _assign_observations(rows, sightings, times, packet, ambiguous, count):
         for i in range(rows.size):
             packet[rows[i]] = count
         return count + 1
-    occurrence = np.zeros(rows.size, np.int64)
-    each = _occurrences(rows, sightings, occurrence)
-    if each > 0 and _in_order(rows, occurrence, each, sightings, times):
+    keys = np.empty(rows.size, np.int64)
+    for i in range(rows.size):
+        keys[i] = _point(sightings[rows[i]])
+    slots = np.empty(rows.size, np.int64)
+    points = _slots(keys, slots)
+    totals = np.zeros(points, np.int64)
+    occurrence = np.empty(rows.size, np.int64)
+    for i in range(rows.size):
+        occurrence[i] = totals[slots[i]]
+        totals[slots[i]] += 1
+    if totals.min() == totals.max() and _in_order(rows, occurrence, totals[0], sightings, times):
         for i in range(rows.size):
             packet[rows[i]] = count + occurrence[i]
-        return count + each
-    return _assign_nearest(rows, sightings, times, packet, ambiguous, count)
+        return count + totals[0]
+    return _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, count)
 
 
 @njit(cache=True)
@@ -159,7 +180,7 @@ def _in_order(rows, occurrence, each, sightings, times):
         k = occurrence[i]
         if first[k] < 0:
             first[k] = rows[i]
-        elif times[rows[i]] - times[first[k]] > 2_000_000_000:
+        elif times[rows[i]] - times[first[k]] > _WINDOW_NS:
             return False
         else:
             a = sightings[first[k]].payload
@@ -170,128 +191,131 @@ def _in_order(rows, occurrence, each, sightings, times):
 
 
 @njit(cache=True)
-def _assign_nearest(rows, sightings, times, packet, ambiguous, count):
-    """Each sighting goes to the most recent packet that its point has not seen; a second such packet makes it
-    ambiguous."""
+def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, count):
+    """Each sighting goes to the most recent packet that its point has not seen; a second such one is ambiguous."""
     base = count
+    had = np.zeros((rows.size, points), np.bool_)
+    payload = np.zeros(rows.size, np.uint64)
+    latest = np.zeros(rows.size, np.int64)
     for i in range(rows.size):
         row = sightings[rows[i]]
         found = np.int64(-1)
         rival = np.int64(-1)
-        for back in range(1, min(i, 64) + 1):
-            j = rows[i - back]
-            if times[rows[i]] - times[j] > 2_000_000_000:
-                break
-            p = packet[j]
-            if p in (found, rival):
+        for p in range(count - 1, max(base, count - _NEIGHBOURS) - 1, -1):
+            k = p - base
+            if times[rows[i]] - latest[k] > _WINDOW_NS or had[k, slots[i]]:
                 continue
-            fits = True
-            for other in range(1, min(i, 64) + 1):
-                k = rows[i - other]
-                if packet[k] != p:
-                    continue
-                seen = sightings[k]
-                if _point(seen) == _point(row) or (
-                    seen.payload != 0 and row.payload != 0 and seen.payload != row.payload
-                ):
-                    fits = False
-                    break
-            if fits:
-                if found < 0:
-                    found = p
-                else:
-                    rival = p
-                    break
+            if payload[k] != 0 and row.payload != 0 and payload[k] != row.payload:
+                continue
+            if found < 0:
+                found = np.int64(p)
+            else:
+                rival = np.int64(p)
+                break
         if found < 0:
-            packet[rows[i]] = count
+            found = count
             count += 1
-        else:
-            packet[rows[i]] = found
-            if rival >= base:
-                ambiguous[found] = True
-                ambiguous[rival] = True
+        elif rival >= 0:
+            ambiguous[found] = True
+            ambiguous[rival] = True
+        k = found - base
+        packet[rows[i]] = found
+        had[k, slots[i]] = True
+        latest[k] = times[rows[i]]
+        if payload[k] == 0:
+            payload[k] = row.payload
     return count
 
 
 @njit(cache=True)
 def _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, count):
-    """Evaluations join the packet their namespace saw: the only one, the k-th of k, or the nearest before them."""
+    """Evaluations join the packet their namespace saw: the k-th of k, or the nearest that the chain has not had."""
+    chain_keys = np.empty(rows.size, np.int64)
+    place_keys = np.empty(rows.size, np.int64)
     for i in range(rows.size):
-        row = sightings[rows[i]]
-        total = 0
-        nth = 0
-        for j in range(rows.size):
-            if sightings[rows[j]].place == row.place:
-                if j < i:
-                    nth += 1
-                total += 1
-        found = _nth_packet(seen, rows[:i], row, sightings, packet, nth, total)
+        chain_keys[i] = sightings[rows[i]].place
+        place_keys[i] = sightings[rows[i]].namespace
+    chain = np.empty(rows.size, np.int64)
+    place = np.empty(rows.size, np.int64)
+    chains = _slots(chain_keys, chain)
+    places = _slots(place_keys, place)
+    candidates = np.empty((places, count - base), np.int64)
+    known = np.empty(places, np.int64)
+    first_ns = np.empty((places, count - base + rows.size), np.int64)
+    known[:] = -1
+    for i in range(rows.size):
+        if known[place[i]] < 0:
+            known[place[i]] = _seen_by(
+                seen, sightings, times, packet, base, place_keys[i], candidates[place[i]], first_ns[place[i]]
+            )
+    totals = np.zeros(chains, np.int64)
+    for i in range(rows.size):
+        totals[chain[i]] += 1
+    nth = np.zeros(chains, np.int64)
+    had = np.zeros((chains, count - base + rows.size), np.bool_)
+    created_ns = np.empty(rows.size, np.int64)
+    created = 0
+    for i in range(rows.size):
+        at, where = chain[i], place[i]
+        now = times[rows[i]]
+        found = np.int64(-1)
+        if totals[at] == known[where]:
+            found = candidates[where, nth[at]]
+            if had[at, found - base] or abs(now - first_ns[where, found - base]) > _WINDOW_NS:
+                found = np.int64(-1)
+        nth[at] += 1
         if found < 0:
-            found = _nearest_packet(seen, rows[:i], rows[i], row, sightings, times, packet)
-            if found >= 0 and count - base > 1:
+            found = _nearest(now, candidates[where, : known[where]], first_ns[where], had[at], base)
+            if found >= 0 and known[where] > 1:
                 ambiguous[found] = True
         if found < 0:
-            found = count
-            count += 1
+            # Packets that only chains saw: the latest ones, for evaluations come in order of time.
+            for k in range(created - 1, max(created - _NEIGHBOURS, 0) - 1, -1):
+                if not had[at, count - base + k] and abs(now - created_ns[k]) <= _WINDOW_NS:
+                    found = np.int64(count + k)
+        if found < 0:
+            found = np.int64(count + created)
+            created_ns[created] = now
+            created += 1
         packet[rows[i]] = found
-    return count
+        had[at, found - base] = True
+    return count + created
 
 
 @njit(cache=True)
-def _nth_packet(seen, earlier, row, sightings, packet, nth, total):
-    """The nth packet its namespace (or, if that saw none, any) saw, when there are just `total` of them; else -1."""
-    local = False
-    for i in range(seen.size):
-        if sightings[seen[i]].namespace == row.namespace:
-            local = True
-            break
-    distinct = np.empty(min(seen.size, total + 1), np.int64)
+def _seen_by(seen, sightings, times, packet, base, namespace, candidates, first_ns):
+    """Fill `candidates` with the packets that a namespace saw (all packets, if it saw none), `first_ns` with when."""
+    marked = np.zeros(candidates.size, np.bool_)
     known = 0
-    for i in range(seen.size):
-        if local and sightings[seen[i]].namespace != row.namespace:
-            continue
-        p = packet[seen[i]]
-        new = True
-        for k in range(known):
-            if distinct[k] == p:
-                new = False
-                break
-        if new:
-            if known == total:
-                return np.int64(-1)
-            distinct[known] = p
-            known += 1
-    if known != total:
-        return np.int64(-1)
-    for i in range(earlier.size):
-        if packet[earlier[i]] == distinct[nth] and sightings[earlier[i]].place == row.place:
-            return np.int64(-1)
-    return distinct[nth]
+    for everywhere in (False, True):
+        for i in range(seen.size):
+            p = packet[seen[i]]
+            if (everywhere or sightings[seen[i]].namespace == namespace) and not marked[p - base]:
+                marked[p - base] = True
+                candidates[known] = p
+                first_ns[p - base] = times[seen[i]]
+                known += 1
+        if known > 0:
+            break
+    return known
 
 
 @njit(cache=True)
-def _nearest_packet(seen, earlier, index, row, sightings, times, packet):
-    """The packet nearest in time, in this namespace if it saw any, that this chain has not had; -1 when none is
-    near."""
-    for local in (True, False):
-        found = np.int64(-1)
-        best = np.int64(2_000_000_000)
-        for i in range(seen.size + earlier.size):
-            k = seen[i] if i < seen.size else earlier[i - seen.size]
-            if local and sightings[k].namespace != row.namespace:
-                continue
-            distance = abs(times[k] - times[index])
-            if distance >= best:
-                continue
-            p = packet[k]
-            had = False
-            for e in range(earlier.size):
-                if packet[earlier[e]] == p and sightings[earlier[e]].place == row.place:
-                    had = True
-                    break
-            if not had:
-                best = distance
-                found = p
-        if found >= 0:
-            return found
-    return np.int64(-1)
+def _nearest(now, candidates, first_ns, had, base):
+    """Of the candidates, which are in order of time, the nearest that the chain has not had; -1 when none is near."""
+    low, high = 0, candidates.size
+    while low < high:
+        middle = (low + high) // 2
+        if first_ns[candidates[middle] - base] <= now:
+            low = middle + 1
+        else:
+            high = middle
+    found = np.int64(-1)
+    best = np.int64(_WINDOW_NS + 1)
+    for k in range(max(low - _NEIGHBOURS, 0), min(low + _NEIGHBOURS, candidates.size)):
+        p = candidates[k]
+        distance = abs(now - first_ns[p - base])
+        if distance < best and not had[p - base]:
+            best = distance
+            found = p
+    return found

@@ -235,7 +235,7 @@ def _judge_deliveries(result: Outcomes, final: _Final, open_: npt.NDArray[np.boo
     port = final.is_out & (final.role == Role.PORT)
     to_container = port & (final.owned_by(final.far_location) | (final.far_location < 0))
     here[to_container] = final.far_location[to_container]
-    not_routed = ~final.is_evaluation & stays_on_link(rows)
+    not_routed = stays_on_link(rows)
     loopback = ~final.is_evaluation & (final.role == Role.LOOPBACK)
     delivered = open_ & (local | to_container | not_routed | loopback)
     # Out of a bridge none of whose ports is captured: as far as can be seen, it has arrived.

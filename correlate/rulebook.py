@@ -22,12 +22,17 @@ class Kind(IntEnum):
     REDIRECT = 4
 
 
-_KIND_OF_TARGET: Final = (
-    (re.compile(r"-j MASQUERADE\b|\bmasquerade\b"), Kind.MASQUERADE),
-    (re.compile(r"-j REDIRECT\b|\bredirect\b"), Kind.REDIRECT),
-    (re.compile(r"-j (?:DNAT|NETMAP)\b|\bdnat\b"), Kind.DNAT),
-    (re.compile(r"-j SNAT\b|\bsnat\b"), Kind.SNAT),
-)
+_QUOTED: Final = re.compile(r'"[^"]*"')
+_IPTABLES_TARGET: Final = re.compile(r" -j (MASQUERADE|REDIRECT|DNAT|NETMAP|SNAT)\b")
+_NFT_STATEMENT: Final = re.compile(r"(?:^|\s)(masquerade|redirect|dnat|snat)(?![\w-])")
+_JUMP: Final = re.compile(r"\b(?:jump|goto)\s+\S+")
+_KINDS: Final = {
+    "masquerade": Kind.MASQUERADE,
+    "redirect": Kind.REDIRECT,
+    "dnat": Kind.DNAT,
+    "netmap": Kind.DNAT,
+    "snat": Kind.SNAT,
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,5 +105,7 @@ def _find_rule(row: tuple[int, ...], names: dict[int, str], rulesets: dict[int, 
 
 
 def kind_of(text: str) -> Kind:
-    """The translation a rule makes, from its text."""
-    return next((kind for pattern, kind in _KIND_OF_TARGET if pattern.search(text)), Kind.UNKNOWN)
+    """The translation a rule makes, from its text; comments and names of chains to jump to say nothing."""
+    plain = _QUOTED.sub("", text)
+    found = _IPTABLES_TARGET.search(plain) if text.startswith("-A") else _NFT_STATEMENT.search(_JUMP.sub("", plain))
+    return _KINDS[found[1].lower()] if found else Kind.UNKNOWN

@@ -25,7 +25,9 @@ def find_segmented(
     last = np.append(first[1:], hops.size) - 1 if first.size else first
     head = sightings[hops["sighting"][first]]
     data = (head["protocol"] == 6) & (head["payload_length"] > 0)
-    lost = np.flatnonzero(data & (outcomes.outcome == OUTCOMES.index(Outcome.LOST)))
+    # At the end of a capture, too, the bytes may have been seen on.
+    gone = (outcomes.outcome == OUTCOMES.index(Outcome.LOST)) | (outcomes.reason == Reason.CAPTURE_ENDED)
+    lost = np.flatnonzero(data & gone)
     arrived = np.flatnonzero(data & (outcomes.outcome == OUTCOMES.index(Outcome.DELIVERED)))
     if lost.size == 0 or arrived.size == 0:
         return

@@ -1,0 +1,1 @@
+"""What really happened, worked out by the tests themselves, against what ttrace says happened."""
