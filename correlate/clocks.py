@@ -106,10 +106,11 @@ def _offset(
             # The bounds contradict each other: a clock was set, or equal packets were taken for one. Most are right.
             return int(np.median(forth) - np.median(back)) // 2, None, packets
         return (high + low) // 2, (high - low + 1) // 2, packets
+    # A delay is positive: the fastest packet arrived after it was sent, by a nanosecond at least.
     if forth.size:
-        return int(forth.min()), None, packets
+        return int(forth.min()) - 1, None, packets
     if back.size:
-        return -int(back.min()), None, packets
+        return 1 - int(back.min()), None, packets
     return None
 
 

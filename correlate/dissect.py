@@ -284,6 +284,9 @@ def dissect_ip(data, at, end, row):
                 row.fragment = np.uint16((offset >> np.uint32(3)) | ((offset & np.uint32(1)) << np.uint32(13)))
                 row.ip_id = np.uint16(be16(data, at + header + 6))
                 following, size = data[at + header], np.int64(8)
+                if row.fragment & np.uint16(0x1FFF):
+                    header += size  # what follows in a later fragment is payload, whatever its type
+                    break
             else:
                 break
             header += size
@@ -333,7 +336,9 @@ def _network_start(data, at, end, link_type, row):
         return at + 20
     if link_type == 0:  # NULL: four bytes of address family
         at += 4
-    if at < end:
+    elif link_type not in (12, 101, 228, 229):  # RAW, IPV4, IPV6
+        return at
+    if at < end and (data[at] >> 4 == 4 or data[at] >> 4 == 6):
         row.ethertype = 0x86DD if data[at] >> 4 == 6 else 0x0800
     return at
 

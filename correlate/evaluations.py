@@ -83,20 +83,12 @@ def build_evaluations(
     events, headers = _concatenate(messages)
     order = np.lexsort((np.arange(events.size), events["id"], events["namespace"]))
     events = events[order]
-    opener, group_start = _openers(events)
-    last_opener = (
-        np.maximum.accumulate(np.where(opener, np.arange(events.size), -1)) if events.size else np.empty(0, np.int64)
-    )
-    safe = np.maximum(last_opener, 0)
-    owned = (
-        (last_opener >= group_start)
-        & (events["table"] == events["table"][safe])
-        & (events["family"] == events["family"][safe])
-        & (events["time_ns"] - events["time_ns"][safe] < _STALE_NS)
-    ) if events.size else np.empty(0, np.bool_)  # fmt: skip
+    opener = _openers(events)
+    owned = _owned(events, opener)
+    events, opener, order = events[owned], opener[owned], order[owned]
     first = np.flatnonzero(opener)
     chains, chain_of = _number_chains(events[first], names, rulesets)
-    rows = _evaluation_rows(events, first, last_opener, owned, order)
+    rows = _evaluation_rows(events, first, order)
     rows["chain"] = chain_of
     sightings = headers[events["header"][first]] if first.size else np.empty(0, SIGHTING)
     sightings["place"] = len(topology.points) + chain_of
@@ -118,37 +110,47 @@ def _concatenate(messages: list[KernelMessages]) -> tuple[npt.NDArray[np.void], 
     return np.concatenate(events), np.concatenate(headers)
 
 
-def _openers(events: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """(which events begin an evaluation, first row of each event's run of one namespace and id)."""
-    size = events.size
-    if size == 0:
-        return np.empty(0, np.bool_), np.empty(0, np.int64)
-    new_group = np.ones(size, np.bool_)
-    new_group[1:] = (events["id"][1:] != events["id"][:-1]) | (events["namespace"][1:] != events["namespace"][:-1])
-    group_start = np.maximum.accumulate(np.where(new_group, np.arange(size), 0))
-    opener = events["header"] >= 0
-    # iptables-legacy logs every rule with the header; an evaluation begins where the run begins or the last one had
-    # ended.
-    again = np.zeros(size, np.bool_)
-    again[1:] = (events["type"][:-1] == 1) | (np.diff(events["time_ns"]) > 100_000_000)
-    opener &= (events["legacy"] == 0) | new_group | again
-    return opener, group_start
+def _starts_of_ids(events: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Which events are the first of their namespace and id."""
+    start = np.ones(events.size, np.bool_)
+    start[1:] = (events["id"][1:] != events["id"][:-1]) | (events["namespace"][1:] != events["namespace"][:-1])
+    return start
+
+
+def _openers(events: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Which events begin an evaluation: those with a header."""
+    # iptables-legacy logs every rule with the header; an evaluation begins where the run begins or the last one ended.
+    again = _starts_of_ids(events)
+    again[1:] |= (events["type"][:-1] == 1) | (np.diff(events["time_ns"]) > 100_000_000)
+    return (events["header"] >= 0) & ((events["legacy"] == 0) | again)
+
+
+def _owned(events: npt.NDArray[np.void], opener: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which events belong to an evaluation; the header of the others was lost in a gap of the trace."""
+    if events.size == 0:
+        return np.empty(0, np.bool_)
+    position = np.arange(events.size)
+    group_start = np.maximum.accumulate(np.where(_starts_of_ids(events), position, 0))
+    last_opener = np.maximum.accumulate(np.where(opener, position, -1))
+    head = events[np.maximum(last_opener, 0)]
+    return (
+        (last_opener >= group_start)
+        & (events["table"] == head["table"])
+        & (events["family"] == head["family"])
+        & (events["time_ns"] - head["time_ns"] < _STALE_NS)
+    )
 
 
 def _evaluation_rows(
     events: npt.NDArray[np.void],
     first: npt.NDArray[np.int64],
-    last_opener: npt.NDArray[np.int64],
-    owned: npt.NDArray[np.bool_],
     order: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.void]:
     rows = np.zeros(first.size, EVALUATION)
     if first.size == 0:
         return rows
-    index = np.searchsorted(first, last_opener[owned])
-    members = np.bincount(index, minlength=first.size)
     rows["first_event"] = first
-    rows["last_event"] = first + members
+    rows["last_event"] = np.append(first[1:], events.size)
     rows["order"] = order[first]
     head = events[first]
     rows["conntrack_id"] = head["conntrack_id"]

@@ -1,0 +1,1 @@
+"""The stages of the correlation, on small tables and small files."""

@@ -1,0 +1,1 @@
+"""The capture file: reader and writer."""
