@@ -19,6 +19,8 @@ def demo_captures(*, keep: Path | None, recorded: bool, say: Callable[[str], Non
 
     Without root or Docker, or with `recorded`, these are the captures in pcaps/, and `say` is told so.
     """
+    if not any((Path(__file__).parent / "correlate" / "__pycache__").glob("match.*.nbi")):
+        say("The first run compiles ttrace's kernels: half a minute, once.")
     why = "as asked" if recorded else _why_no_lab()
     if why:
         say(f"Showing the recorded captures in {RECORDED} ({why}).")

@@ -268,7 +268,8 @@ def test_trace_ids_repeat_and_change_in_this_traffic_and_both_come_out_right(sce
     these = {key: packet for key, packet in truth.items() if frames[key] and what_the_trace_shows(frames[key]) in hard}
     grouped = {i: [m for m in members if m in these] for i, members in frames_of_paths(scene.paths).items()}
     result = score(these, {i: members for i, members in grouped.items() if members})
-    assert result.packets == len(hard)
+    # Two packets can look the same to the trace, which shows 20 bytes of each header: never fewer than it tells apart.
+    assert result.packets >= len(hard)
     assert (result.wrong, result.missed) == (0, 0)
 
 
