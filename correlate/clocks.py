@@ -1,19 +1,45 @@
 """The clocks of the nodes, from the packets that went between them.
 
 A packet that left node A at t_a (by A's clock) and came to node B at t_b (by B's) says that B's clock is ahead of A's
-by at most t_b - t_a, for its delay is positive; one the other way bounds it from below. The offset is the middle of
-that interval, the half-width its error. What the interval cannot show is an asymmetry of the two delays.
+by at most t_b - t_a, for its delay is positive; one the other way bounds it from below. Over time these bounds are two
+clouds of points, and the offset is a line between them: the line that keeps the greatest distance from both (Moon,
+Skelly, Towsley 1999, for one cloud). Its distance from them is the error. Where no line fits, a clock was set, and the
+time is cut there. What the bounds cannot show is an asymmetry of the two delays.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ..pcapng.blocks import Direction
-from .names import stays_on_link
+from .node_delays import Bounds, Flows, delay_bounds
 from .topology import Topology
+
+_STEEPEST: Final = 500e-6
+"""No quartz drifts more (adjtimex refuses more than 500 ppm)."""
+_MOST_PIECES: Final = 8
+_FEWEST_PACKETS: Final = 10
+"""A piece with fewer packets is no evidence of a step: a few packets were taken for others."""
+_FEWEST_FOR_DRIFT_NS: Final = 1_000_000_000
+"""In a shorter time a drift is not told from the delays."""
+_NO_EVIDENCE: Final = 0.7
+"""A clock that runs evenly and leaves this part of the most room is taken to do so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A stretch of time in which a clock ran evenly."""
+
+    start_ns: int
+    """By this clock; the first piece begins with the captures."""
+    offset_ns: int
+    """This clock minus the reference at `start_ns`."""
+    drift: float
+    """Change of the offset, in ns per ns."""
+    error_ns: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,24 +48,47 @@ class Clock:
 
     node: str
     offset_ns: int
-    """This clock minus the reference clock; to be subtracted."""
+    """This clock minus the reference clock, when the captures began; to be subtracted."""
     error_ns: int | None
     """Half-width of the interval the offset must lie in; None when packets went only one way, or contradict."""
     basis: str
     """In words: `reference`, `same machine`, `N packets`, `no bound, N packets` or `unknown`."""
     packets: int = 0
     """Packets seen on both nodes that bound the offset."""
+    pieces: tuple[Piece, ...] = ()
+    """How the offset changes with time; empty where it is taken as constant."""
+
+    @property
+    def drift_ppm(self) -> float:
+        """Parts per million by which this clock runs faster than the reference, in the first piece."""
+        return self.pieces[0].drift * 1e6 if self.pieces else 0.0
+
+    @property
+    def steps(self) -> int:
+        """How often the clock was set during the captures."""
+        return max(len(self.pieces) - 1, 0)
+
+    def offsets(self, times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The offset at each of these times of this clock, in ns."""
+        offsets = np.full(times_ns.shape, self.offset_ns, np.int64)
+        for piece in self.pieces:
+            here = times_ns >= piece.start_ns if piece is not self.pieces[0] else np.ones(times_ns.shape, np.bool_)
+            change = (piece.drift * (times_ns[here] - piece.start_ns)).astype(np.int64)
+            offsets[here] = piece.offset_ns + change
+        return offsets
 
 
-def align_clocks(observations: npt.NDArray[np.void], topology: Topology) -> list[Clock]:
+def align_clocks(observations: npt.NDArray[np.void], flows: Flows, topology: Topology) -> list[Clock]:
     """One Clock per node, in the order of the files; nodes reached over others add up their offsets and errors.
 
-    `observations` are SIGHTING rows. Nodes whose captures were made on the same running kernel (same boot id) share a
-    clock.
+    `observations` are SIGHTING rows, `flows` says which way each travels in which connection. Nodes whose captures were
+    made on the same running kernel (same boot id) share a clock.
     """
     nodes = list(dict.fromkeys(topology.file_nodes))
-    uplinks = _uplink_rows(observations, topology)
     clocks = {nodes[0]: Clock(node=nodes[0], offset_ns=0, error_ns=0, basis="reference")}
+    if len(nodes) == 1:
+        return list(clocks.values())
+    bounds = delay_bounds(observations, flows, topology)
     boots = {node: _boot_id(topology, node) for node in nodes}
     progress = True
     while progress:
@@ -47,7 +96,7 @@ def align_clocks(observations: npt.NDArray[np.void], topology: Topology) -> list
         for node in nodes:
             if node in clocks:
                 continue
-            found = _reach(node, clocks, boots, lambda a, b: _offset(uplinks, topology, a, b))
+            found = _reach(node, clocks, boots, bounds)
             if found is not None:
                 clocks[node] = found
                 progress = True
@@ -60,75 +109,153 @@ def _boot_id(topology: Topology, node: str) -> str | None:
 
 
 def _reach(
-    node: str,
-    clocks: dict[str, Clock],
-    boots: dict[str, str | None],
-    offset: Callable[[str, str], tuple[int, int | None, int] | None],
+    node: str, clocks: dict[str, Clock], boots: dict[str, str | None], bounds: Callable[[str, str], Bounds]
 ) -> Clock | None:
     """The clock of `node` from the known ones: the one with the smallest error."""
     best: Clock | None = None
     for known in list(clocks.values()):
         if boots[node] is not None and boots[node] == boots[known.node]:
-            return Clock(node=node, offset_ns=known.offset_ns, error_ns=known.error_ns, basis="same machine")
-        bound = offset(known.node, node)
-        if bound is None:
+            return Clock(
+                node=node, offset_ns=known.offset_ns, error_ns=known.error_ns, basis="same machine", pieces=known.pieces
+            )
+        clock = _clock_from(node, known, bounds(known.node, node))
+        if clock is None:
             continue
-        value, error, packets = bound
-        both = error is not None and known.error_ns is not None
-        total = error + known.error_ns if error is not None and known.error_ns is not None else None
-        basis = f"{packets:,} packets" if both else f"no bound, {packets:,} packets"
-        clock = Clock(node=node, offset_ns=known.offset_ns + value, error_ns=total, basis=basis, packets=packets)
-        if best is None or (total is not None and (best.error_ns is None or total < best.error_ns)):
+        if best is None or (clock.error_ns is not None and (best.error_ns is None or clock.error_ns < best.error_ns)):
             best = clock
     return best
 
 
-def _uplink_rows(observations: npt.NDArray[np.void], topology: Topology) -> npt.NDArray[np.void]:
-    """Unicast packets seen where they leave or enter a node, for what NAT does happens inside."""
-    if not topology.points:
-        return observations[:0]
-    is_uplink = np.array([topology.is_uplink(p) for p in topology.points], np.bool_)
-    return observations[
-        is_uplink[observations["place"]] & (observations["ip_version"] > 0) & ~stays_on_link(observations)
-    ]
+def _clock_from(node: str, known: Clock, bounds: Bounds) -> Clock | None:
+    """The clock of a node that exchanged packets with one whose clock is known."""
+    packets = bounds.upper_ns.size + bounds.lower_ns.size
+    if packets == 0:
+        return None
+    unbound = f"no bound, {packets:,} packets"
+    # By the reference's time, which the known node's clock gives, and with its offset added.
+    base = known.offsets(bounds.upper_at_ns), known.offsets(bounds.lower_at_ns)
+    upper, lower = bounds.upper_ns + base[0], bounds.lower_ns + base[1]
+    if upper.size == 0 or lower.size == 0:
+        # A delay is positive: the fastest packet arrived after it was sent, by a nanosecond at least.
+        offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
+        return Clock(node=node, offset_ns=offset, error_ns=None, basis=unbound, packets=packets)
+    pieces = _fit_pieces(bounds.upper_at_ns, upper, bounds.lower_at_ns, lower)
+    if pieces is None:
+        offset = int(np.median(upper) + np.median(lower)) // 2
+        return Clock(node=node, offset_ns=offset, error_ns=None, basis=unbound, packets=packets)
+    error = None
+    if known.error_ns is not None and pieces[0].error_ns is not None:
+        error = pieces[0].error_ns + known.error_ns
+    return Clock(
+        node=node,
+        offset_ns=pieces[0].offset_ns,
+        error_ns=error,
+        basis=f"{packets:,} packets",
+        packets=packets,
+        pieces=pieces if len(pieces) > 1 or pieces[0].drift else (),
+    )
 
 
-def _offset(
-    uplinks: npt.NDArray[np.void], topology: Topology, first: str, second: str
-) -> tuple[int, int | None, int] | None:
-    """(offset of second minus first in ns, half-width or None, packets), None when no packet went between them."""
-    forth = _delays(uplinks, topology, first, second)
-    back = _delays(uplinks, topology, second, first)
-    packets = forth.size + back.size
-    if forth.size and back.size:
-        high, low = int(forth.min()), -int(back.min())
-        if high < low:
-            # The bounds contradict each other: a clock was set, or equal packets were taken for one. Most are right.
-            return int(np.median(forth) - np.median(back)) // 2, None, packets
-        return (high + low) // 2, (high - low + 1) // 2, packets
-    # A delay is positive: the fastest packet arrived after it was sent, by a nanosecond at least.
-    if forth.size:
-        return int(forth.min()) - 1, None, packets
-    if back.size:
-        return 1 - int(back.min()), None, packets
-    return None
+def _fit_pieces(
+    upper_at: npt.NDArray[np.int64],
+    upper: npt.NDArray[np.int64],
+    lower_at: npt.NDArray[np.int64],
+    lower: npt.NDArray[np.int64],
+) -> tuple[Piece, ...] | None:
+    """As few straight pieces as the bounds allow; None when that would be too many to believe."""
+    times = np.sort(np.concatenate([upper_at, lower_at]))
+    pieces: list[Piece] = []
+    start = 0
+    while start < times.size:
+        if len(pieces) == _MOST_PIECES:
+            return None
+        found = _fit(upper_at, upper, lower_at, lower, times[start], times[-1])
+        end = times.size
+        if found is None:
+            low, high = start + 1, times.size - 1
+            while low < high:  # the longest stretch that one line fits
+                middle = (low + high + 1) // 2
+                if _fit(upper_at, upper, lower_at, lower, times[start], times[middle]) is None:
+                    high = middle - 1
+                else:
+                    low = middle
+            found = _fit(upper_at, upper, lower_at, lower, times[start], times[low])
+            end = int(np.searchsorted(times, times[low], side="right"))
+        if found is None or end - start < min(_FEWEST_PACKETS, times.size):
+            return None
+        pieces.append(found)
+        start = end
+    return tuple(pieces)
 
 
-def _delays(uplinks: npt.NDArray[np.void], topology: Topology, sender: str, receiver: str) -> npt.NDArray[np.int64]:
-    """Receive time minus send time, each by its own clock, of the packets seen exactly once on either side."""
-    node_of = np.array([p.node for p in topology.points])
-    nodes = node_of[uplinks["place"]]
-    sent = _unique(uplinks[(nodes == sender) & (uplinks["direction"] == Direction.OUT)])
-    received = _unique(uplinks[(nodes == receiver) & (uplinks["direction"] == Direction.IN)])
-    _, i, j = np.intersect1d(_identity(sent), _identity(received), assume_unique=True, return_indices=True)
-    return (received["time_ns"][j] - sent["time_ns"][i]).astype(np.int64)
+def _fit(
+    upper_at: npt.NDArray[np.int64],
+    upper: npt.NDArray[np.int64],
+    lower_at: npt.NDArray[np.int64],
+    lower: npt.NDArray[np.int64],
+    begin: int,
+    end: int,
+) -> Piece | None:
+    """The line below all upper bounds and above all lower ones, as far from both as can be; None when there is none."""
+    above = (upper_at >= begin) & (upper_at <= end)
+    below = (lower_at >= begin) & (lower_at <= end)
+    if not above.any() or not below.any():
+        return None if not (above.any() or below.any()) else _one_sided(upper[above], lower[below], begin)
+    x_upper, x_lower = upper_at[above] - begin, lower_at[below] - begin
+    y_upper, y_lower = upper[above], lower[below]
+
+    def room(slope: float) -> tuple[float, float, float]:
+        top = float((y_upper - slope * x_upper).min())
+        bottom = float((y_lower - slope * x_lower).max())
+        return top - bottom, top, bottom
+
+    slope, flattest, steepest = 0.0, 0.0, 0.0
+    if end - begin >= _FEWEST_FOR_DRIFT_NS:
+        slope = _widest(room)
+        if room(slope)[0] < 0:
+            return None
+        flattest, steepest = _last_feasible(room, slope, -_STEEPEST), _last_feasible(room, slope, _STEEPEST)
+        if room(0.0)[0] >= _NO_EVIDENCE * room(slope)[0]:
+            slope = 0.0
+    width, top, bottom = room(slope)
+    if width < 0:
+        return None
+    # With its slope open too, the offset at the beginning lies between the ends of the extreme lines that fit.
+    offset = round((top + bottom) / 2)
+    highest, lowest = room(flattest)[1], room(steepest)[2]
+    return Piece(
+        start_ns=int(begin),
+        offset_ns=offset,
+        drift=slope,
+        error_ns=math.ceil(max(highest - offset, offset - lowest, width / 2)),
+    )
 
 
-def _identity(rows: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
-    return rows["flow"] ^ (rows["content"] * np.uint64(0x9E3779B97F4A7C15))
+def _widest(room: Callable[[float], tuple[float, float, float]]) -> float:
+    """The slope with the most room between the clouds: a concave function, so a search by thirds finds it."""
+    low, high = -_STEEPEST, _STEEPEST
+    for _ in range(60):
+        third = (high - low) / 3
+        if room(low + third)[0] < room(high - third)[0]:
+            low += third
+        else:
+            high -= third
+    return (low + high) / 2
 
 
-def _unique(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """Rows whose flow and content occur once: a repeated one could be matched with the wrong copy."""
-    _, index, counts = np.unique(_identity(rows), return_index=True, return_counts=True)
-    return rows[index[counts == 1]]
+def _last_feasible(room: Callable[[float], tuple[float, float, float]], inside: float, outside: float) -> float:
+    """The slope nearest to `outside` with which a line still fits."""
+    if room(outside)[0] >= 0:
+        return outside
+    for _ in range(50):
+        middle = (inside + outside) / 2
+        if room(middle)[0] >= 0:
+            inside = middle
+        else:
+            outside = middle
+    return inside
+
+
+def _one_sided(upper: npt.NDArray[np.int64], lower: npt.NDArray[np.int64], begin: int) -> Piece:
+    offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
+    return Piece(start_ns=int(begin), offset_ns=offset, drift=0.0, error_ns=None)

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from numba import njit
 
 from .evaluations import Evaluations
+from .inference import infer_links
 from .links import conntrack_id_links, conntrack_links, same_flow_links, sightings_on_wires
+from .node_delays import Flows
 from .schema import NOTE_ERROR
 from .sessions import SessionIndex, split_sessions
 from .topology import Topology
@@ -30,6 +32,14 @@ class Connections:
     forward: npt.NDArray[np.bool_]
     """Per sighting: it travels from the client to the server."""
     count: int
+
+    def flows(self, observed: int) -> Flows:
+        """The first `observed` sightings as the clocks need them."""
+        return Flows(
+            direction=self.direction_group[:observed].astype(np.uint64),
+            connection=self.connection[:observed].astype(np.uint64),
+            forward=self.forward[:observed],
+        )
 
 
 def link_connections(
@@ -54,6 +64,10 @@ def link_connections(
     _join(parent, conntrack_links(index, conntrack, nodes))
     _join(parent, conntrack_id_links(ends[sightings.size - evaluations.rows.size :], sightings, evaluations.rows))
     _join(parent, same_flow_links(sightings, times_ns, ends, nodes, on_wire))
+    observed = sightings.size - evaluations.rows.size
+    uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
+    inference = infer_links(sightings[:observed], session[:observed], ends[:observed], uninformed)
+    _join(parent, inference.links)
     return _number(sightings, times_ns, session, _roots(parent, ends), _roots(parent, ends ^ 1))
 
 

@@ -11,9 +11,11 @@ from .clocks import Clock, align_clocks
 from .connections import link_connections
 from .dissect import dissect_packets
 from .evaluations import build_evaluations
+from .extent import judge_by_flow
 from .fragments import adopt_first_fragment, join_datagrams
 from .match import match_packets
 from .netlink import decode_messages
+from .node_delays import flows_by_addresses
 from .order import order_hops
 from .outcomes import Coverage, judge
 from .result import Correlation
@@ -46,15 +48,19 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     rulesets = _rulesets(topology)
     evaluations = build_evaluations(messages, topology, rulesets)
     conntrack = np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in messages)])
-    say("aligning clocks")
-    clocks = align_clocks(observations, topology)
-    offsets = _offset_of_namespace(topology, clocks)
-    conntrack["time_ns"] -= offsets[conntrack["namespace"]]
     sightings = np.concatenate([observations, evaluations.sightings])
-    times_ns = _reference_times(sightings, observations.size, offsets)
     _borrow_flows(sightings, observations.size)
+    say("aligning clocks")
+    clocks = align_clocks(observations, flows_by_addresses(observations), topology)
+    times_ns = _reference_times(sightings, observations.size, topology, clocks)
     say("linking connections")
-    connections = link_connections(sightings, times_ns, conntrack, evaluations, topology)
+    entries = _at_reference(conntrack, topology, clocks)
+    connections = link_connections(sightings, times_ns, entries, evaluations, topology)
+    if any(clock.basis not in ("reference", "same machine") for clock in clocks):
+        # Once flows are known on both sides of translations, more packets bound the clocks.
+        clocks = align_clocks(observations, connections.flows(observations.size), topology)
+        times_ns = _reference_times(sightings, observations.size, topology, clocks)
+        entries = _at_reference(conntrack, topology, clocks)
     join_datagrams(sightings, times_ns, connections.direction_group)
     say("matching packets")
     packets = match_packets(sightings, times_ns, connections, evaluations.rows)
@@ -63,9 +69,10 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     say("explaining rewrites and outcomes")
     changes = np.concatenate([m.ruleset_changes_ns for m in messages])
     book = build_rule_book(evaluations, rulesets, changes)
-    rewrites = find_rewrites(hops, sightings, times_ns, connections.forward, conntrack, evaluations, book)
-    coverage = _coverage(captures, topology, offsets)
+    rewrites = find_rewrites(hops, sightings, times_ns, connections.forward, entries, evaluations, book)
+    coverage = _coverage(captures, topology, clocks)
     outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, coverage)
+    judge_by_flow(outcomes, hops, sightings, times_ns, connections.direction_group, topology, coverage)
     find_segmented(outcomes, hops, sightings, times_ns, connections.direction_group)
     return Correlation(
         captures=captures, messages=messages, topology=topology, clocks=clocks, sightings=sightings, times_ns=times_ns,
@@ -93,20 +100,36 @@ def _rulesets(topology: Topology) -> dict[int, list[Ruleset]]:
     }
 
 
-def _offset_of_namespace(topology: Topology, clocks: list[Clock]) -> npt.NDArray[np.int64]:
-    by_node = {clock.node: clock.offset_ns for clock in clocks}
-    return np.array([by_node[n.node] for n in topology.namespaces] or [0], np.int64)
+def _to_reference(
+    times_ns: npt.NDArray[np.int64], namespace: npt.NDArray[np.integer], topology: Topology, clocks: list[Clock]
+) -> npt.NDArray[np.int64]:
+    """Times of the nodes' clocks on the reference clock."""
+    node_of = {clock.node: number for number, clock in enumerate(clocks)}
+    node = np.array([node_of[n.node] for n in topology.namespaces] or [0], np.int64)[namespace]
+    converted = times_ns.copy()
+    for number, clock in enumerate(clocks):
+        if clock.offset_ns or clock.pieces:
+            here = node == number
+            converted[here] -= clock.offsets(times_ns[here])
+    return converted
+
+
+def _at_reference(conntrack: npt.NDArray[np.void], topology: Topology, clocks: list[Clock]) -> npt.NDArray[np.void]:
+    """CONNTRACK rows with their times on the reference clock."""
+    entries = conntrack.copy()
+    entries["time_ns"] = _to_reference(conntrack["time_ns"], conntrack["namespace"], topology, clocks)
+    return entries
 
 
 def _reference_times(
-    sightings: npt.NDArray[np.void], observed: int, offsets: npt.NDArray[np.int64]
+    sightings: npt.NDArray[np.void], observed: int, topology: Topology, clocks: list[Clock]
 ) -> npt.NDArray[np.int64]:
     """When each sighting happened, on the reference clock.
 
     Trace messages carry no time, only that of their receipt: an evaluation takes the time of the latest frame with its
     header that its namespace had seen by then, or of the next one where it saw none before.
     """
-    times = sightings["time_ns"] - offsets[sightings["namespace"]]
+    times = _to_reference(sightings["time_ns"], sightings["namespace"], topology, clocks)
     if observed == sightings.size or observed == 0:
         return times
     is_evaluation = np.arange(sightings.size) >= observed
@@ -154,7 +177,7 @@ def _error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
     return key
 
 
-def _coverage(captures: list[CaptureFile], topology: Topology, offsets: npt.NDArray[np.int64]) -> Coverage:
+def _coverage(captures: list[CaptureFile], topology: Topology, clocks: list[Clock]) -> Coverage:
     coverage = Coverage(start_ns={}, end_ns={}, gaps={})
     for i, capture in enumerate(captures):
         if capture.records.size == 0:
@@ -162,7 +185,8 @@ def _coverage(captures: list[CaptureFile], topology: Topology, offsets: npt.NDAr
         node = topology.file_nodes[i]
         times = capture.records["time_ns"]
         namespaces = topology.file_namespaces[i]
-        offset = int(offsets[namespaces[0]]) if namespaces.size else 0
+        clock = next(c for c in clocks if c.node == node)
+        offset = int(clock.offsets(times[:1])[0])
         start, end = int(times.min()) - offset, int(times.max()) - offset
         coverage.start_ns[node] = min(coverage.start_ns.get(node, start), start)
         coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)

@@ -165,7 +165,7 @@ class Correlation:
             table=chain.table,
             chain=chain.name,
             priority=chain.base.priority,
-            time_ns=int(seen["time_ns"]) - self.clock_offset(namespace.node),
+            time_ns=self.reference_time(namespace.node, int(seen["time_ns"])),
             source=endpoint(seen, "source"),
             destination=endpoint(seen, "destination"),
             rules=tuple(self._matches(row)),
@@ -192,9 +192,10 @@ class Correlation:
             )
         return matches
 
-    def clock_offset(self, node: str) -> int:
-        """Nanoseconds by which the node's clock is ahead of the reference."""
-        return next(clock.offset_ns for clock in self.clocks if clock.node == node)
+    def reference_time(self, node: str, time_ns: int) -> int:
+        """A time of the node's clock, on the reference clock."""
+        clock = next(clock for clock in self.clocks if clock.node == node)
+        return time_ns - int(clock.offsets(np.array([time_ns]))[0])
 
     def _rewrite(self, row: np.void, shown: npt.NDArray[np.int64]) -> RewriteStep:
         before = self.sightings[self.hops["sighting"][row["before"]]]

@@ -42,6 +42,8 @@ def _capture(facts: CaptureFacts) -> dict[str, Any]:
         "clock_offset_ns": facts.clock.offset_ns,
         "clock_error_ns": facts.clock.error_ns,
         "clock_basis": facts.clock.basis,
+        "clock_drift_ppm": round(facts.clock.drift_ppm, 3),
+        "clock_steps": facts.clock.steps,
         "interfaces": [
             {"name": i.name, "netns": i.netns, "packets": i.packets, "lost": i.lost} for i in facts.interfaces
         ],

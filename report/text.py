@@ -73,7 +73,9 @@ def _clock(fact: CaptureFacts) -> str:
         return "not comparable (no packet between the nodes), taken as equal"
     error = f" ± {duration(clock.error_ns)}" if clock.error_ns is not None else ", error unknown"
     sign = "+" if clock.offset_ns >= 0 else "-"
-    return f"{sign}{duration(abs(clock.offset_ns))}{error} ({clock.basis})"
+    drift = f", drifting {clock.drift_ppm:+.1f} ppm" if abs(clock.drift_ppm) >= 0.1 else ""
+    steps = f", set {plural(clock.steps, 'time')}" if clock.steps else ""
+    return f"{sign}{duration(abs(clock.offset_ns))}{error}{drift}{steps} ({clock.basis})"
 
 
 def _connections(result: Correlation, selection: Selection, told: np.ndarray) -> Iterator[str]:

@@ -42,10 +42,12 @@ def test_both_directions_on_both_sides_of_a_translation_are_one(tmp_path):
     ]
 
 
-def test_without_conntrack_or_trace_they_stay_two(tmp_path):
+def test_without_conntrack_or_trace_their_content_joins_them(tmp_path):
     host = docker_host()
     outward(host, 0, 1)
-    assert correlate(tmp_path, host).connections.count == 2
+    result = correlate(tmp_path, host)
+    assert result.connections.count == 1
+    assert [r.evidence for r in result.path(1).rewrites] == ["inferred"]
 
 
 def test_an_entry_that_was_there_before_joins_too(tmp_path):

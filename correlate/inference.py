@@ -1,0 +1,174 @@
+"""Flows on two sides of a translation, found from packet content alone: for captures without conntrack and trace.
+
+A packet keeps its content hash through NAT, so two sessions that show the same contents are one flow under two address
+pairs. One shared content of TCP (sequence, acknowledgment, IP id) is hardly chance; datagrams without an IP id may be
+equal by nature. So every shared content is a vote, votes are compared with what could have been shared, and a session
+that has two partners at the same place has none: then both are named as rivals.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from .schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
+
+_MOST_ENDS: Final = 16
+"""A content shared by more flows than this tells nothing: a scanner's SYN, an empty datagram."""
+_TCP: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """Which sessions are one flow, by their packets."""
+
+    links: npt.NDArray[np.int64]
+    """(n, 2) session ends, as in links.py."""
+    votes: npt.NDArray[np.int64]
+    """Per link: contents that both sessions show."""
+    rivals: npt.NDArray[np.int64]
+    """(n, 2) sessions that could be one flow, but one of them has another candidate that fits as well."""
+
+
+def infer_links(
+    sightings: npt.NDArray[np.void],
+    session: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    uninformed: npt.NDArray[np.bool_],
+) -> Inference:
+    """Find the translations that no conntrack message tells of.
+
+    `sightings`: SIGHTING rows of the observations; `session`, `ends`: theirs (sessions.py); `uninformed`: per
+    namespace, the capture holds no conntrack of it.
+    """
+    none = Inference(links=np.empty((0, 2), np.int64), votes=np.empty(0, np.int64), rivals=np.empty((0, 2), np.int64))
+    unusable = NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT
+    usable = (sightings["ip_version"] > 0) & ((sightings["notes"] & unusable) == 0) & (sightings["fragment"] == 0)
+    rows = np.flatnonzero(usable)
+    if rows.size == 0 or not uninformed.any():
+        return none
+    order = rows[np.lexsort((ends[rows], sightings["content"][rows]))]
+    pairs, total = _vote(order, sightings, session, ends, uninformed, int(session.max()) + 1)
+    if pairs.shape[0] == 0:
+        return none
+    keys, votes = np.unique(pairs, axis=0, return_counts=True)
+    return _choose(keys, votes, total, sightings, session)
+
+
+@njit(cache=True)
+def _vote(order, sightings, session, ends, uninformed, sessions):
+    """((n, 3) votes: two sessions, the smaller first, and whether their orientations differ; contents per session)."""
+    capacity = 1024
+    pairs = np.empty((capacity, 3), np.int64)
+    count = 0
+    total = np.zeros(sessions, np.int64)
+    head = np.empty(_MOST_ENDS, np.int64)  # a row of each end of this content
+    start = 0
+    while start < order.size:
+        stop = start + 1
+        while stop < order.size and sightings[order[stop]].content == sightings[order[start]].content:
+            stop += 1
+        known = 0
+        for i in range(start, stop):
+            if i > start and ends[order[i]] == ends[order[i - 1]]:
+                continue
+            total[session[order[i]]] += 1
+            if known < _MOST_ENDS:
+                head[known] = order[i]
+            known += 1
+        if 2 <= known <= _MOST_ENDS and _tells(head[:known], order[start:stop], sightings, ends):
+            for i in range(known):
+                for j in range(i):
+                    a, b = head[j], head[i]
+                    if session[a] == session[b] or not (
+                        uninformed[sightings[a].namespace] or uninformed[sightings[b].namespace]
+                    ):
+                        continue
+                    if sightings[a].flow == sightings[b].flow or _contradict(sightings[a], sightings[b]):
+                        continue
+                    if count == capacity:
+                        capacity *= 2
+                        grown = np.empty((capacity, 3), np.int64)
+                        grown[:count] = pairs
+                        pairs = grown
+                    low, high = min(session[a], session[b]), max(session[a], session[b])
+                    pairs[count, 0] = low
+                    pairs[count, 1] = high
+                    pairs[count, 2] = (ends[a] ^ ends[b]) & 1
+                    count += 1
+        start = stop
+    return pairs[:count], total
+
+
+@njit(cache=True)
+def _contradict(a, b):
+    return a.payload != 0 and b.payload != 0 and a.payload != b.payload
+
+
+@njit(cache=True)
+def _tells(heads, rows, sightings, ends):
+    """Whether equal content says something: not where one place saw it under several flows, except TCP that turns back.
+
+    A hairpin shows one TCP packet under two flows at one point; equal datagrams of several senders look the same.
+    """
+    tcp = sightings[heads[0]].protocol == _TCP
+    for i in range(rows.size):
+        others = 0
+        for j in range(i):
+            if sightings[rows[j]].place == sightings[rows[i]].place and ends[rows[j]] != ends[rows[i]]:
+                others += 1
+        if others > 0 and not (tcp and heads.size == 2) and not (tcp and others == 1):
+            return False
+    return True
+
+
+def _choose(
+    keys: npt.NDArray[np.int64],
+    votes: npt.NDArray[np.int64],
+    total: npt.NDArray[np.int64],
+    sightings: npt.NDArray[np.void],
+    session: npt.NDArray[np.int64],
+) -> Inference:
+    """Accept a pair that shares enough and whose sessions have no other partner in the same namespace nearly as
+    good."""
+    first, second = keys[:, 0], keys[:, 1]
+    protocol = np.zeros(total.size, np.uint8)
+    namespace = np.zeros(total.size, np.int64)
+    protocol[session] = sightings["protocol"]
+    namespace[session] = sightings["namespace"]
+    share = votes / np.maximum(np.minimum(total[first], total[second]), 1)
+    tcp = (protocol[first] == _TCP) & (protocol[second] == _TCP)
+    enough = (protocol[first] == protocol[second]) & np.where(tcp, share >= 0.05, share >= 0.5)
+    best_first, next_first = _best(first, namespace[second], votes, enough)
+    best_second, next_second = _best(second, namespace[first], votes, enough)
+    clear = (votes >= best_first) & (votes >= best_second) & (2 * next_first <= votes) & (2 * next_second <= votes)
+    accepted = enough & clear
+    contested = enough & ~clear & (2 * votes >= np.maximum(best_first, best_second))
+    links = np.column_stack([2 * first[accepted], 2 * second[accepted] + keys[accepted, 2]])
+    return Inference(links=links, votes=votes[accepted], rivals=keys[contested, :2])
+
+
+def _best(
+    mine: npt.NDArray[np.int64],
+    place: npt.NDArray[np.int64],
+    votes: npt.NDArray[np.int64],
+    enough: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Per pair: most and second most votes of any pair of the same session with a partner in the same namespace."""
+    order = np.lexsort((-np.where(enough, votes, 0), place, mine))
+    start = np.ones(order.size, np.bool_)
+    start[1:] = (mine[order][1:] != mine[order][:-1]) | (place[order][1:] != place[order][:-1])
+    group = np.cumsum(start) - 1
+    counted = np.where(enough, votes, 0)[order]
+    firsts = np.flatnonzero(start)
+    best = counted[firsts]
+    second = np.zeros_like(best)
+    has_second = np.append(firsts[1:], order.size) - firsts > 1
+    second[has_second] = counted[firsts[has_second] + 1]
+    most = np.empty(order.size, np.int64)
+    runner_up = np.empty(order.size, np.int64)
+    most[order] = best[group]
+    runner_up[order] = second[group]
+    return most, runner_up
