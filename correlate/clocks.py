@@ -224,7 +224,7 @@ def _fit(
     offset = round((top + bottom) / 2)
     highest, lowest = room(flattest)[1], room(steepest)[2]
     return Piece(
-        start_ns=int(begin),
+        start_ns=int(begin) + offset,
         offset_ns=offset,
         drift=slope,
         error_ns=math.ceil(max(highest - offset, offset - lowest, width / 2)),
@@ -258,4 +258,4 @@ def _last_feasible(room: Callable[[float], tuple[float, float, float]], inside: 
 
 def _one_sided(upper: npt.NDArray[np.int64], lower: npt.NDArray[np.int64], begin: int) -> Piece:
     offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
-    return Piece(start_ns=int(begin), offset_ns=offset, drift=0.0, error_ns=None)
+    return Piece(start_ns=int(begin) + offset, offset_ns=offset, drift=0.0, error_ns=None)

@@ -68,7 +68,29 @@ def link_connections(
     uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
     inference = infer_links(sightings[:observed], session[:observed], ends[:observed], uninformed)
     _join(parent, inference.links)
-    return _number(sightings, times_ns, session, _roots(parent, ends), _roots(parent, ends ^ 1))
+    said = _said_by_conntrack(sightings, conntrack, evaluations)
+    return _number(sightings, times_ns, session, _roots(parent, ends), _roots(parent, ends ^ 1), said)
+
+
+def _said_by_conntrack(
+    sightings: npt.NDArray[np.void], conntrack: npt.NDArray[np.void], evaluations: Evaluations
+) -> npt.NDArray[np.int64]:
+    """Per sighting: 1 it travels in the original direction of a conntrack entry, -1 in the reply direction, 0 not
+    known."""
+    said = np.zeros(sightings.size, np.int64)
+    key = _flow_keys(sightings["namespace"], sightings["flow"])
+    for columns, sign in ((("original", "translated"), 1), (("reply", "restored"), -1)):
+        told = np.concatenate([_flow_keys(conntrack["namespace"], conntrack[c]) for c in columns])
+        said[np.isin(key, told)] += sign
+    rows = evaluations.rows
+    traced = said[sightings.size - rows.size :]
+    known = (rows["conntrack_id"] != 0) & (rows["conntrack_direction"] <= 1)
+    traced[known] = 1 - 2 * rows["conntrack_direction"][known].astype(np.int64)
+    return said
+
+
+def _flow_keys(namespace: npt.NDArray[np.uint16], flow: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    return flow ^ (namespace.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
 
 
 @njit(cache=True)
@@ -105,14 +127,15 @@ def _number(
     session: npt.NDArray[np.int64],
     root: npt.NDArray[np.int64],
     opposite: npt.NDArray[np.int64],
+    said: npt.NDArray[np.int64],
 ) -> Connections:
     """Number the connections by first appearance and tell which direction is the client's."""
     key = np.minimum(root, opposite)
     syn = (
         (sightings["protocol"] == 6) & ((sightings["tcp_flags"] & 0x12) == 2) & ((sightings["notes"] & NOTE_ERROR) == 0)
     )
-    # A SYN tells the client; without one, whoever is seen first (not by an ICMP error).
-    order = np.lexsort((times_ns, (sightings["notes"] & NOTE_ERROR) != 0, ~syn, key))
+    # A SYN tells the client, or conntrack; without them, whoever is seen first (not by an ICMP error).
+    order = np.lexsort((times_ns, (sightings["notes"] & NOTE_ERROR) != 0, (said == 0) & ~syn, ~syn, key))
     ordered = key[order]
     first = np.ones(order.size, np.bool_)
     first[1:] = ordered[1:] != ordered[:-1]
@@ -123,10 +146,12 @@ def _number(
     np.minimum.at(earliest, inverse, times_ns)
     rank = np.empty(leaders.size, np.int64)
     rank[np.argsort(earliest, kind="stable")] = np.arange(leaders.size)
+    leading = root[leaders] if leaders.size else root
+    leading = np.where((said[leaders] < 0) & ~syn[leaders], opposite[leaders], leading)
     return Connections(
         session=session,
         direction_group=root,
         connection=rank[inverse],
-        forward=root == root[leaders][inverse],
+        forward=root == leading[inverse],
         count=int(leaders.size),
     )

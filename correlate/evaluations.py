@@ -133,12 +133,16 @@ def _owned(events: npt.NDArray[np.void], opener: npt.NDArray[np.bool_]) -> npt.N
     group_start = np.maximum.accumulate(np.where(_starts_of_ids(events), position, 0))
     last_opener = np.maximum.accumulate(np.where(opener, position, -1))
     head = events[np.maximum(last_opener, 0)]
-    return (
+    mine = (
         (last_opener >= group_start)
         & (events["table"] == head["table"])
         & (events["family"] == head["family"])
         & (events["time_ns"] - head["time_ns"] < _STALE_NS)
     )
+    # After a verdict the chain is left: what comes next with this id is another packet, whose header was lost.
+    final = mine & ((events["type"] == 1) | ((events["type"] == 3) & (events["verdict"] >= 0)))
+    finished = np.append(-1, np.maximum.accumulate(np.where(final, position, -1))[:-1])
+    return mine & ((finished < last_opener) | opener | (events["legacy"] > 0))
 
 
 def _evaluation_rows(

@@ -109,18 +109,20 @@ def _contradict(a, b):
 
 @njit(cache=True)
 def _tells(heads, rows, sightings, ends):
-    """Whether equal content says something: not where one place saw it under several flows, except TCP that turns back.
+    """Whether equal content says something where one place saw it under several flows.
 
-    A hairpin shows one TCP packet under two flows at one point; equal datagrams of several senders look the same.
+    A hairpin shows a packet at one point before and after: TCP is the same packet anyway (a scanner's aside), others
+    have lost a hop in between. Equal datagrams of several senders have the same TTL there.
     """
     tcp = sightings[heads[0]].protocol == _TCP
     for i in range(rows.size):
         others = 0
         for j in range(i):
-            if sightings[rows[j]].place == sightings[rows[i]].place and ends[rows[j]] != ends[rows[i]]:
+            a, b = sightings[rows[j]], sightings[rows[i]]
+            if a.place == b.place and ends[rows[j]] != ends[rows[i]]:
                 others += 1
-        if others > 0 and not (tcp and heads.size == 2) and not (tcp and others == 1):
-            return False
+                if others > 2 or (not tcp and a.ttl == b.ttl):
+                    return False
     return True
 
 
@@ -141,13 +143,28 @@ def _choose(
     share = votes / np.maximum(np.minimum(total[first], total[second]), 1)
     tcp = (protocol[first] == _TCP) & (protocol[second] == _TCP)
     enough = (protocol[first] == protocol[second]) & np.where(tcp, share >= 0.05, share >= 0.5)
+    # TCP contents are hardly equal by chance; others must have no other partner in the same namespace nearly as good.
     best_first, next_first = _best(first, namespace[second], votes, enough)
     best_second, next_second = _best(second, namespace[first], votes, enough)
     clear = (votes >= best_first) & (votes >= best_second) & (2 * next_first <= votes) & (2 * next_second <= votes)
-    accepted = enough & clear
-    contested = enough & ~clear & (2 * votes >= np.maximum(best_first, best_second))
+    through = _through_one_point(keys, votes, enough, namespace)
+    accepted = enough & (tcp | clear | through)
+    contested = enough & ~accepted & (2 * votes >= np.maximum(best_first, best_second))
     links = np.column_stack([2 * first[accepted], 2 * second[accepted] + keys[accepted, 2]])
     return Inference(links=links, votes=votes[accepted], rivals=keys[contested, :2])
+
+
+def _through_one_point(
+    keys: npt.NDArray[np.int64],
+    votes: npt.NDArray[np.int64],
+    enough: npt.NDArray[np.bool_],
+    namespace: npt.NDArray[np.int64],
+) -> npt.NDArray[np.bool_]:
+    """Per pair: one of its sessions turns back where the other was seen, so that namespace has two partners rightly."""
+    local = enough & (namespace[keys[:, 0]] == namespace[keys[:, 1]])
+    turning = np.unique(keys[local, :2])
+    strong = votes >= 2
+    return strong & (np.isin(keys[:, 0], turning) | np.isin(keys[:, 1], turning))
 
 
 def _best(

@@ -102,7 +102,8 @@ def _lifetime_links(entries, before, after, o_before, o_after, keys, sessions, s
                 if overlap > most:
                     most = overlap
                     best = y
-            if best >= 0 and most > -_LIFETIME_SLACK_NS and count < links.shape[0]:
+            # Each packet is seen on both sides within microseconds; a message of the trace comes a little later.
+            if best >= 0 and most > -50_000_000 and count < links.shape[0]:
                 links[count, 0] = 2 * sessions[a[x]] + o_before[i]
                 links[count, 1] = 2 * sessions[b[best]] + o_after[i]
                 count += 1
@@ -204,11 +205,21 @@ _HOOKS_ON_WIRES: Final = {"prerouting": 1, "postrouting": 2}
 
 
 def _uplink_devices(topology: Topology) -> list[int]:
-    """(namespace << 32) | interface index of every device of a root namespace that is no bridge, port or loopback."""
-    return [
-        (namespace.index << 32) | index
-        for namespace in topology.namespaces
-        if namespace.label == "root"
-        for index, link in namespace.links.items()
-        if link.get("kind") != "bridge" and not link.get("master") and link["name"] != "lo"
-    ]
+    """(namespace << 32) | interface index of every device of a root namespace by which packets come from other
+    nodes."""
+    found = []
+    for namespace in topology.namespaces:
+        if namespace.label != "root":
+            continue
+        for index, link in namespace.links.items():
+            ports = [port for port in namespace.links.values() if port.get("master") == index]
+            if link.get("kind") == "bridge":
+                is_uplink = any(
+                    port.get("kind") is None for port in ports
+                )  # hardware in a bridge: the bridge stands for it
+            else:
+                master = namespace.links.get(link.get("master") or 0, {})
+                is_uplink = master.get("kind") != "bridge" and link["name"] != "lo"
+            if is_uplink:
+                found.append((namespace.index << 32) | index)
+    return found

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from .connections import Connections
+from .dissect import mix
 
 _WINDOW_NS: Final = 2_000_000_000
 """Sightings further apart than this are not one packet, however alike."""
@@ -92,8 +93,14 @@ def _assign(order, group, sightings, times, observed, packet, ambiguous):
 
 @njit(cache=True)
 def _point(row):
-    """Capture point, direction and piece of the datagram in one number."""
-    return ((np.int64(row.place) * 4 + np.int64(row.direction)) << 13) | np.int64(row.fragment & np.uint16(0x1FFF))
+    """Capture point, direction and piece of the datagram in one number.
+
+    Where the direction is not known, a packet may pass twice: it comes back under another flow, or with a lower TTL.
+    """
+    point = ((np.int64(row.place) * 4 + np.int64(row.direction)) << 13) | np.int64(row.fragment & np.uint16(0x1FFF))
+    if row.direction == 0:
+        point |= np.int64(mix(row.flow, np.uint64(row.ttl)) & np.uint64(0xFFFF)) << 46
+    return point
 
 
 @njit(cache=True)

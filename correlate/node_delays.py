@@ -50,9 +50,20 @@ def delay_bounds(observations: npt.NDArray[np.void], flows: Flows, topology: Top
     seen = _Seen.build(observations, flows, topology, numbers)
 
     def between(first: str, second: str) -> Bounds:
-        return _between(seen.of(numbers[first]), seen.of(numbers[second]))
+        found = _between(seen.of(numbers[first]), seen.of(numbers[second]))
+        # A timestamp is cut to the resolution of its file: the true time is up to so much later.
+        return Bounds(
+            upper_at_ns=found.upper_at_ns,
+            upper_ns=found.upper_ns + _resolution_ns(topology, second),
+            lower_at_ns=found.lower_at_ns,
+            lower_ns=found.lower_ns - _resolution_ns(topology, first),
+        )
 
     return between
+
+
+def _resolution_ns(topology: Topology, node: str) -> int:
+    return max((p.resolution_ns for p in topology.points if p.node == node), default=0)
 
 
 @dataclass(slots=True)

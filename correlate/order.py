@@ -61,7 +61,8 @@ def order_hops(
     times_ns = _gather_pieces(sightings, times_ns, packet)
     order = np.lexsort((stage, np.where(is_evaluation, queue, times_ns), is_evaluation, packet))
     hops = np.zeros(sightings.size, HOP)
-    _order(order, packet, sightings, times_ns, stage, observed, hops)
+    by_ttl = np.array([not n.known for n in topology.namespaces] or [False], np.bool_)
+    _order(order, packet, sightings, times_ns, stage, observed, by_ttl, hops)
     return hops
 
 
@@ -209,7 +210,21 @@ def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visi
 
 
 @njit(cache=True)
-def _order(order, packet, sightings, times, stage, observed, hops):
+def _fewer_hops_first(by_key, seen, visit_seen, sightings, by_ttl):
+    """Where nothing is known of the namespaces, a higher TTL is nearer to the sender, whatever the clocks say."""
+    if seen.size < 2:
+        return by_key
+    ttl = np.zeros(by_key.size, np.int64)
+    for i in range(seen.size):
+        row = sightings[seen[i]]
+        if not by_ttl[row.namespace] or row.ip_version == 0:
+            return by_key
+        ttl[visit_seen[i]] = max(ttl[visit_seen[i]], np.int64(row.ttl))
+    return by_key[np.argsort(-ttl[by_key], kind="mergesort")]
+
+
+@njit(cache=True)
+def _order(order, packet, sightings, times, stage, observed, by_ttl, hops):
     start = 0
     while start < order.size:
         stop = start + 1
@@ -230,6 +245,8 @@ def _order(order, packet, sightings, times, stage, observed, hops):
         # Merge: by visit, then stage, then the order each source has by itself.
         size = stop - start
         by_key = np.argsort(keys, kind="mergesort")
+        if rows.size == 0:
+            by_key = _fewer_hops_first(by_key, seen, visit_seen, sightings, by_ttl)
         position = np.empty(keys.size, np.int64)
         for i in range(keys.size):
             position[by_key[i]] = i

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..pcapng.blocks import Direction
+from .beyond import Beyond
 from .evaluations import Evaluations
 from .names import stays_on_link
 from .order import STAGE_INPUT
@@ -55,6 +56,10 @@ class Reason(IntEnum):
     """A capture began later or ended before it could be seen there."""
     TTL = 9
     """Its time to live ran out where it would have been forwarded."""
+    ARRIVED = 11
+    """It came in at its destination, untraced and unanswered: whether a rule dropped it there is not known."""
+    FILTERED = 12
+    """A capture filter may have hidden it where it would have been next."""
     SEGMENTED = 10
     """It went on in other segments (GSO, GRO), which were delivered."""
 
@@ -70,6 +75,8 @@ REASON_KIND: Final = {
     Reason.CAPTURE_ENDED: "capture-ended",
     Reason.TTL: "ttl",
     Reason.SEGMENTED: "segmented",
+    Reason.ARRIVED: "arrived",
+    Reason.FILTERED: "filtered",
 }
 """The `kind` of a reason in the JSON contract."""
 
@@ -121,7 +128,15 @@ def judge(
     )
     observed = sightings.size - evaluations.rows.size
     last = hops["sighting"][ends]
-    final = _Final(sightings[last], times_ns[last], hops["stage"][ends], last - observed, topology, evaluations)
+    final = _Final(
+        sightings[last],
+        times_ns[last],
+        hops["stage"][ends],
+        last - observed,
+        hops["packet"][ends],
+        topology,
+        evaluations,
+    )
     result = Outcomes(
         outcome=np.full(ends.size, _UNKNOWN, np.uint8),
         reason=np.full(ends.size, Reason.NOT_CAPTURED, np.uint8),
@@ -130,9 +145,10 @@ def judge(
         locations=final.locations,
     )
     open_ = _judge_drops(result, final, evaluations, book)
+    open_ = _judge_passed(result, final, hops, sightings, observed, open_)
     open_ = _judge_deliveries(result, final, open_)
     open_ = _judge_time_to_live(result, final, open_)
-    lost, reason, suspect = _judge_losses(final, open_)
+    lost, reason, suspect = _judge_losses(final, open_, Beyond.build(topology, sightings[:observed]))
     result.outcome[lost] = _LOST
     result.reason[lost] = reason[lost]
     _doubt(result, lost, suspect, final, coverage, topology)
@@ -148,9 +164,11 @@ class _Final:
         times_ns: npt.NDArray[np.int64],
         stage: npt.NDArray[np.int64],
         evaluation: npt.NDArray[np.int64],
+        packets: npt.NDArray[np.int64],
         topology: Topology,
         evaluations: Evaluations,
     ) -> None:
+        self.packets = packets
         self.rows, self.times_ns, self.stage = rows, times_ns, stage
         self.is_evaluation = evaluation >= 0
         self.evaluation = np.maximum(evaluation, 0)
@@ -164,17 +182,63 @@ class _Final:
         index = {location: i for i, location in enumerate(self.locations)}
         own = [index[(n.node, n.label)] for n in topology.namespaces]
         self.namespace_location = _gather(own, self.namespace)
-        far = [index.get((p.node, p.container), -1) if p.container else -1 for p in points]
-        self.far_location = np.where(self.is_evaluation, -1, _gather(far, place))
-        self.owner_keys, self.owner_locations = _owner_table(topology, index)
+        self.container_of_namespace = [-1 if n.label == "root" else own[i] for i, n in enumerate(topology.namespaces)]
+        self.far_of_point = [index.get((p.node, p.container), -1) if p.container else -1 for p in points]
+        self.role_of_point = [int(p.role) for p in points]
+        self.far_location = np.where(self.is_evaluation, -1, _gather(self.far_of_point, place))
+        hardware = [int(p.role == Role.PORT and topology.is_uplink(p)) for p in points]
+        self.is_hardware = ~self.is_evaluation & (_gather(hardware, place) == 1)
+        self.ports = np.where(self.is_evaluation, _Ports.NONE, _gather(_ports_captured(topology), place))
+        self.owner_keys = _owner_table(topology, index)
         self.is_root = _gather([int(n.label == "root") for n in topology.namespaces], self.namespace) == 1
         self.known = _gather([int(n.known) for n in topology.namespaces], self.namespace) == 1
 
     def owned_by(self, location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """The destination address belongs to the location (per row; -1 to none)."""
-        rows = self.rows
+        return self.owns(self.rows, location)
+
+    def owns(self, rows: npt.NDArray[np.void], location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """The same for any rows."""
         key = _owner_key(rows["destination_high"], rows["destination_low"], location)
         return np.isin(key, self.owner_keys) & (location >= 0)
+
+    def owner_on_node(self, which: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The location on its own node that has the destination address, -1 when none, of some of the rows."""
+        found = np.full(which.size, -1, np.int64)
+        nodes = [n.node for n in self.topology.namespaces]
+        for node in set(nodes):
+            here = np.isin(self.namespace[which], [n for n, name in enumerate(nodes) if name == node])
+            places = np.array([i for i, (name, _) in enumerate(self.locations) if name == node], np.int64)
+            rows = self.rows[which[here]]
+            addresses, inverse = np.unique(rows[["destination_high", "destination_low"]], return_inverse=True)
+            owner = np.full(addresses.size, -1, np.int64)
+            for place in places:
+                key = _owner_key(
+                    addresses["destination_high"], addresses["destination_low"], np.full(owner.size, place)
+                )
+                owner[(owner < 0) & np.isin(key, self.owner_keys)] = place
+            found[here] = owner[inverse.reshape(-1)]
+        return found
+
+
+class _Ports(IntEnum):
+    """How many of a bridge's ports are captured."""
+
+    NONE = 0
+    SOME = 1
+    ALL = 2
+
+
+def _ports_captured(topology: Topology) -> list[int]:
+    """Per capture point, of the bridge that it is."""
+    found = []
+    for point in topology.points:
+        links = topology.namespaces[point.namespace].links
+        ports = {i for i, link in links.items() if link.get("master") == point.interface_index and link.get("up")}
+        captured = {p.interface_index for p in topology.points if p.namespace == point.namespace}
+        some = bool(ports & captured)
+        found.append(int(_Ports.ALL if some and ports <= captured else _Ports.SOME if some else _Ports.NONE))
+    return found
 
 
 def _gather(values: list[int], index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -195,9 +259,7 @@ def _owner_key(
     return mixed * np.uint64(0x94D049BB133111EB) ^ location.astype(np.uint64)
 
 
-def _owner_table(
-    topology: Topology, index: dict[tuple[str, str], int]
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+def _owner_table(topology: Topology, index: dict[tuple[str, str], int]) -> npt.NDArray[np.uint64]:
     high, low, location = [], [], []
     for address, owners in topology.owners.items():
         number = int(ipaddress.ip_address(address))
@@ -208,7 +270,7 @@ def _owner_table(
             low.append(number & (2**64 - 1))
             location.append(index[owner])
     where = np.array(location, np.int64)
-    return _owner_key(np.array(high, np.uint64), np.array(low, np.uint64), where), where
+    return _owner_key(np.array(high, np.uint64), np.array(low, np.uint64), where)
 
 
 def _judge_drops(result: Outcomes, final: _Final, evaluations: Evaluations, book: RuleBook) -> npt.NDArray[np.bool_]:
@@ -224,6 +286,33 @@ def _judge_drops(result: Outcomes, final: _Final, evaluations: Evaluations, book
     return ~dropped
 
 
+def _judge_passed(
+    result: Outcomes,
+    final: _Final,
+    hops: npt.NDArray[np.void],
+    sightings: npt.NDArray[np.void],
+    observed: int,
+    open_: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.bool_]:
+    """Packets that any hop shows at the container which has their address; a bridge may have flooded copies
+    elsewhere."""
+    at = np.flatnonzero(hops["sighting"] < observed)
+    seen = sightings[hops["sighting"][at]]
+    out = seen["direction"] == Direction.OUT
+    far = _gather(final.far_of_point, seen["place"])
+    inside = _gather(final.container_of_namespace, seen["namespace"])
+    here = np.where(out & (_gather(final.role_of_point, seen["place"]) == Role.PORT), far, np.where(~out, inside, -1))
+    arrived = final.owns(seen, here)
+    location = np.full(final.rows.size, -1, np.int64)
+    number = np.searchsorted(final.packets, hops["packet"][at[arrived]])
+    location[number] = here[arrived]
+    delivered = open_ & (location >= 0)
+    result.outcome[delivered] = _DELIVERED
+    result.reason[delivered] = Reason.NONE
+    result.location[delivered] = location[delivered]
+    return open_ & ~delivered
+
+
 def _judge_deliveries(result: Outcomes, final: _Final, open_: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     rows = final.rows
     is_in = ~final.is_evaluation & ~final.is_out
@@ -231,21 +320,18 @@ def _judge_deliveries(result: Outcomes, final: _Final, open_: npt.NDArray[np.boo
     # Into a socket of this namespace: the input hook let it pass, or it came in and the address is ours.
     local = (final.is_evaluation & (final.stage == STAGE_INPUT)) | (is_in & final.owned_by(final.namespace_location))
     here[local] = final.namespace_location[local]
-    # Out of a port whose far end is a container with this address.
-    port = final.is_out & (final.role == Role.PORT)
-    to_container = port & (final.owned_by(final.far_location) | (final.far_location < 0))
-    here[to_container] = final.far_location[to_container]
-    not_routed = stays_on_link(rows)
+    # Out of a veth whose far end nobody describes: what is behind it, has it.
+    to_somebody = final.is_out & (final.role == Role.PORT) & (final.far_location < 0) & ~final.is_hardware
     loopback = ~final.is_evaluation & (final.role == Role.LOOPBACK)
-    delivered = open_ & (local | to_container | not_routed | loopback)
+    delivered = open_ & (local | to_somebody | stays_on_link(rows) | loopback)
     # Out of a bridge none of whose ports is captured: as far as can be seen, it has arrived.
-    bridge = open_ & ~delivered & final.is_out & (final.role == Role.BRIDGE) & ~_has_ports(final)
+    bridge = open_ & ~delivered & final.is_out & (final.role == Role.BRIDGE) & (final.ports == _Ports.NONE)
     delivered |= bridge
     result.outcome[delivered] = _DELIVERED
     result.reason[delivered] = Reason.NONE
     result.location[delivered] = here[delivered]
-    behind = _owner_on_node(final, final.namespace)
-    result.location[bridge] = behind[bridge]
+    behind = np.flatnonzero(bridge)
+    result.location[behind] = final.owner_on_node(behind)
     return open_ & ~delivered
 
 
@@ -259,48 +345,32 @@ def _judge_time_to_live(result: Outcomes, final: _Final, open_: npt.NDArray[np.b
     return open_ & ~expired
 
 
-def _has_ports(final: _Final) -> npt.NDArray[np.bool_]:
-    with_ports = {p.namespace for p in final.topology.points if p.role == Role.PORT}
-    return np.isin(final.namespace, list(with_ports))
-
-
-def _owner_on_node(final: _Final, namespace: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The location on the namespace's own node that has the destination address, -1 when none."""
-    node_of_namespace = [n.node for n in final.topology.namespaces]
-    found = np.full(final.rows.size, -1, np.int64)
-    for i, (node, _) in enumerate(final.locations):
-        here = np.isin(namespace, [n for n, name in enumerate(node_of_namespace) if name == node])
-        found[here & (found < 0) & final.owned_by(np.full(final.rows.size, i))] = i
-    return found
-
-
 def _judge_losses(
-    final: _Final, open_: npt.NDArray[np.bool_]
+    final: _Final, open_: npt.NDArray[np.bool_], beyond: Beyond
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """(lost, Reason, namespace that should have seen it next) of the packets that were neither dropped nor
     delivered."""
-    topology = final.topology
     rows = final.rows
     reason = np.full(rows.size, Reason.NOT_CAPTURED, np.uint8)
     suspect = final.namespace.copy()
-    captured_out = np.array([(p.namespace << 32) | p.interface_index for p in topology.points], np.int64)
+    captured = np.array([(p.namespace << 32) | p.interface_index for p in final.topology.points], np.int64)
     lost = np.zeros(rows.size, np.bool_)
     if final.evaluations.rows.size:
         output = final.evaluations.rows["output_index"][final.evaluation].astype(np.int64)
-        leaves_here = np.isin((final.namespace << 32) | output, captured_out)
+        leaves_here = np.isin((final.namespace << 32) | output, captured)
         hook = open_ & final.is_evaluation & ((output == 0) | leaves_here)
         lost |= hook
         reason[hook] = Reason.HOOK
     inside = open_ & ~final.is_evaluation & ~final.is_out & final.known & _all_ways_out_captured(final)
-    inside |= open_ & final.is_out & (final.role == Role.BRIDGE)  # its ports are captured, none of them sent it
+    inside |= open_ & final.is_out & (final.role == Role.BRIDGE) & (final.ports == _Ports.ALL)
     lost |= inside
     reason[inside] = Reason.INSIDE
-    leaving = open_ & final.is_out & (final.role == Role.DEVICE)
-    beyond = _next_namespace(final)
-    wire = leaving & (beyond >= 0)
+    leaving = open_ & final.is_out & ((final.role == Role.DEVICE) | final.is_hardware)
+    following = np.where(final.is_root, beyond.find(rows, final.namespace), beyond.root_of(final.namespace))
+    wire = leaving & (following >= 0)
     lost |= wire
     reason[wire] = Reason.WIRE
-    suspect[wire] = beyond[wire]
+    suspect[wire] = following[wire]
     return lost, reason, suspect
 
 
@@ -312,28 +382,6 @@ def _all_ways_out_captured(final: _Final) -> npt.NDArray[np.bool_]:
         up = {i for i, link in namespace.links.items() if link.get("up") and link["name"] != "lo"}
         complete.append(int(bool(up) and up <= captured))
     return _gather(complete, final.namespace) == 1
-
-
-def _next_namespace(final: _Final) -> npt.NDArray[np.int64]:
-    """Where a packet that left by a device must come in, if that is captured: the root of its container's node, or the
-    other node that has the destination address. -1 when nothing is captured there."""
-    topology = final.topology
-    uplinks = {p.namespace for p in topology.points if p.role == Role.DEVICE}
-    ports = {p.namespace for p in topology.points if p.role == Role.PORT}
-    found = np.full(final.rows.size, -1, np.int64)
-    for namespace in topology.namespaces:
-        if namespace.label != "root":
-            continue
-        own = [n.index for n in topology.namespaces if n.node == namespace.node]
-        from_here = np.isin(final.namespace, own)
-        if namespace.index in ports:
-            found[from_here & ~final.is_root] = namespace.index
-        if namespace.index in uplinks:
-            for i, (node, _) in enumerate(final.locations):
-                if node == namespace.node:
-                    theirs = final.owned_by(np.full(final.rows.size, i)) & ~from_here & final.is_root
-                    found[theirs] = namespace.index
-    return found
 
 
 def _doubt(
@@ -348,6 +396,10 @@ def _doubt(
     for namespace in topology.namespaces:
         here = lost & (suspect == namespace.index)
         if not here.any():
+            continue
+        if any(p.filter for p in topology.points if p.namespace == namespace.index):
+            result.outcome[here] = _UNKNOWN
+            result.reason[here] = Reason.FILTERED
             continue
         end = coverage.end_ns.get(namespace.node)
         start = coverage.start_ns.get(namespace.node)

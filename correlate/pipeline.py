@@ -1,5 +1,6 @@
 """The pipeline, stage by stage: files -> tables -> packets -> hops -> rewrites and outcomes."""
 
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from ..errors import TtraceError
 from ..pcapng.read import CaptureFile, read_capture
+from .arrivals import doubt_unanswered
 from .clocks import Clock, align_clocks
 from .connections import link_connections
 from .dissect import dissect_packets
@@ -39,6 +41,7 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
         raise TtraceError("no capture to correlate", "name at least one file: `ttrace correlate a.pcapng b.pcapng`")
     say = progress or (lambda _stage: None)
     sources = [Source.parse(f) if isinstance(f, str) else f for f in files]
+    _refuse_twice(sources)
     say("reading")
     captures = [read_capture(s.path) for s in sources]
     topology = build_topology(captures, sources)
@@ -72,6 +75,7 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     rewrites = find_rewrites(hops, sightings, times_ns, connections.forward, entries, evaluations, book)
     coverage = _coverage(captures, topology, clocks)
     outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, coverage)
+    doubt_unanswered(outcomes, hops, sightings, times_ns, observations.size, connections, topology)
     judge_by_flow(outcomes, hops, sightings, times_ns, connections.direction_group, topology, coverage)
     find_segmented(outcomes, hops, sightings, times_ns, connections.direction_group)
     return Correlation(
@@ -79,6 +83,15 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
         observed=observations.size, evaluations=evaluations, connections=connections, packets=packets, hops=hops,
         rewrites=rewrites, book=book, outcomes=outcomes,
     )  # fmt: skip
+
+
+def _refuse_twice(sources: list[Source]) -> None:
+    seen: set[str] = set()
+    for source in sources:
+        path = os.path.realpath(source.path)
+        if path in seen and source.path != "-":
+            raise TtraceError(f"`{source.path}` is given twice", "each packet in it would be counted as two")
+        seen.add(path)
 
 
 def _decode_packets(captures: list[CaptureFile], topology: Topology) -> npt.NDArray[np.void]:
@@ -183,7 +196,11 @@ def _coverage(captures: list[CaptureFile], topology: Topology, clocks: list[Cloc
         if capture.records.size == 0:
             continue
         node = topology.file_nodes[i]
-        times = capture.records["time_ns"]
+        # Snapshots are taken after the last packet: they say nothing of what would have been captured then.
+        snapshots = [k for k, f in enumerate(capture.interfaces) if f.facts.get("what") == "snapshot"]
+        every = capture.records["time_ns"]
+        times = every[~np.isin(capture.records["interface"], snapshots)]
+        times = np.concatenate([every[:1], times, _covered(topology, node)])
         namespaces = topology.file_namespaces[i]
         clock = next(c for c in clocks if c.node == node)
         offset = int(clock.offsets(times[:1])[0])
@@ -201,3 +218,9 @@ def _coverage(captures: list[CaptureFile], topology: Topology, clocks: list[Cloc
                 gaps.append((time_before, now))
             previous[statistics.interface] = (statistics.lost, now)
     return coverage
+
+
+def _covered(topology: Topology, node: str) -> npt.NDArray[np.int64]:
+    """When a capture of this node began and stopped taking packets, where it says so."""
+    facts = topology.snapshots.get((node, None, "capture", "stop")) or {}
+    return np.array([t for t in (facts.get("started_ns"), facts.get("ended_ns")) if isinstance(t, int)], np.int64)

@@ -335,6 +335,8 @@ def _reason_text(reason: Reason, hop: Hop, rule: Rule | None) -> str:
     return {
         Reason.TTL: f"{last}: its time to live ran out there",
         Reason.SEGMENTED: f"{last}: from there on in other segments (GSO or GRO), and all its bytes arrived",
+        Reason.ARRIVED: f"it arrived at {last}, neither traced nor answered there: what became of it is not known",
+        Reason.FILTERED: f"last seen at {last}; the capture filter may have hidden it where it would have been next",
         Reason.INSIDE: f"{last} was the last of it, though every other interface there was captured",
         Reason.WIRE: f"{last}, and it did not come in where it was sent",
         Reason.CAPTURE_LOST: f"last seen at {last}; the capture lost packets or messages where it would have been next",

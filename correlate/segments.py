@@ -32,14 +32,15 @@ def find_segmented(
     if lost.size == 0 or arrived.size == 0:
         return
     group = direction_group[hops["sighting"][first]]
-    order = arrived[np.lexsort((head["sequence"][arrived], group[arrived]))]
+    sequence = _unwrapped(head["sequence"].astype(np.int64), group)
+    order = arrived[np.lexsort((sequence[arrived], group[arrived]))]
     found = np.full(lost.size, -1, np.int64)
     _cover(
         lost,
         order,
         group[order],
         group,
-        head["sequence"].astype(np.int64),
+        sequence,
         head["payload_length"].astype(np.int64),
         times_ns[hops["sighting"][first]],
         times_ns[hops["sighting"][last]],
@@ -53,6 +54,12 @@ def find_segmented(
     outcomes.outcome[lost[went_on]] = OUTCOMES.index(Outcome.DELIVERED)
     outcomes.reason[lost[went_on]] = Reason.SEGMENTED
     outcomes.location[lost[went_on]] = outcomes.location[found[went_on]]
+
+
+def _unwrapped(sequence: npt.NDArray[np.int64], group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Sequence numbers relative to one of their direction, so that a wrap does no harm (RFC 9293, 3.4)."""
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    return (sequence - sequence[first][inverse.reshape(-1)] + 2**31) % 2**32 - 2**31
 
 
 @njit(cache=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..errors import TtraceError
 from ..pcapng.blocks import LinkType
 from ..pcapng.read import CaptureFile, Interface, is_packet_interface
-from .snapshots import read_snapshots
+from .snapshots import Key, read_snapshots
 
 
 class Role(IntEnum):
@@ -87,6 +87,12 @@ class CapturePoint:
     role: Role
     container: str | None = None
     """The container at the other end of this port, or in whose namespace this interface is."""
+    kind: str | None = None
+    """What the kernel calls the device (`veth`, `bridge`, …); None for hardware, or where no snapshot says."""
+    filter: str | None = None
+    """The capture filter: what it excludes is not seen here."""
+    resolution_ns: int = 0
+    """Its timestamps are cut to this; 0 for full nanoseconds."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,9 +117,15 @@ class Topology:
     several."""
 
     def is_uplink(self, point: CapturePoint) -> bool:
-        """Whether a packet can go from here to another node; what is not known to be inside a node may."""
+        """Whether a packet can go from here to another node; what is not known to be inside a node may.
+
+        That is a device of the root namespace, or hardware that is a bridge port, as on most virtualisation hosts.
+        """
         namespace = self.namespaces[point.namespace]
-        return not namespace.known or (point.role == Role.DEVICE and namespace.label == "root")
+        if not namespace.known:
+            return True
+        hardware_port = point.role == Role.PORT and point.kind is None
+        return namespace.label == "root" and (point.role == Role.DEVICE or hardware_port)
 
     def snapshot(self, namespace: Namespace, kind: str, moment: str = "start") -> Any:  # noqa: ANN401 - JSON
         """Data of one snapshot, None when the capture has none."""
@@ -144,6 +156,7 @@ def build_topology(captures: list[CaptureFile], sources: list[Source]) -> Topolo
         snapshots = read_snapshots(capture)
         topology.damaged_snapshots.append(snapshots.damaged)
         for time_ns, key, data in snapshots.found:
+            _refuse_another_machine(topology, node, key, data, source)
             topology.snapshots[(node, *key)] = data
             if key.kind == "ruleset":
                 topology.rulesets.setdefault((node, key.netns), []).append((time_ns, data))
@@ -173,6 +186,16 @@ def _stem(path: str) -> str:
     return Path(path).name.split(".")[0] if path != "-" else "stdin"
 
 
+def _refuse_another_machine(topology: Topology, node: str, key: Key, data: Any, source: Source) -> None:  # noqa: ANN401
+    """Two machines with one host name would be taken for one."""
+    known = topology.snapshots.get((node, None, "node", "start"))
+    if key == Key(None, "node", "start") and known and known.get("boot_id") != data.get("boot_id"):
+        raise TtraceError(
+            f"`{source.path}` is from another machine (or boot) that is called `{node}` as well",
+            f"name them apart: `{node}-2={source.path}`",
+        )
+
+
 def _point(
     points: dict[tuple[int, str, int], CapturePoint],
     node: str,
@@ -180,17 +203,23 @@ def _point(
     interface: Interface,
     source: Source,
 ) -> CapturePoint:
-    name = source.interface or interface.name or _stem(source.path)
+    # NODE/any=FILE cannot name the interfaces that `tcpdump -i any` tells apart by their numbers.
+    cooked = bool(interface.facts.get("cooked"))
+    name = (source.interface if not cooked else None) or interface.name or _stem(source.path)
     number = int(interface.facts.get("ifindex") or 0)
     role = Role.LOOPBACK if name == "lo" else Role.BRIDGE if name.startswith(("docker", "br-")) else Role.DEVICE
     if name.startswith("veth") and namespace.label == "root":
         role = Role.PORT  # a guess for captures without a snapshot; the snapshot corrects it
-    return points.setdefault(
+    point = points.setdefault(
         (namespace.index, name, number),
         CapturePoint(
             index=len(points), node=node, namespace=namespace.index, interface=name, interface_index=number, role=role
         ),
     )
+    point.filter = interface.filter or point.filter
+    if interface.units_per_second < 1_000_000_000:
+        point.resolution_ns = max(point.resolution_ns, 1_000_000_000 // interface.units_per_second)
+    return point
 
 
 def _describe_namespace(topology: Topology, namespace: Namespace) -> None:
@@ -209,13 +238,16 @@ def _describe_point(topology: Topology, point: CapturePoint) -> None:
     link = namespace.links.get(point.interface_index)
     if link is None:
         return
+    point.kind = link.get("kind")
+    if point.interface == f"if{point.interface_index}":
+        point.interface = link["name"]  # SLL2 has the number only
     point.role = Role.DEVICE
     if link["name"] == "lo":
         point.role = Role.LOOPBACK
     elif link.get("kind") == "bridge":
         point.role = Role.BRIDGE
-    elif link.get("master"):
-        point.role = Role.PORT
+    elif namespace.links.get(link.get("master") or 0, {}).get("kind") == "bridge":
+        point.role = Role.PORT  # a master may be a bond or a VRF as well
     if point.container is None:
         peer = link.get("peer_netns")
         point.container = peer if peer != "root" else None

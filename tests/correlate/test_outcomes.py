@@ -212,7 +212,18 @@ def test_a_ttl_of_one_is_enough_for_the_node_itself(tmp_path):
     host = docker_host()
     host.see("eth0", IN, 0, syn(FAR, HOST, ttl=1))
     path = first(tmp_path, host)
-    assert (path.outcome, path.delivered_to, path.reason) == ("delivered", "host", None)
+    assert (path.outcome, path.reason.kind) == ("unknown", "arrived")
+
+
+def test_an_untraced_packet_at_its_destination_is_delivered_only_if_it_is_answered(tmp_path):
+    silent = docker_host("silent")
+    silent.see("eth0", IN, 0, syn(FAR, HOST))
+    assert (first(tmp_path, silent).outcome, first(tmp_path, silent).reason.kind) == ("unknown", "arrived")
+    answering = docker_host("answering")
+    answering.see("eth0", IN, 0, syn(FAR, HOST))
+    answering.see("eth0", OUT, 30, IP(src=HOST, dst=FAR, id=2) / TCP(sport=80, dport=1000, flags="SA", ack=1))
+    path = first(tmp_path, answering)
+    assert (path.outcome, path.delivered_to, path.reason) == ("delivered", "answering", None)
 
 
 def test_delivered_into_a_container_is_told_by_its_name(tmp_path):
@@ -261,5 +272,5 @@ def test_a_connection_with_a_dropped_packet_is_dropped(tmp_path):
     host.see("eth0", IN, 100, syn(FAR, HOST, ip_id=2))
     host.trace(105, syn(FAR, HOST, ip_id=2), "INPUT", iif=ETH0, policy=DROP)
     result = correlate(tmp_path, host)
-    assert [path.outcome for path in paths(result)] == ["delivered", "dropped"]
+    assert [path.outcome for path in paths(result)] == ["unknown", "dropped"]
     assert result.connection(1).outcome == "dropped"

@@ -162,14 +162,25 @@ def test_one_trace_id_for_two_packets_is_two_evaluations(tmp_path):
     assert [len(path.hops) for path in paths(correlate(tmp_path, host))] == [2, 2]
 
 
-def test_the_same_file_twice_is_one_node(tmp_path):
+def test_the_same_file_twice_is_refused(tmp_path):
     node = Node("n1")
     node.interface("eth0", 2, addresses=["192.0.2.1"])
     node.see("eth0", IN, 0, IP(src="192.0.2.9", dst="192.0.2.1", id=1) / UDP())
     file = node.write(tmp_path)
-    result = correlate_captures([file, file])
-    assert len(result.clocks) == 1
-    assert result.connections.count == 1
+    with pytest.raises(TtraceError, match="given twice"):
+        correlate_captures([file, file])
+
+
+def test_an_event_after_a_verdict_is_another_packets(tmp_path):
+    """Its header was lost in a gap: the drop is not of the packet that the chain had let pass."""
+    host = docker_host()
+    packet = IP(src="192.0.2.9", dst="192.0.2.1", id=1) / UDP(sport=7, dport=8)
+    host.trace(0, packet, "INPUT", rules=[("INPUT", 20, 1)], policy=None, trace_id=3)
+    host.trace(2, None, "INPUT", rules=[("INPUT", 21, 0)], policy=None, trace_id=3)
+    result = correlate(tmp_path, host)
+    (path,) = paths(result)
+    assert (path.outcome, path.hops[0].verdict) == ("delivered", "accept")
+    assert result.evaluations.orphans == 1
 
 
 def any_traffic(random: Random) -> list[Node]:
