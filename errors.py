@@ -11,3 +11,7 @@ class TtraceError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class UsageError(TtraceError):
+    """What was asked for makes no sense, whatever the machine or the files are like: exit code 2."""

@@ -12,7 +12,11 @@ clocks aligns the nodes; sessions, links and connections follow flows through NA
 order their hops, rewrites and outcomes explain them. pipeline.py is their order, result.py what comes out.
 """
 
-from .pipeline import correlate_captures
-from .result import Correlation
+from .kernel_cache import drop_stale_kernels
+
+drop_stale_kernels()
+
+from .pipeline import correlate_captures  # noqa: E402 - after the kernels they load are known to be fresh
+from .result import Correlation  # noqa: E402
 
 __all__ = ["Correlation", "correlate_captures"]

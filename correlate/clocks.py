@@ -18,13 +18,11 @@ import numpy.typing as npt
 from .node_delays import Bounds, Flows, delay_bounds
 from .topology import Topology
 
-_STEEPEST: Final = 500e-6
-"""No quartz drifts more (adjtimex refuses more than 500 ppm)."""
+_STEEPEST: Final = 150e-6
+"""Two clocks drift apart by no more: a quartz is within 100 ppm, and most are far better."""
 _MOST_PIECES: Final = 8
 _FEWEST_PACKETS: Final = 10
 """A piece with fewer packets is no evidence of a step: a few packets were taken for others."""
-_FEWEST_FOR_DRIFT_NS: Final = 1_000_000_000
-"""In a shorter time a drift is not told from the delays."""
 _NO_EVIDENCE: Final = 0.7
 """A clock that runs evenly and leaves this part of the most room is taken to do so."""
 
@@ -139,7 +137,7 @@ def _clock_from(node: str, known: Clock, bounds: Bounds) -> Clock | None:
         # A delay is positive: the fastest packet arrived after it was sent, by a nanosecond at least.
         offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
         return Clock(node=node, offset_ns=offset, error_ns=None, basis=unbound, packets=packets)
-    pieces = _fit_pieces(bounds.upper_at_ns, upper, bounds.lower_at_ns, lower)
+    pieces = _fit_pieces(bounds.upper_at_ns - base[0], upper, bounds.lower_at_ns - base[1], lower)
     if pieces is None:
         offset = int(np.median(upper) + np.median(lower)) // 2
         return Clock(node=node, offset_ns=offset, error_ns=None, basis=unbound, packets=packets)
@@ -209,26 +207,42 @@ def _fit(
         bottom = float((y_lower - slope * x_lower).max())
         return top - bottom, top, bottom
 
-    slope, flattest, steepest = 0.0, 0.0, 0.0
-    if end - begin >= _FEWEST_FOR_DRIFT_NS:
-        slope = _widest(room)
-        if room(slope)[0] < 0:
-            return None
-        flattest, steepest = _last_feasible(room, slope, -_STEEPEST), _last_feasible(room, slope, _STEEPEST)
-        if room(0.0)[0] >= _NO_EVIDENCE * room(slope)[0]:
-            slope = 0.0
-    width, top, bottom = room(slope)
-    if width < 0:
+    slope = _widest(room)
+    if room(slope)[0] < 0:
         return None
-    # With its slope open too, the offset at the beginning lies between the ends of the extreme lines that fit.
+    flattest, steepest = _last_feasible(room, slope, -_STEEPEST), _last_feasible(room, slope, _STEEPEST)
+    if room(0.0)[0] >= _NO_EVIDENCE * room(slope)[0]:
+        slope = 0.0
+    _, top, bottom = room(slope)
     offset = round((top + bottom) / 2)
-    highest, lowest = room(flattest)[1], room(steepest)[2]
     return Piece(
         start_ns=int(begin) + offset,
         offset_ns=offset,
         drift=slope,
-        error_ns=math.ceil(max(highest - offset, offset - lowest, width / 2)),
+        error_ns=math.ceil(_farthest(room, flattest, steepest, slope, (top + bottom) / 2, float(end - begin))) + 1,
     )
+
+
+def _farthest(
+    room: Callable[[float], tuple[float, float, float]],
+    flattest: float,
+    steepest: float,
+    slope: float,
+    offset: float,
+    length_ns: float,
+) -> float:
+    """How far any line between the clouds is from the chosen one, anywhere in the piece.
+
+    The lines that fit are a convex polygon of slopes and offsets; at either end of the piece the extremes lie on its
+    rim.
+    """
+    worst = 0.0
+    for candidate in np.linspace(flattest, steepest, 33):
+        width, top, bottom = room(float(candidate))
+        for edge in (top, bottom) if width >= 0 else ():
+            at_start = edge - offset
+            worst = max(worst, abs(at_start), abs(at_start + (candidate - slope) * length_ns))
+    return worst
 
 
 def _widest(room: Callable[[float], tuple[float, float, float]]) -> float:

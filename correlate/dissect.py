@@ -1,18 +1,13 @@
-"""Compiled dissection: bytes of a packet -> one SIGHTING row.
+"""Compiled dissection of IP: bytes of a datagram -> one SIGHTING row.
 
 The same kernels read captured frames and the header copies in trace messages, so both get the same `flow` and
-`content`. Header layouts: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 826 (ARP), 9260
-(SCTP).
+`content`. Header layouts: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 9260 (SCTP).
 """
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from ..pcapng.read import CaptureFile, is_packet_interface
-from .schema import SIGHTING
-
-_MAPPED = np.uint64(0x0000FFFF00000000)
+MAPPED = np.uint64(0x0000FFFF00000000)
 """Upper part of the low half of an IPv4-mapped address."""
 
 
@@ -68,7 +63,8 @@ def flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port):
 
 
 @njit(cache=True)
-def _set_flow(row, protocol, s_high, s_low, d_high, d_low, s_port, d_port):
+def set_flow(row, protocol, s_high, s_low, d_high, d_low, s_port, d_port):
+    """Set `flow` and `flow_reverse` of a row."""
     row.flow = flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port)
     row.flow_reverse = flow_hash(protocol, d_high, d_low, s_high, s_low, d_port, s_port)
 
@@ -107,8 +103,8 @@ def _embedded_flow(data, at, end, row):
         protocol = data[at + 9]
         s_high = np.uint64(0)
         d_high = np.uint64(0)
-        s_low = _MAPPED | np.uint64(be32(data, at + 12))
-        d_low = _MAPPED | np.uint64(be32(data, at + 16))
+        s_low = MAPPED | np.uint64(be32(data, at + 12))
+        d_low = MAPPED | np.uint64(be32(data, at + 16))
     elif version == 6 and at + 40 <= end:
         transport = at + 40
         protocol = data[at + 6]
@@ -129,7 +125,7 @@ def _embedded_flow(data, at, end, row):
         if transport + 6 > end:
             return False
         s_port, d_port = query_ports(data[transport], be16(data, transport + 4))
-    _set_flow(row, protocol, d_high, d_low, s_high, s_low, d_port, s_port)
+    set_flow(row, protocol, d_high, d_low, s_high, s_low, d_port, s_port)
     return True
 
 
@@ -164,7 +160,7 @@ def _dissect_icmp(data, at, end, row, state, stop):
         state = mix(state, np.uint64(be32(data, at + 4)))
     state = hash_bytes(data, min(at + 8, end), min(at + 20, end), state)
     asks, answers = query_ports(kind, row.source_port)
-    _set_flow(
+    set_flow(
         row,
         row.protocol,
         row.source_high,
@@ -241,30 +237,34 @@ def _dissect_transport(data, at, end, row, stop, whole):
         if whole:
             row.payload = _payload_hash(data, at, end)
     row.content = state
-    _set_flow(
+    set_flow(
         row, row.protocol, row.source_high, row.source_low, row.destination_high, row.destination_low,
         row.source_port, row.destination_port,
     )  # fmt: skip
 
 
 @njit(cache=True)
-def dissect_ip(data, at, end, row):
-    """Dissect the IP datagram in data[at:end] into `row`; False when it is none."""
+def dissect_network(data, at, end, row):
+    """Dissect the IP datagram in data[at:end] into `row`.
+
+    Returns (start of its payload, end of its captured bytes, end of the datagram by its own length); the first is -1
+    when it is none.
+    """
     if at + 20 > end:
-        return False
+        return np.int64(-1), end, end
     version = data[at] >> 4
     if version == 4:
         header = np.int64(data[at] & 15) * 4
         if header < 20:
-            return False
+            return np.int64(-1), end, end
         row.ip_version = 4
         row.length = be16(data, at + 2)
         row.ip_id = be16(data, at + 4)
         row.fragment = be16(data, at + 6) & np.uint32(0x3FFF)
         row.ttl = data[at + 8]
         row.protocol = data[at + 9]
-        row.source_low = _MAPPED | np.uint64(be32(data, at + 12))
-        row.destination_low = _MAPPED | np.uint64(be32(data, at + 16))
+        row.source_low = MAPPED | np.uint64(be32(data, at + 12))
+        row.destination_low = MAPPED | np.uint64(be32(data, at + 16))
     elif version == 6 and at + 40 <= end:
         header = np.int64(40)
         row.ip_version = 6
@@ -292,91 +292,15 @@ def dissect_ip(data, at, end, row):
             header += size
         row.protocol = following
     else:
-        return False
+        return np.int64(-1), end, end
     stop = at + np.int64(row.length)
     captured = min(stop, end) if row.length else end  # length 0: a super-packet beyond 64 KiB (BIG TCP)
-    _dissect_transport(data, min(at + header, captured), captured, row, stop, captured == stop)
-    return True
+    payload = min(at + header, captured)
+    _dissect_transport(data, payload, captured, row, stop, captured == stop)
+    return payload, captured, stop
 
 
 @njit(cache=True)
-def _dissect_other(data, at, end, row, original):
-    """A frame that is not IP: ARP by its addresses, anything else by its first 64 bytes."""
-    row.length = original
-    if row.ethertype == 0x0806 and at + 28 <= end and data[at + 5] == 4:
-        row.source_low = _MAPPED | np.uint64(be32(data, at + 14))
-        row.destination_low = _MAPPED | np.uint64(be32(data, at + 24))
-        end = at + 28
-    # Not IP, so it never leaves its link by way of a router: the kind in place of the protocol.
-    kind = np.uint64(row.ethertype) << np.uint64(16)
-    _set_flow(row, kind, np.uint64(0), row.source_low, np.uint64(0), row.destination_low, 0, 0)
-    row.content = hash_bytes(data, at, min(at + 64, end), kind)
-
-
-@njit(cache=True)
-def _network_start(data, at, end, link_type, row):
-    """Skip the link header; sets ethertype and, where the header has it, the direction. Returns where the network
-    header is."""
-    if link_type == 1:
-        if at + 14 > end:
-            return end
-        row.ethertype = be16(data, at + 12)
-        at += 14
-        while (row.ethertype == 0x8100 or row.ethertype == 0x88A8) and at + 4 <= end:
-            row.ethertype = be16(data, at + 2)
-            at += 4
-        return at
-    if link_type == 113 and at + 16 <= end:  # LINUX_SLL
-        row.direction = 2 if be16(data, at) == 4 else 1
-        row.ethertype = be16(data, at + 14)
-        return at + 16
-    if link_type == 276 and at + 20 <= end:  # LINUX_SLL2
-        row.direction = 2 if data[at + 10] == 4 else 1
-        row.ethertype = be16(data, at)
-        return at + 20
-    if link_type == 0:  # NULL: four bytes of address family
-        at += 4
-    elif link_type not in (12, 101, 228, 229):  # RAW, IPV4, IPV6
-        return at
-    if at < end and (data[at] >> 4 == 4 or data[at] >> 4 == 6):
-        row.ethertype = 0x86DD if data[at] >> 4 == 6 else 0x0800
-    return at
-
-
-@njit(cache=True)
-def _dissect_records(data, records, link_types, places, namespaces, file, out):
-    count = 0
-    for i in range(records.size):
-        record = records[i]
-        if record.interface >= np.uint32(link_types.size) or link_types[record.interface] < 0:
-            continue
-        row = out[count]
-        count += 1
-        row.time_ns = record.time_ns
-        row.frame = i + 1
-        row.file = file
-        row.place = places[record.interface]
-        row.namespace = namespaces[record.interface]
-        row.direction = record.direction
-        start = np.int64(record.offset)
-        end = start + np.int64(record.captured)
-        at = _network_start(data, start, end, link_types[record.interface], row)
-        if not ((row.ethertype == 0x0800 or row.ethertype == 0x86DD) and dissect_ip(data, at, end, row)):
-            _dissect_other(data, at, end, row, record.original)
-    return count
-
-
-def dissect_packets(
-    capture: CaptureFile, file: int, places: npt.NDArray[np.uint32], namespaces: npt.NDArray[np.uint16]
-) -> npt.NDArray[np.void]:
-    """SIGHTING rows of all captured packets of one file, in file order.
-
-    `places` and `namespaces` give the capture point and the namespace of each of the file's interfaces. Netlink and
-    snapshot frames are left out.
-    """
-    link_types = np.array([i.link_type if is_packet_interface(i) else -1 for i in capture.interfaces], np.int64)
-    out = np.zeros(capture.records.size, SIGHTING)
-    if capture.records.size == 0:
-        return out
-    count = _dissect_records(capture.data, capture.records, link_types, places, namespaces, file, out)
-    return out[:count]
+def dissect_ip(data, at, end, row):
+    """The same for a header alone; False when it is none."""
+    return dissect_network(data, at, end, row)[0] >= 0

@@ -6,6 +6,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from .link_headers import LINK_TYPE_BASE, LLC, PPP
+from .paths import Encapsulation
+
 PROTOCOLS: Final = {
     1: "icmp",
     2: "igmp",
@@ -23,7 +26,21 @@ PROTOCOLS: Final = {
     136: "udplite",
 }
 """IANA protocol numbers."""
-_ETHERTYPES: Final = {0x0806: "arp", 0x88CC: "lldp", 0x8847: "mpls", 0x8863: "pppoe", 0x8864: "pppoe"}
+_ETHERTYPES: Final = {
+    LLC: "llc",
+    PPP: "ppp",
+    0x0806: "arp",
+    0x8035: "rarp",
+    0x8847: "mpls",
+    0x8848: "mpls",
+    0x8863: "pppoe",
+    0x8864: "pppoe",
+    0x888E: "eapol",
+    0x88CC: "lldp",
+    0x88E5: "macsec",
+}
+_TUNNELS: Final = ("?", "VXLAN", "Geneve", "IPIP", "6in4", "4in6", "6in6", "GRE")
+"""By Tunnel (tunnels.py)."""
 _WITH_PORTS: Final = (6, 17, 33, 132, 136)
 _TCP_FLAGS: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 _ICMP: Final = {
@@ -54,6 +71,10 @@ def protocol_name(protocol: int, ethertype: int) -> str:
     """Lower-case name of the protocol of a sighting; `ip-N` or `0xNNNN` where it has none here."""
     if protocol or ethertype in (0x0800, 0x86DD):
         return PROTOCOLS.get(protocol, f"ip-{protocol}")
+    if LINK_TYPE_BASE < ethertype < 0x0600:
+        return f"link type {ethertype - LINK_TYPE_BASE}"
+    if ethertype in (0, LINK_TYPE_BASE):
+        return "unreadable" if ethertype == 0 else "unknown link type"
     return _ETHERTYPES.get(ethertype, f"0x{ethertype:04x}")
 
 
@@ -74,6 +95,17 @@ def endpoint(row: np.void, end: str) -> str:
         return address
     port = int(row[f"{end}_port"])
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def encapsulation(outer: np.void) -> Encapsulation:
+    """An OUTER row as it is shown."""
+    return Encapsulation(
+        kind=_TUNNELS[outer["kind"]],
+        id=int(outer["key"]) if outer["key"] >= 0 else None,
+        source=endpoint(outer, "source"),
+        destination=endpoint(outer, "destination"),
+        levels=int(outer["levels"]),
+    )
 
 
 def packet_info(row: np.void) -> str:

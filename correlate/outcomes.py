@@ -58,6 +58,8 @@ class Reason(IntEnum):
     """Its time to live ran out where it would have been forwarded."""
     ARRIVED = 11
     """It came in at its destination, untraced and unanswered: whether a rule dropped it there is not known."""
+    ICMP = 13
+    """The node that gave it up said so in an ICMP error."""
     FILTERED = 12
     """A capture filter may have hidden it where it would have been next."""
     SEGMENTED = 10
@@ -77,6 +79,7 @@ REASON_KIND: Final = {
     Reason.SEGMENTED: "segmented",
     Reason.ARRIVED: "arrived",
     Reason.FILTERED: "filtered",
+    Reason.ICMP: "icmp",
 }
 """The `kind` of a reason in the JSON contract."""
 
@@ -94,6 +97,8 @@ class Outcomes:
     """Reason."""
     rule: npt.NDArray[np.int32]
     """Index into the rules of the RuleBook of the rule that dropped it, else -1."""
+    related: npt.NDArray[np.int64]
+    """Path (from 0) of the ICMP error about it, else -1."""
     location: npt.NDArray[np.int32]
     """Where it was delivered: index into `locations`, -1 unknown."""
     locations: list[tuple[str, str]]
@@ -141,6 +146,7 @@ def judge(
         outcome=np.full(ends.size, _UNKNOWN, np.uint8),
         reason=np.full(ends.size, Reason.NOT_CAPTURED, np.uint8),
         rule=np.full(ends.size, -1, np.int32),
+        related=np.full(ends.size, -1, np.int64),
         location=np.full(ends.size, -1, np.int32),
         locations=final.locations,
     )

@@ -6,6 +6,25 @@ from .rules import Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Encapsulation:
+    """The outermost header around a packet in a tunnel."""
+
+    kind: str
+    """`VXLAN`, `Geneve`, `GRE`, `IPIP`, `6in4`, `4in6`, `6in6`."""
+    id: int | None
+    """VXLAN or Geneve network identifier, GRE key; None where there is none."""
+    source: str
+    destination: str
+    levels: int
+    """Tunnels within each other."""
+
+    def __str__(self) -> str:
+        number = f" {self.id}" if self.id is not None else ""
+        more = f" ({self.levels} tunnels)" if self.levels > 1 else ""
+        return f"{self.kind}{number} {self.source} -> {self.destination}{more}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InterfaceHop:
     """The packet as a capture point saw it."""
 
@@ -22,7 +41,9 @@ class InterfaceHop:
     destination: str
     ttl: int
     length: int
-    """Of the IP datagram in bytes; of the frame when it is not IP."""
+    """Of the IP datagram in bytes; of the frame when it is not IP. Of the packet inside, in a tunnel."""
+    encapsulation: Encapsulation | None
+    """The tunnel it is in here; addresses, ttl and length are those of the packet inside."""
     file: str
     frame: int
     """Wireshark's frame number in `file`."""
@@ -147,8 +168,13 @@ class Connection:
     id: int
     protocol: str
     client: str
+    client_name: str | None
+    """The container or node that has this address, where just one has."""
     server: str
+    server_name: str | None
     outcome: str
+    reason: ReasonNote | None
+    """Why the first packet that did not arrive did not."""
     packets: int
     """Frames and, where no frame was captured, traced packets of the connection: its number of paths."""
     views: tuple[View, ...]

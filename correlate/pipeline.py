@@ -8,23 +8,25 @@ import numpy.typing as npt
 
 from ..errors import TtraceError
 from ..pcapng.read import CaptureFile, read_capture
+from .answers import explain_by_icmp
 from .arrivals import doubt_unanswered
 from .clocks import Clock, align_clocks
 from .connections import link_connections
-from .dissect import dissect_packets
+from .encapsulation import join_outer_evaluations, separate_underlay
 from .evaluations import build_evaluations
 from .extent import judge_by_flow
 from .fragments import adopt_first_fragment, join_datagrams
 from .match import match_packets
 from .netlink import decode_messages
 from .node_delays import flows_by_addresses
+from .observations import Observations, concatenate, dissect_packets
 from .order import order_hops
 from .outcomes import Coverage, judge
 from .result import Correlation
 from .rewrites import find_rewrites
 from .rulebook import build_rule_book
 from .rules import Ruleset, parse_ruleset
-from .schema import CONNTRACK, NOTE_ERROR, SIGHTING
+from .schema import CONNTRACK, NOTE_ERROR
 from .segments import find_segmented
 from .topology import Source, Topology, build_topology
 
@@ -46,12 +48,14 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     captures = [read_capture(s.path) for s in sources]
     topology = build_topology(captures, sources)
     say("decoding")
-    observations = _decode_packets(captures, topology)
+    decoded = _decode_packets(captures, topology)
+    observations = decoded.rows
     messages = [decode_messages(c, i, topology.file_namespaces[i]) for i, c in enumerate(captures)]
     rulesets = _rulesets(topology)
     evaluations = build_evaluations(messages, topology, rulesets)
     conntrack = np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in messages)])
     sightings = np.concatenate([observations, evaluations.sightings])
+    join_outer_evaluations(sightings, observations.size, decoded.outers, evaluations)
     _borrow_flows(sightings, observations.size)
     say("aligning clocks")
     clocks = align_clocks(observations, flows_by_addresses(observations), topology)
@@ -68,7 +72,9 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     say("matching packets")
     packets = match_packets(sightings, times_ns, connections, evaluations.rows)
     say("ordering hops")
-    hops = order_hops(sightings, times_ns, packets.packet, evaluations, topology)
+    separated, underlaid = separate_underlay(sightings, topology)
+    hops = order_hops(separated, times_ns, packets.packet, evaluations, underlaid)
+    del separated
     say("explaining rewrites and outcomes")
     changes = np.concatenate([m.ruleset_changes_ns for m in messages])
     book = build_rule_book(evaluations, rulesets, changes)
@@ -77,10 +83,12 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, coverage)
     doubt_unanswered(outcomes, hops, sightings, times_ns, observations.size, connections, topology)
     judge_by_flow(outcomes, hops, sightings, times_ns, connections.direction_group, topology, coverage)
+    explain_by_icmp(outcomes, hops, sightings, times_ns, connections)
     find_segmented(outcomes, hops, sightings, times_ns, connections.direction_group)
     return Correlation(
         captures=captures, messages=messages, topology=topology, clocks=clocks, sightings=sightings, times_ns=times_ns,
-        observed=observations.size, evaluations=evaluations, connections=connections, packets=packets, hops=hops,
+        observed=observations.size, outers=decoded.outers, evaluations=evaluations, connections=connections,
+        packets=packets, hops=hops,
         rewrites=rewrites, book=book, outcomes=outcomes,
     )  # fmt: skip
 
@@ -94,13 +102,12 @@ def _refuse_twice(sources: list[Source]) -> None:
         seen.add(path)
 
 
-def _decode_packets(captures: list[CaptureFile], topology: Topology) -> npt.NDArray[np.void]:
-    tables = [np.empty(0, SIGHTING)]
+def _decode_packets(captures: list[CaptureFile], topology: Topology) -> Observations:
+    files = []
     for i, capture in enumerate(captures):
-        rows = dissect_packets(capture, i, topology.places[i], topology.file_namespaces[i])
-        adopt_first_fragment(rows)
-        tables.append(rows)
-    return tables[1] if len(tables) == 2 else np.concatenate(tables)
+        files.append(dissect_packets(capture, i, topology.places[i], topology.file_namespaces[i]))
+        adopt_first_fragment(files[-1].rows)
+    return concatenate(files)
 
 
 def _rulesets(topology: Topology) -> dict[int, list[Ruleset]]:

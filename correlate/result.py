@@ -12,14 +12,14 @@ from .clocks import Clock
 from .connections import Connections
 from .evaluations import Evaluations
 from .match import Packets
-from .names import endpoint, packet_info, protocol_name
+from .names import encapsulation, endpoint, packet_info, protocol_name
 from .netlink import KernelMessages
 from .outcomes import OUTCOMES, REASON_KIND, Outcomes, Reason
 from .paths import ChainHop, Connection, Hop, InterfaceHop, Path, ReasonNote, RewriteStep, RuleMatch, View
 from .rewrites import Evidence, Field
 from .rulebook import Kind, RuleBook
 from .rules import Rule
-from .schema import NOTE_ERROR
+from .schema import NOTE_ERROR, NOTE_OUTER
 from .topology import Topology
 
 DIRECTIONS: Final = ("unknown", "in", "out", "unknown")
@@ -38,6 +38,8 @@ class Correlation:
     """SIGHTING rows: `observed` captured frames, then one row per chain evaluation."""
     times_ns: npt.NDArray[np.int64]
     observed: int
+    outers: npt.NDArray[np.void]
+    """OUTER rows: the headers around encapsulated packets."""
     evaluations: Evaluations
     connections: Connections
     packets: Packets
@@ -90,6 +92,15 @@ class Correlation:
         return confidence
 
     @cached_property
+    def head(self) -> npt.NDArray[np.int64]:
+        """Per path: its first sighting that shows the packet itself, not only a header around it."""
+        sighting = self.hops["sighting"]
+        first = self.first_hop[:-1]
+        itself = np.flatnonzero((self.sightings["notes"][sighting] & NOTE_OUTER) == 0)
+        found = np.append(itself, sighting.size)[np.searchsorted(itself, first)]
+        return sighting[np.where(found < self.first_hop[1:], found, first)]
+
+    @cached_property
     def connection_of_path(self) -> npt.NDArray[np.int64]:
         """Connection index of each path."""
         return self.connections.connection[self.hops["sighting"][self.first_hop[:-1]]]
@@ -106,7 +117,7 @@ class Correlation:
         index = number - 1
         rows = np.arange(self.first_hop[index], self.first_hop[index + 1])
         shown = rows[self.visible[rows]]
-        head = self.sightings[self.hops["sighting"][rows[0]]]
+        head = self.sightings[self.head[index]]
         location = int(self.outcomes.location[index])
         return Path(
             id=number,
@@ -149,6 +160,7 @@ class Correlation:
             destination=endpoint(seen, "destination"),
             ttl=int(seen["ttl"]),
             length=int(seen["length"]),
+            encapsulation=encapsulation(self.outers[int(seen["outer"]) - 1]) if seen["outer"] else None,
             file=self.captures[seen["file"]].path,
             frame=int(seen["frame"]),
         )
@@ -226,7 +238,12 @@ class Correlation:
             return None
         rule = self._rule(int(self.outcomes.rule[index]))
         hop = self.hop(int(self.first_hop[index + 1]) - 1)
-        return ReasonNote(kind=REASON_KIND[reason], text=_reason_text(reason, hop, rule), rule=rule)
+        text = _reason_text(reason, hop, rule)
+        related = int(self.outcomes.related[index])
+        if related >= 0:
+            said = self.sightings[self.hops["sighting"][self.first_hop[related]]]
+            text += f"; it was answered with ICMP {packet_info(said)} (path {related + 1})"
+        return ReasonNote(kind=REASON_KIND[reason], text=text, rule=rule)
 
     def connection(self, number: int) -> Connection:
         """One connection by its id, from 1. Raises IndexError when there is none."""
@@ -242,19 +259,26 @@ class Correlation:
         chosen = np.zeros(self.connections.count, np.bool_)
         chosen[[number - 1 for number in numbers]] = True
         views = self._views(chosen)
+        failures = [OUTCOMES.index(o) for o in OUTCOMES if str(o) in ("dropped", "lost")]
         found = []
         for number in numbers:
             index = number - 1
             paths = order[bounds[index] : bounds[index + 1]]
-            head = self.sightings[self.hops["sighting"][self.first_hop[paths[0]]]]
+            head = self.sightings[self.head[paths[0]]]
+            # An ICMP error about a connection is one of its paths, but what became of it is not what became of them.
+            own = paths[(self.sightings["notes"][self.head[paths]] & NOTE_ERROR) == 0]
+            failed = own[np.isin(self.outcomes.outcome[own], failures)]
             client, server = self._ends(paths)
             found.append(
                 Connection(
                     id=number,
                     protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
                     client=client,
+                    client_name=self._name_of(client),
                     server=server,
-                    outcome=_connection_outcome(self.outcomes.outcome[paths]),
+                    server_name=self._name_of(server),
+                    reason=self._reason(int(failed[0])) if failed.size else None,
+                    outcome=_connection_outcome(self.outcomes.outcome[own if own.size else paths]),
                     packets=int(paths.size),
                     views=tuple(views.get(index, [])),
                     paths=tuple((paths + 1).tolist()),
@@ -267,11 +291,28 @@ class Correlation:
         forward = self.forward_of_path[paths]
         use = paths[forward] if forward.any() else paths
         longest = use[np.argmax(self.first_hop[use + 1] - self.first_hop[use])]
-        first = self.sightings[self.hops["sighting"][self.first_hop[longest]]]
-        last = self.sightings[self.hops["sighting"][self.first_hop[longest + 1] - 1]]
+        first = self.sightings[self.head[longest]]
+        last = self._last_itself(longest)
         if forward.any():
             return endpoint(first, "source"), endpoint(last, "destination")
         return endpoint(last, "destination"), endpoint(first, "source")
+
+    def _last_itself(self, index: int) -> np.void:
+        """The last sighting of a path that shows the packet itself."""
+        rows = self.sightings[self.hops["sighting"][self.first_hop[index] : self.first_hop[index + 1]]]
+        itself = np.flatnonzero((rows["notes"] & NOTE_OUTER) == 0)
+        return rows[itself[-1] if itself.size else -1]
+
+    def _name_of(self, end: str) -> str | None:
+        """The container or namespace that has the address of an endpoint, where only one has it."""
+        address = (
+            end[1:].split("]")[0] if end.startswith("[") else end.rsplit(":", 1)[0] if end.count(":") == 1 else end
+        )
+        owners = self.topology.owners.get(address, [])
+        if len(owners) != 1:
+            return None
+        node, name = owners[0]
+        return node if name == "root" else name
 
     def _views(self, wanted: npt.NDArray[np.bool_]) -> dict[int, list[View]]:
         """The address pairs that the wanted connections (per connection: bool) wore, by the client's packets, in
@@ -323,7 +364,8 @@ def _reason_text(reason: Reason, hop: Hop, rule: Rule | None) -> str:
         if reason == Reason.RULE:
             what = rule.text if rule is not None and rule.text else "a rule that is in no snapshot"
             number = f" rule {rule.number}" if rule is not None and rule.number else ""
-            return f"{where}: {rule.chain if rule else chain}{number} dropped it: {what}"
+            did = "rejected" if "-j REJECT" in what or what.startswith("reject") or " reject" in what else "dropped"
+            return f"{where}: {rule.chain if rule else chain}{number} {did} it: {what}"
         if reason == Reason.POLICY:
             return f"{where}: the policy of {chain} is drop, and no rule accepted it"
         if reason == Reason.HOOK:
@@ -335,6 +377,7 @@ def _reason_text(reason: Reason, hop: Hop, rule: Rule | None) -> str:
     return {
         Reason.TTL: f"{last}: its time to live ran out there",
         Reason.SEGMENTED: f"{last}: from there on in other segments (GSO or GRO), and all its bytes arrived",
+        Reason.ICMP: f"{last} was the last of it",
         Reason.ARRIVED: f"it arrived at {last}, neither traced nor answered there: what became of it is not known",
         Reason.FILTERED: f"last seen at {last}; the capture filter may have hidden it where it would have been next",
         Reason.INSIDE: f"{last} was the last of it, though every other interface there was captured",

@@ -15,7 +15,7 @@ from numba import njit
 from .dissect import mix
 from .evaluations import Evaluations
 from .rulebook import Kind, RuleBook
-from .schema import STATUS_DESTINATION_NAT, STATUS_SOURCE_NAT
+from .schema import NOTE_OUTER, STATUS_DESTINATION_NAT, STATUS_SOURCE_NAT
 
 
 class Field(IntEnum):
@@ -90,6 +90,8 @@ def _changes(hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void]) -> npt
     """Every change of an end between consecutive hops of a packet, its cause still open."""
     a, b = hops["sighting"][:-1], hops["sighting"][1:]
     same = (hops["packet"][:-1] == hops["packet"][1:]) & (sightings["ip_version"][a] > 0)
+    # An outer header in a trace against the packet inside it: other addresses, and nothing was rewritten.
+    same &= (sightings["notes"][a] & NOTE_OUTER) == (sightings["notes"][b] & NOTE_OUTER)
     # The identifier of an ICMP echo is shared by both ends: its change comes with the one that NAT changed.
     ports = np.isin(sightings["protocol"][a], (6, 17, 33, 132, 136))
     found = []

@@ -14,13 +14,13 @@ SIGHTING: Final = np.dtype(
         ("time_ns", "i8"),  # Unix epoch; an observation: clock of its node; a chain evaluation: receipt of the message
         ("frame", "u4"),  # Wireshark's frame number in its file
         ("file", "u2"),  # index into the capture files
-        ("place", "u4"),  # observation: capture point; evaluation: chain (see Evaluations)
+        ("place", "u4"),  # observation: capture point; evaluation: chain (see Evaluations, join_outer_evaluations)
         ("namespace", "u2"),  # index into Topology.namespaces
         ("direction", "u1"),  # pcapng Direction of an observation; 0 for an evaluation
         ("ip_version", "u1"),  # 4, 6, or 0 when it is not IP
         ("protocol", "u1"),  # IP protocol number; 0 when it is not IP
         ("ttl", "u1"),  # or hop limit
-        ("ethertype", "u2"),
+        ("ethertype", "u2"),  # of what is dissected, behind all tags; link_headers.py says what stands for other frames
         ("notes", "u1"),  # bits: see NOTE_*
         ("source_high", "u8"),
         ("source_low", "u8"),
@@ -42,6 +42,7 @@ SIGHTING: Final = np.dtype(
         ("flow_reverse", "u8"),  # the same hash with source and destination exchanged
         ("content", "u8"),  # hash of what NAT does not change, from the first 20 bytes of each header
         ("payload", "u8"),  # hash of the payload, 0 when it is not all there: then it says nothing
+        ("outer", "u4"),  # row of the OUTER table, from 1, when it travelled in a tunnel; 0 when not
     ],
     align=True,
 )
@@ -53,6 +54,31 @@ NOTE_NO_FLOW: Final = 2
 """The ports could not be read (a later fragment, a cut header): `flow` holds addresses and protocol only."""
 NOTE_CUT: Final = 4
 """The capture kept too little of the packet to read its transport header."""
+
+NOTE_OUTER: Final = 8
+"""An evaluation of an encapsulated packet: addresses and ports are those of the outer header, `flow` and `content`
+those of the packet inside."""
+
+OUTER: Final = np.dtype(
+    [
+        ("kind", "u1"),  # Tunnel, of the outermost one
+        ("levels", "u1"),  # tunnels within each other
+        ("ip_version", "u1"),
+        ("protocol", "u1"),
+        ("namespace", "u2"),
+        ("source_port", "u2"),
+        ("destination_port", "u2"),
+        ("key", "i8"),  # VXLAN or Geneve network identifier, GRE key; -1 when it has none
+        ("source_high", "u8"),
+        ("source_low", "u8"),
+        ("destination_high", "u8"),
+        ("destination_low", "u8"),
+        ("flow", "u8"),  # of the outer header, as in SIGHTING
+        ("content", "u8"),
+    ],
+    align=True,
+)
+"""The outermost header of one encapsulated observation."""
 
 TRACE_EVENT: Final = np.dtype(
     [

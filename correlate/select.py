@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import TtraceError
+from ..errors import UsageError
 from .names import PROTOCOLS
 from .result import Correlation
 
@@ -45,24 +45,25 @@ def select(
     paths: Sequence[int] | None = None,
     every_path: bool = False,
 ) -> Selection:
-    """The connections and paths that fit everything given. Raises TtraceError for a bad expression or an unknown
+    """The connections and paths that fit everything given. Raises UsageError for a bad expression or an unknown
     number."""
     chosen = np.ones(result.connections.count, np.bool_)
     if expression:
         chosen = match_connections(result, expression)
-    if connections:
-        chosen &= _numbered(connections, result.connections.count, "connection")
-    wanted = chosen[result.connection_of_path]
-    if paths:
-        wanted = _numbered(paths, result.packets.count, "path")
-        chosen = np.zeros(result.connections.count, np.bool_)
-        chosen[result.connection_of_path[wanted]] = True
-    return Selection(connections=chosen, paths=wanted, in_full=every_path or bool(paths) or bool(connections))
+    if not connections and not paths:
+        return Selection(connections=chosen, paths=chosen[result.connection_of_path], in_full=every_path)
+    # What is asked for by number: these connections and these paths together.
+    numbered = _numbered(connections or (), result.connections.count, "connection")
+    wanted = numbered[result.connection_of_path] | _numbered(paths or (), result.packets.count, "path")
+    wanted &= chosen[result.connection_of_path]
+    shown = np.zeros(result.connections.count, np.bool_)
+    shown[result.connection_of_path[wanted]] = True
+    return Selection(connections=shown, paths=wanted, in_full=True)
 
 
 def select_handshakes(result: Correlation) -> Selection:
     """The SYN and SYN-ACK of every TCP connection, each in full."""
-    head = result.sightings[result.hops["sighting"][result.first_hop[:-1]]]
+    head = result.sightings[result.head]
     paths = (head["protocol"] == 6) & ((head["tcp_flags"] & 2) != 0)
     connections = np.zeros(result.connections.count, np.bool_)
     connections[result.connection_of_path[paths]] = True
@@ -73,7 +74,7 @@ def _numbered(numbers: Sequence[int], count: int, what: str) -> npt.NDArray[np.b
     chosen = np.zeros(count, np.bool_)
     for number in numbers:
         if not 1 <= number <= count:
-            raise TtraceError(f"there is no {what} {number}", f"they are numbered 1 to {count}" if count else None)
+            raise UsageError(f"there is no {what} {number}", f"they are numbered 1 to {count}" if count else None)
         chosen[number - 1] = True
     return chosen
 
@@ -96,7 +97,7 @@ class _Parser:
         self.depth = 0
 
     def fail(self, what: str) -> None:
-        raise TtraceError(f"cannot read the filter `{self.expression}`: {what}", _HINT)
+        raise UsageError(f"cannot read the filter `{self.expression}`: {what}", _HINT)
 
     def _nest(self) -> None:
         self.depth += 1
@@ -123,9 +124,14 @@ class _Parser:
 
     def _conjunction(self) -> npt.NDArray[np.bool_]:
         found = self._factor()
-        while self._accept("and", "&&"):
+        while self._accept("and", "&&") or self._continues():
             found = found & self._factor()
         return found
+
+    def _continues(self) -> bool:
+        """`tcp port 8080`, as pcap-filter has it: a term behind a protocol needs no `and`."""
+        behind = self.at > 0 and self.tokens[self.at - 1] in (*_NUMBERS, "arp")
+        return behind and self.at < len(self.tokens) and self.tokens[self.at] in ("port", "host", "net")
 
     def _factor(self) -> npt.NDArray[np.bool_]:
         if self._accept("not", "!"):
@@ -161,6 +167,9 @@ class _Parser:
         return self._by_network(word)
 
     def _by_network(self, text: str) -> npt.NDArray[np.bool_]:
+        named = [address for address, owners in self.result.topology.owners.items() if text in (o[1] for o in owners)]
+        if named:  # a container
+            return np.logical_or.reduce([self._by_network(address) for address in named])
         try:
             network = ipaddress.ip_network(text, strict=False)
         except ValueError:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from .clocks import Clock
+from .names import protocol_name
 from .result import Correlation
 
 
@@ -32,6 +34,8 @@ class CaptureFacts:
     truncated: bool
     malformed: int
     """Packets, kernel messages and snapshots that could not be read."""
+    undecoded: tuple[tuple[str, int], ...]
+    """(what, packets) of frames that are neither IP nor ARP, such as `link type 127`; the most frequent first."""
     clock: Clock
     interfaces: tuple[PointFacts, ...]
 
@@ -68,8 +72,20 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
                 lost=sum(lost.values()),
                 truncated=capture.truncated_at is not None,
                 malformed=capture.malformed + messages.malformed + result.topology.damaged_snapshots[index],
+                undecoded=_undecoded(rows),
                 clock=clocks[result.topology.file_nodes[index]],
                 interfaces=tuple(interfaces),
             )
         )
     return facts
+
+
+def _undecoded(rows: npt.NDArray[np.void]) -> tuple[tuple[str, int], ...]:
+    kinds, counts = np.unique(rows["ethertype"][rows["ip_version"] == 0], return_counts=True)
+    found: dict[str, int] = {}
+    for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+        # IP whose header cannot be read says so; ARP is read.
+        name = "unreadable ip" if kind in (0x0800, 0x86DD) else protocol_name(0, kind)
+        if name != "arp":
+            found[name] = found.get(name, 0) + count
+    return tuple(sorted(found.items(), key=lambda item: -item[1]))

@@ -93,7 +93,7 @@ def rewrites_table(result: Correlation) -> pd.DataFrame:
 def paths_table(result: Correlation) -> pd.DataFrame:
     """One row per path: connection, protocol, outcome, reason, number of hops and rewrites, first and last frame's
     time."""
-    head = result.sightings[result.hops["sighting"][result.first_hop[:-1]]]
+    head = result.sightings[result.head]
     shown = np.concatenate([[0], np.cumsum(result.visible)])
     return pd.DataFrame(
         {

@@ -47,12 +47,18 @@ class Option(IntEnum):
 
 
 class LinkType(IntEnum):
-    """Link types of the interfaces in a ttrace capture, and the common ones of other captures."""
+    """Link types that are read (tcpdump.org/linktypes.html); packets of any other are kept and counted."""
 
     NULL = 0
     ETHERNET = 1
+    PPP = 9
+    PPP_HDLC = 50
+    PPP_ETHER = 51
     RAW = 101
+    LOOP = 108
     LINUX_SLL = 113
+    IPV4 = 228
+    IPV6 = 229
     WIRESHARK_UPPER_PDU = 252
     NETLINK = 253
     LINUX_SLL2 = 276

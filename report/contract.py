@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..correlate.paths import ChainHop, Connection, Hop, Path, ReasonNote, RewriteStep
+from ..correlate.paths import ChainHop, Connection, Encapsulation, Hop, Path, ReasonNote, RewriteStep
 from ..correlate.result import Correlation
 from ..correlate.rules import Rule
 from ..correlate.select import Selection
@@ -39,6 +39,7 @@ def _capture(facts: CaptureFacts) -> dict[str, Any]:
         "lost": facts.lost,
         "truncated": facts.truncated,
         "malformed": facts.malformed,
+        "undecoded": [{"what": what, "packets": packets} for what, packets in facts.undecoded],
         "clock_offset_ns": facts.clock.offset_ns,
         "clock_error_ns": facts.clock.error_ns,
         "clock_basis": facts.clock.basis,
@@ -55,8 +56,11 @@ def _connection(connection: Connection) -> dict[str, Any]:
         "id": connection.id,
         "protocol": connection.protocol,
         "client": connection.client,
+        "client_name": connection.client_name,
         "server": connection.server,
+        "server_name": connection.server_name,
         "outcome": connection.outcome,
+        "reason": _reason(connection.reason),
         "views": [
             {
                 "node": view.node,
@@ -145,7 +149,20 @@ def _hop(hop: Hop) -> dict[str, Any]:
         "destination": hop.destination,
         "ttl": hop.ttl,
         "length": hop.length,
+        "encapsulation": _encapsulation(hop.encapsulation),
         "frame": {"file": hop.file, "number": hop.frame},
+    }
+
+
+def _encapsulation(tunnel: Encapsulation | None) -> dict[str, Any] | None:
+    if tunnel is None:
+        return None
+    return {
+        "kind": tunnel.kind.lower(),
+        "id": tunnel.id,
+        "source": tunnel.source,
+        "destination": tunnel.destination,
+        "levels": tunnel.levels,
     }
 
 

@@ -1,9 +1,11 @@
 """One path as text: its nodes, hops, rules and rewrites in order."""
 
 import textwrap
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final
 
+from ..correlate.evaluations import OWN_TABLE
 from ..correlate.paths import ChainHop, Hop, InterfaceHop, Path, RewriteStep, RuleMatch
 from ..correlate.rules import Rule
 from .units import duration, plural
@@ -49,6 +51,7 @@ def _headline(path: Path, note: str) -> str:
     else:
         parts.append(path.outcome.upper())
     parts.append(plural(len(path.rewrites), "rewrite") if path.rewrites else "no rewrites")
+    parts.append(f"at {datetime.fromtimestamp(path.start_ns / 1e9, UTC):%H:%M:%S.%f} UTC")
     if path.ambiguous:
         parts.append(f"AMBIGUOUS, confidence {path.confidence:.1f}")
     if note:
@@ -85,6 +88,8 @@ def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str, str] | None
     if (hop.source, hop.destination) != shown or hop.ttl != ttl:
         line += f"    {hop.source} -> {hop.destination}"
         line += f"   ttl {hop.ttl}" if hop.ttl else ""
+    if hop.encapsulation is not None:
+        line += f"    in {hop.encapsulation}"
     return line
 
 
@@ -104,6 +109,8 @@ def _chain_lines(chains: list[ChainHop], place: str) -> list[str]:
 
 def _chain_text(chain: ChainHop) -> str:
     name = chain.table if chain.chain.upper() == chain.hook.upper() else f"{chain.table} {chain.chain}"
+    if (chain.family, chain.table) == OWN_TABLE:
+        return f"seen by ttrace's own chain {chain.chain}"
     if chain.family in ("inet", "bridge", "netdev"):
         name = f"{chain.family} {name}"
     words = [_match_text(match, chain, last=i == len(chain.rules) - 1) for i, match in enumerate(chain.rules)]

@@ -17,6 +17,7 @@ from .units import duration, plural
 
 _MOST_CONNECTIONS: Final = 20
 _MOST_ROUTES: Final = 12
+_MOST_KINDS: Final = 6
 
 
 def text_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
@@ -40,7 +41,7 @@ def text_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
 def link_chatter(result: Correlation) -> np.ndarray:
     """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves, unless it was dropped by a
     rule."""
-    head = result.sightings[result.hops["sighting"][result.first_hop[:-1]]]
+    head = result.sightings[result.head]
     neighbours = (head["protocol"] == 58) & (head["icmp_type"] >= 130) & (head["icmp_type"] <= 143)
     return stays_on_link(head) | neighbours
 
@@ -58,6 +59,10 @@ def _captures(result: Correlation) -> Iterator[str]:
             f"{plural(fact.trace_events, 'trace event')}, {plural(fact.conntrack_events, 'conntrack event')}, "
             f"{lost}{cut}{broken}; clock: {_clock(fact)}; {fact.file}\n"
         )
+        if fact.undecoded:
+            what = ", ".join(f"{packets:,} {name}" for name, packets in fact.undecoded[:_MOST_KINDS])
+            more = len(fact.undecoded) - _MOST_KINDS
+            yield f"  {'':<{width}}  neither IP nor ARP: {what}{f' and {more:,} more kinds' if more > 0 else ''}\n"
         for point in fact.interfaces:
             if point.lost:
                 yield f"  {'':<{width}}  {point.netns} {point.name}: {plural(point.lost, 'packet')} lost\n"
@@ -96,14 +101,20 @@ def _connections(result: Correlation, selection: Selection, told: np.ndarray) ->
 
 def _connection_line(connection: Connection) -> str:
     worn = list(dict.fromkeys(f"{v.source} -> {v.destination}" for v in connection.views))
-    line = (
-        f"  [{connection.id}] {connection.protocol} {connection.client} -> {connection.server}   {connection.outcome}"
-    )
+    client, server = _end(connection.client, connection.client_name), _end(connection.server, connection.server_name)
+    outcome = connection.outcome.upper() if connection.outcome in ("dropped", "lost") else connection.outcome
+    line = f"  [{connection.id}] {connection.protocol} {client} -> {server}   {outcome}"
     line += f"   {plural(connection.packets, 'path')}\n"
+    if connection.reason is not None:
+        line += f"        {connection.reason.text}\n"
     plain = f"{connection.client} -> {connection.server}"
     if worn and worn != [plain]:
         line += "".join(f"        as {pair}\n" for pair in worn)
     return line
+
+
+def _end(address: str, name: str | None) -> str:
+    return f"{address} ({name})" if name else address
 
 
 def _routes(result: Correlation, routes: list[Route]) -> Iterator[str]:

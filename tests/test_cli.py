@@ -71,6 +71,15 @@ def test_output_goes_to_a_file_and_stdout_stays_empty(tmp_path):
     assert json.loads((tmp_path / "out.json").read_text())["schema"] == 1
 
 
+def test_a_full_disk_behind_stdout_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", "from ttrace.cli import main; main()", "show", FILES[0]]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot write the result to stdout: No space left on device\n")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_reader_that_has_seen_enough_is_no_traceback():
     command = (
         f"{sys.executable} -c 'from ttrace.cli import main; main()' correlate {' '.join(FILES)} --paths all | head -n 1"

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 # Libraries of the capture, then what the lab and the tests use.
 packages="python3-venv libpcap0.8 libnftables1 iproute2 iptables nftables docker.io nginx-light busybox-static iputils-ping
-perl-base procps curl wget tcpdump tshark conntrack ethtool util-linux"
+perl-base procps curl wget tcpdump tshark conntrack ethtool util-linux zstd lz4"
 
 missing=""
 for package in $packages; do

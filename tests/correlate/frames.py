@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from ttrace.correlate.dissect import dissect_packets
 from ttrace.correlate.netlink import KernelMessages, decode_messages
+from ttrace.correlate.observations import dissect_packets
 from ttrace.pcapng.blocks import NETLINK_HEADER, LinkType
 from ttrace.pcapng.read import RECORD, CaptureFile, Interface
 
@@ -33,7 +33,7 @@ def dissect(
 ) -> npt.NDArray[np.void]:
     """SIGHTING rows of frames."""
     capture = capture_of([bytes(f) for f in frames], link_type, around)
-    return dissect_packets(capture, 0, np.zeros(1, np.uint32), np.zeros(1, np.uint16))
+    return dissect_packets(capture, 0, np.zeros(1, np.uint32), np.zeros(1, np.uint16)).rows
 
 
 def attribute(kind: int, value: bytes, length: int | None = None) -> bytes:

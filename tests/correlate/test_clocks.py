@@ -16,6 +16,11 @@ def machine(name: str, boot_id: str | None = None) -> Node:
     return node
 
 
+def about(error_ns: int, bound_ns: int, length_ns: int) -> bool:
+    """The error is the bound of a constant offset, and what a drift of two quartzes (150 ppm) can add in that time."""
+    return bound_ns <= error_ns <= bound_ns + length_ns * 150e-6 * 2 + 2
+
+
 class Wire:
     """Sends packets between nodes whose clocks are ahead of the true time by `offsets` (microseconds)."""
 
@@ -48,7 +53,7 @@ def test_the_offset_is_within_its_error(tmp_path, offset, forth, back):
     assert clock.packets == len(forth) + len(back)
     assert abs(clock.offset_ns - offset * 1000) <= clock.error_ns
     # The fastest packets of both ways bound it: no wider than half of their round trip.
-    assert clock.error_ns == (min(forth) + min(back)) * 1000 // 2
+    assert about(clock.error_ns, (min(forth) + min(back)) * 500, 60_000_000)
 
 
 def test_traffic_in_one_direction_gives_an_offset_without_an_error(tmp_path):
@@ -92,8 +97,8 @@ def test_a_node_is_reached_over_another_and_the_errors_add_up(tmp_path):
     for first, second, delay in ((a, b, 10), (b, a, 20), (b, c, 100), (c, b, 200)):
         wire.send(first, second, wire.count * 1000, delay)
     _, near, far = correlate(tmp_path, a, b, c).clocks
-    assert near.error_ns == 15_000
-    assert far.error_ns == 15_000 + 150_000
+    assert about(near.error_ns, 15_000, 1_000_000)
+    assert about(far.error_ns, 15_000 + 150_000, 2_000_000)
     assert abs(far.offset_ns + 500_000_000) <= far.error_ns
 
 
@@ -103,7 +108,7 @@ def test_of_two_ways_to_a_node_the_surer_one_counts(tmp_path):
     for first, second, delay in ((a, b, 10), (b, a, 20), (b, c, 10), (c, b, 20), (a, c, 5000), (c, a, 5000)):
         wire.send(first, second, wire.count * 1000, delay)
     far = correlate(tmp_path, a, b, c).clocks[2]
-    assert far.error_ns == 30_000
+    assert about(far.error_ns, 30_000, 10_000_000)
 
 
 def test_packets_with_a_twin_bound_nothing(tmp_path):
@@ -116,7 +121,8 @@ def test_packets_with_a_twin_bound_nothing(tmp_path):
         a.see("eth0", OUT, time, twin)
     b.see("eth0", IN, 150, twin)  # the second one, if the first was lost, arrived before it was sent
     clock = correlate(tmp_path, a, b).clocks[1]
-    assert (clock.packets, clock.error_ns) == (2, 50_000)
+    assert clock.packets == 2
+    assert about(clock.error_ns, 50_000, 1_000_000)
 
 
 def test_bounds_that_contradict_each_other_give_no_error(tmp_path):
@@ -146,7 +152,7 @@ def test_routed_container_traffic_bounds_the_clocks_too(tmp_path):
         second.see("eth0", IN, number * 1000 + 25, packet)
         second.see("eth0", IN, number * 1000 + 30, packet, netns="pod")
     clock = correlate(tmp_path, a, b).clocks[1]
-    assert clock.error_ns == 20_000
+    assert about(clock.error_ns, 20_000, 2_000_000)
 
 
 def test_every_time_of_a_path_is_on_the_reference_clock(tmp_path):

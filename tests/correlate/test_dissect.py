@@ -24,8 +24,8 @@ from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1Q, Ether, Loopb
 from scapy.layers.sctp import SCTP
 from scapy.packet import Packet, Raw
 
-from ttrace.correlate.dissect import dissect_packets
 from ttrace.correlate.names import address_text, endpoint, packet_info
+from ttrace.correlate.observations import dissect_packets
 from ttrace.correlate.schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.read import read_capture
@@ -123,7 +123,7 @@ def test_recorded_captures_field_by_field(scene):
     path = PCAPS / scene / "master.pcapng"
     capture = read_capture(path)
     size = len(capture.interfaces)
-    rows = dissect_packets(capture, 0, np.zeros(size, np.uint32), np.zeros(size, np.uint16))
+    rows = dissect_packets(capture, 0, np.zeros(size, np.uint32), np.zeros(size, np.uint16)).rows
     assert rows.size > 5
     assert assert_as_tshark(path, rows) > 6 * rows.size
 

@@ -70,6 +70,7 @@ def test_what_failed_comes_first(result):
 def plain(report: str) -> str:
     """What changes from recording to recording made equal: times, counts of the trace, ports, ids of veths."""
     report = re.sub(r"[+-]?\d[\d,.]* (us|ms|s)\b", "TIME", report)
+    report = re.sub(r"\d\d:\d\d:\d\d\.\d{6} UTC", "CLOCK", report)
     report = re.sub(r"veth[0-9a-f]{7}", "vethN", report)
     report = re.sub(r"(?<=\d\.\d):\d{5}\b", ":PORT", report)
     return re.sub(r" +", " ", report)

@@ -1,0 +1,130 @@
+"""`python -m bench.truth [CASE...]`: record, correlate, compare, print a table; as root.
+
+Each case is measured with whole packets and cut at 64 bytes (`editcap -s 64`), each with the places of the files named
+(`a/docker0=FILE`) and not named (`FILE`). At the end, random clocks are put on some of the recordings.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from .clock_runs import clock_runs
+from .judge import judge
+from .network import DockerNetwork, Network
+from .recorder import QUIET_CHECKS, SNAPLEN, SUPER_PACKETS, PacketsLostError, raw_name, recorded
+from .rewriting import rewritten
+from .scenes import CASES, numbered
+from .table import COLUMNS, Result, clock_line, document, line, overall, row
+from .truth import lost_packets, read_frames
+
+CLOCK_CASES = ("routed", "both", "ports", "nat66", "loss", "reorder", "delay", "ends", "drift", "docker")
+"""Those whose recordings get random clocks."""
+CLOCK_RUNS = 20
+"""For each of them."""
+ATTEMPTS = 3
+"""To record a case without a loss."""
+
+
+def record(case, folder):
+    """Run the scene; point -> raw file, and the wire's log."""
+    log = folder / "wire.log" if case.wire else None
+    make = DockerNetwork if case.docker else Network
+    with make(wire=case.wire, log=log, bridge_nf=case.bridge_nf) as network:
+        for place, command in case.rules:
+            network.do(place, command)
+        for place in case.servers:
+            network.serve(place)
+        points = {point: network.path(point.split("/")[0]) for point in case.points}
+        slow = int((case.wire.delay_ms + case.wire.jitter_ms) / 10) if case.wire else 0
+        bulk = any(job["job"] == "bulk" for jobs in case.jobs.values() for job in jobs)
+        snaplen = SUPER_PACKETS if bulk else SNAPLEN
+        quiet_checks = QUIET_CHECKS + slow
+        with recorded(points, folder, filters=case.filters, snaplen=snaplen, quiet_checks=quiet_checks) as files:
+            network.send(numbered(case.jobs))
+        network.end_wire()
+    return files, log
+
+
+def record_completely(case, folder):
+    """record(), again when the machine was too busy for tcpdump."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(PacketsLostError):
+            return record(case, folder)
+    return record(case, folder)
+
+
+def recording_in(case, folder):
+    """What record() returned when it was kept."""
+    files = {point: folder / raw_name(point) for point in case.points}
+    return files, folder / "wire.log" if case.wire else None
+
+
+def measure(case, files, log, folder):
+    """Yield the result of each way to look at the recording."""
+    frames = read_frames(files, log)
+    lost = lost_packets(frames, log)
+    for snaplen in ("all", "64"):
+        made, reference_times = rewritten(case, files, folder, cut=snaplen == "64")
+        for names in ("named", "bare"):
+            arguments = [f"{point}={path}" if names == "named" else str(path) for point, path in made.items()]
+            yield Result(case, snaplen, names, judge(frames, arguments, lost, reference_times))
+
+
+def run_case(case, folder, explain, reuse):
+    """Record and measure one case and print it; its results and the scores of its clock runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files, log = recording_in(case, folder) if reuse else record_completely(case, folder)
+    results = []
+    for result in measure(case, files, log, folder):
+        print(line(row(result)), flush=True)
+        for kind, samples in result.score.samples.items():
+            for sample in samples[:explain]:
+                print(f"    {kind}: {sample}")
+        results.append(result)
+    runs = list(clock_runs(case, files, log, CLOCK_RUNS)) if case.name in CLOCK_CASES else []
+    if runs and not all(score.clock_ok for score in runs):
+        print(f"    {clock_line(runs)}", flush=True)
+    return results, runs
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="python -m bench.truth", description=__doc__.partition("\n")[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(case.name for case in CASES))
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the captures in this folder")
+    parser.add_argument("--reuse", action="store_true", help="measure what an earlier run kept there, record nothing")
+    parser.add_argument("--explain", type=int, default=0, metavar="N", help="show N mistakes of each kind")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table as Markdown")
+    options = parser.parse_args()
+    if unknown := set(options.cases) - {case.name for case in CASES}:
+        parser.error(f"no case is called {', '.join(sorted(unknown))}")
+    if options.reuse and not options.keep:
+        parser.error("--reuse needs --keep DIR")
+    return options
+
+
+def main():
+    options = parse_arguments()
+    begin = time.monotonic()
+    print(line(COLUMNS), flush=True)
+    results, runs = [], []
+    for case in CASES:
+        if options.cases and case.name not in options.cases:
+            continue
+        with tempfile.TemporaryDirectory(prefix="ttruth-") as scratch:
+            folder = options.keep / case.name if options.keep else Path(scratch)
+            of_case, clocks_of_case = run_case(case, folder, options.explain, options.reuse)
+        results += of_case
+        runs += clocks_of_case
+    print(overall(results))
+    if runs:
+        print(clock_line(runs))
+    if options.write:
+        options.write.write_text(document(results, runs))
+    print(f"{time.monotonic() - begin:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

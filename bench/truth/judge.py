@@ -1,0 +1,230 @@
+"""Compare what a correlation claims with the truth, pair of frames by pair of frames."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+
+from ttrace.correlate import correlate_captures
+from ttrace.correlate.summary import capture_facts
+from ttrace.correlate.tables import packets_table, paths_table, rewrites_table
+
+
+@dataclass
+class Score:
+    """Counts of one correlation. A pair: two frames of one packet."""
+
+    frames: int = 0
+    uncounted: int = 0
+    """Frames without a truth."""
+    true_pairs: int = 0
+    found: int = 0
+    claimed: int = 0
+    """Without those said to be ambiguous, those cut differently, and those of uncounted frames."""
+    wrong: int = 0
+    ambiguous: int = 0
+    """True pairs found, and said to be ambiguous."""
+    ambiguous_wrong: int = 0
+    cut_differently: int = 0
+    """Pairs of TCP frames that share bytes without being equal: neither right nor wrong."""
+    mixed: int = 0
+    """Paths that hold frames of two connections."""
+    misordered: int = 0
+    rewrites_true: int = 0
+    rewrites_found: int = 0
+    """With field, addresses, kind and undo right, and said to be inferred."""
+    rewrites_wrong: int = 0
+    lost_true: int = 0
+    lost_found: int = 0
+    lost_wrong: int = 0
+    """Without the ambiguous: which of several equal packets was lost nobody can know."""
+    clock_error_ns: int = 0
+    """The largest difference, over the frames, of the offset that ttrace took off a time and the one we had put on."""
+    clock_bound_ns: int | None = 0
+    """What ttrace says that is at most; None when it says nothing."""
+    clock_ok: bool = True
+    samples: dict = field(default_factory=lambda: defaultdict(list))
+    """Some of the mistakes of each kind, for those who look for the cause."""
+
+    @property
+    def precision(self):
+        return 1 - self.wrong / self.claimed if self.claimed else 1.0
+
+    @property
+    def recall(self):
+        return self.found / self.true_pairs if self.true_pairs else 1.0
+
+
+def judge(frames, arguments, lost, reference_times):
+    """Correlate the captures (arguments of `ttrace correlate`, in the order of the files) and compare.
+
+    `reference_times`: per frame, its time in the file as the first file's clock would have shown it.
+    """
+    result = correlate_captures(arguments)
+    table = packets_table(result)
+    assert len(table) == len(frames), f"{len(table)} rows for {len(frames)} frames"
+    paths = table["path"].to_list()
+    times = table["time_ns"].to_list()
+    score = Score(len(frames), sum(frame.packet is None for frame in frames))
+    _judge_pairs(score, frames, paths, result.packets.ambiguous)
+    _judge_order(score, frames, paths, result)
+    _judge_rewrites(score, frames, paths, rewrites_table(result))
+    _judge_losses(score, frames, paths, paths_table(result), lost, result.packets.ambiguous)
+    _judge_clocks(score, frames, times, reference_times, result)
+    return score
+
+
+def _judge_pairs(score, frames, paths, ambiguous):
+    of_packet, of_path = defaultdict(list), defaultdict(list)
+    for frame, path in zip(frames, paths, strict=True):
+        of_path[path].append(frame)
+        if frame.packet is not None:
+            of_packet[frame.packet].append(frame)
+    score.true_pairs = sum(len(members) * (len(members) - 1) // 2 for members in of_packet.values())
+    found = Counter()
+    for path, members in of_path.items():
+        unsure = bool(ambiguous[path - 1])
+        score.mixed += len({connection for frame in members if (connection := _connection(frame)) is not None}) > 1
+        for a, b in combinations(members, 2):
+            if a.packet is None and b.packet is None:
+                continue
+            if a.packet == b.packet:
+                score.found += 1
+                score.claimed += not unsure
+                score.ambiguous += unsure
+                found[a.packet] += 1
+            elif _share_bytes(a.segment, b.segment):
+                score.cut_differently += 1
+            elif unsure:
+                score.ambiguous_wrong += 1
+            else:
+                score.claimed += 1
+                score.wrong += 1
+                score.samples["wrong"].append((path, _place(a), _place(b)))
+    for packet, members in of_packet.items():
+        if found[packet] < len(members) * (len(members) - 1) // 2:
+            score.samples["missed"].append((packet, [_place(frame) for frame in members]))
+
+
+def _place(frame):
+    return frame.file, frame.number
+
+
+def _connection(frame):
+    """What no two connections share; None where the truth has none."""
+    if frame.packet is None:
+        return None
+    kind, name = frame.packet[0][:2]
+    return name if kind in ("tcp", "identical") else name[5:13]
+
+
+def _share_bytes(a, b):
+    if a is None or b is None or a[:2] != b[:2]:
+        return False
+    return (b[2] - a[2]) % 2**32 < a[3] or (a[2] - b[2]) % 2**32 < b[3]
+
+
+def _judge_order(score, frames, paths, result):
+    """Hops of true packets that stand the wrong way round, by the time tcpdump saw them."""
+    position = {}
+    rows = result.hops["sighting"]
+    for place, sighting in enumerate(rows.tolist()):
+        position[sighting] = place
+    of_packet = defaultdict(list)
+    for index, (frame, path) in enumerate(zip(frames, paths, strict=True)):
+        if frame.packet is not None:
+            of_packet[frame.packet, path].append(index)
+    for members in of_packet.values():
+        members.sort(key=lambda index: (frames[index].time_ns, frames[index].file))
+        for a, b in pairwise(members):
+            if position[a] > position[b] and frames[a].time_ns < frames[b].time_ns:
+                score.misordered += 1
+                score.samples["misordered"].append((_place(frames[a]), _place(frames[b])))
+
+
+def _judge_rewrites(score, frames, paths, table):
+    of_packet = defaultdict(list)
+    path_of = defaultdict(set)
+    for frame, path in zip(frames, paths, strict=True):
+        if frame.packet is not None:
+            of_packet[frame.packet].append(frame)
+            path_of[frame.packet].add(path)
+    expected = Counter()
+    for packet, members in of_packet.items():
+        (path, *others) = path_of[packet]
+        members.sort(key=lambda frame: (frame.time_ns, frame.file if frame.forward else -frame.file))
+        for a, b in pairwise(members):
+            for end in ("source", "destination"):
+                old, new = getattr(a.header, end), getattr(b.header, end)
+                if old != new:
+                    kind = "snat" if (end == "source") == a.forward else "dnat"
+                    change = (end, old, new, kind, not a.forward, "inferred")
+                    # A packet in several paths shows its rewrite in none of them, or in the one that holds both hops.
+                    expected[path if not others else _path_with(frames, paths, a, b), change] += 1
+    claimed = Counter()
+    # The table holds the identifier of an echo request as its port.
+    with_ports = {
+        path for frame, path in zip(frames, paths, strict=True) if frame.header and frame.header.protocol in (6, 17)
+    }
+    for row in table.itertuples():
+        ends = [
+            _endpoint(address, port if row.path in with_ports else 0)
+            for address, port in ((row.old_address, row.old_port), (row.new_address, row.new_port))
+        ]
+        claimed[row.path, (row.field, *ends, row.kind, bool(row.undo), row.evidence)] += 1
+    counted = {path for paths_ in path_of.values() for path in paths_}
+    claimed = Counter({key: n for key, n in claimed.items() if key[0] in counted})
+    right = expected & claimed
+    score.rewrites_true, score.rewrites_found = expected.total(), right.total()
+    score.rewrites_wrong = (claimed - right).total()
+    score.samples["rewrites missed"] = list((expected - right).items())
+    score.samples["rewrites wrong"] = list((claimed - right).items())
+
+
+def _path_with(frames, paths, a, b):
+    found = {path for frame, path in zip(frames, paths, strict=True) if frame is a or frame is b}
+    return found.pop() if len(found) == 1 else None
+
+
+def _endpoint(address, port):
+    if not port or address is None:
+        return str(address)
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _judge_losses(score, frames, paths, table, lost, ambiguous):
+    outcome = dict(zip(table["path"], table["outcome"].astype(str), strict=True))
+    packets = defaultdict(set)
+    for frame, path in zip(frames, paths, strict=True):
+        if frame.packet is not None:
+            packets[path].add(frame.packet)
+    said = {path for path in packets if outcome[path] in ("lost", "dropped")}
+    is_lost = {path for path, members in packets.items() if members & lost}
+    score.lost_true = len(lost)
+    score.lost_found = len(said & is_lost)
+    score.lost_wrong = sum(not ambiguous[path - 1] for path in said - is_lost)
+    score.samples["lost wrongly"] = [(path, packets[path]) for path in said - is_lost]
+    score.samples["loss missed"] = [(path, packets[path]) for path in is_lost - said]
+
+
+def judge_clocks(arguments, frames, reference_times):
+    """Only the clocks: a Score with nothing else in it."""
+    result = correlate_captures(arguments)
+    score = Score(len(frames))
+    _judge_clocks(score, frames, packets_table(result)["time_ns"].to_list(), reference_times, result)
+    return score
+
+
+def _judge_clocks(score, frames, times, reference_times, result):
+    bounds = [facts.clock.error_ns for facts in capture_facts(result)]
+    worst = Counter()
+    for frame, time_ns, truth in zip(frames, times, reference_times, strict=True):
+        if frame.packet is None:
+            continue  # neighbours talk on when the traffic that shows the clocks is over
+        worst[frame.file] = max(worst[frame.file], abs(time_ns - truth))
+    first = result.topology.file_nodes[0]
+    others = [i for i, node in enumerate(result.topology.file_nodes) if node != first and i in worst]
+    # No bound is no claim.
+    score.clock_ok = all(bounds[i] is None or worst[i] <= bounds[i] for i in others)
+    score.clock_error_ns = max((worst[i] for i in others), default=0)
+    known = [bounds[i] for i in others if bounds[i] is not None]
+    score.clock_bound_ns = None if len(known) < len(others) else max(known, default=0)

@@ -1,0 +1,178 @@
+"""Captured frames -> SIGHTING rows. What a tunnel carries is the packet; the header around it goes to the OUTER table.
+
+So a packet has the same flow and content inside a tunnel and outside it, and is matched like one that was never in it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from ..pcapng.read import CaptureFile, is_packet_interface
+from .dissect import MAPPED, be32, dissect_network, hash_bytes, set_flow
+from .link_headers import ethernet_start, network_start
+from .schema import OUTER, SIGHTING
+from .tunnels import find_tunnel, may_be_tunnel
+
+_MOST_LEVELS: Final = 4
+"""Tunnels within each other that are opened; what is deeper stays closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """The captured packets of one or more files."""
+
+    rows: npt.NDArray[np.void]
+    """SIGHTING rows, in file order. `outer` is a row of `outers`, from 1."""
+    outers: npt.NDArray[np.void]
+    """OUTER rows: the outermost header of each encapsulated packet."""
+
+
+@njit(cache=True)
+def _dissect_other(data, at, end, row, original):
+    """A frame that is not IP: ARP by its addresses (RFC 826), anything else by its first 64 bytes."""
+    row.length = original
+    if row.ethertype == 0x0806 and at + 28 <= end and data[at + 5] == 4:
+        row.source_low = MAPPED | np.uint64(be32(data, at + 14))
+        row.destination_low = MAPPED | np.uint64(be32(data, at + 24))
+        end = at + 28
+    # Not IP, so it never leaves its link by way of a router: the kind in place of the protocol.
+    kind = np.uint64(row.ethertype) << np.uint64(16)
+    set_flow(row, kind, np.uint64(0), row.source_low, np.uint64(0), row.destination_low, 0, 0)
+    row.content = hash_bytes(data, at, min(at + 64, end), kind)
+
+
+@njit(cache=True)
+def _dissect_inner(data, at, end, stop, kind, row):
+    """The packet in a tunnel; returns what dissect_network does, with the first -1 when it cannot be read and `at` for
+    what is not IP."""
+    network = ethernet_start(data, at, end, row) if kind == 0x6558 else at
+    if kind != 0x6558:
+        row.ethertype = kind
+    if row.ethertype == 0x0806:
+        _dissect_other(data, network, end, row, stop - at)
+        return np.int64(-2), end, stop
+    if row.ethertype != 0x0800 and row.ethertype != 0x86DD:
+        return np.int64(-1), end, stop
+    return dissect_network(data, network, end, row)
+
+
+@njit(cache=True)
+def _descend(data, at, end, stop, rows, number, levels, outer):
+    """Put the innermost packet of a tunnel in the place of rows[number] and what is around it into `outer`; False when
+    it is none.
+
+    Arguments behind `data` as dissect_network returned them. `levels`: scratch of SIGHTING rows, the last one blank.
+    """
+    deepest = levels.size - 2
+    levels[0] = rows[number]
+    depth = 0
+    while depth < deepest:
+        kind, key, inner, ethertype = find_tunnel(data, at, end, stop, levels[depth])
+        if kind == 0:
+            break
+        levels[depth + 1] = levels[deepest + 1]
+        row = levels[depth + 1]
+        at, end, stop = _dissect_inner(data, inner, end, stop, ethertype, row)
+        if at == -1 or row.notes & np.uint8(4):  # NOTE_CUT
+            break
+        if depth == 0:
+            outer.kind = kind
+            outer.key = key
+        depth += 1
+        if at < 0:
+            break
+    if depth == 0:
+        return False
+    around = levels[0]
+    outer.levels = depth
+    outer.namespace = around.namespace
+    outer.protocol = around.protocol
+    outer.source_high = around.source_high
+    outer.source_low = around.source_low
+    outer.destination_high = around.destination_high
+    outer.destination_low = around.destination_low
+    outer.source_port = around.source_port
+    outer.destination_port = around.destination_port
+    outer.ip_version = around.ip_version
+    outer.flow = around.flow
+    outer.content = around.content
+    rows[number] = levels[depth]
+    row = rows[number]
+    row.time_ns = around.time_ns
+    row.frame = around.frame
+    row.file = around.file
+    row.place = around.place
+    row.namespace = around.namespace
+    row.direction = around.direction
+    return True
+
+
+@njit(cache=True)
+def _dissect_records(data, records, link_types, places, namespaces, file, out, outers, levels):
+    count = 0
+    encapsulated = 0
+    for i in range(records.size):
+        record = records[i]
+        if record.interface >= np.uint32(link_types.size) or link_types[record.interface] < 0:
+            continue
+        row = out[count]
+        row.time_ns = record.time_ns
+        row.frame = i + 1
+        row.file = file
+        row.place = places[record.interface]
+        row.namespace = namespaces[record.interface]
+        row.direction = record.direction
+        start = np.int64(record.offset)
+        end = start + np.int64(record.captured)
+        at = network_start(data, start, end, link_types[record.interface], row)
+        payload = np.int64(-1)
+        if row.ethertype == 0x0800 or row.ethertype == 0x86DD:
+            payload, captured, stop = dissect_network(data, at, end, row)
+        if payload < 0:
+            _dissect_other(data, at, end, row, record.original)
+        elif (
+            row.fragment == 0
+            and may_be_tunnel(data, payload, captured, row)
+            and _descend(data, payload, captured, stop, out, count, levels, outers[encapsulated])
+        ):
+            encapsulated += 1
+            out[count].outer = encapsulated
+        count += 1
+    return count, encapsulated
+
+
+def dissect_packets(
+    capture: CaptureFile, file: int, places: npt.NDArray[np.uint32], namespaces: npt.NDArray[np.uint16]
+) -> Observations:
+    """All captured packets of one file, in file order.
+
+    `places` and `namespaces` give the capture point and the namespace of each of the file's interfaces. Netlink and
+    snapshot frames are left out.
+    """
+    link_types = np.array([i.link_type if is_packet_interface(i) else -1 for i in capture.interfaces], np.int64)
+    size = capture.records.size
+    # Fresh zeroed pages cost nothing until they are written: room for one outer header per packet is no waste.
+    rows, outers, levels = np.zeros(size, SIGHTING), np.zeros(size, OUTER), np.zeros(_MOST_LEVELS + 2, SIGHTING)
+    if size == 0:
+        return Observations(rows=rows, outers=outers)
+    count, encapsulated = _dissect_records(
+        capture.data, capture.records, link_types, places, namespaces, file, rows, outers, levels
+    )
+    return Observations(rows=rows[:count], outers=outers[:encapsulated].copy())
+
+
+def concatenate(files: list[Observations]) -> Observations:
+    """The packets of all files as one table."""
+    if len(files) == 1:
+        return files[0]
+    rows = np.concatenate([np.empty(0, SIGHTING), *(f.rows for f in files)])
+    first = at = 0
+    for part in files:
+        here = rows["outer"][at : at + part.rows.size]
+        here[here > 0] += first
+        first += part.outers.size
+        at += part.rows.size
+    return Observations(rows=rows, outers=np.concatenate([np.empty(0, OUTER), *(f.outers for f in files)]))

@@ -1,0 +1,141 @@
+"""Compiled recognition of tunnels: where in a datagram another packet begins.
+
+RFC 7348 (VXLAN), 8926 (Geneve), 2003 (IPIP), 4213 (6in4), 2473 (in IPv6), 2784 and 2890 (GRE). VXLAN and Geneve are
+found by content, for their ports are a matter of configuration (Docker and Linux: 4789 and 8472, others choose).
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+
+from .dissect import be16, be32
+
+
+class Tunnel(IntEnum):
+    """Kinds of tunnels."""
+
+    NONE = 0
+    VXLAN = 1
+    GENEVE = 2
+    IPIP = 3
+    SIX_IN_FOUR = 4
+    FOUR_IN_SIX = 5
+    SIX_IN_SIX = 6
+    GRE = 7
+
+
+@njit(cache=True, inline="always")
+def may_be_tunnel(data, at, end, row):
+    """A few compares that nearly every other packet fails; `at`: payload of the datagram, `end`: of its captured
+    bytes."""
+    protocol = row.protocol
+    if protocol == 17:
+        if at + 28 > end:
+            return False
+        word = be32(data, at + 8)
+        kind = word & np.uint32(0xFFFF)
+        return word & np.uint32(0x7F000000) == 0x08000000 or kind == 0x6558 or kind == 0x0800 or kind == 0x86DD
+    return protocol == 4 or protocol == 41 or protocol == 47
+
+
+@njit(cache=True)
+def sane_ip(data, at, end, stop, ethertype):
+    """An IP header of the version of `ethertype`, whose datagram ends not behind `stop`."""
+    if ethertype == 0x0800:
+        if at + 20 > end or data[at] >> 4 != 4:
+            return False
+        size = np.int64(be16(data, at + 2))
+        header = np.int64(data[at] & 15) * 4
+        return header >= 20 and size >= header and at + size <= stop
+    return at + 40 <= end and data[at] >> 4 == 6 and at + 40 + np.int64(be16(data, at + 4)) <= stop
+
+
+@njit(cache=True)
+def _sane_ethernet(data, at, end, stop):
+    """An Ethernet frame with IP or ARP in it, maybe tagged."""
+    if at + 14 > end:
+        return False
+    ethertype = be16(data, at + 12)
+    at += 14
+    for _ in range(2):
+        if (ethertype == 0x8100 or ethertype == 0x88A8) and at + 4 <= end:
+            ethertype = be16(data, at + 2)
+            at += 4
+    if ethertype == 0x0806:
+        return at + 28 <= end and be32(data, at) == 0x00010800 and be16(data, at + 4) == 0x0604
+    return (ethertype == 0x0800 or ethertype == 0x86DD) and sane_ip(data, at, end, stop, ethertype)
+
+
+@njit(cache=True)
+def _in_udp(data, at, end, stop, row):
+    """VXLAN and Geneve; the group policy bits of VXLAN (draft-smith-vxlan-group-policy) only at its own ports."""
+    header = at + 8
+    if header + 8 > end:
+        return 0, np.uint32(0), at, 0
+    word = be32(data, header)
+    key = be32(data, header + 4) >> np.uint32(8)
+    if data[header + 7] == 0:
+        own_port = row.destination_port == 4789 or row.destination_port == 8472
+        policy = word & np.uint32(0xFFB70000) == 0x88000000 and own_port
+        if (word == 0x08000000 or policy) and _sane_ethernet(data, header + 8, end, stop):
+            return 1, key, header + 8, 0x6558
+        kind = np.int64(word & np.uint32(0xFFFF))
+        if (
+            data[header] < 0x40
+            and data[header + 1] & 0x3F == 0
+            and (kind == 0x6558 or kind == 0x0800 or kind == 0x86DD)
+        ):
+            inner = header + 8 + np.int64(data[header] & 0x3F) * 4
+            if _sane_ethernet(data, inner, end, stop) if kind == 0x6558 else sane_ip(data, inner, end, stop, kind):
+                return 2, key, inner, kind
+    return 0, np.uint32(0), at, 0
+
+
+@njit(cache=True)
+def _in_gre(data, at, end, stop):
+    """GRE version 0, with any of checksum, key and sequence number; source routing is of the past (RFC 1701)."""
+    if at + 4 > end:
+        return 0, np.int64(-1), at, 0
+    flags = be16(data, at)
+    kind = np.int64(be16(data, at + 2))
+    if flags & np.uint32(0x4FFF) or not (kind == 0x6558 or kind == 0x0800 or kind == 0x86DD):
+        return 0, np.int64(-1), at, 0
+    inner = at + 4
+    if flags & np.uint32(0x8000):
+        inner += 4
+    key = np.int64(-1)
+    if flags & np.uint32(0x2000):
+        if inner + 4 > end:
+            return 0, np.int64(-1), at, 0
+        key = np.int64(be32(data, inner))
+        inner += 4
+    if flags & np.uint32(0x1000):
+        inner += 4
+    sane = _sane_ethernet(data, inner, end, stop) if kind == 0x6558 else sane_ip(data, inner, end, stop, kind)
+    if not sane:
+        return 0, np.int64(-1), at, 0
+    return 7, key, inner, kind
+
+
+@njit(cache=True)
+def find_tunnel(data, at, end, stop, row):
+    """The packet inside a datagram whose payload is data[at:end], by its own length up to `stop`.
+
+    `row`: its dissected header. Returns (Tunnel, its network identifier or key or -1, start of the inner packet, its
+    EtherType); Tunnel.NONE (0) when there is none. A fragment holds no whole packet.
+    """
+    nothing = (0, np.int64(-1), at, 0)
+    if row.fragment != 0 or not may_be_tunnel(data, at, end, row):
+        return nothing
+    if row.protocol == 17:
+        kind, key, inner, ethertype = _in_udp(data, at, end, stop, row)
+        return kind, np.int64(key), inner, ethertype
+    if row.protocol == 47:
+        return _in_gre(data, at, end, stop)
+    ethertype = 0x0800 if row.protocol == 4 else 0x86DD
+    if not sane_ip(data, at, end, stop, ethertype):
+        return nothing
+    if row.ip_version == 4:
+        return 3 if row.protocol == 4 else 4, np.int64(-1), at, ethertype
+    return 5 if row.protocol == 4 else 6, np.int64(-1), at, ethertype

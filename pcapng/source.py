@@ -1,0 +1,191 @@
+"""From a name to mapped bytes: plain files, compressed ones (gzip, zstd, lz4) and stdin.
+
+What cannot be mapped as it is goes through a temporary file without a name, in small pieces: a capture of any size
+needs little memory, and the room it takes is given back whatever happens.
+"""
+
+import mmap
+import os
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, BinaryIO, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import TtraceError
+
+_STDIN: Final = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedSource:
+    """The bytes of a capture."""
+
+    name: str
+    """For messages: the path, or `stdin`."""
+    data: npt.NDArray[np.uint8]
+    """The capture as pcapng or pcap (read-only mapping)."""
+    cut: bool
+    """It was compressed, and the compressed stream ends early or is damaged where `data` ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compression:
+    """One way to compress."""
+
+    magics: tuple[bytes, ...]
+    piece: int
+    """Bytes given to the decoder at once: no more than 64 MiB can come out of them."""
+    decoder: Callable[[], tuple[Any, type[Exception]]]
+    """Makes an object with `decompress`, `eof` and `unused_data`, like zlib's, and says what it raises."""
+
+
+def _gzip() -> tuple[Any, type[Exception]]:
+    return zlib.decompressobj(wbits=31), zlib.error
+
+
+def _zstd() -> tuple[Any, type[Exception]]:
+    import zstandard  # only when needed
+
+    return zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError
+
+
+def _lz4() -> tuple[Any, type[Exception]]:
+    import lz4.frame  # only when needed
+
+    return lz4.frame.LZ4FrameDecompressor(), RuntimeError
+
+
+_COMPRESSIONS: Final = (
+    _Compression(magics=(b"\x1f\x8b",), piece=1 << 14, decoder=_gzip),  # RFC 1952
+    # RFC 8878; pzstd begins with a skippable frame. One block of 4 bytes can stand for 128 KiB.
+    _Compression(magics=(b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"), piece=1 << 10, decoder=_zstd),
+    _Compression(magics=(b"\x04\x22\x4d\x18",), piece=1 << 16, decoder=_lz4),
+)
+
+
+def map_source(path: Path | str) -> MappedSource:
+    """Map a capture file, or what stdin gives for `-`, without its compression. Raises TtraceError when it cannot be
+    read."""
+    name = "stdin" if str(path) == _STDIN else str(path)
+    try:
+        with _open(path) as file:
+            return _map(name, file)
+    except OSError as error:
+        raise TtraceError(f"cannot read `{name}`: {error.strerror}", _hint(error, name)) from error
+
+
+def _open(path: Path | str) -> BinaryIO:
+    if str(path) != _STDIN:
+        return Path(path).open("rb")
+    file = open(0, "rb", closefd=False)  # noqa: SIM115 - a descriptor; the caller closes it
+    if file.isatty():
+        raise TtraceError(
+            "stdin is a terminal", "pipe a capture into it, such as `zcat node.pcapng.gz | ttrace correlate -`"
+        )
+    return file
+
+
+def _hint(error: OSError, name: str) -> str:
+    if isinstance(error, FileNotFoundError | PermissionError) or name == "stdin":
+        return "check the name and the rights"
+    return "check the name and the rights; a pipe is read as `-`, from stdin"
+
+
+def _map(name: str, file: BinaryIO) -> MappedSource:
+    regular = S_ISREG(os.fstat(file.fileno()).st_mode)
+    if not regular and name != "stdin":
+        file.seek(0, 2)  # raises for what is no file: nobody may ever write to a named pipe
+    head = _read(file, 4)
+    if not head:
+        raise TtraceError(f"`{name}` is empty", "the capture wrote nothing; was it stopped before it began?")
+    found = next((c for c in _COMPRESSIONS if head.startswith(c.magics)), None)
+    if found is None and regular and file.tell() == len(head):
+        return MappedSource(name=name, data=_mapping(file), cut=False)
+    return _spool(name, file, head, found)
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """`size` bytes, fewer only at the end: a pipe may hand out less at a time."""
+    data = b""
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return data
+
+
+def _mapping(file: BinaryIO) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
+
+
+def _spool(name: str, file: BinaryIO, head: bytes, compression: _Compression | None) -> MappedSource:
+    """Copy to a temporary file without a name, and without the compression."""
+    with _spool_file(name) as spool:
+        whole = True
+        if compression is None:
+            for piece in _pieces(file, head, 1 << 20):
+                _write(spool, piece, name)
+        else:
+            whole = _decompress(_pieces(file, head, compression.piece), compression, lambda b: _write(spool, b, name))
+        if os.fstat(spool.fileno()).st_size == 0:
+            raise TtraceError(
+                f"`{name}` holds nothing that can be decompressed", "was the file changed on its way here?"
+            )
+        return MappedSource(name=name, data=_mapping(spool), cut=not whole)
+
+
+def _pieces(file: BinaryIO, head: bytes, size: int) -> Iterator[bytes]:
+    yield head
+    while piece := file.read(size):
+        yield piece
+
+
+def _decompress(pieces: Iterator[bytes], compression: _Compression, write: Callable[[bytes], None]) -> bool:
+    """Write what the pieces stand for, frame by frame (`cat a.gz b.gz` is one stream); False where it ends early or is
+    damaged."""
+    decoder, damage = compression.decoder()
+    started = False
+    for piece in pieces:
+        rest = piece
+        while rest:
+            if not started and not rest.strip(b"\0"):
+                break  # padding behind the last frame, as tapes and block devices leave it
+            started = True
+            try:
+                write(decoder.decompress(rest))
+            except damage:
+                return False
+            if not decoder.eof:
+                break
+            rest = decoder.unused_data
+            decoder, damage = compression.decoder()
+            started = False
+    return not started
+
+
+def _spool_file(name: str) -> BinaryIO:
+    try:
+        return cast("BinaryIO", tempfile.TemporaryFile(buffering=0))
+    except OSError as error:
+        raise _no_room(name, error) from error
+
+
+def _write(spool: BinaryIO, data: bytes, name: str) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[spool.write(view) :]
+    except OSError as error:
+        raise _no_room(name, error) from error
+
+
+def _no_room(name: str, error: OSError) -> TtraceError:
+    folder = os.environ.get("TMPDIR") or tempfile.tempdir or "/tmp"
+    return TtraceError(
+        f"no room in `{folder}` for what `{name}` holds: {error.strerror or error}",
+        "set TMPDIR to a folder with more room",
+    )
