@@ -5,6 +5,7 @@ No logic, and nothing heavy is imported before it is needed: `ttrace --help` tak
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Never
@@ -13,7 +14,7 @@ import typer
 from typer import Argument, Option
 
 from . import __version__
-from .errors import TtraceError
+from .errors import TtraceError, UsageError
 
 app = typer.Typer(
     add_completion=False,
@@ -53,6 +54,10 @@ TraceMatch = Annotated[
 TraceLimit = Annotated[
     int | None,
     Option("--trace-limit", metavar="N", min=0, help="Packets traced per second and namespace, 0: all. Default: 1000."),
+]
+RingMemory = Annotated[
+    int | None,
+    Option("--ring-mib", metavar="N", min=2, help="MiB of all packet rings together. Default: 256, 16 each at most."),
 ]
 Snaplen = Annotated[
     int | None,
@@ -100,6 +105,7 @@ def capture(
     duration: Annotated[float | None, Option("--duration", metavar="S", min=0, help="Stop after S seconds.")] = None,
     count: Annotated[int | None, Option("--count", metavar="N", min=1, help="Stop after N packets.")] = None,
     snaplen: Snaplen = None,
+    ring_mib: RingMemory = None,
     trace: Annotated[bool, Option("--trace/--no-trace", help="Trace netfilter meanwhile.")] = True,
     trace_match: TraceMatch = None,
     trace_limit: TraceLimit = None,
@@ -120,6 +126,7 @@ def capture(
         duration_s=duration,
         count=count,
         snaplen=defaults.snaplen if snaplen is None else snaplen,
+        ring_mib=ring_mib,
         trace=trace,
         trace_match=trace_match,
         trace_limit=defaults.trace_limit if trace_limit is None else trace_limit,
@@ -221,27 +228,34 @@ def lab_status(prefix: Prefix = "ttlab") -> None:
 
 def _write(pieces: Iterable[str], output: Path | None = None) -> None:
     """Write the pieces of a result to a file or to stdout."""
-    if output is None:
-        for piece in pieces:
-            sys.stdout.write(piece)
-        sys.stdout.flush()
-        return
     try:
+        if output is None:
+            for piece in pieces:
+                sys.stdout.write(piece)
+            sys.stdout.flush()
+            return
         with output.open("w", encoding="utf-8") as file:
             file.writelines(pieces)
+    except BrokenPipeError:
+        raise  # the reader has seen enough: main() ends quietly
     except OSError as error:
-        raise TtraceError(f"cannot write `{output}`: {error.strerror}", "check the folder and the rights") from error
+        name = f"`{output}`" if output else "the result to stdout"
+        raise TtraceError(
+            f"cannot write {name}: {error.strerror}", "check the folder, the space and the rights"
+        ) from error
 
 
 def _fail(error: TtraceError) -> Never:
     sys.stderr.write(f"error: {error.message}\n")
     if error.hint:
         sys.stderr.write(f"hint: {error.hint}\n")
-    sys.exit(1)
+    with suppress(OSError):  # what stdout could not take cannot be said again at exit
+        sys.stdout.close()
+    sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
 def main() -> None:
-    """Run the command line; a TtraceError becomes `error: …`, `hint: …` and exit code 1."""
+    """Run the command line; a TtraceError becomes `error: …`, `hint: …` and exit code 1 (2 for wrong usage)."""
     try:
         app()
     except TtraceError as error:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..errors import TtraceError
 from ..pcapng.blocks import LinkType
 from ..pcapng.write import enhanced_packet, interface_description, interface_statistics, snapshot_packets
 from .arena import Arena
@@ -12,9 +13,9 @@ from .bpf import compile_filter
 from .journal import Journal
 from .links import Link
 from .netlink import NetfilterSocket
-from .options import CaptureOptions
+from .options import CaptureOptions, PointSummary
 from .output import OutputFile
-from .ring import Ring, open_ring, ring_blocks
+from .ring import Ring, RingBudget, open_ring
 from .snapshot import Snapshot
 from .targets import Target, Targets
 from .tracing import TracingTable
@@ -34,9 +35,13 @@ class Session:
     arena: Arena
     journal: Journal
     stack: ExitStack
+    ring_budget: RingBudget
     started_ns: int
+    """When the rings were open."""
     rings: list[tuple[Ring, int]] = field(default_factory=list)
     """Capture points with their pcapng interface ids; so for the sockets."""
+    ended_points: list[PointSummary] = field(default_factory=list)
+    """Capture points whose interface went away."""
     sockets: list[tuple[NetfilterSocket, int]] = field(default_factory=list)
     tables: list[TracingTable] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -47,20 +52,51 @@ class Session:
     """Compiled filter by inode of the namespace and link type."""
 
 
-def add_ring(session: Session, target: Target, link: Link) -> None:
-    """Open a capture point, in whose namespace the thread must be, and describe it in the file. Raises TtraceError."""
+def open_point(session: Session, target: Target, link: Link) -> Ring:
+    """Open a capture point, in whose namespace the thread must be. Raises TtraceError."""
     options = session.options
     key = (target.netns.inode, link.link_type)
     if key not in session.programs:
         session.programs[key] = compile_filter(
             options.filter, snaplen=options.snaplen, link_type=link.link_type, interface=link.name
         )
-    ring = open_ring(
+    blocks = session.ring_budget.next_blocks(sum(ring.blocks for ring, _ in session.rings))
+    return open_ring(
         session.arena, target.netns, interface=link.name, index=link.index, link_type=link.link_type,
-        mac=link.mac_bytes, program=session.programs[key], blocks=ring_blocks(options.ring_mib),
+        mac=link.mac_bytes, program=session.programs[key], blocks=blocks,
     )  # fmt: skip
-    session.stack.callback(ring.close)
-    session.rings.append((ring, describe(session, target, "packets", link.name, ring)))
+
+
+def add_ring(session: Session, target: Target, ring: Ring) -> int:
+    """Make an open capture point one of the session's and describe it in the file; returns its pcapng interface id."""
+    try:
+        interface = describe(session, target, "packets", ring.interface, ring)
+    except TtraceError:
+        ring.close()
+        raise
+    session.rings.append((ring, interface))
+    return interface
+
+
+def end_ring(session: Session, stream: "Stream", number: int) -> None:
+    """Close capture point `number`, whose packets are all written, for good, and note what it recorded."""
+    ring, interface = session.rings.pop(number)
+    ring.read_statistics()
+    packets = stream.remove_ring(number)
+    session.ended_points.append(point_summary(ring, packets))
+    ring.close()
+    write_statistics(session, interface, packets + ring.lost, ring.lost)
+
+
+def close_rings(session: Session) -> None:
+    """Close all capture points. Nothing may be read from them any more."""
+    for ring, _ in session.rings:
+        ring.close()
+
+
+def point_summary(ring: Ring, packets: int) -> PointSummary:
+    """What a capture point recorded."""
+    return PointSummary(netns=ring.netns.label, interface=ring.interface, packets=packets, lost=ring.lost)
 
 
 def describe(session: Session, target: Target | None, what: str, name: str, ring: Ring | None = None) -> int:

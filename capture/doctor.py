@@ -24,7 +24,7 @@ from .netlink import ARENA_BYTES, open_netfilter_socket
 from .netns import own_netns
 from .options import CaptureOptions
 from .rights import missing_capabilities
-from .ring import BLOCK_BYTES, open_ring
+from .ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring
 from .targets import resolve_targets
 from .tracing import TracingTable, load_nftables
 
@@ -149,7 +149,7 @@ def _try_table() -> None:
 
 
 def _try_netfilter() -> None:
-    listener = open_netfilter_socket(Arena(ARENA_BYTES), own_netns(), buffer_mib=1)
+    listener = open_netfilter_socket(Arena(buffer_bytes=ARENA_BYTES), own_netns(), buffer_mib=1)
     listener.dump_conntrack()
     listener.socket.settimeout(2.0)
     data = listener.socket.recv(8192)
@@ -160,14 +160,14 @@ def _try_netfilter() -> None:
 
 def _try_ring() -> None:
     open_ring(
-        Arena(8 * BLOCK_BYTES),
+        Arena(slots=1, slot_bytes=SMALLEST_BLOCKS * BLOCK_BYTES),
         own_netns(),
         interface="lo",
         index=1,
         link_type=LinkType.ETHERNET,
         mac=b"",
         program=accept_all(64),
-        blocks=8,
+        blocks=SMALLEST_BLOCKS,
     )
 
 

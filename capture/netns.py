@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import TtraceError
@@ -13,6 +13,7 @@ NAMED_DIRECTORY = Path("/run/netns")
 """Where `ip netns add` keeps its namespaces (iproute2's NETNS_RUN_DIR)."""
 ROOT_LABEL = "root"
 """Label of the node's own namespace: the one ttrace was started in."""
+_NAMED_PREFIX = "netns:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +24,10 @@ class Netns:
     """Its name everywhere in the file (docs/file-format.md)."""
     inode: int
     fd: int
+    is_root: bool
+    """Whether this is the node's own namespace: by its number, as others may have the name `root` too."""
     container: str | None = None
     """Name of the container whose namespace this is."""
-
-    @property
-    def is_root(self) -> bool:
-        """Whether this is the node's own namespace."""
-        return self.label == ROOT_LABEL
 
     @property
     def description(self) -> str:
@@ -63,7 +61,7 @@ class Netns:
 def own_netns() -> Netns:
     """Open the namespace this thread runs in, as the node's root namespace."""
     fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    return Netns(label=ROOT_LABEL, inode=os.fstat(fd).st_ino, fd=fd)
+    return Netns(label=ROOT_LABEL, inode=os.fstat(fd).st_ino, fd=fd, is_root=True)
 
 
 def named_namespaces() -> dict[int, str]:
@@ -90,13 +88,33 @@ def open_netns(selector: str) -> Netns:
             hint=f"give a name of `ip netns` (there are: {existing}), a process id, or a path",
         ) from error
     inode = os.fstat(fd).st_ino
-    return Netns(label=named_namespaces().get(inode) or f"net:[{inode}]", inode=inode, fd=fd)
+    name = named_namespaces().get(inode)
+    is_root = inode == _own_inode()
+    label = ROOT_LABEL if is_root else f"net:[{inode}]" if name is None else _name_label(name)
+    return Netns(label=label, inode=inode, fd=fd, is_root=is_root)
 
 
 def open_container_netns(pid: int, name: str) -> Netns:
     """Open the namespace of a container's first process; raises OSError if the process is gone."""
     fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    return Netns(label=name, inode=os.fstat(fd).st_ino, fd=fd, container=name)
+    inode = os.fstat(fd).st_ino
+    is_root = inode == _own_inode()
+    label = ROOT_LABEL if is_root else f"container:{name}" if name == ROOT_LABEL else name
+    return Netns(label=label, inode=inode, fd=fd, is_root=is_root, container=name)
+
+
+def distinct_from(netns: Netns, names: set[str]) -> Netns:
+    """`netns`, with `netns:` before its label if that is one of `names`, which are those of containers."""
+    return replace(netns, label=f"{_NAMED_PREFIX}{netns.label}") if netns.label in names else netns
+
+
+def _name_label(name: str) -> str:
+    # A container's name has no colon, so a label with one stays free for what it stands for.
+    return f"{_NAMED_PREFIX}{name}" if name == ROOT_LABEL or ":" in name else name
+
+
+def _own_inode() -> int:
+    return Path("/proc/thread-self/ns/net").stat().st_ino
 
 
 def _path_of(selector: str) -> Path:

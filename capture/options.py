@@ -11,6 +11,12 @@ Measured on two cores, three capture points, 10 Gbit/s of TCP: with everything k
 """
 
 
+RINGS_MIB: Final = 256
+"""Memory of all packet rings together."""
+LARGEST_DEFAULT_RING_MIB: Final = 16
+"""What one ring gets at most, unless more is asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureOptions:
     """The settings of one capture; the command line and tests fill it in."""
@@ -39,8 +45,8 @@ class CaptureOptions:
     """Packets traced per second and namespace; 0 is no limit."""
     containers: bool = False
     """Also capture inside the network namespace of every running container."""
-    ring_mib: int = 16
-    """Packet buffer per capture point, MiB."""
+    ring_mib: int | None = None
+    """Memory of all packet rings together, MiB; each gets at least 2. None: 256, and 16 for each at most."""
     buffer_mib: int = 32
     """Netlink receive buffer per namespace, MiB."""
     conntrack_details: bool = False

@@ -1,8 +1,11 @@
-"""The file being written: opened early, written in large pieces, cut to whole blocks when the disk is full."""
+"""The file being written: opened early, emptied when the capture stands, cut to whole blocks when the disk is full."""
 
 import errno
+import fcntl
 import os
+import stat
 import struct
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -19,17 +22,35 @@ class OutputFile:
         self.path = path
         self.written = 0
         """Bytes written, always a whole number of blocks."""
+        self._waiting: list[bytes] | None = None
+        self._is_new = False
         if path == STDOUT:
             self._fd = 1
             return
+        self._is_new = not os.path.lexists(path)
         try:
             # The file holds the node's rules and addresses: not for everyone to read.
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if stat.S_ISREG(os.fstat(self._fd).st_mode):
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._waiting = []
+        except BlockingIOError as error:
+            os.close(self._fd)
+            raise TtraceError(f"another capture is writing `{path}`", hint="choose another file with `-w`") from error
         except OSError as error:
             raise TtraceError(
                 f"cannot write `{path}`: {error.strerror}", hint="choose another file with `-w`"
             ) from error
         self._give_to_sudo_user()
+
+    def begin(self) -> None:
+        """Empty the file and write what waits: called when nothing can refuse the capture any more."""
+        if self._waiting is None:
+            return
+        waiting, self._waiting = self._waiting, None
+        os.ftruncate(self._fd, 0)
+        for blocks in waiting:
+            self.append(blocks)
 
     def __enter__(self) -> Self:
         return self
@@ -41,6 +62,9 @@ class OutputFile:
 
     def append(self, blocks: bytes | memoryview) -> None:
         """Write whole blocks. Raises TtraceError when the disk is full or the reader of a pipe is gone."""
+        if self._waiting is not None:
+            self._waiting.append(bytes(blocks))
+            return
         blocks = memoryview(blocks)
         done = 0
         try:
@@ -49,7 +73,8 @@ class OutputFile:
         except OSError as error:
             self._cut(blocks, done)
             if error.errno == errno.EPIPE:
-                raise TtraceError("the reader of standard output is gone") from error
+                what = "standard output" if self.path == STDOUT else f"`{self.path}`"
+                raise TtraceError(f"the reader of {what} is gone") from error
             raise TtraceError(
                 f"cannot write to `{self.path}`: {error.strerror}",
                 hint=f"the capture was stopped; its first {self.written:,} bytes are whole and readable",
@@ -57,8 +82,10 @@ class OutputFile:
         self.written += done
 
     def close(self) -> None:
-        """Close the file, unless it is standard output."""
+        """Close the file, unless it is standard output; one made for a capture that never stood is removed."""
         if self._fd > 1:
+            if self._waiting is not None and self._is_new:
+                Path(self.path).unlink(missing_ok=True)
             os.close(self._fd)
         self._fd = -1
 
@@ -71,11 +98,15 @@ class OutputFile:
                 break
             end += length
         self.written += end
-        if self.path != STDOUT:
+        if self._is_own_file():
             os.ftruncate(self._fd, self.written)
 
     def _give_to_sudo_user(self) -> None:
         """With `sudo ttrace capture` the file belongs to the person, who will correlate it without root."""
         user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-        if user.isdecimal() and group.isdecimal() and os.geteuid() == 0:
+        if user.isdecimal() and group.isdecimal() and os.geteuid() == 0 and self._is_own_file():
             os.fchown(self._fd, int(user), int(group))
+
+    def _is_own_file(self) -> bool:
+        """Whether it is a file, made or emptied here; not a pipe, and not a device like /dev/null."""
+        return self.path != STDOUT and stat.S_ISREG(os.fstat(self._fd).st_mode)

@@ -3,8 +3,8 @@
 import time
 from typing import TYPE_CHECKING
 
-from .active import Session
-from .options import CaptureStatus, CaptureSummary, NamespaceSummary, PointSummary
+from .active import Session, point_summary
+from .options import CaptureStatus, CaptureSummary, NamespaceSummary
 
 if TYPE_CHECKING:
     from .stream import Stream
@@ -19,25 +19,22 @@ def status_of(session: Session, stream: "Stream") -> CaptureStatus:
         bytes=session.output.written,
         trace_events=sum(count[1] for count in counts),
         conntrack_events=sum(count[2] for count in counts),
-        lost=sum(ring.lost for ring, _ in session.rings) + sum(listener.lost for listener, _ in session.sockets),
+        lost=sum(ring.lost for ring, _ in session.rings)
+        + sum(point.lost for point in session.ended_points)
+        + sum(listener.lost for listener, _ in session.sockets),
     )
 
 
 def summary_of(session: Session, stream: "Stream") -> CaptureSummary:
     """What was recorded in all; adds what did not parse to the warnings."""
-    points = tuple(
-        PointSummary(
-            netns=ring.netns.label, interface=ring.interface, packets=stream.ring_packets(number), lost=ring.lost
-        )
-        for number, (ring, _) in enumerate(session.rings)
-    )
+    points = [point_summary(ring, stream.ring_packets(number)) for number, (ring, _) in enumerate(session.rings)]
     namespaces = [_namespace_summary(session, stream, number) for number in range(len(session.sockets))]
     return CaptureSummary(
         file=session.output.path,
         node=session.node,
         duration_s=(time.time_ns() - session.started_ns) / 1e9,
         bytes=session.output.written,
-        points=points,
+        points=(*points, *session.ended_points),
         namespaces=tuple(namespaces),
         trace_events=sum(namespace.trace_events for namespace in namespaces),
         conntrack_events=sum(namespace.conntrack_events for namespace in namespaces),

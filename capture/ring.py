@@ -5,6 +5,7 @@ them. Timestamps are CLOCK_REALTIME in nanoseconds. Not promiscuous: what the in
 """
 
 import ctypes
+import errno
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from ..errors import TtraceError
 from ..pcapng.blocks import LinkType
 from .arena import Arena
 from .netns import Netns
+from .options import LARGEST_DEFAULT_RING_MIB, RINGS_MIB
 
 BLOCK_BYTES = 1 << 18
 """Three packets of the largest common size, a 65,226-byte GSO super-packet, or many small ones."""
@@ -20,6 +22,9 @@ BLOCK_TIMEOUT_MS = 50
 """A block with packets is handed over at most two of these after it was begun."""
 HOLD_BACK_NS = (2 * BLOCK_TIMEOUT_MS + 20) * 1_000_000
 """How long a packet may still be on its way to us."""
+
+SMALLEST_BLOCKS = 8
+"""Of a ring (2 MiB), so that holding some back leaves room."""
 
 _SOL_PACKET = 263
 _PACKET_RX_RING = 5
@@ -44,6 +49,7 @@ class Ring:
     offset: int
     """Where the ring begins in the arena."""
     blocks: int
+    arena: Arena
     received: int = 0
     """Packets that passed the filter, lost ones included."""
     lost: int = 0
@@ -61,14 +67,39 @@ class Ring:
         """The pending socket error (ENETDOWN when the interface went down or away), cleared by reading; 0 if none."""
         return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether its interface no longer exists, or not in this namespace. One that is only down comes back."""
+        # The kernel forgets the index a socket is bound to when that interface is unregistered (af_packet.c).
+        return not self.socket.getsockname()[0]
+
     def close(self) -> None:
-        """Close the socket; the ring's memory is the arena's."""
-        self.socket.close()
+        """Close the socket and free the ring's memory, which nothing may read any more."""
+        if self.socket.fileno() != -1:
+            self.socket.close()
+            self.arena.free_slot(self.offset)
 
 
-def ring_blocks(ring_mib: int) -> int:
-    """Blocks of a ring of about `ring_mib` MiB; at least 8, so that holding some back leaves room."""
-    return max(8, ring_mib * (1 << 20) // BLOCK_BYTES)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingBudget:
+    """The memory of all rings, which cannot be swapped out, and how they share it."""
+
+    total_blocks: int
+    share_blocks: int
+    """The most a single ring gets."""
+
+    def next_blocks(self, used_blocks: int) -> int:
+        """Blocks of one more ring when `used_blocks` are in use: a share, or what is left, but enough to work."""
+        return max(SMALLEST_BLOCKS, min(self.share_blocks, self.total_blocks - used_blocks))
+
+
+def ring_budget(ring_mib: int | None, points: int) -> RingBudget:
+    """Divide `ring_mib` MiB over `points`; None is the default, which also limits what one ring gets."""
+    total = (RINGS_MIB if ring_mib is None else ring_mib) * (1 << 20) // BLOCK_BYTES
+    share = total // max(1, points)
+    if ring_mib is None:
+        share = min(share, LARGEST_DEFAULT_RING_MIB * (1 << 20) // BLOCK_BYTES)
+    return RingBudget(total_blocks=total, share_blocks=max(SMALLEST_BLOCKS, share))
 
 
 def open_ring(
@@ -90,6 +121,7 @@ def open_ring(
         packet_socket = socket.socket(socket.AF_PACKET, kind | socket.SOCK_CLOEXEC, 0)
     except PermissionError as error:
         raise TtraceError("capturing needs root (CAP_NET_RAW)", hint="run it with `sudo`") from error
+    offset = None
     try:
         packet_socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
         request = struct.pack(
@@ -104,11 +136,17 @@ def open_ring(
         packet_socket.bind((interface, _ETH_P_ALL))
     except OSError as error:
         packet_socket.close()
-        size = blocks * BLOCK_BYTES >> 20
+        if offset is not None:
+            arena.free_slot(offset)
         raise TtraceError(
             f"cannot capture on `{interface}` in {netns.description}: {error.strerror or error}",
-            hint=f"each capture point needs {size} MiB of memory; a smaller ring may fit"
-            if error.errno == 12
-            else None,
+            hint=_memory_hint(blocks) if error.errno == errno.ENOMEM else None,
         ) from error
-    return Ring(netns, interface, index, link_type, mac, packet_socket, offset, blocks)
+    return Ring(netns, interface, index, link_type, mac, packet_socket, offset, blocks, arena)
+
+
+def _memory_hint(blocks: int) -> str:
+    size = f"each capture point needs {blocks * BLOCK_BYTES >> 20} MiB of memory"
+    if blocks > SMALLEST_BLOCKS:
+        return f"{size}: give all of them together less with `--ring-mib N`"
+    return f"{size}, the least there is: capture on fewer with `--iface NAME`"

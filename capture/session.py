@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..pcapng.write import name_resolution, section_header
-from .active import Session, add_ring, add_snapshot, describe, write_statistics
+from .active import Session, add_ring, add_snapshot, close_rings, describe, open_point, write_statistics
 from .arena import Arena
 from .changes import RulesetChanges
 from .journal import Journal, restore_stale
@@ -21,12 +21,12 @@ from .options import CaptureOptions, CaptureStatus, CaptureSummary
 from .output import OutputFile
 from .result import status_of, summary_of
 from .rights import check_rights
-from .ring import BLOCK_BYTES, BLOCK_TIMEOUT_MS, HOLD_BACK_NS, ring_blocks
-from .snapshot import container_names, take_snapshots
+from .ring import BLOCK_BYTES, BLOCK_TIMEOUT_MS, HOLD_BACK_NS, RingBudget, ring_budget
+from .snapshot import CaptureTimes, container_names, take_snapshots
 from .stop import StopSignals
 from .targets import Target, Targets, resolve_targets
 from .tracing import TracingTable
-from .watch import MAX_ARRIVALS, Watch
+from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
 
 if TYPE_CHECKING:
     from .stream import Stream
@@ -51,9 +51,10 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
         path = options.output or time.strftime(f"{node.replace('/', '_')}-%Y%m%d-%H%M%S.pcapng")
         output = stack.enter_context(OutputFile(path))
         _compile_first()
-        arena = Arena(_arena_bytes(options, targets))
+        arena, budget = _reserve(options, targets)
         stack.callback(arena.close)
-        session = Session(options, node, targets, output, arena, Journal(), stack, time.time_ns())
+        session = Session(options, node, targets, output, arena, Journal(), stack, budget, time.time_ns())
+        stack.callback(close_rings, session)
         session.warnings += warnings + targets.warnings
         try:
             _open_rings(session)
@@ -80,10 +81,17 @@ def _compile_first() -> None:
         compile_kernels()
 
 
-def _arena_bytes(options: CaptureOptions, targets: Targets) -> int:
+def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:
+    """Address space for every ring there may be, and how much memory the rings get."""
     points = sum(len(target.chosen) for target in targets.targets)
-    points += MAX_ARRIVALS
-    return points * ring_blocks(options.ring_mib) * BLOCK_BYTES + len(targets.targets) * ARENA_BYTES
+    expected, most = (0, 0) if options.interfaces else (EXPECTED_ARRIVALS, MAX_ARRIVALS)
+    budget = ring_budget(options.ring_mib, points + expected)
+    arena = Arena(
+        slots=points + most,
+        slot_bytes=budget.share_blocks * BLOCK_BYTES,
+        buffer_bytes=len(targets.targets) * ARENA_BYTES,
+    )
+    return arena, budget
 
 
 def _open_rings(session: Session) -> None:
@@ -94,7 +102,8 @@ def _open_rings(session: Session) -> None:
     for target in session.targets.targets:
         with target.netns.entered():
             for link in target.chosen:
-                add_ring(session, target, link)
+                add_ring(session, target, open_point(session, target, link))
+    session.started_ns = time.time_ns()
 
 
 def _open_sockets(session: Session) -> None:
@@ -139,15 +148,17 @@ def _start_stream(session: Session) -> "Stream":
             session.tables.append(table)
             table.load(match=session.options.trace_match, limit=session.options.trace_limit)
             _receive_all(session, stream)
+    session.output.begin()
     for _ in _snapshots(session, stream, "start"):
         _receive_all(session, stream)
         stream.write_until(time.time_ns() - HOLD_BACK_NS)
     return stream
 
 
-def _snapshots(session: Session, stream: "Stream", moment: str) -> Iterator[None]:
+def _snapshots(session: Session, stream: "Stream", moment: str, ended_ns: int | None = None) -> Iterator[None]:
     """Take the snapshots of this moment into the stream; yields after each, as they take a while."""
-    for snapshot in take_snapshots(session.options, session.node, session.targets, session.warnings):
+    times = CaptureTimes(started_ns=session.started_ns, ended_ns=ended_ns)
+    for snapshot in take_snapshots(session.options, times, session.node, session.targets, session.warnings):
         add_snapshot(session, stream, snapshot, moment)
         yield
 
@@ -206,7 +217,9 @@ def _finish(session: Session, stream: "Stream") -> None:
     _receive_all(session, stream)
     _drain_rings(session, stream, end_ns)
     stream.end_packets()
-    for _ in _snapshots(session, stream, "stop"):
+    # With a packet limit, the packets ended with the last one wanted.
+    ended_ns = end_ns if stream.full_ns is None else stream.full_ns
+    for _ in _snapshots(session, stream, "stop", ended_ns):
         _receive_all(session, stream)
     stream.write_until(time.time_ns())
     for number, (ring, interface) in enumerate(session.rings):

@@ -52,6 +52,15 @@ class Snapshot:
     data: object
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureTimes:
+    """Between which moments every packet at the first capture points was taken, or counted as lost."""
+
+    started_ns: int
+    ended_ns: int | None
+    """None while the capture runs."""
+
+
 class _Timex(ctypes.Structure):
     """`struct timex` (linux/timex.h), up to `tai`, with room behind."""
 
@@ -80,9 +89,11 @@ class _Timex(ctypes.Structure):
     )
 
 
-def take_snapshots(options: CaptureOptions, node: str, targets: Targets, warnings: list[str]) -> Iterator[Snapshot]:
+def take_snapshots(
+    options: CaptureOptions, times: CaptureTimes, node: str, targets: Targets, warnings: list[str]
+) -> Iterator[Snapshot]:
     """Yield all snapshots of this moment; what can't be read becomes a warning."""
-    yield _snapshot("capture", None, _settings(options, targets))
+    yield _snapshot("capture", None, _settings(options, times, targets))
     yield _snapshot("node", None, _node(node))
     yield _snapshot("containers", None, _containers(targets))
     known = [*(target.netns for target in targets.targets), *targets.others]
@@ -115,7 +126,7 @@ def _snapshot(kind: str, netns: Netns | None, data: object) -> Snapshot:
     return Snapshot(kind=kind, netns=netns.label if netns else None, time_ns=time.time_ns(), data=data)
 
 
-def _settings(options: CaptureOptions, targets: Targets) -> dict[str, object]:
+def _settings(options: CaptureOptions, times: CaptureTimes, targets: Targets) -> dict[str, object]:
     return {
         "filter": options.filter,
         "snaplen": options.snaplen,
@@ -129,6 +140,8 @@ def _settings(options: CaptureOptions, targets: Targets) -> dict[str, object]:
             for target in targets.targets
             for link in target.chosen
         ],
+        "started_ns": times.started_ns,
+        "ended_ns": times.ended_ns,
         "pid": os.getpid(),
         "version": __version__,
     }

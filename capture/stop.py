@@ -26,7 +26,8 @@ class StopSignals:
         if threading.current_thread() is threading.main_thread():
             self._previous_wakeup = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
             for number in _SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup: stays ignored
+                # nohup stays ignored; SIGINT not, which a script's shell ignores for what it starts in the background.
+                if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                     self._previous.append((number, signal.signal(number, self._note)))
         return self
 

@@ -45,6 +45,8 @@ class Stream:
         self._output = output
         self._limit = convert.NEVER if packet_limit is None else packet_limit
         self.packets = 0
+        self.full_ns: int | None = None
+        """Until when every packet was taken, once the packet limit is reached."""
         self._waiting: list[Waiting] = []
         self._memory = np.frombuffer(
             memoryview((ctypes.c_uint8 * arena.length).from_address(arena.address)), dtype=np.uint8
@@ -89,6 +91,21 @@ class Stream:
         row[0, convert.RING_ETHERNET] = ring.link_type is LinkType.ETHERNET
         self._rings = np.concatenate([self._rings, row])
         self._times = np.zeros(len(self._rings) + len(self._stages), dtype=np.int64)
+
+    def is_drained(self, number: int) -> bool:
+        """Whether ring `number` has no block that the kernel handed over and that is not yet written."""
+        row = self._rings[number]
+        block = row[convert.RING_BASE] + row[convert.RING_CURRENT] * row[convert.RING_BLOCK_BYTES]
+        return not (row[convert.RING_LEFT] or row[convert.RING_FINISHED] or convert.is_ours(self._words, block))
+
+    def remove_ring(self, number: int) -> int:
+        """Look at ring `number` no more, so that its memory can be freed; returns how many packets came from it.
+
+        The rings behind it move up by one.
+        """
+        packets = self.ring_packets(number)
+        self._rings = np.delete(self._rings, number, axis=0)
+        return packets
 
     def end_packets(self) -> None:
         """Take no more packets; what is still in the rings came after the end."""
@@ -155,7 +172,16 @@ class Stream:
             convert.release(self._words, self._rings)
             self.packets += int(packets)
             if length:
+                if self.is_full and self.full_ns is None:
+                    self.full_ns = _last_time(self._out_words, int(length))
                 self._output.append(self._out_view[: int(length)])
+
+
+def _last_time(words: convert.Words, length_bytes: int) -> int:
+    """Time of the last of the enhanced packet blocks in the first `length_bytes`."""
+    end = length_bytes // 4
+    start = end - int(words[end - 1]) // 4
+    return int(words[start + 3]) << 32 | int(words[start + 4])
 
 
 def compile_kernels() -> None:

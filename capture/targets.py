@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..errors import TtraceError
 from .containers import Container, running_containers
 from .links import Link, namespace_ids, read_addresses, read_links, routing
-from .netns import Netns, open_container_netns, open_netns, own_netns
+from .netns import Netns, distinct_from, open_container_netns, open_netns, own_netns
 from .options import CaptureOptions
 
 _LIMITED_SCOPE = ("fe80:",)
@@ -75,6 +75,10 @@ def _add_containers(options: CaptureOptions, captured: dict[int, Netns], result:
         if options.containers:
             result.warnings.append(f"no containers: {error.message}")
         return
+    names = {container.name for container in containers}
+    for inode, netns in captured.items():
+        if not netns.is_root:
+            captured[inode] = distinct_from(netns, names)
     labels: dict[int, str] = {inode: netns.label for inode, netns in captured.items()}
     for container in containers:
         try:

@@ -63,6 +63,11 @@ class TracingTable:
         if code == 0:
             return
         reason = _first_line(error)
+        if "not supported" in error and self._table_is_there():
+            raise TtraceError(
+                f"{self.netns.description} has a table `inet {TABLE}` that is not a capture's",
+                hint=f"remove it with `nft delete table inet {TABLE}`, or capture with `--no-trace`",
+            )
         if "Operation not permitted" in error or "File exists" in error:
             raise TtraceError(
                 f"cannot trace in {self.netns.description}: {reason}",
@@ -81,10 +86,13 @@ class TracingTable:
         """Close the socket that owns the table; the kernel then removes it."""
         del self._context
 
+    def _table_is_there(self) -> bool:
+        _, text, _ = self._context.cmd("list tables")
+        return f"table inet {TABLE}" in text.splitlines()
+
     def _owner_hint(self) -> str | None:
         """Who owns the table that is in the way, if there is one."""
-        _, text, _ = self._context.cmd("list tables")
-        if f"table inet {TABLE}" not in text:
+        if not self._table_is_there():
             return None
         with self.netns.entered():
             owner = _other_ttrace()
@@ -148,6 +156,10 @@ def _hook_line(hook: str, priority: int) -> str:
     return f"    type filter hook {hook} priority {priority}; policy accept;"
 
 
+_CAPTURE_COMMAND = re.compile(rb"(?:ttrace|ttrace\.cli[^\0]*)\0capture\0|ttrace\.capture")
+"""The words of a capture's command line; a path with `ttrace` in it, such as a lab's, is none."""
+
+
 def _other_ttrace() -> int | None:
     """Process id of another ttrace that listens to netfilter in the thread's namespace.
 
@@ -161,7 +173,7 @@ def _other_ttrace() -> int | None:
             command = Path("/proc", port, "cmdline").read_bytes()
         except OSError:
             continue
-        if b"ttrace" in command:
+        if _CAPTURE_COMMAND.search(command):
             return int(port)
     return None
 

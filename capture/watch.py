@@ -4,13 +4,14 @@ import errno
 import os
 import select
 import socket
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import TtraceError
-from .active import Session, add_ring
+from .active import Session, add_ring, end_ring, open_point
 from .links import read_links, routing
-from .ring import Ring
+from .ring import HOLD_BACK_NS, Ring
 from .stop import StopSignals
 from .targets import new_bridge_ports
 
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from .stream import Stream
 
 MAX_ARRIVALS = 64
-"""Interfaces that may appear during a capture and still get a ring: address space is set aside for them."""
+"""Interfaces that may be there at once beyond those at the start: address space is set aside for their rings."""
+EXPECTED_ARRIVALS = 8
+"""Interfaces for which also a full share of the rings' memory is set aside; more of them get small rings."""
+_HANDED_OVER_S = 2 * HOLD_BACK_NS / 1e9
+"""After this time the kernel has handed over every packet of an interface that went away, even if it is busy."""
 _RTMGRP_LINK = 1  # linux/rtnetlink.h
 _MESSAGE_BYTES = 1 << 16
 
@@ -31,7 +36,14 @@ class Watch:
         self._session = session
         self._stream = stream
         self._points: dict[int, Ring] = {}
-        self._arrivals = 0
+        """By file descriptor; so in the next two."""
+        self._failed: dict[int, Ring] = {}
+        """Those that reported an error, which was said."""
+        self._gone_s: dict[int, float] = {}
+        """When it was seen that the interface is gone."""
+        self._refused: set[int] = set()
+        """Indexes of interfaces on which no ring could be opened, which was said."""
+        self._is_full_said = False
         for ring, _ in session.rings:
             self._add(ring)
         for listener, _ in session.sockets:
@@ -49,6 +61,8 @@ class Watch:
                 self._note_error(ring)
             elif fd == self._links.fileno():
                 self._add_arrivals()
+        if self._end_vanished() and not self._session.options.interfaces:
+            self._add_arrivals()  # one may have waited for a slot
 
     def close(self) -> None:
         """Stop watching."""
@@ -62,9 +76,30 @@ class Watch:
 
     def _note_error(self, ring: Ring) -> None:
         error = ring.take_error()
-        if error:
+        fd = ring.socket.fileno()
+        if error and fd not in self._failed:
+            self._failed[fd] = ring
             what = "went down or away" if error == errno.ENETDOWN else os.strerror(error)
             self._session.warnings.append(f"interface `{ring.interface}` in {ring.netns.description} {what}")
+
+    def _end_vanished(self) -> bool:
+        """Close the rings of interfaces that are gone, once their packets are written; returns whether any was."""
+        ended = False
+        for fd, ring in list(self._failed.items()):
+            if not ring.is_gone:
+                continue
+            now = time.monotonic()
+            # The kernel's timer hands the last block over; until then the ring only looks empty.
+            if now - self._gone_s.setdefault(fd, now) < _HANDED_OVER_S:
+                continue
+            number = next(number for number, (known, _) in enumerate(self._session.rings) if known is ring)
+            if not self._stream.is_drained(number):
+                continue
+            self._epoll.unregister(fd)
+            del self._points[fd], self._failed[fd], self._gone_s[fd]
+            end_ring(self._session, self._stream, number)
+            ended = True
+        return ended
 
     def _add_arrivals(self) -> None:
         """Open a ring on each new bridge and bridge port of the node: a container was started."""
@@ -76,19 +111,30 @@ class Watch:
         with routing(target.netns) as route:
             links = read_links(route)
         known = {ring.index for ring, _ in self._session.rings if ring.netns.is_root}
+        self._refused &= {link.index for link in links}
         for link in new_bridge_ports(links, known):
-            if self._arrivals == MAX_ARRIVALS:
+            if not self._session.arena.free_slots:
+                self._say_full(link.name)
                 return
             try:
                 with target.netns.entered():
-                    add_ring(self._session, target, link)
+                    ring = open_point(self._session, target, link)
             except TtraceError as error:  # it may be gone again
-                self._session.warnings.append(error.message)
+                if link.index not in self._refused:
+                    self._refused.add(link.index)
+                    self._session.warnings.append(error.message)
                 continue
-            self._arrivals += 1
-            ring, interface = self._session.rings[-1]
-            self._stream.add_ring(ring, interface)
+            self._stream.add_ring(ring, add_ring(self._session, target, ring))
             self._add(ring)
+
+    def _say_full(self, name: str) -> None:
+        """Warn, once, that interface `name` is not captured, as may happen to more."""
+        if not self._is_full_said:
+            self._is_full_said = True
+            self._session.warnings.append(
+                f"interface `{name}` came when {len(self._session.rings)} were captured already, as many as there is "
+                "room for: it and later ones are captured when others have gone"
+            )
 
 
 def _open_link_socket(session: Session) -> socket.socket:

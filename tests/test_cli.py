@@ -31,20 +31,20 @@ def test_wrong_usage_is_exit_code_2():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "code", "words"),
     [
-        (["correlate", "/nonexistent"], ["error: cannot read `/nonexistent`", "hint: "]),
-        (["correlate", "/etc/passwd"], ["is not a capture file"]),
-        (["correlate", *FILES, "--filter", "port http"], ["`http` is not a port number", "hint: terms are"]),
-        (["correlate", *FILES, "--path", "9999"], ["there is no path 9999", "numbered 1 to"]),
-        (["correlate", *FILES, "-o", "/nonexistent/out"], ["cannot write `/nonexistent/out`"]),
-        (["show", "/nonexistent"], ["cannot read"]),
-        (["capture", "--iface", "nonexistent0", "--duration", "1"], ["nonexistent0"]),
+        (["correlate", "/nonexistent"], 1, ["error: cannot read `/nonexistent`", "hint: "]),
+        (["correlate", "/etc/passwd"], 1, ["is not a capture file"]),
+        (["correlate", *FILES, "--filter", "port http"], 2, ["`http` is not a port number", "hint: terms are"]),
+        (["correlate", *FILES, "--path", "9999"], 2, ["there is no path 9999", "numbered 1 to"]),
+        (["correlate", *FILES, "-o", "/nonexistent/out"], 1, ["cannot write `/nonexistent/out`"]),
+        (["show", "/nonexistent"], 1, ["cannot read"]),
+        (["capture", "--iface", "nonexistent0", "--duration", "1"], 1, ["nonexistent0"]),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_code_1(arguments, words):
+def test_bad_input_is_one_clear_line_and_an_exit_code(arguments, code, words):
     done = ttrace(*arguments)
-    assert done.returncode == 1
+    assert done.returncode == code
     assert done.stdout == ""
     assert all(word in done.stderr for word in words), done.stderr
     assert "Traceback" not in done.stderr

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from .conftest import ip, tshark
@@ -180,6 +181,35 @@ def test_count_ends_the_capture_with_exactly_that_many_packets(network, start):
     summary = capture.wait_for("summary")
     assert summary["packets"] == 7
     assert capture.process.wait(10) == 0
+
+
+def test_snapshots_say_from_when_to_when_packets_were_taken(network, start):
+    began_ns = time.time_ns()
+    capture = start(network.router)
+    capture.wait_ready()
+    network.ping(count=1)
+    stopped_ns = time.time_ns()
+    capture.stop()
+    found = snapshots(capture.path)
+    first, last = found["start", "capture", None], found["stop", "capture", None]
+    assert began_ns < first["started_ns"] == last["started_ns"] < stopped_ns
+    assert first["ended_ns"] is None
+    assert stopped_ns < last["ended_ns"] < time.time_ns()
+    times = [int(row[0].replace(".", "")) for row in tshark(capture.path, "-Y", "eth", fields=("frame.time_epoch",))]
+    assert max(times) <= last["ended_ns"]
+
+
+def test_with_a_count_packets_are_taken_until_the_last_one_wanted(network, start):
+    capture = start(network.router, count=7, trace=False, interfaces=["eth0"])
+    capture.wait_ready()
+    network.ping(count=5)
+    capture.wait_for("summary")
+    rows = tshark(capture.path, "-Y", "eth", fields=("frame.time_epoch",))
+    ended_ns = snapshots(capture.path)["stop", "capture", None]["ended_ns"]
+    last_ns = int(rows[-1][0].replace(".", ""))
+    # Conntrack events up to the next packet may follow it.
+    assert len(rows) == 7
+    assert last_ns <= ended_ns < last_ns + 1_000_000_000
 
 
 def test_duration_ends_the_capture(network, start):

@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from ttrace.capture.journal import JOURNAL_DIRECTORY
+from ttrace.capture.watch import MAX_ARRIVALS
+from ttrace.lab import wait_until as wait_for_condition
 
 from .conftest import tshark
 
@@ -63,6 +66,18 @@ def test_settings_are_restored_at_the_end(network, start):
     capture.stop()
     assert network.run(network.router, "sysctl", "-n", name).strip() == "0"
     assert not (JOURNAL_DIRECTORY / f"{capture.process.pid}.json").exists()
+
+
+def test_setting_that_a_second_capture_needs_is_restored_by_the_last_one(network, start):
+    name = "net.netfilter.nf_conntrack_acct"
+    first = start(network.router, conntrack_details=True)
+    first.wait_ready()
+    second = start(network.router, conntrack_details=True, trace=False)
+    second.wait_ready()
+    first.stop()
+    assert network.run(network.router, "sysctl", "-n", name).strip() == "1"
+    second.stop()
+    assert network.run(network.router, "sysctl", "-n", name).strip() == "0"
 
 
 def test_settings_of_a_killed_capture_are_restored_by_the_next(network, start):
@@ -124,6 +139,98 @@ def test_interface_that_goes_away_is_a_warning_and_the_rest_goes_on(network, sta
     summary = capture.stop()
     assert "interface `veth0` in root namespace went down or away" in summary["warnings"]
     assert len(tshark(capture.path, "-Y", 'icmp && frame.interface_name == "eth0"')) == 4
+
+
+def rings_of(capture) -> int:
+    """Packet rings in the memory of a capture."""
+    return Path(f"/proc/{capture.process.pid}/maps").read_text().count("socket:[")
+
+
+def wait_until(capture, condition) -> None:
+    """Wait for what a capture does by itself."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        capture.wait_for("status")
+
+
+def add_ports(network, *names: str) -> None:
+    """Further ports of br0."""
+    lines = [f"link add {name} type veth peer name {name}p netns {network.server}" for name in names]
+    lines += [f"link set {name} master br0 up" for name in names]
+    subprocess.run(["ip", "-n", network.router, "-batch", "-"], input="\n".join(lines), text=True, check=True)
+
+
+def remove_ports(network, *names: str) -> None:
+    lines = "\n".join(f"link del {name}" for name in names)
+    subprocess.run(["ip", "-n", network.router, "-batch", "-"], input=lines, text=True, check=True)
+
+
+def test_ring_of_an_interface_that_went_away_is_closed_with_its_packets_kept(network, start):
+    capture = start(network.router, trace=False)
+    capture.wait_ready()
+    network.ping(count=3)
+    subprocess.run(["ip", "-n", network.router, "link", "del", "veth0"], check=True)
+    wait_until(capture, lambda: rings_of(capture) == 2)
+    summary = capture.stop()
+    points = {point["interface"]: point["packets"] for point in summary["points"]}
+    assert sorted(points) == ["br0", "eth0", "veth0"]
+    rows = tshark(capture.path, "-Y", 'icmp && frame.interface_name == "veth0"')
+    assert len(rows) == 6
+    assert points["veth0"] == len(tshark(capture.path, "-Y", 'frame.interface_name == "veth0"'))
+    assert summary["packets"] == len(tshark(capture.path, "-Y", "eth"))
+
+
+def test_interface_that_goes_down_and_comes_back_is_said_once_and_captured_on(network, start):
+    capture = start(network.router, trace=False)
+    capture.wait_ready()
+    for _ in range(3):
+        for state in ("down", "up"):
+            subprocess.run(["ip", "-n", network.router, "link", "set", "eth0", state], check=True)
+        network.run(network.server, "ping", "-q", "-c", "1", network.router_address)
+    summary = capture.stop()
+    assert summary["warnings"] == ["interface `eth0` in root namespace went down or away"]
+    assert len(tshark(capture.path, "-Y", 'icmp && frame.interface_name == "eth0"')) == 6
+
+
+def test_more_interfaces_than_there_are_rings_come_and_go(network, start):
+    capture = start(network.router, trace=False, ring_mib=2)
+    capture.wait_ready()
+    for turn in range(3):
+        names = [f"v{turn}x{number}" for number in range(30)]
+        add_ports(network, *names)
+        wait_until(capture, lambda: rings_of(capture) == 33)
+        remove_ports(network, *names)
+        wait_until(capture, lambda: rings_of(capture) == 3)
+    summary = capture.stop()
+    assert len(summary["points"]) == 93
+    assert not [warning for warning in summary["warnings"] if "went down or away" not in warning]
+
+
+def test_interface_without_a_free_ring_is_said_once_and_captured_when_another_has_gone(network, start):
+    capture = start(network.router, trace=False, ring_mib=2)
+    capture.wait_ready()
+    names = [f"v{number}" for number in range(MAX_ARRIVALS + 2)]
+    add_ports(network, *names)
+    wait_until(capture, lambda: rings_of(capture) == 3 + MAX_ARRIVALS)
+    remove_ports(network, *names[:2])
+    wait_until(capture, lambda: len(described(capture.path)) == 3 + MAX_ARRIVALS + 2)
+    summary = capture.stop()
+    full = [warning for warning in summary["warnings"] if "room for" in warning]
+    assert len(full) == 1
+    assert full[0].startswith(f"interface `v{MAX_ARRIVALS}` came when {3 + MAX_ARRIVALS} were captured already")
+
+
+def described(path: Path) -> set[bytes]:
+    """Names of the interfaces with an Ethernet description block."""
+    data = path.read_bytes()
+    found, offset = set(), 0
+    while offset + 8 <= len(data):
+        kind, length = (int.from_bytes(data[offset + at : offset + at + 4], "little") for at in (0, 4))
+        if kind == 1 and data[offset + 8] == 1:
+            found.add(data[offset : offset + length])
+        offset += length
+    return found
 
 
 def test_lost_netlink_messages_are_counted_and_in_the_file(network, start):
@@ -216,3 +323,42 @@ def test_second_interrupt_does_not_lose_the_file(network, start):
     assert capture.process.wait(10) == 0
     assert len(tshark(capture.path, "-Y", "icmp")) == 12
     assert json.dumps(summary)
+
+
+def test_a_refused_capture_leaves_the_file_alone(network, start, tmp_path):
+    running = start(network.router, output=str(tmp_path / "one.pcapng"))
+    running.wait_ready()
+    kept = tmp_path / "kept.pcapng"
+    kept.write_bytes(b"what was there before")
+    for output, words in ((kept, "cannot trace"), (tmp_path / "one.pcapng", "another capture is writing")):
+        refused = start(network.router, output=str(output))
+        message, _ = refused.wait_for("error")
+        assert words in message
+        assert refused.process.wait(10) == 1
+    new = start(network.router, output=str(tmp_path / "new.pcapng"))
+    new.wait_for("error")
+    new.process.wait(10)
+    network.ping()
+    assert running.stop()["packets"] > 0
+    assert kept.read_bytes() == b"what was there before"
+    assert not (tmp_path / "new.pcapng").exists()
+    assert subprocess.run(["capinfos", str(tmp_path / "one.pcapng")], capture_output=True, check=False).returncode == 0
+
+
+def test_a_table_of_that_name_that_is_nobodys_is_named(network, start):
+    network.run(network.router, "nft", "add", "table", "inet", "ttrace")
+    message, hint = start(network.router).wait_for("error")
+    assert "that is not a capture's" in message
+    assert "nft delete table inet ttrace" in hint
+
+
+def test_interrupt_ends_a_capture_that_a_script_started_in_the_background(network, tmp_path):
+    command = f"{sys.executable} -c 'from ttrace.cli import main; main()' capture -w {tmp_path}/b.pcapng"
+    script = f"{command} >/dev/null 2>{tmp_path}/said & echo $!"
+    done = subprocess.run(
+        ["ip", "netns", "exec", network.router, "sh", "-c", script], capture_output=True, text=True, check=True
+    )
+    pid = int(done.stdout)
+    wait_for_condition(lambda: "capturing" in (tmp_path / "said").read_text(), 20.0, "the capture has begun")
+    os.kill(pid, signal.SIGINT)
+    wait_for_condition(lambda: "nothing was lost" in (tmp_path / "said").read_text(), 10.0, "the capture has ended")

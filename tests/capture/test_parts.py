@@ -6,19 +6,22 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
-from ttrace.capture import CaptureOptions, containers
+from ttrace.capture import CaptureOptions, containers, journal, watch
+from ttrace.capture.arena import Arena
 from ttrace.capture.bpf import accept_all, compile_filter
 from ttrace.capture.doctor import State, examine
 from ttrace.capture.journal import Journal, process_start, restore_stale
 from ttrace.capture.netns import Netns, open_container_netns, open_netns, own_netns
 from ttrace.capture.output import OutputFile
-from ttrace.capture.ring import BLOCK_BYTES, ring_blocks
+from ttrace.capture.ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring, ring_budget
 from ttrace.capture.rules import read_ruleset, tables_without_owner
 from ttrace.capture.targets import resolve_targets
 from ttrace.capture.tracing import TracingTable, split_match, table_text
@@ -59,10 +62,82 @@ def test_journal_writes_before_it_changes_and_restores(router, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_journal_leaves_a_setting_that_has_the_value(router, tmp_path):
+def test_setting_that_has_the_value_is_claimed_and_stays(router, tmp_path):
     journal = Journal(tmp_path)
-    journal.set_value(router, SETTING, read_setting(router))
+    before = read_setting(router)
+    journal.set_value(router, SETTING, before)
+    (change,) = json.loads((tmp_path / f"{os.getpid()}.json").read_text())["changes"]
+    assert (change["before"], change["after"]) == (before, before)
+    assert journal.restore() == []
+    assert read_setting(router) == before
     assert list(tmp_path.iterdir()) == []
+
+
+def write_journal(folder: Path, netns: Netns, *, pid: int, started: str | None) -> Path:
+    """A journal of another process, which found 64 and set 77."""
+    change = {"netns": "root", "inode": netns.inode, "name": SETTING, "before": "64", "after": "77"}
+    path = folder / f"{pid}.json"
+    path.write_text(json.dumps({"pid": pid, "started": started, "changes": [change]}))
+    return path
+
+
+def test_setting_another_living_process_claims_is_left_and_the_last_one_restores_it(router, tmp_path):
+    parent = os.getppid()
+    ours = Journal(tmp_path)
+    ours.set_value(router, SETTING, "77")
+    other = write_journal(tmp_path, router, pid=parent, started=process_start(parent))
+    assert ours.restore() == []
+    assert read_setting(router) == "77"
+    # The other way round: it was set when we came, and the other one has gone before us.
+    ours.set_value(router, SETTING, "77")
+    other.unlink()
+    assert ours.restore() == []
+    assert read_setting(router) == "64"
+
+
+def test_setting_of_a_dead_process_that_a_living_one_claims_is_left_to_that_one(router, tmp_path):
+    ours = Journal(tmp_path)
+    with router.entered():
+        Path("/proc/sys", SETTING).write_text("77")
+    write_journal(tmp_path, router, pid=1, started="dead")
+    ours.set_value(router, SETTING, "77")
+    assert restore_stale(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == [f"{os.getpid()}.json"]
+    assert read_setting(router) == "77"
+    assert ours.restore() == []
+    assert read_setting(router) == "64"
+
+
+def test_namespace_that_cannot_be_entered_does_not_stop_the_other_restores(router, tmp_path):
+    ours = Journal(tmp_path)
+    ours.set_value(router, SETTING, "77")
+    with Path("/dev/null").open() as no_namespace:
+        lost = replace(router, label="lost", fd=os.dup(router.fd))
+        ours.set_value(lost, "net/ipv4/ip_forward", "0")
+        os.dup2(no_namespace.fileno(), lost.fd)
+    (warning,) = ours.restore()
+    assert warning.startswith("could not restore net/ipv4/ip_forward to `1` in lost: cannot enter network namespace")
+    assert read_setting(router) == "64"
+    os.close(lost.fd)
+
+
+def test_namespace_that_cannot_be_entered_does_not_stop_the_other_stale_restores(router, tmp_path, monkeypatch):
+    with router.entered():
+        Path("/proc/sys", SETTING).write_text("77")
+    path = write_journal(tmp_path, router, pid=1, started="dead")
+    record = json.loads(path.read_text())
+    record["changes"].append(record["changes"][0] | {"inode": 1})
+    path.write_text(json.dumps(record))
+
+    def find(inode: int) -> Netns:
+        fd = os.dup(router.fd) if inode == router.inode else os.open("/dev/null", os.O_RDONLY)
+        return replace(router, fd=fd)
+
+    monkeypatch.setattr(journal, "_find_netns", find)
+    lost, restored = restore_stale(tmp_path)
+    assert "could not be restored to `64`: cannot enter network namespace" in lost
+    assert restored == f"{SETTING} in root: restored to `64`"
+    assert read_setting(router) == "64"
 
 
 def test_stale_settings_of_dead_processes_are_restored_and_living_ones_left(router, tmp_path):
@@ -134,6 +209,44 @@ def test_unnamed_namespace_is_labelled_by_its_number():
     assert netns.label == f"net:[{inode}]"
     netns.close()
     child.communicate()
+
+
+@pytest.fixture
+def named(monkeypatch, tmp_path, network):
+    """A function that gives the client's namespace another `ip netns` name, in a folder of this test's own."""
+    source = f"/run/netns/{network.client}"
+    monkeypatch.setattr("ttrace.capture.netns.NAMED_DIRECTORY", tmp_path / "netns")
+    (tmp_path / "netns").mkdir()
+
+    def give(name: str) -> str:
+        (tmp_path / "netns" / name).symlink_to(source)
+        return name
+
+    return give
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("root", "netns:root"), ("netns:web1", "netns:netns:web1"), ("blue", "blue")]
+)
+def test_named_namespace_is_never_taken_for_the_nodes_own(named, name, label):
+    netns = open_netns(named(name))
+    assert (netns.label, netns.is_root) == (label, False)
+    netns.close()
+
+
+def test_container_named_root_is_not_the_nodes_own_namespace():
+    child = subprocess.Popen(["unshare", "-n", "cat"], stdin=subprocess.PIPE)
+    own = Path("/proc/self/ns/net").stat().st_ino
+    while Path(f"/proc/{child.pid}/ns/net").stat().st_ino == own:
+        pass
+    netns = open_container_netns(child.pid, "root")
+    assert (netns.label, netns.container, netns.is_root) == ("container:root", "root", False)
+    assert netns.description == "container root"
+    netns.close()
+    child.communicate()
+    host = open_container_netns(os.getpid(), "on-the-host")
+    assert (host.label, host.is_root) == ("root", True)
+    host.close()
 
 
 def test_entering_comes_back(router):
@@ -251,9 +364,117 @@ def test_file_of_sudo_belongs_to_the_caller(tmp_path, monkeypatch):
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1234, 2345, 0o600)
 
 
-def test_ring_is_never_too_small_to_hold_blocks_back():
-    assert ring_blocks(0) == 8
-    assert ring_blocks(16) * BLOCK_BYTES == 16 << 20
+def test_fifo_without_a_reader_is_one_message(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    output = OutputFile(str(path))
+    os.close(reader)
+    with pytest.raises(TtraceError, match=r"the reader of `.*/fifo` is gone"):
+        output.append(enhanced_packet(interface=0, time_ns=0, data=bytes(50)))
+    output.close()
+
+
+def test_what_is_no_file_keeps_its_owner_with_sudo(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUDO_UID", "1234")
+    monkeypatch.setenv("SUDO_GID", "2345")
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    OutputFile(str(path)).close()
+    os.close(reader)
+    assert path.stat().st_uid == os.getuid()
+
+
+# Rings
+
+
+def mib(blocks: int) -> float:
+    return blocks * BLOCK_BYTES / (1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("ring_mib", "points", "share"),
+    [(None, 1, 16), (None, 16, 16), (None, 64, 4), (None, 500, 2), (64, 1, 64), (2, 9, 2)],
+)
+def test_rings_share_the_memory_but_each_gets_enough(ring_mib, points, share):
+    assert mib(ring_budget(ring_mib, points).share_blocks) == share
+
+
+def test_a_ring_of_a_later_interface_gets_what_is_left():
+    budget = ring_budget(None, 16)
+    assert mib(budget.next_blocks(0)) == 16
+    assert mib(budget.next_blocks(250 * 4)) == 6
+    assert mib(budget.next_blocks(300 * 4)) == 2
+
+
+def open_eth(arena: Arena, netns: Netns, name: str, blocks: int = SMALLEST_BLOCKS):
+    with netns.entered():
+        return open_ring(
+            arena, netns, interface=name, index=1, link_type=LinkType.ETHERNET, mac=b"", program=accept_all(64),
+            blocks=blocks,
+        )  # fmt: skip
+
+
+def mapped_rings(pid: int | str = "self") -> int:
+    """Packet rings that are in the memory of a process."""
+    return Path(f"/proc/{pid}/maps").read_text().count("socket:[")
+
+
+def test_ring_on_an_interface_that_is_gone_leaves_no_memory(router):
+    before = mapped_rings()
+    arena = Arena(slots=1, slot_bytes=SMALLEST_BLOCKS * BLOCK_BYTES)
+    for _ in range(3):
+        with pytest.raises(TtraceError, match="cannot capture on `gone0`"):
+            open_eth(arena, router, "gone0")
+        assert (arena.free_slots, mapped_rings()) == (1, before)
+    ring = open_eth(arena, router, "eth0")
+    assert (arena.free_slots, mapped_rings()) == (0, before + 1)
+    ring.close()
+    ring.close()
+    assert (arena.free_slots, mapped_rings()) == (1, before)
+    arena.close()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "hint"),
+    [
+        (16, "each capture point needs 4 MiB of memory: give all of them together less with `--ring-mib N`"),
+        (8, "each capture point needs 2 MiB of memory, the least there is: capture on fewer with `--iface NAME`"),
+    ],
+)
+def test_no_memory_for_a_ring_names_the_option(router, monkeypatch, blocks, hint):
+    class NoMemory(socket.socket):
+        def setsockopt(self, *arguments):
+            if arguments[1] == 5:  # PACKET_RX_RING
+                raise OSError(12, "Cannot allocate memory")
+            super().setsockopt(*arguments)
+
+    monkeypatch.setattr("ttrace.capture.ring.socket.socket", NoMemory)
+    with pytest.raises(TtraceError) as raised:
+        open_eth(Arena(slots=1, slot_bytes=blocks * BLOCK_BYTES), router, "eth0", blocks)
+    assert raised.value.hint == hint
+
+
+def test_interface_that_cannot_be_captured_is_said_once(network, router, monkeypatch):
+    def refuse(*arguments):
+        link = arguments[-1]
+        raise TtraceError(f"cannot capture on `{link.name}`")
+
+    monkeypatch.setattr(watch, "open_point", refuse)
+    session = SimpleNamespace(
+        rings=[], sockets=[], options=CaptureOptions(), warnings=[], arena=SimpleNamespace(free_slots=1),
+        targets=SimpleNamespace(targets=[SimpleNamespace(netns=router)]),
+    )  # fmt: skip
+    stop_fd, other_fd = os.pipe()
+    watching = watch.Watch(session, None, SimpleNamespace(fd=stop_fd))
+    for mtu in ("1400", "1401", "1402"):
+        network.run(network.router, "ip", "link", "set", "veth0", "mtu", mtu)
+        watching.wait(5)
+    watching.close()
+    os.close(stop_fd)
+    os.close(other_fd)
+    assert sorted(session.warnings) == ["cannot capture on `br0`", "cannot capture on `veth0`"]
 
 
 # Containers
@@ -350,6 +571,21 @@ def test_container_names_are_known_without_capturing_in_them(docker, router):
     assert [target.netns.label for target in targets.targets] == ["root"]
     assert [(container.name, label) for container, label in targets.containers] == [("web1", "web1")]
     assert next(link for link in targets.targets[0].links if link.name == "veth0").peer_netns == "web1"
+    targets.close()
+    assert docker
+
+
+def test_named_namespace_beside_a_container_of_that_name_has_a_label_of_its_own(
+    docker, network, router, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("ttrace.capture.netns.NAMED_DIRECTORY", tmp_path / "netns")
+    (tmp_path / "netns").mkdir()
+    (tmp_path / "netns" / "web1").symlink_to(f"/run/netns/{network.server}")
+    with router.entered():
+        targets = resolve_targets(CaptureOptions(netns=("web1",), containers=True))
+    assert [target.netns.label for target in targets.targets] == ["root", "netns:web1", "web1"]
+    peers = {link.name: link.peer_netns for link in targets.targets[0].links}
+    assert (peers["eth0"], peers["veth0"]) == ("netns:web1", "web1")
     targets.close()
     assert docker
 
