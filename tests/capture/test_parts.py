@@ -336,6 +336,7 @@ def test_a_write_that_ends_inside_a_block_keeps_the_whole_ones(tmp_path, monkeyp
     path = tmp_path / "x.pcapng"
     block = enhanced_packet(interface=0, time_ns=0, data=bytes(50))
     output = OutputFile(str(path))
+    output.begin()
     output.append(block)
     real = os.write
     room = [len(block) * 2 + 7]
@@ -359,7 +360,9 @@ def test_a_write_that_ends_inside_a_block_keeps_the_whole_ones(tmp_path, monkeyp
 def test_file_of_sudo_belongs_to_the_caller(tmp_path, monkeypatch):
     monkeypatch.setenv("SUDO_UID", "1234")
     monkeypatch.setenv("SUDO_GID", "2345")
-    OutputFile(str(tmp_path / "x")).close()
+    output = OutputFile(str(tmp_path / "x"))
+    output.begin()
+    output.close()
     status = (tmp_path / "x").stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1234, 2345, 0o600)
 
