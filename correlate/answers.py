@@ -2,8 +2,10 @@
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from .connections import Connections
+from .order import path_bounds
 from .outcomes import OUTCOMES, Outcome, Outcomes, Reason
 from .schema import NOTE_ERROR
 
@@ -21,9 +23,7 @@ def explain_by_icmp(
     """A packet that went missing where an ICMP error about its flow began was dropped, and why is known (in place)."""
     if hops.size == 0:
         return
-    start = np.flatnonzero(np.append(True, hops["packet"][1:] != hops["packet"][:-1]))
-    first = hops["sighting"][start]
-    last = hops["sighting"][np.append(start[1:], hops.size) - 1]
+    first, last = (hops["sighting"][rows] for rows in path_bounds(hops))
     is_error = (sightings["notes"][first] & NOTE_ERROR) != 0
     missing = (
         ~is_error
@@ -42,11 +42,22 @@ def explain_by_icmp(
     wanted = (way[lost] ^ 1) << 16 | sightings["namespace"][last[lost]]
     begin = np.searchsorted(origin, wanted)
     finish = np.searchsorted(origin, wanted, side="right")
-    for index in np.flatnonzero(finish > begin):
-        candidates = order[begin[index] : finish[index]]
-        delay = times_ns[first[candidates]] - times_ns[last[lost[index]]]
-        near = np.flatnonzero((delay >= -1_000_000) & (delay <= _SOON_NS))
-        if near.size:
-            outcomes.outcome[lost[index]] = OUTCOMES.index(Outcome.DROPPED)
-            outcomes.reason[lost[index]] = Reason.ICMP
-            outcomes.related[lost[index]] = candidates[near[0]]
+    found = np.full(lost.size, -1, np.int64)
+    _first_answers(begin, finish, times_ns[first[order]], times_ns[last[lost]], found)
+    answered = found >= 0
+    outcomes.outcome[lost[answered]] = OUTCOMES.index(Outcome.DROPPED)
+    outcomes.reason[lost[answered]] = Reason.ICMP
+    outcomes.related[lost[answered]] = order[found[answered]]
+
+
+@njit(cache=True)
+def _first_answers(begin, finish, error_ns, gone_ns, found):
+    """The first error of rows [begin, finish), which are in order of time, that follows soon on each packet."""
+    for i in range(begin.size):
+        for k in range(begin[i], finish[i]):
+            delay = error_ns[k] - gone_ns[i]
+            if delay > _SOON_NS:
+                break
+            if delay >= -1_000_000:
+                found[i] = k
+                break

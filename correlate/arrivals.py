@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .connections import Connections
+from .order import path_bounds
 from .outcomes import OUTCOMES, Outcome, Outcomes, Reason
 from .topology import Topology
 
@@ -24,9 +25,7 @@ def doubt_unanswered(
     """Turn `delivered` into `unknown` where a frame at a node's own interface is all there is (changed in place)."""
     if hops.size == 0:
         return
-    start = np.flatnonzero(np.append(True, hops["packet"][1:] != hops["packet"][:-1]))
-    first = hops["sighting"][start]
-    last = hops["sighting"][np.append(start[1:], hops.size) - 1]
+    first, last = (hops["sighting"][rows] for rows in path_bounds(hops))
     root = np.array([n.label == "root" and n.known for n in topology.namespaces] or [False], np.bool_)
     unicast = sightings["ip_version"][last] > 0
     bare = (

@@ -86,6 +86,13 @@ def _gather_pieces(
     return gathered
 
 
+def path_bounds(hops: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(first row, last row) of each path in HOP rows, both inclusive."""
+    changes = np.flatnonzero(hops["packet"][1:] != hops["packet"][:-1]) + 1
+    start = np.append(0, changes) if hops.size else changes
+    return start, np.append(changes, hops.size) - 1 if hops.size else changes
+
+
 def _observation_stages(observations: npt.NDArray[np.void], topology: Topology) -> npt.NDArray[np.int64]:
     table = np.zeros((len(topology.points) + 1, 4), np.int64)
     for point in topology.points:
