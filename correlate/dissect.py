@@ -10,6 +10,9 @@ from numba import njit
 MAPPED = np.uint64(0x0000FFFF00000000)
 """Upper part of the low half of an IPv4-mapped address."""
 
+_TCP_REACH = 18
+"""With a smaller reach (reach.py) flags and window do not count."""
+
 
 @njit(cache=True, inline="always")
 def mix(state, value):
@@ -130,7 +133,7 @@ def _embedded_flow(data, at, end, row):
 
 
 @njit(cache=True)
-def _dissect_icmp(data, at, end, row, state, stop):
+def _dissect_icmp(data, at, end, row, state, stop, reach):
     """ICMP and ICMPv6 behind the IP header; `stop` is the end of the datagram by its own length."""
     row.icmp_type = data[at]
     row.icmp_code = data[at + 1]
@@ -145,7 +148,7 @@ def _dissect_icmp(data, at, end, row, state, stop):
     if error:
         row.notes |= np.uint8(1)
         # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id and protocol stay.
-        if at + 20 <= end:
+        if reach >= 20 and at + 20 <= end:
             state = mix(state, np.uint64(be32(data, at + 8 + 2)) ^ (np.uint64(data[at + 8 + 9]) << np.uint64(40)))
         if not _embedded_flow(data, at + 8, end, row):
             row.notes |= np.uint8(2)
@@ -158,7 +161,7 @@ def _dissect_icmp(data, at, end, row, state, stop):
         row.payload_length = max(0, stop - at - 8)
     elif at + 8 <= end:
         state = mix(state, np.uint64(be32(data, at + 4)))
-    state = hash_bytes(data, min(at + 8, end), min(at + 20, end), state)
+    state = hash_bytes(data, min(at + 8, end), min(at + reach, end), state)
     asks, answers = query_ports(kind, row.source_port)
     set_flow(
         row,
@@ -176,18 +179,31 @@ def _dissect_icmp(data, at, end, row, state, stop):
 
 
 @njit(cache=True)
-def _dissect_transport(data, at, end, row, stop, whole):
-    """What follows the IP header. `end` bounds the captured bytes, `stop` the datagram; `whole`: nothing was cut
-    off."""
+def _dissect_transport(data, at, end, row, stop, label, reach):
+    """What follows the IP header. `end` bounds the captured bytes, `stop` the datagram; `label`: flow label of IPv6;
+    `reach`: bytes of the transport header that go into `content`."""
+    whole = end == stop
     state = mix(np.uint64(row.protocol), (np.uint64(row.ip_id) << np.uint64(32)) | np.uint64(row.length))
     state = mix(state, np.uint64(row.fragment))
     protocol = row.protocol
+    if label != 0 and (protocol != 6 or reach < _TCP_REACH):
+        # No router changes it (RFC 6437, 2), and IPv6 has no identification that would tell equal datagrams apart.
+        state = mix(state, np.uint64(label))
     if row.fragment & np.uint16(0x1FFF):
         row.notes |= np.uint8(2)
-        state = hash_bytes(data, at, min(at + 20, end), state)
+        state = hash_bytes(data, at, min(at + reach, end), state)
     elif protocol == 6:
-        if at + 18 > end:
+        if at + min(reach, _TCP_REACH) > end:
             row.notes |= np.uint8(6)
+        elif reach < _TCP_REACH:
+            row.source_port = be16(data, at)
+            row.destination_port = be16(data, at + 2)
+            row.sequence = be32(data, at + 4)
+            if at + 14 <= end:
+                row.acknowledgment = be32(data, at + 8)
+                row.tcp_flags = be16(data, at + 12) & np.uint32(0x1FF)
+            # Sequence number, then as much as there is of acknowledgment, flags and window; the checksum follows.
+            state = hash_bytes(data, at + 4, at + min(reach, 16), state)
         else:
             row.source_port = be16(data, at)
             row.destination_port = be16(data, at + 2)
@@ -208,14 +224,14 @@ def _dissect_transport(data, at, end, row, stop, whole):
             row.source_port = be16(data, at)
             row.destination_port = be16(data, at + 2)
             row.payload_length = max(0, stop - at - 8)
-            state = hash_bytes(data, at + 8, min(at + 20, end), mix(state, np.uint64(be16(data, at + 4))))
+            state = hash_bytes(data, at + 8, min(at + reach, end), mix(state, np.uint64(be16(data, at + 4))))
             if whole:
                 row.payload = _payload_hash(data, at + 8, end)
     elif protocol == 1 or protocol == 58:
         if at + 8 > end:
             row.notes |= np.uint8(6)
         else:
-            row.content = _dissect_icmp(data, at, end, row, state, stop)
+            row.content = _dissect_icmp(data, at, end, row, state, stop, reach)
             return
     elif protocol == 132 or protocol == 33 or protocol == 136:
         if at + 12 > end:
@@ -226,14 +242,14 @@ def _dissect_transport(data, at, end, row, stop, whole):
             # The checksum stays out, for it changes with the addresses: SCTP bytes 8-11, DCCP and UDP-Lite bytes 6-7.
             if protocol == 132:
                 state = hash_bytes(
-                    data, at + 12, max(at + 12, min(at + 20, end)), mix(state, np.uint64(be32(data, at + 4)))
+                    data, at + 12, max(at + 12, min(at + reach, end)), mix(state, np.uint64(be32(data, at + 4)))
                 )
             else:
-                state = hash_bytes(data, at + 8, min(at + 20, end), mix(state, np.uint64(be16(data, at + 4))))
+                state = hash_bytes(data, at + 8, min(at + reach, end), mix(state, np.uint64(be16(data, at + 4))))
             if whole:
                 row.payload = _payload_hash(data, at + 12, end)
     else:
-        state = hash_bytes(data, at, min(at + 20, end), state)
+        state = hash_bytes(data, at, min(at + reach, end), state)
         if whole:
             row.payload = _payload_hash(data, at, end)
     row.content = state
@@ -244,8 +260,9 @@ def _dissect_transport(data, at, end, row, stop, whole):
 
 
 @njit(cache=True)
-def dissect_network(data, at, end, row):
-    """Dissect the IP datagram in data[at:end] into `row`.
+def dissect_network(data, at, end, row, reach):
+    """Dissect the IP datagram in data[at:end] into `row`; `reach`: bytes that count, per
+    IP version (reach.py).
 
     Returns (start of its payload, end of its captured bytes, end of the datagram by its own length); the first is -1
     when it is none.
@@ -253,6 +270,7 @@ def dissect_network(data, at, end, row):
     if at + 20 > end:
         return np.int64(-1), end, end
     version = data[at] >> 4
+    label = np.uint32(0)
     if version == 4:
         header = np.int64(data[at] & 15) * 4
         if header < 20:
@@ -268,6 +286,7 @@ def dissect_network(data, at, end, row):
     elif version == 6 and at + 40 <= end:
         header = np.int64(40)
         row.ip_version = 6
+        label = be32(data, at) & np.uint32(0xFFFFF)
         row.length = be16(data, at + 4) + np.uint32(40)
         row.ttl = data[at + 7]
         row.source_high = be64(data, at + 8)
@@ -296,11 +315,11 @@ def dissect_network(data, at, end, row):
     stop = at + np.int64(row.length)
     captured = min(stop, end) if row.length else end  # length 0: a super-packet beyond 64 KiB (BIG TCP)
     payload = min(at + header, captured)
-    _dissect_transport(data, payload, captured, row, stop, captured == stop)
+    _dissect_transport(data, payload, captured, row, stop, label, reach[np.int64(version == 6)])
     return payload, captured, stop
 
 
 @njit(cache=True)
-def dissect_ip(data, at, end, row):
+def dissect_ip(data, at, end, row, reach):
     """The same for a header alone; False when it is none."""
-    return dissect_network(data, at, end, row)[0] >= 0
+    return dissect_network(data, at, end, row, reach)[0] >= 0

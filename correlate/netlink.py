@@ -11,6 +11,7 @@ from ..pcapng.blocks import LinkType
 from ..pcapng.read import CaptureFile
 from .attributes import u16
 from .conntrack_messages import decode_conntrack
+from .reach import whole_reach
 from .schema import CONNTRACK, SIGHTING, TRACE_EVENT
 from .trace_messages import decode_legacy, decode_trace
 
@@ -55,7 +56,7 @@ def _count(data, records, is_netlink):
 
 
 @njit(cache=True)
-def _decode(data, records, is_netlink, namespaces, file, events, headers, entries, generations, names):
+def _decode(data, records, is_netlink, namespaces, file, events, headers, entries, generations, names, reach):
     scratch = np.zeros(64, np.uint8)
     original = np.zeros(7, np.uint64)
     reply = np.zeros(7, np.uint64)
@@ -83,9 +84,9 @@ def _decode(data, records, is_netlink, namespaces, file, events, headers, entrie
             row.namespace = namespaces[record.interface]
             row.family = data[start + 16]
             if kind == 0x0A11:
-                state = decode_trace(data, start + 20, end, row, header, names, scratch)
+                state = decode_trace(data, start + 20, end, row, header, names, scratch, reach)
             else:
-                state = decode_legacy(data, start + 20, end, row, header, names)
+                state = decode_legacy(data, start + 20, end, row, header, names, reach)
             if state == 1:
                 row.header = h
                 header.time_ns = record.time_ns
@@ -125,11 +126,16 @@ def _decode(data, records, is_netlink, namespaces, file, events, headers, entrie
     return e, h, c, g, malformed
 
 
-def decode_messages(capture: CaptureFile, file: int, namespaces: npt.NDArray[np.uint16]) -> KernelMessages:
+def decode_messages(
+    capture: CaptureFile,
+    file: int,
+    namespaces: npt.NDArray[np.uint16],
+    reach: npt.NDArray[np.int64] | None = None,
+) -> KernelMessages:
     """Decode every kernel message of one capture file.
 
-    `namespaces` gives the namespace index of each of the file's interfaces. A malformed message is counted and left
-    out.
+    `namespaces` gives the namespace index of each of the file's interfaces; `reach` says how many bytes of the
+    transport headers count (reach.py; default: all there are). A malformed message is counted and left out.
     """
     is_netlink = np.array([i.link_type == LinkType.NETLINK for i in capture.interfaces], np.bool_)
     traces, entries, generations = (0, 0, 0)
@@ -145,7 +151,7 @@ def decode_messages(capture: CaptureFile, file: int, namespaces: npt.NDArray[np.
         table = np.zeros((_NAME_SLOTS, 3), np.uint64)
         e, h, c, _, malformed = _decode(
             capture.data, capture.records, is_netlink, namespaces, file,
-            event_rows, header_rows, entry_rows, generation_rows, table,
+            event_rows, header_rows, entry_rows, generation_rows, table, whole_reach() if reach is None else reach,
         )  # fmt: skip
         for key, offset, length in table[table[:, 0] != 0].tolist():
             names[key] = bytes(capture.data[offset : offset + length]).decode(errors="replace")

@@ -13,6 +13,7 @@ from numba import njit
 from ..pcapng.read import CaptureFile, is_packet_interface
 from .dissect import MAPPED, be32, dissect_network, hash_bytes, set_flow
 from .link_headers import ethernet_start, network_start
+from .reach import WHOLE, whole_reach
 from .schema import OUTER, SIGHTING
 from .tunnels import find_tunnel, may_be_tunnel
 
@@ -28,6 +29,8 @@ class Observations:
     """SIGHTING rows, in file order. `outer` is a row of `outers`, from 1."""
     outers: npt.NDArray[np.void]
     """OUTER rows: the outermost header of each encapsulated packet."""
+    kept: npt.NDArray[np.int64]
+    """Packets by IP version and the bytes kept of their transport headers, see reach.py."""
 
 
 @njit(cache=True)
@@ -45,7 +48,7 @@ def _dissect_other(data, at, end, row, original):
 
 
 @njit(cache=True)
-def _dissect_inner(data, at, end, stop, kind, row):
+def _dissect_inner(data, at, end, stop, kind, row, reach):
     """The packet in a tunnel; returns what dissect_network does, with the first -1 when it cannot be read and `at` for
     what is not IP."""
     network = ethernet_start(data, at, end, row) if kind == 0x6558 else at
@@ -56,15 +59,15 @@ def _dissect_inner(data, at, end, stop, kind, row):
         return np.int64(-2), end, stop
     if row.ethertype != 0x0800 and row.ethertype != 0x86DD:
         return np.int64(-1), end, stop
-    return dissect_network(data, network, end, row)
+    return dissect_network(data, network, end, row, reach)
 
 
 @njit(cache=True)
-def _descend(data, at, end, stop, rows, number, levels, outer):
-    """Put the innermost packet of a tunnel in the place of rows[number] and what is around it into `outer`; False when
-    it is none.
+def _descend(data, at, end, stop, rows, number, levels, outer, reach):
+    """Put the innermost packet of a tunnel in the place of rows[number] and what is around it into `outer`.
 
     Arguments behind `data` as dissect_network returned them. `levels`: scratch of SIGHTING rows, the last one blank.
+    Returns whether it is one, and how many bytes of the innermost datagram's payload were captured, -1 when all.
     """
     deepest = levels.size - 2
     levels[0] = rows[number]
@@ -75,7 +78,7 @@ def _descend(data, at, end, stop, rows, number, levels, outer):
             break
         levels[depth + 1] = levels[deepest + 1]
         row = levels[depth + 1]
-        at, end, stop = _dissect_inner(data, inner, end, stop, ethertype, row)
+        at, end, stop = _dissect_inner(data, inner, end, stop, ethertype, row, reach)
         if at == -1 or row.notes & np.uint8(4):  # NOTE_CUT
             break
         if depth == 0:
@@ -85,7 +88,7 @@ def _descend(data, at, end, stop, rows, number, levels, outer):
         if at < 0:
             break
     if depth == 0:
-        return False
+        return False, np.int64(-1)
     around = levels[0]
     outer.levels = depth
     outer.namespace = around.namespace
@@ -107,11 +110,11 @@ def _descend(data, at, end, stop, rows, number, levels, outer):
     row.place = around.place
     row.namespace = around.namespace
     row.direction = around.direction
-    return True
+    return True, end - at if 0 <= at and end < stop else np.int64(-1)
 
 
 @njit(cache=True)
-def _dissect_records(data, records, link_types, places, namespaces, file, out, outers, levels):
+def _dissect_records(data, records, link_types, places, namespaces, file, out, outers, levels, reach, kept):
     count = 0
     encapsulated = 0
     for i in range(records.size):
@@ -130,38 +133,50 @@ def _dissect_records(data, records, link_types, places, namespaces, file, out, o
         at = network_start(data, start, end, link_types[record.interface], row)
         payload = np.int64(-1)
         if row.ethertype == 0x0800 or row.ethertype == 0x86DD:
-            payload, captured, stop = dissect_network(data, at, end, row)
+            payload, captured, stop = dissect_network(data, at, end, row, reach)
         if payload < 0:
             _dissect_other(data, at, end, row, record.original)
-        elif (
-            row.fragment == 0
-            and may_be_tunnel(data, payload, captured, row)
-            and _descend(data, payload, captured, stop, out, count, levels, outers[encapsulated])
-        ):
-            encapsulated += 1
-            out[count].outer = encapsulated
+        else:
+            here = captured - payload if captured < stop else np.int64(-1)
+            if row.fragment == 0 and may_be_tunnel(data, payload, captured, row):
+                opened, inside = _descend(
+                    data, payload, captured, stop, out, count, levels, outers[encapsulated], reach
+                )
+                if opened:
+                    encapsulated += 1
+                    out[count].outer = encapsulated
+                    here = inside
+            if out[count].ip_version != 0:
+                kept[np.int64(out[count].ip_version == 6), here if 0 <= here < 20 else 20] += 1
         count += 1
     return count, encapsulated
 
 
 def dissect_packets(
-    capture: CaptureFile, file: int, places: npt.NDArray[np.uint32], namespaces: npt.NDArray[np.uint16]
+    capture: CaptureFile,
+    file: int,
+    places: npt.NDArray[np.uint32],
+    namespaces: npt.NDArray[np.uint16],
+    reach: npt.NDArray[np.int64] | None = None,
 ) -> Observations:
     """All captured packets of one file, in file order.
 
-    `places` and `namespaces` give the capture point and the namespace of each of the file's interfaces. Netlink and
-    snapshot frames are left out.
+    `places` and `namespaces` give the capture point and the namespace of each of the file's interfaces; `reach`
+    says how many bytes of the transport headers count (reach.py; default: all there are). Netlink and snapshot frames
+    are left out.
     """
     link_types = np.array([i.link_type if is_packet_interface(i) else -1 for i in capture.interfaces], np.int64)
     size = capture.records.size
     # Fresh zeroed pages cost nothing until they are written: room for one outer header per packet is no waste.
     rows, outers, levels = np.zeros(size, SIGHTING), np.zeros(size, OUTER), np.zeros(_MOST_LEVELS + 2, SIGHTING)
+    kept = np.zeros((2, WHOLE + 1), np.int64)
     if size == 0:
-        return Observations(rows=rows, outers=outers)
+        return Observations(rows=rows, outers=outers, kept=kept)
     count, encapsulated = _dissect_records(
-        capture.data, capture.records, link_types, places, namespaces, file, rows, outers, levels
-    )
-    return Observations(rows=rows[:count], outers=outers[:encapsulated].copy())
+        capture.data, capture.records, link_types, places, namespaces, file, rows, outers, levels,
+        whole_reach() if reach is None else reach, kept,
+    )  # fmt: skip
+    return Observations(rows=rows[:count], outers=outers[:encapsulated].copy(), kept=kept)
 
 
 def concatenate(files: list[Observations]) -> Observations:
@@ -175,4 +190,8 @@ def concatenate(files: list[Observations]) -> Observations:
         here[here > 0] += first
         first += part.outers.size
         at += part.rows.size
-    return Observations(rows=rows, outers=np.concatenate([np.empty(0, OUTER), *(f.outers for f in files)]))
+    return Observations(
+        rows=rows,
+        outers=np.concatenate([np.empty(0, OUTER), *(f.outers for f in files)]),
+        kept=sum((f.kept for f in files), np.zeros((2, WHOLE + 1), np.int64)),
+    )

@@ -22,6 +22,7 @@ from .node_delays import flows_by_addresses
 from .observations import Observations, concatenate, dissect_packets
 from .order import order_hops
 from .outcomes import Coverage, judge
+from .reach import common_reach, whole_reach
 from .result import Correlation
 from .rewrites import find_rewrites
 from .rulebook import build_rule_book
@@ -48,9 +49,9 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     captures = [read_capture(s.path) for s in sources]
     topology = build_topology(captures, sources)
     say("decoding")
-    decoded = _decode_packets(captures, topology)
+    decoded, reach = _decode_packets(captures, topology)
     observations = decoded.rows
-    messages = [decode_messages(c, i, topology.file_namespaces[i]) for i, c in enumerate(captures)]
+    messages = [decode_messages(c, i, topology.file_namespaces[i], reach) for i, c in enumerate(captures)]
     rulesets = _rulesets(topology)
     evaluations = build_evaluations(messages, topology, rulesets)
     conntrack = np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in messages)])
@@ -102,12 +103,22 @@ def _refuse_twice(sources: list[Source]) -> None:
         seen.add(path)
 
 
-def _decode_packets(captures: list[CaptureFile], topology: Topology) -> Observations:
-    files = []
-    for i, capture in enumerate(captures):
-        files.append(dissect_packets(capture, i, topology.places[i], topology.file_namespaces[i]))
-        adopt_first_fragment(files[-1].rows)
-    return concatenate(files)
+def _decode_packets(captures: list[CaptureFile], topology: Topology) -> tuple[Observations, npt.NDArray[np.int64]]:
+    """The packets of all files, and the reach (reach.py) with which their contents were made."""
+    files = [_dissect(captures, topology, i, None) for i in range(len(captures))]
+    reach = common_reach([f.kept for f in files])
+    if (reach < whole_reach()).any():
+        files = [_dissect(captures, topology, i, reach) for i in range(len(captures))]
+    for file in files:
+        adopt_first_fragment(file.rows)
+    return concatenate(files), reach
+
+
+def _dissect(
+    captures: list[CaptureFile], topology: Topology, number: int, reach: npt.NDArray[np.int64] | None
+) -> Observations:
+    places, namespaces = topology.places[number], topology.file_namespaces[number]
+    return dissect_packets(captures[number], number, places, namespaces, reach)
 
 
 def _rulesets(topology: Topology) -> dict[int, list[Ruleset]]:

@@ -155,8 +155,9 @@ def build_topology(captures: list[CaptureFile], sources: list[Source]) -> Topolo
         topology.file_nodes.append(node)
         snapshots = read_snapshots(capture)
         topology.damaged_snapshots.append(snapshots.damaged)
+        known = topology.snapshots.get((node, None, "node", "start"))
         for time_ns, key, data in snapshots.found:
-            _refuse_another_machine(topology, node, key, data, source)
+            _refuse_another_machine(known, node, key, data, source)
             topology.snapshots[(node, *key)] = data
             if key.kind == "ruleset":
                 topology.rulesets.setdefault((node, key.netns), []).append((time_ns, data))
@@ -186,10 +187,12 @@ def _stem(path: str) -> str:
     return Path(path).name.split(".")[0] if path != "-" else "stdin"
 
 
-def _refuse_another_machine(topology: Topology, node: str, key: Key, data: Any, source: Source) -> None:  # noqa: ANN401
-    """Two machines with one host name would be taken for one."""
-    known = topology.snapshots.get((node, None, "node", "start"))
-    if key == Key(None, "node", "start") and known and known.get("boot_id") != data.get("boot_id"):
+def _refuse_another_machine(known: Any, node: str, key: Key, data: Any, source: Source) -> None:  # noqa: ANN401
+    """Two machines with one host name would be taken for one; `known`: what an earlier file says of the node."""
+    if key != Key(None, "node", "start") or not known:
+        return
+    boots = known.get("boot_id"), data.get("boot_id")
+    if None not in boots and boots[0] != boots[1]:
         raise TtraceError(
             f"`{source.path}` is from another machine (or boot) that is called `{node}` as well",
             f"name them apart: `{node}-2={source.path}`",

@@ -11,7 +11,7 @@ from .dissect import be32, be64, dissect_ip
 
 
 @njit(cache=True)
-def _trace_header(data, network, network_end, transport, transport_end, scratch, header):
+def _trace_header(data, network, network_end, transport, transport_end, scratch, header, reach):
     """Dissect the header copy of a trace message: network (<= 40 bytes) and transport (<= 20 bytes) put behind each
     other."""
     size = 0
@@ -24,11 +24,11 @@ def _trace_header(data, network, network_end, transport, transport_end, scratch,
     if size > 40 and scratch[0] >> 4 == 6 and scratch[6] == 0 and network_end - network <= 40:
         # The copy ends before the hop-by-hop header, which multicast listener reports carry (RFC 3810): ICMPv6 follows.
         scratch[6] = 58
-    return dissect_ip(scratch, 0, size, header)
+    return dissect_ip(scratch, 0, size, header, reach)
 
 
 @njit(cache=True)
-def decode_trace(data, at, end, row, header, names, scratch):
+def decode_trace(data, at, end, row, header, names, scratch, reach):
     """One NFT_MSG_TRACE; returns 1 when `header` was filled, 0 when the message has none, -1 when it is malformed."""
     network = network_end = transport = transport_end = np.int64(0)
     row.policy = 255
@@ -88,14 +88,14 @@ def decode_trace(data, at, end, row, header, names, scratch):
             row.conntrack_direction = data[value]
         at += ((stop - at) + 3) & ~np.int64(3)
     if network_end > network:
-        if _trace_header(data, network, network_end, transport, transport_end, scratch, header):
+        if _trace_header(data, network, network_end, transport, transport_end, scratch, header, reach):
             return 1
         return 0
     return 0
 
 
 @njit(cache=True)
-def decode_legacy(data, at, end, row, header, names):
+def decode_legacy(data, at, end, row, header, names, reach):
     """One NFLOG message with the prefix `TRACE: table:chain:kind:number `; same returns as decode_trace."""
     prefix = prefix_end = payload = payload_end = np.int64(0)
     row.policy = 255
@@ -151,7 +151,7 @@ def decode_legacy(data, at, end, row, header, names):
     row.rule_number = number
     row.table = intern(data, prefix + 7, table_end, names)
     row.chain = intern(data, table_end + 1, chain_end, names)
-    if payload_end > payload and dissect_ip(data, payload, payload_end, header):
+    if payload_end > payload and dissect_ip(data, payload, payload_end, header, reach):
         row.id = np.uint32(header.content ^ (row.table >> np.uint64(8)) ^ np.uint64(row.hook))
         return 1
     return 0
