@@ -5,6 +5,7 @@ ends of a union-find, one per direction, so a joined connection knows which pack
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,21 @@ from .node_delays import Flows
 from .schema import NOTE_ERROR
 from .sessions import SessionIndex, split_sessions
 from .topology import Topology
+
+
+class Tie(IntEnum):
+    """Why two sessions are one connection, or could be."""
+
+    CONNTRACK = 1
+    """An entry translates the one into the other."""
+    TRACE = 2
+    """Chains saw one packet, with one conntrack id, under both."""
+    ADDRESSES = 3
+    """One packet was seen with the same addresses in two namespaces."""
+    CONTENT = 4
+    """Nothing but equal packets says so."""
+    RIVAL = 5
+    """Equal packets would fit, but others fit as well: not joined."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +48,16 @@ class Connections:
     forward: npt.NDArray[np.bool_]
     """Per sighting: it travels from the client to the server."""
     count: int
+    ties: dict[Tie, npt.NDArray[np.int64]]
+    """(n, 2) session ends (session * 2 + orientation) by what ties them to each other, maybe several times."""
+    votes: dict[Tie, npt.NDArray[np.int64]]
+    """For CONTENT and RIVAL, per row of `ties`: equal contents that both sessions show."""
+
+    def of_session(self) -> npt.NDArray[np.int64]:
+        """Connection of each session."""
+        found = np.zeros(int(self.session.max()) + 1 if self.session.size else 0, np.int64)
+        found[self.session] = self.connection
+        return found
 
     def flows(self, observed: int) -> Flows:
         """The first `observed` sightings as the clocks need them."""
@@ -61,15 +87,21 @@ def link_connections(
     ends = 2 * session + orientation
     parent = np.arange(2 * (int(session.max()) + 1 if session.size else 0))
     index = SessionIndex.build(sightings, session, times_ns, on_wire, nodes)
-    _join(parent, conntrack_links(index, conntrack, nodes))
-    _join(parent, conntrack_id_links(ends[sightings.size - evaluations.rows.size :], sightings, evaluations.rows))
-    _join(parent, same_flow_links(sightings, times_ns, ends, nodes, on_wire))
+    ties = {
+        Tie.CONNTRACK: conntrack_links(index, conntrack, nodes),
+        Tie.TRACE: conntrack_id_links(ends[sightings.size - evaluations.rows.size :], sightings, evaluations.rows),
+        Tie.ADDRESSES: same_flow_links(sightings, times_ns, ends, nodes, on_wire),
+    }
     observed = sightings.size - evaluations.rows.size
     uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
     inference = infer_links(sightings[:observed], session[:observed], ends[:observed], uninformed)
-    _join(parent, inference.links)
+    ties[Tie.CONTENT] = inference.links
+    for pairs in ties.values():
+        _join(parent, pairs)
+    ties[Tie.RIVAL] = inference.rivals
     said = _said_by_conntrack(sightings, conntrack, evaluations)
-    return _number(sightings, times_ns, session, _roots(parent, ends), _roots(parent, ends ^ 1), said)
+    votes = {Tie.CONTENT: inference.votes, Tie.RIVAL: inference.rival_votes}
+    return _number(sightings, times_ns, session, _roots(parent, ends), _roots(parent, ends ^ 1), said, ties, votes)
 
 
 def _said_by_conntrack(
@@ -128,6 +160,8 @@ def _number(
     root: npt.NDArray[np.int64],
     opposite: npt.NDArray[np.int64],
     said: npt.NDArray[np.int64],
+    ties: dict[Tie, npt.NDArray[np.int64]],
+    votes: dict[Tie, npt.NDArray[np.int64]],
 ) -> Connections:
     """Number the connections by first appearance and tell which direction is the client's."""
     key = np.minimum(root, opposite)
@@ -154,4 +188,6 @@ def _number(
         connection=rank[inverse],
         forward=root == leading[inverse],
         count=int(leaders.size),
+        ties=ties,
+        votes=votes,
     )

@@ -13,11 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from .names import stays_on_link
 from .schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 
 _MOST_ENDS: Final = 16
 """A content shared by more flows than this tells nothing: a scanner's SYN, an empty datagram."""
 _TCP: Final = 6
+_PLAIN, _UNDECIDED, _TURN = 0, 1, 2
+"""What a shared content is worth: a vote; none, for others are equal at the same place; a vote that needs a second one,
+for one place saw both with the same TTL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,9 @@ class Inference:
     votes: npt.NDArray[np.int64]
     """Per link: contents that both sessions show."""
     rivals: npt.NDArray[np.int64]
-    """(n, 2) sessions that could be one flow, but one of them has another candidate that fits as well."""
+    """(n, 2) session ends that could be one flow, but one of them has another candidate that fits as well."""
+    rival_votes: npt.NDArray[np.int64]
+    """Per pair of rivals: contents that both sessions show."""
 
 
 def infer_links(
@@ -43,25 +49,39 @@ def infer_links(
     `sightings`: SIGHTING rows of the observations; `session`, `ends`: theirs (sessions.py); `uninformed`: per
     namespace, the capture holds no conntrack of it.
     """
-    none = Inference(links=np.empty((0, 2), np.int64), votes=np.empty(0, np.int64), rivals=np.empty((0, 2), np.int64))
+    nobody, nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    none = Inference(links=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
     unusable = NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT
     usable = (sightings["ip_version"] > 0) & ((sightings["notes"] & unusable) == 0) & (sightings["fragment"] == 0)
-    rows = np.flatnonzero(usable)
+    rows = np.flatnonzero(usable & ~stays_on_link(sightings))
     if rows.size == 0 or not uninformed.any():
         return none
     order = rows[np.lexsort((ends[rows], sightings["content"][rows]))]
     pairs, total = _vote(order, sightings, session, ends, uninformed, int(session.max()) + 1)
     if pairs.shape[0] == 0:
         return none
-    keys, votes = np.unique(pairs, axis=0, return_counts=True)
-    return _choose(keys, votes, total, sightings, session)
+    numbers = (pairs[:, 0] * total.size + pairs[:, 1]) * 2 + pairs[:, 2]
+    undecided = pairs[:, 3] == _UNDECIDED
+    number, votes = np.unique(numbers[~undecided], return_counts=True)
+    turning, turns = np.unique(numbers[pairs[:, 3] == _TURN], return_counts=True)
+    enough = ~np.isin(number, turning[turns < 2])
+    found = _choose(_pairs(number[enough], total.size), votes[enough], total, sightings, session)
+    return _with_undecided(found, numbers[undecided], total) if undecided.any() else found
+
+
+def _pairs(numbers: npt.NDArray[np.int64], sessions: int) -> npt.NDArray[np.int64]:
+    """(n, 3) sessions and difference of orientation of numbered pairs."""
+    both, flip = np.divmod(numbers, 2)
+    first, second = np.divmod(both, sessions)
+    return np.column_stack([first, second, flip])
 
 
 @njit(cache=True)
 def _vote(order, sightings, session, ends, uninformed, sessions):
-    """((n, 3) votes: two sessions, the smaller first, and whether their orientations differ; contents per session)."""
+    """((n, 4) votes: two sessions, the smaller first, whether their orientations differ, and what it is
+    worth: _PLAIN, _UNDECIDED, _TURN; contents per session)."""
     capacity = 1024
-    pairs = np.empty((capacity, 3), np.int64)
+    pairs = np.empty((capacity, 4), np.int64)
     count = 0
     total = np.zeros(sessions, np.int64)
     head = np.empty(_MOST_ENDS, np.int64)  # a row of each end of this content
@@ -78,7 +98,8 @@ def _vote(order, sightings, session, ends, uninformed, sessions):
             if known < _MOST_ENDS:
                 head[known] = order[i]
             known += 1
-        if 2 <= known <= _MOST_ENDS and _tells(head[:known], order[start:stop], sightings, ends):
+        if 2 <= known <= _MOST_ENDS:
+            tells = _tells(head[:known], order[start:stop], sightings, ends)
             for i in range(known):
                 for j in range(i):
                     a, b = head[j], head[i]
@@ -88,15 +109,20 @@ def _vote(order, sightings, session, ends, uninformed, sessions):
                         continue
                     if sightings[a].flow == sightings[b].flow or _contradict(sightings[a], sightings[b]):
                         continue
+                    here = sightings[a].place == sightings[b].place
+                    if here and not tells:
+                        continue
                     if count == capacity:
                         capacity *= 2
-                        grown = np.empty((capacity, 3), np.int64)
+                        grown = np.empty((capacity, 4), np.int64)
                         grown[:count] = pairs
                         pairs = grown
                     low, high = min(session[a], session[b]), max(session[a], session[b])
                     pairs[count, 0] = low
                     pairs[count, 1] = high
                     pairs[count, 2] = (ends[a] ^ ends[b]) & 1
+                    turn = here and sightings[a].protocol != _TCP and sightings[a].ttl == sightings[b].ttl
+                    pairs[count, 3] = _TURN if turn else _PLAIN if tells else _UNDECIDED
                     count += 1
         start = stop
     return pairs[:count], total
@@ -111,17 +137,18 @@ def _contradict(a, b):
 def _tells(heads, rows, sightings, ends):
     """Whether equal content says something where one place saw it under several flows.
 
-    A hairpin shows a packet at one point before and after: TCP is the same packet anyway (a scanner's aside), others
-    have lost a hop in between. Equal datagrams of several senders have the same TTL there.
+    A hairpin shows a packet at one point before and after: TCP is the same packet anyway (a scanner's aside), and so is
+    what has an identification of its own; others have lost a hop in between. Equal datagrams of several senders have
+    the same TTL there.
     """
-    tcp = sightings[heads[0]].protocol == _TCP
+    identified = sightings[heads[0]].protocol == _TCP or sightings[heads[0]].ip_id != 0
     for i in range(rows.size):
         others = 0
         for j in range(i):
             a, b = sightings[rows[j]], sightings[rows[i]]
             if a.place == b.place and ends[rows[j]] != ends[rows[i]]:
                 others += 1
-                if others > 2 or (not tcp and a.ttl == b.ttl):
+                if others > 2 or (not identified and a.ttl == b.ttl):
                     return False
     return True
 
@@ -150,8 +177,27 @@ def _choose(
     through = _through_one_point(keys, votes, enough, namespace)
     accepted = enough & (tcp | clear | through)
     contested = enough & ~accepted & (2 * votes >= np.maximum(best_first, best_second))
-    links = np.column_stack([2 * first[accepted], 2 * second[accepted] + keys[accepted, 2]])
-    return Inference(links=links, votes=votes[accepted], rivals=keys[contested, :2])
+    pairs = np.column_stack([2 * first, 2 * second + keys[:, 2]])
+    return Inference(
+        links=pairs[accepted], votes=votes[accepted], rivals=pairs[contested], rival_votes=votes[contested]
+    )
+
+
+def _with_undecided(found: Inference, numbers: npt.NDArray[np.int64], total: npt.NDArray[np.int64]) -> Inference:
+    """Add the flows that share much, but whose packets have equals at the same place, as rivals."""
+    number, votes = np.unique(numbers, return_counts=True)
+    keys = _pairs(number, total.size)
+    joined = np.zeros(total.size, np.bool_)
+    joined[found.links >> 1] = True
+    enough = votes >= 0.5 * np.minimum(total[keys[:, 0]], total[keys[:, 1]])
+    rivals = enough & ~joined[keys[:, 0]] & ~joined[keys[:, 1]]
+    ends = np.column_stack([2 * keys[:, 0], 2 * keys[:, 1] + keys[:, 2]])[rivals]
+    return Inference(
+        links=found.links,
+        votes=found.votes,
+        rivals=np.concatenate([found.rivals, ends]),
+        rival_votes=np.concatenate([found.rival_votes, votes[rivals]]),
+    )
 
 
 def _through_one_point(

@@ -131,6 +131,8 @@ class Path:
     reason: ReasonNote | None
     confidence: float
     ambiguous: bool
+    rivals: tuple[int, ...]
+    """Paths this one may have been exchanged for, where it is ambiguous."""
     forward: bool
     """It travels from the client to the server."""
     delivered_to: str | None
@@ -179,3 +181,5 @@ class Connection:
     """Frames and, where no frame was captured, traced packets of the connection: its number of paths."""
     views: tuple[View, ...]
     paths: tuple[int, ...]
+    rivals: tuple[int, ...]
+    """Connections that may be this one behind a translation: more of them fit than one can be, so none is joined."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..pcapng.read import CaptureFile
 from .clocks import Clock
+from .confidence import EqualPackets, path_confidence, rival_pairs
 from .connections import Connections
 from .evaluations import Evaluations
 from .match import Packets
@@ -83,13 +84,23 @@ class Correlation:
 
     @cached_property
     def confidence(self) -> npt.NDArray[np.float64]:
-        """Per path, 0 to 1: halved where the match was ambiguous, 0.8 where a rewrite is inferred from the packets
-        alone."""
-        confidence = np.ones(self.packets.count)
-        inferred = self.rewrites["evidence"] == Evidence.INFERRED
-        confidence[self.rewrites["packet"][inferred]] = 0.8
-        confidence[self.packets.ambiguous] *= 0.5
-        return confidence
+        """Per path, 0 to 1, see confidence.py."""
+        return path_confidence(self.packets, self.connections, self.connection_of_path, self.rewrites)
+
+    @cached_property
+    def _equal_packets(self) -> EqualPackets:
+        first = self.hops["sighting"][self.first_hop[:-1]]
+        return EqualPackets.build(
+            self.packets, self.connections.direction_group[first], self.sightings["content"][first]
+        )
+
+    @cached_property
+    def _rival_connections(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for a, b in rival_pairs(self.connections).tolist():
+            found.setdefault(a, []).append(b + 1)
+            found.setdefault(b, []).append(a + 1)
+        return found
 
     @cached_property
     def head(self) -> npt.NDArray[np.int64]:
@@ -128,6 +139,7 @@ class Correlation:
             reason=self._reason(index),
             confidence=float(self.confidence[index]),
             ambiguous=bool(self.packets.ambiguous[index]),
+            rivals=tuple(rival + 1 for rival in self._equal_packets.rivals(index)),
             forward=bool(self.forward_of_path[index]),
             delivered_to=self._location_name(location) if location >= 0 else None,
             hops=tuple(self.hop(int(row)) for row in shown),
@@ -282,6 +294,7 @@ class Correlation:
                     packets=int(paths.size),
                     views=tuple(views.get(index, [])),
                     paths=tuple((paths + 1).tolist()),
+                    rivals=tuple(sorted(self._rival_connections.get(index, ()))),
                 )
             )
         return found

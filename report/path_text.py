@@ -53,7 +53,8 @@ def _headline(path: Path, note: str) -> str:
     parts.append(plural(len(path.rewrites), "rewrite") if path.rewrites else "no rewrites")
     parts.append(f"at {datetime.fromtimestamp(path.start_ns / 1e9, UTC):%H:%M:%S.%f} UTC")
     if path.ambiguous:
-        parts.append(f"AMBIGUOUS, confidence {path.confidence:.1f}")
+        others = f" with {', '.join(f'#{rival}' for rival in path.rivals)}" if path.rivals else ""
+        parts.append(f"AMBIGUOUS{others}, confidence {path.confidence:.2f}")
     if note:
         parts.append(f"({note})")
     return "   ".join(parts)
