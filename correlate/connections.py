@@ -80,8 +80,7 @@ def link_connections(
     `sightings`: SIGHTING rows, observations first, then those of the evaluations; `times_ns`: when each happened, on
     the reference clock; `conntrack`: CONNTRACK rows.
     """
-    numbers = {name: i for i, name in enumerate(dict.fromkeys(topology.file_nodes))}
-    nodes = np.array([numbers[n.node] for n in topology.namespaces] or [0], np.int64)
+    nodes = topology.node_numbers()
     on_wire = sightings_on_wires(sightings, evaluations, topology)
     session, orientation = split_sessions(sightings, times_ns, conntrack)
     ends = 2 * session + orientation

@@ -82,6 +82,33 @@ def _payload_hash(data, start, end):
 
 
 @njit(cache=True)
+def _words(value):
+    """Sum of the four 16-bit words of a 64-bit number."""
+    total = np.uint64(0)
+    for shift in range(0, 64, 16):
+        total += (value >> np.uint64(shift)) & np.uint64(0xFFFF)
+    return total
+
+
+@njit(cache=True)
+def checksum_residue(field, row, length):
+    """What NAT leaves of a TCP or UDP checksum: the sum over all but addresses and ports, so it stands for the whole
+    payload, however little of it was captured. 1 to 65535; 0 when the field tells nothing.
+
+    The field is the complement of a ones' complement sum (RFC 1071), in which 0 and 0xffff are the same. With checksum
+    offload it holds the sum of the pseudo header only (`length`: bytes of header and payload), and 0 in UDP means none.
+    """
+    addresses = (
+        _words(row.source_high) + _words(row.source_low) + _words(row.destination_high) + _words(row.destination_low)
+    )
+    pseudo = (addresses + np.uint64(row.protocol) + np.uint64(length)) % np.uint64(0xFFFF)
+    if field == 0 or np.uint64(field) % np.uint64(0xFFFF) == pseudo:
+        return np.uint16(0)
+    total = np.uint64(field) + addresses + np.uint64(row.source_port) + np.uint64(row.destination_port)
+    return np.uint16(total % np.uint64(0xFFFF) + np.uint64(1))
+
+
+@njit(cache=True)
 def query_ports(kind, identifier):
     """The identifier of an ICMP query as a port of the side that asks, for the flow hash.
 
@@ -95,27 +122,61 @@ def query_ports(kind, identifier):
     return np.uint32(0), np.uint32(0)
 
 
+@njit(cache=True, inline="always")
+def contradict(payload, residue, other_payload, other_residue):
+    """Equal content, but not the same packet: the payloads differ or, where one was cut, the checksums."""
+    if payload != 0 and other_payload != 0:
+        return payload != other_payload
+    return residue != 0 and other_residue != 0 and residue != other_residue
+
+
+@njit(cache=True)
+def _behind_extensions(data, at, end, following):
+    """What stands behind the extension headers in data[at:end] (RFC 8200, 4): hop-by-hop, routing, destination options,
+    fragment. `following`: the type of the first.
+
+    Returns (its protocol, where it begins, fragment flags and offset as IPv4 has them, identification).
+    """
+    fragment = np.uint16(0)
+    ip_id = np.uint16(0)
+    while at + 8 <= end:
+        if following == 0 or following == 43 or following == 60:
+            following, size = data[at], np.int64(data[at + 1]) * 8 + 8
+        elif following == 44:
+            offset = be16(data, at + 2)
+            fragment = np.uint16((offset >> np.uint32(3)) | ((offset & np.uint32(1)) << np.uint32(13)))
+            ip_id = np.uint16(be16(data, at + 6))
+            following, size = data[at], np.int64(8)
+        else:
+            break
+        at += size
+        if fragment & np.uint16(0x1FFF):
+            break  # what follows in a later fragment is payload, whatever its type
+    return following, at, fragment, ip_id
+
+
 @njit(cache=True)
 def _embedded_flow(data, at, end, row):
-    """Flow of the packet an ICMP error carries; the error travels against it, so the directions are exchanged."""
-    if at >= end:
-        return False
-    version = data[at] >> 4
+    """Flow of the packet an ICMP error carries; the error travels against it, so the directions are exchanged. False
+    when its ports cannot be read."""
+    version = data[at] >> 4 if at < end else 0
     if version == 4 and at + 20 <= end:
         transport = at + np.int64(data[at] & 15) * 4
         protocol = data[at + 9]
+        fragment = np.uint16(be16(data, at + 6))
         s_high = np.uint64(0)
         d_high = np.uint64(0)
         s_low = MAPPED | np.uint64(be32(data, at + 12))
         d_low = MAPPED | np.uint64(be32(data, at + 16))
     elif version == 6 and at + 40 <= end:
-        transport = at + 40
-        protocol = data[at + 6]
+        protocol, transport, fragment, _ = _behind_extensions(data, at + 40, end, data[at + 6])
         s_high = be64(data, at + 8)
         s_low = be64(data, at + 16)
         d_high = be64(data, at + 24)
         d_low = be64(data, at + 32)
     else:
+        return False
+    if fragment & np.uint16(0x1FFF):
         return False
     s_port = np.uint32(0)
     d_port = np.uint32(0)
@@ -147,11 +208,16 @@ def _dissect_icmp(data, at, end, row, state, stop, reach):
     state = mix(state, (np.uint64(kind) << np.uint64(8)) | np.uint64(row.icmp_code))
     if error:
         row.notes |= np.uint8(1)
-        # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id and protocol stay.
+        # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id (or flow label)
+        # and protocol stay.
         if reach >= 20 and at + 20 <= end:
-            state = mix(state, np.uint64(be32(data, at + 8 + 2)) ^ (np.uint64(data[at + 8 + 9]) << np.uint64(40)))
+            embedded = data[at + 8 + (9 if row.protocol == 1 else 6)]
+            state = mix(state, np.uint64(be32(data, at + 8 + 2)) ^ (np.uint64(embedded) << np.uint64(40)))
         if not _embedded_flow(data, at + 8, end, row):
+            # Whose ports were cut off belongs to no connection; NAT leaves it its content, so that stands for the flow.
             row.notes |= np.uint8(2)
+            row.flow = state
+            row.flow_reverse = state
         return state
     if query and at + 8 <= end:
         row.source_port = be16(data, at + 4)
@@ -217,6 +283,9 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
             state = mix(state, (np.uint64(row.tcp_flags) << np.uint64(16)) | np.uint64(row.window))
             if whole and at + header <= end:
                 row.payload = _payload_hash(data, at + header, end)
+            # A router may clamp the MSS option of a SYN, which changes the sum.
+            if (row.tcp_flags & np.uint16(2)) == 0:
+                row.residue = checksum_residue(be16(data, at + 16), row, stop - at)
     elif protocol == 17:
         if at + 8 > end:
             row.notes |= np.uint8(6)
@@ -227,6 +296,8 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
             state = hash_bytes(data, at + 8, min(at + reach, end), mix(state, np.uint64(be16(data, at + 4))))
             if whole:
                 row.payload = _payload_hash(data, at + 8, end)
+            if row.fragment == 0:
+                row.residue = checksum_residue(be16(data, at + 6), row, stop - at)
     elif protocol == 1 or protocol == 58:
         if at + 8 > end:
             row.notes |= np.uint8(6)
@@ -284,7 +355,6 @@ def dissect_network(data, at, end, row, reach):
         row.source_low = MAPPED | np.uint64(be32(data, at + 12))
         row.destination_low = MAPPED | np.uint64(be32(data, at + 16))
     elif version == 6 and at + 40 <= end:
-        header = np.int64(40)
         row.ip_version = 6
         label = be32(data, at) & np.uint32(0xFFFFF)
         row.length = be16(data, at + 4) + np.uint32(40)
@@ -293,27 +363,15 @@ def dissect_network(data, at, end, row, reach):
         row.source_low = be64(data, at + 16)
         row.destination_high = be64(data, at + 24)
         row.destination_low = be64(data, at + 32)
-        following = data[at + 6]
-        # Extension headers (RFC 8200, 4): hop-by-hop, routing, destination options, fragment.
-        while at + header + 8 <= end:
-            if following == 0 or following == 43 or following == 60:
-                following, size = data[at + header], np.int64(data[at + header + 1]) * 8 + 8
-            elif following == 44:
-                offset = be16(data, at + header + 2)
-                row.fragment = np.uint16((offset >> np.uint32(3)) | ((offset & np.uint32(1)) << np.uint32(13)))
-                row.ip_id = np.uint16(be16(data, at + header + 6))
-                following, size = data[at + header], np.int64(8)
-                if row.fragment & np.uint16(0x1FFF):
-                    header += size  # what follows in a later fragment is payload, whatever its type
-                    break
-            else:
-                break
-            header += size
-        row.protocol = following
+        jumbo = data[at + 6] == 0 and at + 48 <= end and be16(data, at + 42) == 0xC204
+        if jumbo and row.length == 40:  # a super-packet beyond 64 KiB (BIG TCP) says its length there (RFC 2675, 2)
+            row.length = be32(data, at + 44) + np.uint32(40)
+        row.protocol, transport, row.fragment, row.ip_id = _behind_extensions(data, at + 40, end, data[at + 6])
+        header = transport - at
     else:
         return np.int64(-1), end, end
     stop = at + np.int64(row.length)
-    captured = min(stop, end) if row.length else end  # length 0: a super-packet beyond 64 KiB (BIG TCP)
+    captured = min(stop, end) if row.length else end  # length 0: the same super-packet of IPv4
     payload = min(at + header, captured)
     _dissect_transport(data, payload, captured, row, stop, label, reach[np.int64(version == 6)])
     return payload, captured, stop

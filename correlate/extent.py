@@ -5,12 +5,18 @@ last of them was lost in between, if the capture there was running and complete.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from .connections import Connections
+from .order import path_bounds
 from .outcomes import OUTCOMES, Coverage, Outcome, Outcomes, Reason
 from .topology import Topology
+
+_NEARLY_ALL: Final = 0.8
+"""Part of the packets to one destination that must go the same way for the others to be lost on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +33,38 @@ def judge_by_flow(
     hops: npt.NDArray[np.void],
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
-    direction_group: npt.NDArray[np.int64],
+    connections: Connections,
     topology: Topology,
     coverage: Coverage,
 ) -> None:
     """Decide the packets that end where no snapshot describes the namespace (changed in place)."""
     if hops.size == 0:
         return
-    start = np.flatnonzero(np.append(True, hops["packet"][1:] != hops["packet"][:-1]))
-    stop = np.append(start[1:], hops.size)
-    paths = _Paths(hops["sighting"][start], hops["sighting"][stop - 1], stop - start)
+    start, last = path_bounds(hops)
+    paths = _Paths(hops["sighting"][start], hops["sighting"][last], last - start + 1)
     known = np.array([n.known for n in topology.namespaces] or [True], np.bool_)
     ends = sightings["place"][paths.last].astype(np.int64)
     in_question = ~known[sightings["namespace"][paths.last]] & (outcomes.outcome == OUTCOMES.index(Outcome.UNKNOWN))
     if not in_question.any():
         return
-    _, group = np.unique(direction_group[paths.first], return_inverse=True)
+    _, heads, group = np.unique(connections.direction_group[paths.first], return_index=True, return_inverse=True)
     group = group.reshape(-1)
     farthest = _farthest(group, ends, paths.points)
+    number = np.repeat(np.arange(start.size), paths.points)
+    place = sightings["place"][hops["sighting"]].astype(np.int64)
+    origin = _farthest(group, place[start], paths.points)
+    opposite = _opposites(connections, paths.first[heads])
+    bound = _at_least_to_the_sender(farthest, origin, opposite, group[number], place, ends[number])
+    bound = _like_others(bound, farthest, group, place, ends[number], sightings[hops["sighting"]], last)
     # One file alone, by whatever number of interfaces, does not show that a packet left the machine.
     files = sightings["file"]
-    spread = np.zeros(farthest.size, np.bool_)
+    spread = bound != farthest
     spread[group[files[paths.first] != files[paths.last]]] = True
     spread = spread[group]
+    farthest = bound
     # Reached, in whatever order its hops came out: two files cannot tell a microsecond.
     reached = np.zeros(start.size, np.bool_)
-    number = np.repeat(np.arange(start.size), stop - start)
-    reached[number[sightings["place"][hops["sighting"]] == farthest[group][number]]] = True
+    reached[number[place == farthest[group][number]]] = True
     arrived = in_question & spread & reached
     outcomes.outcome[arrived] = OUTCOMES.index(Outcome.DELIVERED)
     outcomes.reason[arrived] = Reason.NONE
@@ -76,6 +87,71 @@ def _farthest(
     best = np.lexsort((-count, owner))
     firsts = np.flatnonzero(np.append(True, owner[best][1:] != owner[best][:-1]))
     return end[best[firsts]]
+
+
+def _opposites(connections: Connections, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Per group, the group of the other direction, -1 when none was seen; `rows`: a sighting of each group."""
+    way = connections.connection[rows] * 2 + connections.forward[rows]
+    order = np.argsort(way)
+    at = np.minimum(np.searchsorted(way[order], way ^ 1), rows.size - 1)
+    return np.where(way[order][at] == way ^ 1, order[at], -1)
+
+
+def _at_least_to_the_sender(
+    farthest: npt.NDArray[np.int64],
+    origin: npt.NDArray[np.int64],
+    opposite: npt.NDArray[np.int64],
+    group: npt.NDArray[np.int64],
+    place: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """Where the packets of each group are bound for, also when none of them got there.
+
+    That is where those of the other direction come from, if packets of other connections are seen to go there from
+    where these end: the first answer of a server can be lost like any other. `group`, `place`, `ends` (of its path):
+    per hop.
+    """
+    size = int(max(place.max(), farthest.max())) + 1
+    source = np.where(opposite >= 0, origin[opposite], -1)
+    gone = np.unique(place * size + ends)  # from any point of a path to its last one
+    can_go = (source >= 0) & np.isin(farthest * size + source, gone)
+    reached = np.zeros(farthest.size, np.bool_)
+    reached[group[place == source[group]]] = True
+    return np.where(can_go & ~reached & (source != farthest), source, farthest)
+
+
+def _like_others(
+    bound: npt.NDArray[np.int64],
+    farthest: npt.NDArray[np.int64],
+    group: npt.NDArray[np.int64],
+    place: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.void],
+    last: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """The same for those that nobody answered: where nearly all others to their destination go on to, these had to go.
+
+    `place`, `ends` (of its path), `rows` (SIGHTING): per hop; `last`: rows of the last hops.
+    """
+    unknown = bound == farthest
+    key = rows["destination_low"] * np.uint64(0x9E3779B97F4A7C15) ^ rows["destination_high"]
+    key ^= (rows["destination_port"].astype(np.uint64) << np.uint64(8)) | rows["protocol"]
+    key = (key * np.uint64(0xBF58476D1CE4E5B9)) ^ place.astype(np.uint64)
+    keys, which = np.unique(key, return_inverse=True)
+    which = which.reshape(-1)
+    size = int(max(place.max(), farthest.max())) + 1
+    passages = np.bincount(which, minlength=keys.size)
+    pair, count = np.unique(which * size + ends, return_counts=True)
+    owner, end = np.divmod(pair, size)
+    usual = np.full(keys.size, -1)
+    most = count >= _NEARLY_ALL * passages[owner]
+    usual[owner[most]] = end[most]
+    stops = last[unknown[group] & (place[last] == farthest[group])]
+    target = usual[which[stops]]
+    goes_on = (target >= 0) & (target != place[stops])
+    found = bound.copy()
+    found[group[np.searchsorted(last, stops[goes_on])]] = target[goes_on]
+    return found
 
 
 def _doubt(

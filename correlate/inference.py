@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from .dissect import contradict
 from .names import stays_on_link
 from .schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 
@@ -84,7 +85,7 @@ def _vote(order, sightings, session, ends, uninformed, sessions):
     pairs = np.empty((capacity, 4), np.int64)
     count = 0
     total = np.zeros(sessions, np.int64)
-    head = np.empty(_MOST_ENDS, np.int64)  # a row of each end of this content
+    at = np.empty(_MOST_ENDS + 1, np.int64)  # where the rows of each end of this content begin
     start = 0
     while start < order.size:
         stop = start + 1
@@ -96,18 +97,21 @@ def _vote(order, sightings, session, ends, uninformed, sessions):
                 continue
             total[session[order[i]]] += 1
             if known < _MOST_ENDS:
-                head[known] = order[i]
+                at[known] = i
             known += 1
         if 2 <= known <= _MOST_ENDS:
-            tells = _tells(head[:known], order[start:stop], sightings, ends)
+            at[known] = stop
+            tells = _tells(order[start:stop], sightings, ends)
             for i in range(known):
                 for j in range(i):
-                    a, b = head[j], head[i]
+                    a, b = order[at[j]], order[at[i]]
                     if session[a] == session[b] or not (
                         uninformed[sightings[a].namespace] or uninformed[sightings[b].namespace]
                     ):
                         continue
-                    if sightings[a].flow == sightings[b].flow or _contradict(sightings[a], sightings[b]):
+                    if sightings[a].flow == sightings[b].flow or not _may_be_one(
+                        order[at[j] : at[j + 1]], order[at[i] : at[i + 1]], sightings
+                    ):
                         continue
                     here = sightings[a].place == sightings[b].place
                     if here and not tells:
@@ -129,19 +133,25 @@ def _vote(order, sightings, session, ends, uninformed, sessions):
 
 
 @njit(cache=True)
-def _contradict(a, b):
-    return a.payload != 0 and b.payload != 0 and a.payload != b.payload
+def _may_be_one(first, second, sightings):
+    """Whether any of the first rows and any of the second could be one packet; a few of each are looked at."""
+    for i in first[:_MOST_ENDS]:
+        for j in second[:_MOST_ENDS]:
+            a, b = sightings[i], sightings[j]
+            if not contradict(a.payload, a.residue, b.payload, b.residue):
+                return True
+    return False
 
 
 @njit(cache=True)
-def _tells(heads, rows, sightings, ends):
+def _tells(rows, sightings, ends):
     """Whether equal content says something where one place saw it under several flows.
 
     A hairpin shows a packet at one point before and after: TCP is the same packet anyway (a scanner's aside), and so is
     what has an identification of its own; others have lost a hop in between. Equal datagrams of several senders have
     the same TTL there.
     """
-    identified = sightings[heads[0]].protocol == _TCP or sightings[heads[0]].ip_id != 0
+    identified = sightings[rows[0]].protocol == _TCP or sightings[rows[0]].ip_id != 0
     for i in range(rows.size):
         others = 0
         for j in range(i):

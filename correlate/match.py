@@ -2,7 +2,8 @@
 
 Within one direction of one connection, sightings with the same `content` are candidates. A capture point sees a packet
 once in each direction, so a place that occurs twice means two packets (a retransmission with the same IP id, equal
-datagrams): their sightings are paired in order of time, and what cannot be told apart is marked ambiguous.
+datagrams): their sightings are paired in order of time, and what cannot be told apart is marked ambiguous. Nothing
+overtakes its equal within a node, but between nodes it may: two that were under way there at once are ambiguous.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from .connections import Connections
-from .dissect import mix
+from .dissect import contradict, mix
 
 _WINDOW_NS: Final = 2_000_000_000
 """Sightings further apart than this are not one packet, however alike."""
@@ -37,12 +38,13 @@ def match_packets(
     times_ns: npt.NDArray[np.int64],
     connections: Connections,
     evaluations: npt.NDArray[np.void],
+    nodes: npt.NDArray[np.int64],
 ) -> Packets:
     """Put every sighting into exactly one packet.
 
     `sightings`: SIGHTING rows, observations first, then one per row of `evaluations` (EVALUATION); `times_ns`: when
     each happened, on the reference clock (an evaluation: the time of the frame its header was found in, else of its
-    receipt).
+    receipt); `nodes`: number of the node of each namespace.
     """
     observed = sightings.size - evaluations.size
     queue = np.zeros(sightings.size, np.int64)
@@ -52,7 +54,7 @@ def match_packets(
     order = np.lexsort((queue, times_ns, is_evaluation, sightings["content"], connections.direction_group))
     packet = np.full(sightings.size, -1, np.int64)
     ambiguous = np.zeros(sightings.size + 1, np.bool_)
-    count = _assign(order, connections.direction_group, sightings, times_ns, observed, packet, ambiguous)
+    count = _assign(order, connections.direction_group, sightings, times_ns, nodes, observed, packet, ambiguous)
     first = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(first, packet, times_ns)
     rank = np.empty(count, np.int64)
@@ -62,7 +64,7 @@ def match_packets(
 
 
 @njit(cache=True)
-def _assign(order, group, sightings, times, observed, packet, ambiguous):
+def _assign(order, group, sightings, times, nodes, observed, packet, ambiguous):
     count = 0
     start = 0
     while start < order.size:
@@ -79,7 +81,7 @@ def _assign(order, group, sightings, times, observed, packet, ambiguous):
             middle += 1
         seen, rows = order[start:middle], order[middle:stop]
         base = count
-        count = _assign_observations(seen, sightings, times, packet, ambiguous, count)
+        count = _assign_observations(seen, sightings, times, nodes, packet, ambiguous, count)
         if rows.size == 0:
             pass
         elif count - base == 1 and _fits_one(rows, sightings, times, times[seen[0]]):
@@ -125,17 +127,13 @@ def _slots(keys, slots):
 @njit(cache=True)
 def _all_different(rows, sightings, times):
     """No point occurs twice, no payload contradicts and no gap is too long: one packet."""
-    payload = np.uint64(0)
     for i in range(rows.size):
         row = sightings[rows[i]]
-        if row.payload != 0:
-            if payload != 0 and payload != row.payload:
-                return False
-            payload = row.payload
         if i > 0 and times[rows[i]] - times[rows[i - 1]] > _WINDOW_NS:
             return False
         for j in range(i):
-            if _point(sightings[rows[j]]) == _point(row):
+            other = sightings[rows[j]]
+            if contradict(row.payload, row.residue, other.payload, other.residue) or _point(other) == _point(row):
                 return False
     return True
 
@@ -155,7 +153,7 @@ def _fits_one(rows, sightings, times, time_ns):
 
 
 @njit(cache=True)
-def _assign_observations(rows, sightings, times, packet, ambiguous, count):
+def _assign_observations(rows, sightings, times, nodes, packet, ambiguous, count):
     if rows.size == 0:
         return count
     if rows.size <= 256 and _all_different(rows, sightings, times):
@@ -175,6 +173,7 @@ def _assign_observations(rows, sightings, times, packet, ambiguous, count):
     if totals.min() == totals.max() and _in_order(rows, occurrence, totals[0], sightings, times):
         for i in range(rows.size):
             packet[rows[i]] = count + occurrence[i]
+        _doubt_overtaking(rows, occurrence, totals[0], sightings, times, nodes, ambiguous[count:])
         return count + totals[0]
     return _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, count)
 
@@ -190,11 +189,30 @@ def _in_order(rows, occurrence, each, sightings, times):
         elif times[rows[i]] - times[first[k]] > _WINDOW_NS:
             return False
         else:
-            a = sightings[first[k]].payload
-            b = sightings[rows[i]].payload
-            if a != 0 and b != 0 and a != b:
+            a, b = sightings[first[k]], sightings[rows[i]]
+            if contradict(a.payload, a.residue, b.payload, b.residue):
                 return False
     return True
+
+
+@njit(cache=True)
+def _doubt_overtaking(rows, occurrence, each, sightings, times, nodes, ambiguous):
+    """Mark neighbours of equal packets that were between nodes at the same time."""
+    first = np.full(each, np.int64(2**62))
+    last = np.full(each, np.int64(-(2**62)))
+    node = np.full(each, np.int64(-1))
+    crossing = np.zeros(each, np.bool_)
+    for i in range(rows.size):
+        k = occurrence[i]
+        here = nodes[sightings[rows[i]].namespace]
+        crossing[k] |= node[k] >= 0 and node[k] != here
+        node[k] = here
+        first[k] = min(first[k], times[rows[i]])
+        last[k] = max(last[k], times[rows[i]])
+    for k in range(1, each):
+        if crossing[k] and crossing[k - 1] and first[k] <= last[k - 1]:
+            ambiguous[k - 1] = True
+            ambiguous[k] = True
 
 
 @njit(cache=True)
@@ -203,6 +221,7 @@ def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, co
     base = count
     had = np.zeros((rows.size, points), np.bool_)
     payload = np.zeros(rows.size, np.uint64)
+    residue = np.zeros(rows.size, np.uint16)
     latest = np.zeros(rows.size, np.int64)
     for i in range(rows.size):
         row = sightings[rows[i]]
@@ -212,7 +231,7 @@ def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, co
             k = p - base
             if times[rows[i]] - latest[k] > _WINDOW_NS or had[k, slots[i]]:
                 continue
-            if payload[k] != 0 and row.payload != 0 and payload[k] != row.payload:
+            if contradict(payload[k], residue[k], row.payload, row.residue):
                 continue
             if found < 0:
                 found = np.int64(p)
@@ -231,6 +250,8 @@ def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, co
         latest[k] = times[rows[i]]
         if payload[k] == 0:
             payload[k] = row.payload
+        if residue[k] == 0:
+            residue[k] = row.residue
     return count
 
 

@@ -3,6 +3,7 @@
 So a packet has the same flow and content inside a tunnel and outside it, and is matched like one that was never in it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ from .dissect import MAPPED, be32, dissect_network, hash_bytes, set_flow
 from .link_headers import ethernet_start, network_start
 from .reach import WHOLE, whole_reach
 from .schema import OUTER, SIGHTING
-from .tunnels import find_tunnel, may_be_tunnel
+from .tunnels import find_tunnel, may_be_tunnel, vxlan_at
 
 _MOST_LEVELS: Final = 4
 """Tunnels within each other that are opened; what is deeper stays closed."""
@@ -54,16 +55,14 @@ def _dissect_inner(data, at, end, stop, kind, row, reach):
     network = ethernet_start(data, at, end, row) if kind == 0x6558 else at
     if kind != 0x6558:
         row.ethertype = kind
-    if row.ethertype == 0x0806:
+    if row.ethertype != 0x0800 and row.ethertype != 0x86DD:
         _dissect_other(data, network, end, row, stop - at)
         return np.int64(-2), end, stop
-    if row.ethertype != 0x0800 and row.ethertype != 0x86DD:
-        return np.int64(-1), end, stop
     return dissect_network(data, network, end, row, reach)
 
 
 @njit(cache=True)
-def _descend(data, at, end, stop, rows, number, levels, outer, reach):
+def _descend(data, at, end, stop, rows, number, levels, outer, reach, vxlan):
     """Put the innermost packet of a tunnel in the place of rows[number] and what is around it into `outer`.
 
     Arguments behind `data` as dissect_network returned them. `levels`: scratch of SIGHTING rows, the last one blank.
@@ -73,7 +72,7 @@ def _descend(data, at, end, stop, rows, number, levels, outer, reach):
     levels[0] = rows[number]
     depth = 0
     while depth < deepest:
-        kind, key, inner, ethertype = find_tunnel(data, at, end, stop, levels[depth])
+        kind, key, inner, ethertype = find_tunnel(data, at, end, stop, levels[depth], vxlan)
         if kind == 0:
             break
         levels[depth + 1] = levels[deepest + 1]
@@ -110,11 +109,11 @@ def _descend(data, at, end, stop, rows, number, levels, outer, reach):
     row.place = around.place
     row.namespace = around.namespace
     row.direction = around.direction
-    return True, end - at if 0 <= at and end < stop else np.int64(-1)
+    return True, end - at if at >= 0 and end < stop else np.int64(-1)
 
 
 @njit(cache=True)
-def _dissect_records(data, records, link_types, places, namespaces, file, out, outers, levels, reach, kept):
+def _dissect_records(data, records, link_types, places, namespaces, file, out, outers, levels, reach, vxlan, kept):
     count = 0
     encapsulated = 0
     for i in range(records.size):
@@ -138,9 +137,9 @@ def _dissect_records(data, records, link_types, places, namespaces, file, out, o
             _dissect_other(data, at, end, row, record.original)
         else:
             here = captured - payload if captured < stop else np.int64(-1)
-            if row.fragment == 0 and may_be_tunnel(data, payload, captured, row):
+            if row.fragment == 0 and may_be_tunnel(data, payload, captured, row, vxlan):
                 opened, inside = _descend(
-                    data, payload, captured, stop, out, count, levels, outers[encapsulated], reach
+                    data, payload, captured, stop, out, count, levels, outers[encapsulated], reach, vxlan
                 )
                 if opened:
                     encapsulated += 1
@@ -158,12 +157,13 @@ def dissect_packets(
     places: npt.NDArray[np.uint32],
     namespaces: npt.NDArray[np.uint16],
     reach: npt.NDArray[np.int64] | None = None,
+    vxlan_ports: Iterable[int] = (),
 ) -> Observations:
     """All captured packets of one file, in file order.
 
     `places` and `namespaces` give the capture point and the namespace of each of the file's interfaces; `reach`
-    says how many bytes of the transport headers count (reach.py; default: all there are). Netlink and snapshot frames
-    are left out.
+    says how many bytes of the transport headers count (reach.py; default: all there are); `vxlan_ports`: UDP ports of
+    VXLAN alone. Netlink and snapshot frames are left out.
     """
     link_types = np.array([i.link_type if is_packet_interface(i) else -1 for i in capture.interfaces], np.int64)
     size = capture.records.size
@@ -174,7 +174,7 @@ def dissect_packets(
         return Observations(rows=rows, outers=outers, kept=kept)
     count, encapsulated = _dissect_records(
         capture.data, capture.records, link_types, places, namespaces, file, rows, outers, levels,
-        whole_reach() if reach is None else reach, kept,
+        whole_reach() if reach is None else reach, vxlan_at(vxlan_ports), kept,
     )  # fmt: skip
     return Observations(rows=rows[:count], outers=outers[:encapsulated].copy(), kept=kept)
 

@@ -1,7 +1,8 @@
 """Packets -> hops: the sightings of each packet in the order in which they happened.
 
-Frames carry the kernel's time, trace messages none. So frames are ordered by time, messages by their place in the
-socket, and the two are merged by where in a namespace each stands: a frame is seen on ingress before the hooks and on
+Frames carry the kernel's time, trace messages none. So frames are ordered by time (in plain captures by what all
+packets of their direction say, point_order.py), messages by their place in the socket, and the two are merged by where
+in a namespace each stands: a frame is seen on ingress before the hooks and on
 egress behind them. One passage of a packet through one namespace is a *visit*; looping through lo, or through a router
 that is not captured, makes a second visit.
 """
@@ -45,10 +46,11 @@ def order_hops(
     packet: npt.NDArray[np.int64],
     evaluations: Evaluations,
     topology: Topology,
+    rank: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.void]:
     """HOP rows of all packets, packet by packet, each in the order of its way.
 
-    Arguments as for `match_packets`; `packet` is its result per sighting.
+    Arguments as for `match_packets`; `packet` is its result per sighting; `rank`: per observation, as in PointOrder.
     """
     observed = sightings.size - evaluations.rows.size
     stage = np.empty(sightings.size, np.int64)
@@ -59,10 +61,12 @@ def order_hops(
     queue[observed:] = evaluations.rows["order"]
     is_evaluation = np.arange(sightings.size) >= observed
     times_ns = _gather_pieces(sightings, times_ns, packet)
+    times_ns = times_ns.copy()
+    ranked = np.flatnonzero(rank >= 0)
+    times_ns[ranked] = rank[ranked]
     order = np.lexsort((stage, np.where(is_evaluation, queue, times_ns), is_evaluation, packet))
     hops = np.zeros(sightings.size, HOP)
-    by_ttl = np.array([not n.known for n in topology.namespaces] or [False], np.bool_)
-    _order(order, packet, sightings, times_ns, stage, observed, by_ttl, hops)
+    _order(order, packet, sightings, times_ns, stage, observed, hops)
     return hops
 
 
@@ -217,21 +221,7 @@ def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visi
 
 
 @njit(cache=True)
-def _fewer_hops_first(by_key, seen, visit_seen, sightings, by_ttl):
-    """Where nothing is known of the namespaces, a higher TTL is nearer to the sender, whatever the clocks say."""
-    if seen.size < 2:
-        return by_key
-    ttl = np.zeros(by_key.size, np.int64)
-    for i in range(seen.size):
-        row = sightings[seen[i]]
-        if not by_ttl[row.namespace] or row.ip_version == 0:
-            return by_key
-        ttl[visit_seen[i]] = max(ttl[visit_seen[i]], np.int64(row.ttl))
-    return by_key[np.argsort(-ttl[by_key], kind="mergesort")]
-
-
-@njit(cache=True)
-def _order(order, packet, sightings, times, stage, observed, by_ttl, hops):
+def _order(order, packet, sightings, times, stage, observed, hops):
     start = 0
     while start < order.size:
         stop = start + 1
@@ -252,8 +242,6 @@ def _order(order, packet, sightings, times, stage, observed, by_ttl, hops):
         # Merge: by visit, then stage, then the order each source has by itself.
         size = stop - start
         by_key = np.argsort(keys, kind="mergesort")
-        if rows.size == 0:
-            by_key = _fewer_hops_first(by_key, seen, visit_seen, sightings, by_ttl)
         position = np.empty(keys.size, np.int64)
         for i in range(keys.size):
             position[by_key[i]] = i

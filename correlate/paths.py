@@ -39,6 +39,8 @@ class InterfaceHop:
     """Unix epoch, by the clock of the first node (see the clocks of the captures)."""
     source: str
     destination: str
+    order_known: bool
+    """False: nothing but a guess puts it behind the hop before."""
     ttl: int
     length: int
     """Of the IP datagram in bytes; of the frame when it is not IP. Of the packet inside, in a tunnel."""
@@ -133,6 +135,10 @@ class Path:
     ambiguous: bool
     rivals: tuple[int, ...]
     """Paths this one may have been exchanged for, where it is ambiguous."""
+    goes_on_as: tuple[int, ...]
+    """Paths that carry its bytes on, cut differently (GSO, GRO)."""
+    comes_from: tuple[int, ...]
+    """Paths whose bytes it carries on."""
     forward: bool
     """It travels from the client to the server."""
     delivered_to: str | None

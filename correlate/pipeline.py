@@ -22,23 +22,27 @@ from .node_delays import flows_by_addresses
 from .observations import Observations, concatenate, dissect_packets
 from .order import order_hops
 from .outcomes import Coverage, judge
+from .point_order import order_points
 from .reach import common_reach, whole_reach
 from .result import Correlation
 from .rewrites import find_rewrites
 from .rulebook import build_rule_book
 from .rules import Ruleset, parse_ruleset
 from .schema import CONNTRACK, NOTE_ERROR
-from .segments import find_segmented
+from .segments import find_segments
 from .topology import Source, Topology, build_topology
 
 Progress = Callable[[str], None]
 
 
-def correlate_captures(files: Sequence[str | Source], progress: Progress | None = None) -> Correlation:
+def correlate_captures(
+    files: Sequence[str | Source], progress: Progress | None = None, *, vxlan_ports: Sequence[int] = ()
+) -> Correlation:
     """Reconstruct every hop and rewrite from the captures of one or more nodes.
 
-    `files`: paths, `NODE=path` or `NODE/INTERFACE=path`. `progress` is called with the name of each stage. Raises
-    TtraceError when a file cannot be used.
+    `files`: paths, `NODE=path` or `NODE/INTERFACE=path`. `progress` is called with the name of each stage.
+    `vxlan_ports`: UDP ports of VXLAN, beside what is known by its content. Raises TtraceError when a file cannot be
+    used.
     """
     if not files:
         raise TtraceError("no capture to correlate", "name at least one file: `ttrace correlate a.pcapng b.pcapng`")
@@ -49,7 +53,7 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     captures = [read_capture(s.path) for s in sources]
     topology = build_topology(captures, sources)
     say("decoding")
-    decoded, reach = _decode_packets(captures, topology)
+    decoded, reach = _decode_packets(captures, topology, vxlan_ports)
     observations = decoded.rows
     messages = [decode_messages(c, i, topology.file_namespaces[i], reach) for i, c in enumerate(captures)]
     rulesets = _rulesets(topology)
@@ -71,10 +75,14 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
         entries = _at_reference(conntrack, topology, clocks)
     join_datagrams(sightings, times_ns, connections.direction_group)
     say("matching packets")
-    packets = match_packets(sightings, times_ns, connections, evaluations.rows)
+    packets = match_packets(sightings, times_ns, connections, evaluations.rows, topology.node_numbers())
     say("ordering hops")
     separated, underlaid = separate_underlay(sightings, topology)
-    hops = order_hops(separated, times_ns, packets.packet, evaluations, underlaid)
+    seen, traced = slice(observations.size), packets.packet[observations.size :]
+    point_order = order_points(
+        observations, times_ns[seen], packets.packet[seen], connections.direction_group[seen], traced, topology, clocks
+    )
+    hops = order_hops(separated, times_ns, packets.packet, evaluations, underlaid, point_order.rank)
     del separated
     say("explaining rewrites and outcomes")
     changes = np.concatenate([m.ruleset_changes_ns for m in messages])
@@ -83,14 +91,16 @@ def correlate_captures(files: Sequence[str | Source], progress: Progress | None 
     coverage = _coverage(captures, topology, clocks)
     outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, coverage)
     doubt_unanswered(outcomes, hops, sightings, times_ns, observations.size, connections, topology)
-    judge_by_flow(outcomes, hops, sightings, times_ns, connections.direction_group, topology, coverage)
+    judge_by_flow(outcomes, hops, sightings, times_ns, connections, topology, coverage)
     explain_by_icmp(outcomes, hops, sightings, times_ns, connections)
-    find_segmented(outcomes, hops, sightings, times_ns, connections.direction_group)
+    segments = find_segments(outcomes, hops, sightings, times_ns, connections.direction_group)
     return Correlation(
         captures=captures, messages=messages, topology=topology, clocks=clocks, sightings=sightings, times_ns=times_ns,
         observed=observations.size, outers=decoded.outers, evaluations=evaluations, connections=connections,
         packets=packets, hops=hops,
-        rewrites=rewrites, book=book, outcomes=outcomes,
+        rewrites=rewrites, book=book, outcomes=outcomes, order_doubtful=point_order.doubtful,
+        segments=segments,
+        reach=reach, coverage=coverage,
     )  # fmt: skip
 
 
@@ -103,22 +113,28 @@ def _refuse_twice(sources: list[Source]) -> None:
         seen.add(path)
 
 
-def _decode_packets(captures: list[CaptureFile], topology: Topology) -> tuple[Observations, npt.NDArray[np.int64]]:
+def _decode_packets(
+    captures: list[CaptureFile], topology: Topology, vxlan_ports: Sequence[int]
+) -> tuple[Observations, npt.NDArray[np.int64]]:
     """The packets of all files, and the reach (reach.py) with which their contents were made."""
-    files = [_dissect(captures, topology, i, None) for i in range(len(captures))]
+    files = [_dissect(captures, topology, i, None, vxlan_ports) for i in range(len(captures))]
     reach = common_reach([f.kept for f in files])
     if (reach < whole_reach()).any():
-        files = [_dissect(captures, topology, i, reach) for i in range(len(captures))]
+        files = [_dissect(captures, topology, i, reach, vxlan_ports) for i in range(len(captures))]
     for file in files:
         adopt_first_fragment(file.rows)
     return concatenate(files), reach
 
 
 def _dissect(
-    captures: list[CaptureFile], topology: Topology, number: int, reach: npt.NDArray[np.int64] | None
+    captures: list[CaptureFile],
+    topology: Topology,
+    number: int,
+    reach: npt.NDArray[np.int64] | None,
+    vxlan_ports: Sequence[int],
 ) -> Observations:
     places, namespaces = topology.places[number], topology.file_namespaces[number]
-    return dissect_packets(captures[number], number, places, namespaces, reach)
+    return dissect_packets(captures[number], number, places, namespaces, reach, vxlan_ports)
 
 
 def _rulesets(topology: Topology) -> dict[int, list[Ruleset]]:

@@ -15,12 +15,13 @@ from .evaluations import Evaluations
 from .match import Packets
 from .names import encapsulation, endpoint, packet_info, protocol_name
 from .netlink import KernelMessages
-from .outcomes import OUTCOMES, REASON_KIND, Outcomes, Reason
+from .outcomes import OUTCOMES, REASON_KIND, Coverage, Outcomes, Reason
 from .paths import ChainHop, Connection, Hop, InterfaceHop, Path, ReasonNote, RewriteStep, RuleMatch, View
 from .rewrites import Evidence, Field
 from .rulebook import Kind, RuleBook
 from .rules import Rule
 from .schema import NOTE_ERROR, NOTE_OUTER
+from .segments import Segments
 from .topology import Topology
 
 DIRECTIONS: Final = ("unknown", "in", "out", "unknown")
@@ -48,6 +49,12 @@ class Correlation:
     rewrites: npt.NDArray[np.void]
     book: RuleBook
     outcomes: Outcomes
+    segments: Segments
+    order_doubtful: npt.NDArray[np.bool_]
+    """Per observation: nothing says that it comes behind the hop before it, and not before that (PointOrder)."""
+    reach: npt.NDArray[np.int64]
+    """Bytes of the transport headers that contents were made of, per IP version (4, 6): see reach.py."""
+    coverage: Coverage
 
     @cached_property
     def first_hop(self) -> npt.NDArray[np.int64]:
@@ -139,6 +146,8 @@ class Correlation:
             reason=self._reason(index),
             confidence=float(self.confidence[index]),
             ambiguous=bool(self.packets.ambiguous[index]),
+            goes_on_as=tuple(piece + 1 for piece in self.segments.goes_on_as.get(index, ())),
+            comes_from=tuple(packet + 1 for packet in self.segments.comes_from.get(index, ())),
             rivals=tuple(rival + 1 for rival in self._equal_packets.rivals(index)),
             forward=bool(self.forward_of_path[index]),
             delivered_to=self._location_name(location) if location >= 0 else None,
@@ -155,7 +164,10 @@ class Correlation:
 
     def hop(self, row: int) -> Hop:
         """One hop, by its row in `hops`."""
-        sighting = int(self.hops["sighting"][row])
+        return self.hop_of(int(self.hops["sighting"][row]))
+
+    def hop_of(self, sighting: int) -> Hop:
+        """The hop that a sighting is, by its row in `sightings`."""
         seen = self.sightings[sighting]
         if sighting >= self.observed:
             return self._chain_hop(sighting, seen)
@@ -170,6 +182,7 @@ class Correlation:
             time_ns=int(self.times_ns[sighting]),
             source=endpoint(seen, "source"),
             destination=endpoint(seen, "destination"),
+            order_known=not self.order_doubtful[sighting],
             ttl=int(seen["ttl"]),
             length=int(seen["length"]),
             encapsulation=encapsulation(self.outers[int(seen["outer"]) - 1]) if seen["outer"] else None,

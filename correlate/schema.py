@@ -42,6 +42,7 @@ SIGHTING: Final = np.dtype(
         ("flow_reverse", "u8"),  # the same hash with source and destination exchanged
         ("content", "u8"),  # hash of what NAT does not change, from the first 20 bytes of each header
         ("payload", "u8"),  # hash of the payload, 0 when it is not all there: then it says nothing
+        ("residue", "u2"),  # of the TCP or UDP checksum, see checksum_residue; 0 when it says nothing
         ("outer", "u4"),  # row of the OUTER table, from 1, when it travelled in a tunnel; 0 when not
     ],
     align=True,

@@ -127,6 +127,11 @@ class Topology:
         hardware_port = point.role == Role.PORT and point.kind is None
         return namespace.label == "root" and (point.role == Role.DEVICE or hardware_port)
 
+    def node_numbers(self) -> npt.NDArray[np.int64]:
+        """Number of the node of each namespace, in the order of the files."""
+        numbers = {name: i for i, name in enumerate(dict.fromkeys(self.file_nodes))}
+        return np.array([numbers[n.node] for n in self.namespaces] or [0], np.int64)
+
     def snapshot(self, namespace: Namespace, kind: str, moment: str = "start") -> Any:  # noqa: ANN401 - JSON
         """Data of one snapshot, None when the capture has none."""
         return self.snapshots.get((namespace.node, namespace.label, kind, moment))

@@ -1,14 +1,18 @@
 """Compiled recognition of tunnels: where in a datagram another packet begins.
 
 RFC 7348 (VXLAN), 8926 (Geneve), 2003 (IPIP), 4213 (6in4), 2473 (in IPv6), 2784 and 2890 (GRE). VXLAN and Geneve are
-found by content, for their ports are a matter of configuration (Docker and Linux: 4789 and 8472, others choose).
+found by content, for their ports are a matter of configuration (Docker and Linux: 4789 and 8472, others choose). At
+ports that are said to be VXLAN's the content is not doubted.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
+from ..errors import UsageError
 from .dissect import be16, be32
 
 
@@ -25,16 +29,29 @@ class Tunnel(IntEnum):
     GRE = 7
 
 
+def vxlan_at(ports: Iterable[int]) -> npt.NDArray[np.bool_]:
+    """Per UDP port: what goes to or comes from it is VXLAN, whatever is inside. Raises UsageError for what is no
+    port."""
+    table = np.zeros(65536, np.bool_)
+    for port in ports:
+        if not 1 <= port <= 65535:
+            raise UsageError(f"`{port}` is not a port number", "ports are 1 to 65535")
+        table[port] = True
+    return table
+
+
 @njit(cache=True, inline="always")
-def may_be_tunnel(data, at, end, row):
+def may_be_tunnel(data, at, end, row, vxlan):
     """A few compares that nearly every other packet fails; `at`: payload of the datagram, `end`: of its captured
-    bytes."""
+    bytes, `vxlan`: see vxlan_at."""
     protocol = row.protocol
     if protocol == 17:
         if at + 28 > end:
             return False
         word = be32(data, at + 8)
         kind = word & np.uint32(0xFFFF)
+        if vxlan[row.destination_port] or vxlan[row.source_port]:
+            return True
         return word & np.uint32(0x7F000000) == 0x08000000 or kind == 0x6558 or kind == 0x0800 or kind == 0x86DD
     return protocol == 4 or protocol == 41 or protocol == 47
 
@@ -68,13 +85,32 @@ def _sane_ethernet(data, at, end, stop):
 
 
 @njit(cache=True)
-def _in_udp(data, at, end, stop, row):
+def _what_vxlan_carries(word):
+    """EtherType of what follows the first word of a VXLAN header, 0 when it cannot be told.
+
+    Whoever receives it drops what has no valid identifier (RFC 7348, 5), and may ignore all other flags but that of
+    the generic protocol extension (draft-ietf-nvo3-vxlan-gpe: P bit, next protocol).
+    """
+    if word & np.uint32(0x08000000) == 0:
+        return 0
+    following = word & np.uint32(0xFF)
+    if word & np.uint32(0x04000000) == 0 or following == 3:
+        return 0x6558
+    return 0x0800 if following == 1 else 0x86DD if following == 2 else 0
+
+
+@njit(cache=True)
+def _in_udp(data, at, end, stop, row, vxlan):
     """VXLAN and Geneve; the group policy bits of VXLAN (draft-smith-vxlan-group-policy) only at its own ports."""
     header = at + 8
     if header + 8 > end:
         return 0, np.uint32(0), at, 0
     word = be32(data, header)
     key = be32(data, header + 4) >> np.uint32(8)
+    if (vxlan[row.destination_port] or vxlan[row.source_port]) and header + 8 + 14 <= end:
+        carried = _what_vxlan_carries(word)
+        if carried:
+            return 1, key, header + 8, carried
     if data[header + 7] == 0:
         own_port = row.destination_port == 4789 or row.destination_port == 8472
         policy = word & np.uint32(0xFFB70000) == 0x88000000 and own_port
@@ -119,17 +155,17 @@ def _in_gre(data, at, end, stop):
 
 
 @njit(cache=True)
-def find_tunnel(data, at, end, stop, row):
+def find_tunnel(data, at, end, stop, row, vxlan):
     """The packet inside a datagram whose payload is data[at:end], by its own length up to `stop`.
 
-    `row`: its dissected header. Returns (Tunnel, its network identifier or key or -1, start of the inner packet, its
-    EtherType); Tunnel.NONE (0) when there is none. A fragment holds no whole packet.
+    `row`: its dissected header; `vxlan`: see vxlan_at. Returns (Tunnel, its network identifier or key or -1, start of
+    the inner packet, its EtherType); Tunnel.NONE (0) when there is none. A fragment holds no whole packet.
     """
     nothing = (0, np.int64(-1), at, 0)
-    if row.fragment != 0 or not may_be_tunnel(data, at, end, row):
+    if row.fragment != 0 or not may_be_tunnel(data, at, end, row, vxlan):
         return nothing
     if row.protocol == 17:
-        kind, key, inner, ethertype = _in_udp(data, at, end, stop, row)
+        kind, key, inner, ethertype = _in_udp(data, at, end, stop, row, vxlan)
         return kind, np.int64(key), inner, ethertype
     if row.protocol == 47:
         return _in_gre(data, at, end, stop)

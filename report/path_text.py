@@ -13,6 +13,7 @@ from .units import duration, plural
 _LABEL: Final = 22
 """Width of the first column: interface and container, or hook."""
 _WIDTH: Final = 140
+_MOST_OTHERS: Final = 6
 
 
 def path_text(path: Path, note: str = "") -> str:
@@ -39,7 +40,19 @@ def path_text(path: Path, note: str = "") -> str:
         lines += textwrap.wrap(
             f"{path.outcome}: {path.reason.text}", _WIDTH, initial_indent="  => ", subsequent_indent="     "
         )
+    lines += _cut_lines(path)
     return "\n".join(lines) + "\n"
+
+
+def _cut_lines(path: Path) -> list[str]:
+    """What its bytes were before and behind its hops, where they were cut differently."""
+    lines = []
+    for what, others in (("carries bytes of", path.comes_from), ("its bytes go on as", path.goes_on_as)):
+        if others:
+            named = ", ".join(f"#{other}" for other in others[:_MOST_OTHERS])
+            more = f" and {len(others) - _MOST_OTHERS} more" if len(others) > _MOST_OTHERS else ""
+            lines.append(f"  => {what} {named}{more}: cut differently (GSO, GRO)")
+    return lines
 
 
 def _headline(path: Path, note: str) -> str:
@@ -91,7 +104,7 @@ def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str, str] | None
         line += f"   ttl {hop.ttl}" if hop.ttl else ""
     if hop.encapsulation is not None:
         line += f"    in {hop.encapsulation}"
-    return line
+    return line if hop.order_known else line + "    (before or behind the line above: not known)"
 
 
 def _chain_lines(chains: list[ChainHop], place: str) -> list[str]:

@@ -8,6 +8,11 @@ from ttrace.correlate import correlate_captures
 from ttrace.correlate.summary import capture_facts
 from ttrace.correlate.tables import packets_table, paths_table, rewrites_table
 
+from .truth import TCP, UDP, UDP_LITE
+
+PORTS = (TCP, UDP, UDP_LITE)
+"""The protocols that have them."""
+
 
 @dataclass
 class Score:
@@ -29,6 +34,9 @@ class Score:
     mixed: int = 0
     """Paths that hold frames of two connections."""
     misordered: int = 0
+    """Without those whose order is said to be unknown."""
+    unordered: int = 0
+    """Neighbouring hops whose order is said to be unknown."""
     rewrites_true: int = 0
     rewrites_found: int = 0
     """With field, addresses, kind and undo right, and said to be inferred."""
@@ -114,6 +122,8 @@ def _connection(frame):
     if frame.packet is None:
         return None
     kind, name = frame.packet[0][:2]
+    if kind == "sealed":
+        return kind
     return name if kind in ("tcp", "identical") else name[5:13]
 
 
@@ -136,7 +146,10 @@ def _judge_order(score, frames, paths, result):
     for members in of_packet.values():
         members.sort(key=lambda index: (frames[index].time_ns, frames[index].file))
         for a, b in pairwise(members):
+            score.unordered += bool(result.order_doubtful[[a, b][position[a] < position[b]]])
             if position[a] > position[b] and frames[a].time_ns < frames[b].time_ns:
+                if result.order_doubtful[a]:
+                    continue
                 score.misordered += 1
                 score.samples["misordered"].append((_place(frames[a]), _place(frames[b])))
 
@@ -163,7 +176,7 @@ def _judge_rewrites(score, frames, paths, table):
     claimed = Counter()
     # The table holds the identifier of an echo request as its port.
     with_ports = {
-        path for frame, path in zip(frames, paths, strict=True) if frame.header and frame.header.protocol in (6, 17)
+        path for frame, path in zip(frames, paths, strict=True) if frame.header and frame.header.protocol in PORTS
     }
     for row in table.itertuples():
         ends = [
@@ -194,9 +207,15 @@ def _endpoint(address, port):
 def _judge_losses(score, frames, paths, table, lost, ambiguous):
     outcome = dict(zip(table["path"], table["outcome"].astype(str), strict=True))
     packets = defaultdict(set)
+    ends = defaultdict(int)
+    seen = defaultdict(int)
     for frame, path in zip(frames, paths, strict=True):
+        ends[frame.file] = max(ends[frame.file], frame.time_ns)
         if frame.packet is not None:
             packets[path].add(frame.packet)
+            seen[frame.packet] = max(seen[frame.packet], frame.time_ns)
+    # A file without a packet behind it does not show that the capture was still running.
+    lost = {packet for packet in lost if seen[packet] < min(ends.values())}
     said = {path for path in packets if outcome[path] in ("lost", "dropped")}
     is_lost = {path for path, members in packets.items() if members & lost}
     score.lost_true = len(lost)

@@ -2,9 +2,10 @@
 
 import struct
 from pathlib import Path
+from socket import inet_aton
 
 import pytest
-from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
@@ -81,3 +82,35 @@ def test_the_flow_label_tells_equal_datagrams_of_two_clients_apart(tmp_path):
     found = paths(correlate_captures([f"n/docker0={first}", f"n/eth0={second}"]))
     assert [(path.hops[0].source[-5:], path.hops[1].source[-5:]) for path in found] == [
         (":6000", ":7001"), (":6001", ":7000")] * 10  # fmt: skip
+
+
+def datagrams(source: str, destination: str, ids: list[int]) -> list:
+    """Datagrams that are equal in the 64 bytes kept of them: only their checksums tell them apart."""
+    return [
+        IP(src=source, dst=destination, id=0, flags="DF") / UDP(sport=5000, dport=53) / (b"x" * 40 + b"%d" % number)
+        for number in ids
+    ]
+
+
+def test_the_checksum_tells_payloads_apart_that_were_cut_off(tmp_path):
+    """Behind NAT, and in the other order: the sum over all but addresses and ports is what stays."""
+    before = write(tmp_path / "a.pcap", datagrams("172.17.0.2", "203.0.113.1", [1, 2, 3, 4]), 64)
+    after = write(tmp_path / "b.pcap", datagrams("192.0.2.1", "203.0.113.1", [4, 3, 2, 1]), 64, start_us=10_000)
+    found = paths(correlate_captures([f"n/docker0={before}", f"n/eth0={after}"]))
+    assert [[hop.frame for hop in path.hops] for path in found] == [[1, 4], [2, 3], [3, 2], [4, 1]]
+    assert all(path.rewrites for path in found)
+
+
+@pytest.mark.parametrize("offloaded", ["sum of the pseudo header", "none"])
+def test_a_checksum_that_is_not_there_yet_contradicts_nothing(offloaded, tmp_path):
+    """What leaves by a device with checksum offload carries the sum of the pseudo header; UDP may have none at all."""
+    packets = datagrams("172.17.0.2", "203.0.113.1", [1])
+    length = len(packets[0][UDP])
+    pseudo = inet_aton("172.17.0.2") + inet_aton("203.0.113.1") + struct.pack("!HH", 17, length)
+    total = sum(struct.unpack("!6H", pseudo))
+    field = (total & 0xFFFF) + (total >> 16) if offloaded != "none" else 0
+    packets[0][UDP].chksum = field
+    before = write(tmp_path / "a.pcap", packets, 64)
+    after = write(tmp_path / "b.pcap", datagrams("192.0.2.1", "203.0.113.1", [1]), 64, start_us=10)
+    (path,) = paths(correlate_captures([f"n/docker0={before}", f"n/eth0={after}"]))
+    assert len(path.hops) == 2

@@ -1,0 +1,282 @@
+"""In which order the packets of one direction pass its points, decided by all of them together.
+
+For plain captures: nothing but times, TTL and addresses tells which of two points came first. Times of one packet may
+tie within a microsecond, or come from two clocks that are known to some microseconds only; but the packets of a
+connection go the same way one after the other, so together they tell. Weighed in this order: times of one clock, TTL,
+times of two clocks that differ by more than the error between them, then the order with the fewest rewrites (who was
+translated is not translated back and forth), then whatever the times seem to say.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from .clocks import Clock
+from .dissect import mix
+from .topology import Topology
+
+_MOST_VIEWS: Final = 24
+"""Ways with more points keep the order of their times."""
+_MOST_TRIED: Final = 6
+"""Of so many points all orders are tried; longer ways are sorted without looking at rewrites."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointOrder:
+    """Per observation: its place on the way of its direction."""
+
+    rank: npt.NDArray[np.int64]
+    """Smaller comes first; -1 where the packet's own times (or the kernel's words) decide."""
+    doubtful: npt.NDArray[np.bool_]
+    """Nothing says that it comes behind the hop before it, and not before that."""
+
+
+def order_points(
+    observations: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    packet: npt.NDArray[np.int64],
+    direction_group: npt.NDArray[np.int64],
+    traced: npt.NDArray[np.int64],
+    topology: Topology,
+    clocks: list[Clock],
+) -> PointOrder:
+    """Rank the points of every direction that was only captured where no snapshot describes the namespace.
+
+    `observations`: SIGHTING rows; `times_ns` (on the reference clock), `packet`, `direction_group`: theirs;
+    `traced`: packets of the evaluations.
+    """
+    rank = np.full(observations.size, -1, np.int64)
+    doubtful = np.zeros(observations.size, np.bool_)
+    known = np.array([n.known for n in topology.namespaces] or [True], np.bool_)
+    rows = np.flatnonzero(~known[observations["namespace"]] & (observations["ip_version"] > 0))
+    if rows.size == 0:
+        return PointOrder(rank, doubtful)
+    # A packet that was also seen where the kernel tells its way is ordered by that.
+    mixed = np.zeros(int(packet.max()) + 1, np.bool_)
+    mixed[packet[known[observations["namespace"]]]] = True
+    mixed[traced[traced < mixed.size]] = True
+    rows = rows[~mixed[packet[rows]]]
+    order = rows[np.lexsort((times_ns[rows], packet[rows], direction_group[rows]))]
+    error = np.array([-1 if c.error_ns is None else c.error_ns for c in clocks], np.int64)
+    _rank(order, direction_group, packet, observations, times_ns, topology.node_numbers(), error, rank, doubtful)
+    return PointOrder(rank, doubtful)
+
+
+@njit(cache=True)
+def _key(row):
+    """Point, direction, addresses, in a tunnel or not: a hairpin passes one point under two."""
+    way = (np.uint64(row.direction) << np.uint64(1)) | np.uint64(row.outer > 0)
+    return mix(row.flow, (np.uint64(row.place) << np.uint64(3)) | way)
+
+
+@njit(cache=True)
+def _rank(order, group, packet, sightings, times, node, error, rank, doubtful):
+    start = 0
+    while start < order.size:
+        stop = start + 1
+        while stop < order.size and group[order[stop]] == group[order[start]]:
+            stop += 1
+        _rank_way(order[start:stop], packet, sightings, times, node, error, rank, doubtful)
+        start = stop
+
+
+@njit(cache=True)
+def _rank_way(rows, packet, sightings, times, node, error, rank, doubtful):
+    """One direction: number its views, weigh every pair of them, and find the order that contradicts least."""
+    view = np.empty(rows.size, np.int64)
+    example = np.empty(_MOST_VIEWS, np.int64)
+    views = _number_views(rows, packet, sightings, view, example)
+    if views < 0:
+        return
+    before, higher, delay, shared = _weigh(rows, packet, sightings, times, view, views)
+    preferred = np.zeros((views, views), np.int64)  # > 0: the first comes first, by 4 one clock, 3 TTL, 2 two, 1 guess
+    evidence = False
+    for a in range(views):
+        for b in range(views):
+            preferred[a, b] = _prefer(a, b, example, sightings, node, error, before, higher, delay, shared)
+            evidence |= preferred[a, b] >= 2
+    way = _best_order(views, preferred, example, sightings)
+    place = np.empty(views, np.int64)
+    for i in range(views):
+        place[way[i]] = i
+    for i in range(rows.size):
+        rank[rows[i]] = place[view[i]]
+    _doubt(rows, packet, sightings, view, place, example, preferred, evidence, doubtful)
+
+
+@njit(cache=True)
+def _number_views(rows, packet, sightings, view, example):
+    """Number the distinct keys, a repeated one of the same packet apart; -1 when they are too many."""
+    keys = np.empty(_MOST_VIEWS, np.uint64)
+    views = 0
+    first = 0
+    for i in range(rows.size):
+        if packet[rows[i]] != packet[rows[first]]:
+            first = i
+        row = sightings[rows[i]]
+        key = _key(row)
+        if row.fragment == 0:
+            passes = 0
+            for j in range(first, i):
+                if _key(sightings[rows[j]]) == key:
+                    passes += 1
+            if passes > 0:
+                key = mix(key, np.uint64(passes))
+        found = -1
+        for v in range(views):
+            if keys[v] == key:
+                found = v
+                break
+        if found < 0:
+            if views == _MOST_VIEWS:
+                return -1
+            found = views
+            keys[views] = key
+            example[views] = rows[i]
+            views += 1
+        view[i] = found
+    return views
+
+
+@njit(cache=True)
+def _weigh(rows, packet, sightings, times, view, views):
+    """Per pair of views: packets that were earlier at the first, minus later; that had the higher TTL there, minus the
+    lower; the sum of their delays from the first to the second; packets seen at both."""
+    before = np.zeros((views, views), np.int64)
+    higher = np.zeros((views, views), np.int64)
+    delay = np.zeros((views, views), np.float64)
+    shared = np.zeros((views, views), np.int64)
+    first = 0
+    for i in range(rows.size):
+        if packet[rows[i]] != packet[rows[first]]:
+            first = i
+        for j in range(first, i):
+            a, b = view[j], view[i]
+            if a == b:
+                continue
+            took = times[rows[i]] - times[rows[j]]
+            ttl = np.int64(sightings[rows[j]].ttl) - np.int64(sightings[rows[i]].ttl)
+            earlier = np.int64(took > 0) - np.int64(took < 0)
+            drop = np.int64(ttl > 0) - np.int64(ttl < 0)
+            before[a, b] += earlier
+            before[b, a] -= earlier
+            higher[a, b] += drop
+            higher[b, a] -= drop
+            delay[a, b] += took
+            delay[b, a] -= took
+            shared[a, b] += 1
+            shared[b, a] += 1
+    return before, higher, delay, shared
+
+
+@njit(cache=True)
+def _prefer(a, b, example, sightings, node, error, before, higher, delay, shared):
+    """How much says that view a comes before b: 4 the times of one clock, 3 TTL, 2 those of two, 1 a guess; 0 nothing;
+    negative: the other way round."""
+    if a == b or shared[a, b] == 0:
+        return 0
+    first, second = node[sightings[example[a]].namespace], node[sightings[example[b]].namespace]
+    if first == second and before[a, b] != 0:
+        return 4 if before[a, b] > 0 else -4
+    if higher[a, b] != 0:
+        return 3 if higher[a, b] > 0 else -3
+    if first == second:
+        return 0
+    mean = delay[a, b] / shared[a, b]
+    if error[first] >= 0 and error[second] >= 0 and abs(mean) >= error[first] + error[second] and mean != 0:
+        return 2 if mean > 0 else -2
+    return 1 if mean > 0 else -1 if mean < 0 else 0
+
+
+@njit(cache=True)
+def _changes(a, b):
+    """Ends that were rewritten between two sightings."""
+    source = a.source_low != b.source_low or a.source_high != b.source_high or a.source_port != b.source_port
+    destination = (
+        a.destination_low != b.destination_low
+        or a.destination_high != b.destination_high
+        or a.destination_port != b.destination_port
+    )
+    return np.int64(source) + np.int64(destination)
+
+
+@njit(cache=True)
+def _cost(way, preferred, rewrites):
+    """Contradictions by weight, in the digits of one number: one clock, TTL, two clocks, rewrites, guesses."""
+    against = np.zeros(5, np.int64)
+    changes = 0
+    for i in range(way.size):
+        if i > 0:
+            changes += rewrites[way[i - 1], way[i]]
+        for j in range(i + 1, way.size):
+            said = preferred[way[i], way[j]]
+            if said < 0:
+                against[-said] += 1
+    return (((against[4] * 64 + against[3]) * 64 + against[2]) * 64 + changes) * 64 + against[1]
+
+
+@njit(cache=True)
+def _best_order(views, preferred, example, sightings):
+    way = np.arange(views)
+    # Insertion: each view in front of those it is preferred to.
+    for i in range(1, views):
+        j = i
+        while j > 0 and preferred[way[j], way[j - 1]] > 0:
+            way[j], way[j - 1] = way[j - 1], way[j]
+            j -= 1
+    if views == 1 or views > _MOST_TRIED:
+        return way
+    rewrites = np.zeros((views, views), np.int64)
+    for a in range(views):
+        for b in range(views):
+            rewrites[a, b] = _changes(sightings[example[a]], sightings[example[b]])
+    best = way.copy()
+    least = _cost(way, preferred, rewrites)
+    # Heap's algorithm: every order once, each by one exchange.
+    counter = np.zeros(views, np.int64)
+    i = 1
+    while i < views and least > 0:
+        if counter[i] < i:
+            k = 0 if i % 2 == 0 else counter[i]
+            way[k], way[i] = way[i], way[k]
+            cost = _cost(way, preferred, rewrites)
+            if cost < least:
+                least = cost
+                best[:] = way
+            counter[i] += 1
+            i = 1
+        else:
+            counter[i] = 0
+            i += 1
+    return best
+
+
+@njit(cache=True)
+def _doubt(rows, packet, sightings, view, place, example, preferred, evidence, doubtful):
+    """Mark the hops of each packet that nothing but a guess puts behind the hop before."""
+    latest = np.full(place.size, -1, np.int64)  # row of the current packet, by place on the way
+    first = 0
+    for i in range(rows.size + 1):
+        if i == rows.size or packet[rows[i]] != packet[rows[first]]:
+            last = -1
+            for p in range(place.size):
+                if latest[p] < 0:
+                    continue
+                if last >= 0 and not _certain(view[last], view[latest[p]], example, sightings, preferred, evidence):
+                    doubtful[rows[latest[p]]] = True
+                last = latest[p]
+            latest[:] = -1
+            first = i
+        if i < rows.size:
+            latest[place[view[i]]] = i
+
+
+@njit(cache=True)
+def _certain(a, b, example, sightings, preferred, evidence):
+    """Times or TTL say it, or the addresses: the order with the fewest rewrites has its direction from another pair."""
+    if abs(preferred[a, b]) >= 2:
+        return True
+    return evidence and _changes(sightings[example[a]], sightings[example[b]]) > 0
