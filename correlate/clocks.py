@@ -66,6 +66,16 @@ class Clock:
         """How often the clock was set during the captures."""
         return max(len(self.pieces) - 1, 0)
 
+    @property
+    def largest_error_ns(self) -> int | None:
+        """Half-width of the interval that the offset must lie in at any time; None where nothing bounds it."""
+        errors = [piece.error_ns for piece in self.pieces]
+        if self.error_ns is None or None in errors:
+            return None
+        known = [error for error in errors if error is not None]
+        # What the clocks in between may be off is in `error_ns` only.
+        return self.error_ns + (max(known) - known[0] if known else 0)
+
     def offsets(self, times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The offset at each of these times of this clock, in ns."""
         offsets = np.full(times_ns.shape, self.offset_ns, np.int64)

@@ -83,3 +83,8 @@ def join_datagrams(
     members = np.concatenate([pieces, candidates[near]])
     sightings["content"][members] = sightings["ip_id"][members].astype(np.uint64) | _DATAGRAM
     sightings["payload"][members] = 0
+
+
+def is_datagram(row: np.void) -> bool:
+    """Whether `join_datagrams` gave this sighting the content of a fragmented datagram: its IP id, and nothing else."""
+    return bool(row["content"] == np.uint64(row["ip_id"]) | _DATAGRAM)

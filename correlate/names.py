@@ -108,6 +108,11 @@ def encapsulation(outer: np.void) -> Encapsulation:
     )
 
 
+def tcp_flags_text(flags: int) -> str:
+    """`SYN,ACK`; `no flags` where none is set."""
+    return ",".join(name for bit, name in enumerate(_TCP_FLAGS) if flags >> bit & 1) or "no flags"
+
+
 def packet_info(row: np.void) -> str:
     """What the packet is, in a few words: `SYN`, `PSH,ACK 148 bytes`, `echo request seq 3`."""
     protocol = int(row["protocol"])
@@ -115,7 +120,7 @@ def packet_info(row: np.void) -> str:
     if int(row["fragment"]) & 0x1FFF:
         return f"fragment at byte {(int(row['fragment']) & 0x1FFF) * 8:,}"
     if protocol == 6:
-        flags = ",".join(name for bit, name in enumerate(_TCP_FLAGS) if int(row["tcp_flags"]) >> bit & 1) or "no flags"
+        flags = tcp_flags_text(int(row["tcp_flags"]))
         return f"{flags} {size:,} bytes" if size else flags
     if protocol in (1, 58):
         kind = int(row["icmp_type"])
@@ -133,3 +138,9 @@ def stays_on_link(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
     v6 = (rows["ip_version"] == 6) & ((rows["destination_high"] >> np.uint64(56)) == np.uint64(0xFF))
     link_local = (rows["ip_version"] == 6) & ((rows["destination_high"] >> np.uint64(54)) == np.uint64(0x3FA))
     return (rows["ip_version"] == 0) | v4 | v6 | link_local
+
+
+def is_link_chatter(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """ARP, multicast, IPv6 neighbour discovery: what links say among themselves."""
+    neighbours = (rows["protocol"] == 58) & (rows["icmp_type"] >= 130) & (rows["icmp_type"] <= 143)
+    return stays_on_link(rows) | neighbours

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,11 @@ from ..pcapng.blocks import Direction
 from .names import stays_on_link
 from .schema import NOTE_ERROR
 from .topology import Topology
+
+_FAR_NS: Final = 2_000_000_000
+"""Sightings further apart are not taken for one packet (match.py)."""
+_FEWEST_AGREEING: Final = 3
+"""Packets: one or two of equal content may be others, sent at another time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +136,8 @@ def _between(first: _Seen, second: _Seen) -> Bounds:
     _, i, j = np.intersect1d(first.identity, second.identity, assume_unique=True, return_indices=True)
     toward = _travels_to_second(first, second, i, j)
     go, come = toward > 0, toward < 0
+    if _only_offset(first, second, i, j, go | come):
+        go = np.ones(i.size, np.bool_)
     # Toward the second node: the last the first saw of it, and the first the second did; the other way round coming
     # back.
     return Bounds(
@@ -138,6 +146,23 @@ def _between(first: _Seen, second: _Seen) -> Bounds:
         lower_at_ns=first.first_ns[i][come],
         lower_ns=(second.last_ns[j] - first.first_ns[i])[come],
     )
+
+
+def _only_offset(
+    first: _Seen,
+    second: _Seen,
+    i: npt.NDArray[np.int64],
+    j: npt.NDArray[np.int64],
+    known: npt.NDArray[np.bool_],
+) -> bool:
+    """Nothing says which way the common packets went, but several agree that the clocks are far apart.
+
+    Then either way is better than clocks taken as equal, by which they would not even be the same packets.
+    """
+    if i.size < _FEWEST_AGREEING or known.any():
+        return False
+    difference = second.first_ns[j] - first.first_ns[i]
+    return bool(abs(np.median(difference)) > _FAR_NS and np.ptp(difference) < _FAR_NS)
 
 
 def _travels_to_second(

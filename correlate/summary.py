@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .apart import Shown
 from .clocks import Clock
+from .common import NothingInCommon, find_common
 from .names import protocol_name
 from .result import Correlation
 
@@ -36,6 +38,9 @@ class CaptureFacts:
     """Packets, kernel messages and snapshots that could not be read."""
     undecoded: tuple[tuple[str, int], ...]
     """(what, packets) of frames that are neither IP nor ARP, such as `link type 127`; the most frequent first."""
+    shared_packets: int
+    """Paths that this file and at least one other show."""
+    nothing_in_common: NothingInCommon | None
     clock: Clock
     interfaces: tuple[PointFacts, ...]
 
@@ -43,10 +48,12 @@ class CaptureFacts:
 def capture_facts(result: Correlation) -> list[CaptureFacts]:
     """The facts of every file, in the order given."""
     seen = result.sightings[: result.observed]
+    first = np.searchsorted(seen["file"], np.arange(len(result.captures) + 1))
+    sharing = find_common(_shown(result))
     clocks = {clock.node: clock for clock in result.clocks}
     facts = []
     for index, capture in enumerate(result.captures):
-        rows = seen[seen["file"] == index]
+        rows = seen[first[index] : first[index + 1]]
         per_place = np.bincount(rows["place"], minlength=len(result.topology.points))
         lost = {s.interface: s.lost for s in capture.statistics}
         interfaces = []
@@ -73,11 +80,21 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
                 truncated=capture.truncated_at is not None,
                 malformed=capture.malformed + messages.malformed + result.topology.damaged_snapshots[index],
                 undecoded=_undecoded(rows),
+                shared_packets=sharing[index].shared_packets,
+                nothing_in_common=sharing[index].nothing,
                 clock=clocks[result.topology.file_nodes[index]],
                 interfaces=tuple(interfaces),
             )
         )
     return facts
+
+
+def _shown(result: Correlation) -> Shown:
+    return Shown(
+        sightings=result.sightings, times_ns=result.times_ns, observed=result.observed, packet=result.packets.packet,
+        connections=result.connections, clocks=result.clocks, files=[capture.path for capture in result.captures],
+        file_nodes=result.topology.file_nodes,
+    )  # fmt: skip
 
 
 def _undecoded(rows: npt.NDArray[np.void]) -> tuple[tuple[str, int], ...]:

@@ -1,4 +1,4 @@
-"""The result as pandas tables: packets, hops, rewrites, paths, connections. Ids are those of the JSON contract."""
+"""The result as pandas tables: packets, hops, rewrites, paths, connections, legs; ids as in the JSON contract."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .connection_summary import summarise_connections
 from .names import address_text, protocol_name
 from .outcomes import OUTCOMES, REASON_KIND, Reason
 from .result import DIRECTIONS, Correlation
@@ -120,6 +121,26 @@ def connections_table(result: Correlation) -> pd.DataFrame:
             for c in result.connection_list()
         ]
     )  # fmt: skip
+
+
+def legs_table(result: Correlation) -> pd.DataFrame:
+    """One row per leg of each direction of each connection, as in docs/json.md; behind the last point that was reached
+    there is no `to_interface`, and latencies that no packet has are missing."""
+    legs = summarise_connections(result).legs
+    points, namespaces = result.topology.points, result.topology.namespaces
+    columns: dict[str, Any] = {"connection": legs["connection"] + 1, "forward": legs["reply"] == 0}
+    for end in ("from", "to"):
+        place, direction = np.divmod(legs[f"{end}_point"], 4)
+        columns[f"{end}_node"] = _category(place, [p.node for p in points])
+        columns[f"{end}_netns"] = _category(place, [namespaces[p.namespace].label for p in points])
+        columns[f"{end}_interface"] = _category(place, [p.interface for p in points])
+        columns[f"{end}_direction"] = _category(np.where(place < 0, -1, direction), list(DIRECTIONS))
+    for name in ("packets", "lost", "unknown"):
+        columns[name] = legs[name]
+    for name, column in (("min", "minimum_ns"), ("median", "median_ns"), ("p99", "p99_ns")):
+        columns[f"latency_{name}_ns"] = pd.arrays.IntegerArray(legs[column].copy(), legs["timed"] == 0)
+    columns["clock_error_ns"] = pd.arrays.IntegerArray(legs["clock_error_ns"].copy(), legs["clock_error_ns"] < 0)
+    return pd.DataFrame(columns)
 
 
 def _category(codes: npt.NDArray[Any], names: list[str]) -> pd.Categorical:

@@ -24,7 +24,7 @@ def read_capture(path: str | Path) -> CaptureFile:
     Raises TtraceError when the file cannot be opened or is neither. A file that ends inside a record is read up to the
     last whole one and says so in `truncated_at`.
     """
-    source = map_source(path)
+    source = map_source(path, _format)
     capture = _read(source)
     capture.path = str(path)
     if source.cut and capture.truncated_at is None:
@@ -34,13 +34,18 @@ def read_capture(path: str | Path) -> CaptureFile:
 
 
 def _read(source: MappedSource) -> CaptureFile:
-    magic = bytes(source.data[:4])
+    order = _format(source.name, bytes(source.data[:4]))
+    return read_classic(source.name, source.data, order) if order else read_sections(source.name, source.data)
+
+
+def _format(name: str, magic: bytes) -> str:
+    """The byte order (`<` or `>`) of a pcap file, empty for a pcapng file; raises TtraceError for what is neither."""
     if magic == struct.pack("<I", BlockType.SECTION_HEADER):
-        return read_sections(source.name, source.data)
+        return ""
     for order in "<>":
         if magic in (struct.pack(order + "I", 0xA1B2C3D4), struct.pack(order + "I", 0xA1B23C4D)):
-            return read_classic(source.name, source.data, order)
+            return order
     raise TtraceError(
-        f"`{source.name}` is not a capture file: it begins with {magic.hex(' ')}",
+        f"`{name}` is not a capture file: it begins with {magic.hex(' ')}",
         "ttrace reads pcapng and pcap, as written by `ttrace capture`, tcpdump and Wireshark, also compressed",
     )

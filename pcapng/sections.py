@@ -3,7 +3,7 @@
 import ipaddress
 import json
 import struct
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,11 @@ from ..errors import TtraceError
 from .blocks import BYTE_ORDER_MAGIC, BlockType, Option
 from .capture_file import RECORD, CaptureFile, Interface, Statistics
 from .walk import walk_blocks
+
+_MOST_INTERFACES: Final = 1 << 16
+"""Of a file. What more there are belongs to a damaged one: their packets are counted as malformed."""
+_MOST_OPTIONS: Final = 1 << 12
+"""That are read of one block."""
 
 
 def read_sections(path: str, data: npt.NDArray[np.uint8]) -> CaptureFile:
@@ -42,7 +47,7 @@ def _parse_special(capture: CaptureFile, special: npt.NDArray[np.int64]) -> npt.
     end."""
     bases: list[int] = []
     order = "<"
-    for kind, offset, _section in special.tolist():
+    for kind, offset in ((int(kind), int(offset)) for kind, offset, _section in special):
         head = bytes(capture.data[offset : offset + 12])
         if kind == BlockType.SECTION_HEADER:
             order = "<" if struct.unpack("<I", head[8:])[0] == BYTE_ORDER_MAGIC else ">"
@@ -52,7 +57,7 @@ def _parse_special(capture: CaptureFile, special: npt.NDArray[np.int64]) -> npt.
         if kind == BlockType.SECTION_HEADER and not capture.facts:
             facts = _json_comment(_options(body[16:], order))
             capture.facts = facts if isinstance(facts.get("node", ""), str) else {}
-        elif kind == BlockType.INTERFACE_DESCRIPTION and len(body) >= 8:
+        elif kind == BlockType.INTERFACE_DESCRIPTION and len(body) >= 8 and len(capture.interfaces) < _MOST_INTERFACES:
             capture.interfaces.append(_parse_interface(body, order))
         elif kind == BlockType.NAME_RESOLUTION:
             capture.names.update(_parse_names(body, order))
@@ -62,9 +67,9 @@ def _parse_special(capture: CaptureFile, special: npt.NDArray[np.int64]) -> npt.
 
 
 def _options(body: bytes, order: str) -> list[tuple[int, bytes]]:
-    options = []
+    options: list[tuple[int, bytes]] = []
     at = 0
-    while at + 4 <= len(body):
+    while at + 4 <= len(body) and len(options) < _MOST_OPTIONS:
         code, length = struct.unpack_from(order + "HH", body, at)
         if code == Option.END:
             break

@@ -21,6 +21,9 @@ from ..errors import TtraceError
 
 _STDIN: Final = "-"
 
+Check = Callable[[str, bytes], object]
+"""Called with the name of a capture and its first bytes; raises TtraceError where they are none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedSource:
@@ -69,13 +72,17 @@ _COMPRESSIONS: Final = (
 )
 
 
-def map_source(path: Path | str) -> MappedSource:
+def map_source(path: Path | str, check: Check = lambda _name, _head: None) -> MappedSource:
     """Map a capture file, or what stdin gives for `-`, without its compression. Raises TtraceError when it cannot be
-    read."""
+    read.
+
+    `check` is called with the name and the first four bytes before anything is copied, and may refuse them: what is no
+    capture, and expands to a thousand times its size or never ends, must not fill the disk first.
+    """
     name = "stdin" if str(path) == _STDIN else str(path)
     try:
         with _open(path) as file:
-            return _map(name, file)
+            return _map(name, file, check)
     except OSError as error:
         raise TtraceError(f"cannot read `{name}`: {error.strerror}", _hint(error, name)) from error
 
@@ -97,7 +104,7 @@ def _hint(error: OSError, name: str) -> str:
     return "check the name and the rights; a pipe is read as `-`, from stdin"
 
 
-def _map(name: str, file: BinaryIO) -> MappedSource:
+def _map(name: str, file: BinaryIO, check: Check) -> MappedSource:
     regular = S_ISREG(os.fstat(file.fileno()).st_mode)
     if not regular and name != "stdin":
         file.seek(0, 2)  # raises for what is no file: nobody may ever write to a named pipe
@@ -107,7 +114,7 @@ def _map(name: str, file: BinaryIO) -> MappedSource:
     found = next((c for c in _COMPRESSIONS if head.startswith(c.magics)), None)
     if found is None and regular and file.tell() == len(head):
         return MappedSource(name=name, data=_mapping(file), cut=False)
-    return _spool(name, file, head, found)
+    return _spool(name, file, head, found, check)
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
@@ -122,15 +129,24 @@ def _mapping(file: BinaryIO) -> npt.NDArray[np.uint8]:
     return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
 
 
-def _spool(name: str, file: BinaryIO, head: bytes, compression: _Compression | None) -> MappedSource:
+def _spool(name: str, file: BinaryIO, head: bytes, compression: _Compression | None, check: Check) -> MappedSource:
     """Copy to a temporary file without a name, and without the compression."""
     with _spool_file(name) as spool:
+        first = b""
+
+        def write(data: bytes) -> None:
+            nonlocal first
+            if len(first) < len(head) <= len(first + data):
+                check(name, (first + data)[: len(head)])
+            first = (first + data)[: len(head)]
+            _write(spool, data, name)
+
         whole = True
         if compression is None:
             for piece in _pieces(file, head, 1 << 20):
-                _write(spool, piece, name)
+                write(piece)
         else:
-            whole = _decompress(_pieces(file, head, compression.piece), compression, lambda b: _write(spool, b, name))
+            whole = _decompress(_pieces(file, head, compression.piece), compression, write)
         if os.fstat(spool.fileno()).st_size == 0:
             raise TtraceError(
                 f"`{name}` holds nothing that can be decompressed", "was the file changed on its way here?"

@@ -6,11 +6,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..correlate.common import NothingInCommon
+from ..correlate.connection_summary import summarise_connections
 from ..correlate.paths import ChainHop, Connection, Encapsulation, Hop, Path, ReasonNote, RewriteStep
 from ..correlate.result import Correlation
 from ..correlate.rules import Rule
 from ..correlate.select import Selection
 from ..correlate.summary import CaptureFacts, capture_facts
+from .legs_json import SummaryText
 
 SCHEMA: Final = 1
 
@@ -20,7 +23,8 @@ def json_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
     captures = [_capture(facts) for facts in capture_facts(result)]
     yield f'{{"schema": {SCHEMA},\n "captures": {json.dumps(captures)},\n "connections": ['
     connections = result.connection_list((np.flatnonzero(selection.connections) + 1).tolist())
-    yield ",\n  ".join(["", *(json.dumps(_connection(c)) for c in connections)])[1:]
+    summary = SummaryText(summarise_connections(result, selection.connections))
+    yield ",\n  ".join(["", *(f"{json.dumps(_connection(c))[:-1]}, {summary.fields(c.id)}}}" for c in connections)])[1:]
     yield '\n ],\n "paths": ['
     separator = "\n  "
     for index in np.flatnonzero(selection.paths).tolist():
@@ -40,6 +44,8 @@ def _capture(facts: CaptureFacts) -> dict[str, Any]:
         "truncated": facts.truncated,
         "malformed": facts.malformed,
         "undecoded": [{"what": what, "packets": packets} for what, packets in facts.undecoded],
+        "shared_packets": facts.shared_packets,
+        "nothing_in_common": _nothing_in_common(facts.nothing_in_common),
         "clock_offset_ns": facts.clock.offset_ns,
         "clock_error_ns": facts.clock.error_ns,
         "clock_basis": facts.clock.basis,
@@ -48,6 +54,17 @@ def _capture(facts: CaptureFacts) -> dict[str, Any]:
         "interfaces": [
             {"name": i.name, "netns": i.netns, "packets": i.packets, "lost": i.lost} for i in facts.interfaces
         ],
+    }
+
+
+def _nothing_in_common(nothing: NothingInCommon | None) -> dict[str, Any] | None:
+    if nothing is None:
+        return None
+    return {
+        "scope": nothing.scope,
+        "kind": nothing.kind,
+        "text": nothing.text,
+        "chatter_packets": nothing.chatter_packets,
     }
 
 
@@ -72,6 +89,7 @@ def _connection(connection: Connection) -> dict[str, Any]:
             for view in connection.views
         ],
         "paths": list(connection.paths),
+        "rivals": list(connection.rivals),
     }
 
 
@@ -88,7 +106,10 @@ def path_object(path: Path) -> dict[str, Any]:
         "reason": _reason(path.reason),
         "confidence": round(path.confidence, 3),
         "ambiguous": path.ambiguous,
-        "hops": [_hop(hop) for hop in path.hops],
+        "rivals": list(path.rivals),
+        "goes_on_as": list(path.goes_on_as),
+        "comes_from": list(path.comes_from),
+        "hops": [hop_object(hop) for hop in path.hops],
         "rewrites": [_rewrite(rewrite) for rewrite in path.rewrites],
     }
 
@@ -110,7 +131,8 @@ def _rule(rule: Rule | None) -> dict[str, Any] | None:
     }
 
 
-def _hop(hop: Hop) -> dict[str, Any]:
+def hop_object(hop: Hop) -> dict[str, Any]:
+    """One hop as the contract has it."""
     if isinstance(hop, ChainHop):
         return {
             "kind": "chain",
@@ -147,6 +169,7 @@ def _hop(hop: Hop) -> dict[str, Any]:
         "time_ns": hop.time_ns,
         "source": hop.source,
         "destination": hop.destination,
+        "order_known": hop.order_known,
         "ttl": hop.ttl,
         "length": hop.length,
         "encapsulation": _encapsulation(hop.encapsulation),

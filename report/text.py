@@ -5,19 +5,23 @@ from typing import Final
 
 import numpy as np
 
-from ..correlate.names import stays_on_link
+from ..correlate.common import NothingInCommon, Scope
+from ..correlate.connection_summary import summarise_connections
+from ..correlate.names import is_link_chatter
 from ..correlate.outcomes import OUTCOMES
 from ..correlate.paths import Connection
 from ..correlate.result import Correlation
 from ..correlate.routes import Route, find_routes
 from ..correlate.select import Selection
 from ..correlate.summary import CaptureFacts, capture_facts
+from .legs_text import losses_in_words, segments_tables
 from .path_text import path_text
 from .units import duration, plural
 
 _MOST_CONNECTIONS: Final = 20
 _MOST_ROUTES: Final = 12
 _MOST_KINDS: Final = 6
+_MOST_RIVALS: Final = 4
 
 
 def text_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
@@ -39,17 +43,15 @@ def text_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
 
 
 def link_chatter(result: Correlation) -> np.ndarray:
-    """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves, unless it was dropped by a
-    rule."""
-    head = result.sightings[result.head]
-    neighbours = (head["protocol"] == 58) & (head["icmp_type"] >= 130) & (head["icmp_type"] <= 143)
-    return stays_on_link(head) | neighbours
+    """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves."""
+    return is_link_chatter(result.sightings[result.head])
 
 
 def _captures(result: Correlation) -> Iterator[str]:
     yield "Captures\n"
     facts = capture_facts(result)
     width = max(len(f.node) for f in facts)
+    said: set[str] = set()
     for fact in facts:
         lost = f"LOST {fact.lost:,}" if fact.lost else "nothing lost"
         cut = ", file cut short" if fact.truncated else ""
@@ -63,11 +65,23 @@ def _captures(result: Correlation) -> Iterator[str]:
             what = ", ".join(f"{packets:,} {name}" for name, packets in fact.undecoded[:_MOST_KINDS])
             more = len(fact.undecoded) - _MOST_KINDS
             yield f"  {'':<{width}}  neither IP nor ARP: {what}{f' and {more:,} more kinds' if more > 0 else ''}\n"
+        nothing = fact.nothing_in_common
+        if nothing is not None and (nothing.scope == Scope.FILE or fact.node not in said):
+            yield f"  {'':<{width}}  {_nothing_in_common(fact.node, nothing)}\n"
+            said |= {fact.node} if nothing.scope == Scope.NODE else set()
         for point in fact.interfaces:
             if point.lost:
                 yield f"  {'':<{width}}  {point.netns} {point.name}: {plural(point.lost, 'packet')} lost\n"
     if result.evaluations.orphans:
         yield f"  {plural(result.evaluations.orphans, 'trace event')} without a header: their chain is not known\n"
+
+
+def _nothing_in_common(node: str, nothing: NothingInCommon) -> str:
+    who = "nothing in common with the other files"
+    if nothing.scope == Scope.NODE:
+        who = f"{node} has nothing in common with the other nodes"
+    but = f" but {plural(nothing.chatter_packets, 'packet')} of ARP, multicast and the like"
+    return f"{who}{but if nothing.chatter_packets else ''}: {nothing.text}"
 
 
 def _clock(fact: CaptureFacts) -> str:
@@ -93,23 +107,30 @@ def _connections(result: Correlation, selection: Selection, told: np.ndarray) ->
     ranked = wanted[np.lexsort((wanted, ~failed[wanted]))]
     yield f"\nConnections: {len(wanted):,} with {plural(int(per_connection[wanted].sum()), 'path')}\n"
     shown = result.connection_list((ranked[:_MOST_CONNECTIONS] + 1).tolist())
+    summaries = summarise_connections(result, np.isin(np.arange(result.connections.count), ranked[:_MOST_CONNECTIONS]))
     for connection in shown:
-        yield _connection_line(connection)
+        yield _connection_line(connection, losses_in_words(summaries, connection.id, connection.packets))
     if len(wanted) > len(shown):
         yield f"  … and {len(wanted) - len(shown):,} more: `--filter` narrows them down\n"
+    if selection.in_full:
+        yield from segments_tables(result, selection, summaries, [connection.id for connection in shown])
 
 
-def _connection_line(connection: Connection) -> str:
+def _connection_line(connection: Connection, losses: str) -> str:
     worn = list(dict.fromkeys(f"{v.source} -> {v.destination}" for v in connection.views))
     client, server = _end(connection.client, connection.client_name), _end(connection.server, connection.server_name)
     outcome = connection.outcome.upper() if connection.outcome in ("dropped", "lost") else connection.outcome
     line = f"  [{connection.id}] {connection.protocol} {client} -> {server}   {outcome}"
-    line += f"   {plural(connection.packets, 'path')}\n"
+    line += f"   {plural(connection.packets, 'path')}{losses}\n"
     if connection.reason is not None:
         line += f"        {connection.reason.text}\n"
     plain = f"{connection.client} -> {connection.server}"
     if worn and worn != [plain]:
         line += "".join(f"        as {pair}\n" for pair in worn)
+    if connection.rivals:
+        others = " or ".join(f"[{rival}]" for rival in connection.rivals[:_MOST_RIVALS])
+        more = " or another" if len(connection.rivals) > _MOST_RIVALS else ""
+        line += f"        may be {others}{more} behind a translation: their packets fit equally well\n"
     return line
 
 

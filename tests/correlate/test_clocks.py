@@ -1,9 +1,12 @@
 """The clocks of nodes from synthetic traffic whose true offset is known."""
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
+
+from ttrace.pcapng.blocks import Direction
 
 from .scene import IN, OUT, Node, correlate
 
@@ -73,6 +76,22 @@ def test_with_traffic_in_one_direction_nothing_arrives_before_it_was_sent(tmp_pa
         receiver = "b" if sends == "a" else "a"
         Wire({"a": 0, "b": 500_000}).send(nodes[sends], nodes[receiver], 0, 30)
         assert [hop.node for hop in correlate(tmp_path, *nodes.values()).path(1).hops] == [sends, receiver]
+
+
+@pytest.mark.parametrize(("packets", "apart_us", "known"), [(3, 5e9, True), (2, 5e9, False), (3, 1e6, False)])
+def test_packets_of_which_nobody_knows_the_way_tell_of_clocks_that_are_far_apart(packets, apart_us, known, tmp_path):
+    """As tcpdump records one way of a flow: the same TTL and no direction. Near clocks are taken as equal."""
+    nodes = [Node(name, snapshots=False) for name in "ab"]
+    for node, ahead in zip(nodes, (0, apart_us), strict=True):
+        node.interface("eth0", 2)
+        for number in range(packets):
+            packet = IP(src=ADDRESSES["a"], dst=ADDRESSES["b"], id=number + 1) / UDP(sport=1, dport=2)
+            node.see("eth0", Direction.UNKNOWN, number * 1000 + ahead, packet)
+    result = correlate(tmp_path, *nodes)
+    clock = result.clocks[1]
+    assert clock.error_ns is None
+    assert abs(clock.offset_ns - (apart_us * 1000 if known else 0)) <= 1
+    assert result.packets.count == (2 * packets if not known and apart_us > 2e6 else packets)
 
 
 def test_nodes_without_a_packet_between_them_are_not_comparable(tmp_path):

@@ -356,6 +356,57 @@ def test_an_icmp_error_has_the_reversed_flow_of_the_packet_it_is_about():
         assert (b["flow"], b["flow_reverse"]) == (a["flow_reverse"], a["flow"])
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_translation_of_an_icmp_error_leaves_its_content(version):
+    """NAT translates the packet inside as well."""
+
+    def error(source: str, destination: str, sport: int) -> bytes:
+        if version == 4:
+            about = bytes(IP(src=source, dst=destination, id=5) / UDP(sport=sport, dport=10) / b"data")
+            return bytes(IP(src=destination, dst=source, id=1) / ICMP(type=3, code=1) / Raw(about))
+        about = bytes(IPv6(src=source, dst=destination, fl=77) / UDP(sport=sport, dport=10) / b"data")
+        return bytes(IPv6(src=destination, dst=source) / ICMPv6TimeExceeded() / Raw(about))
+
+    ends = [("10.0.0.1", "10.9.9.9"), ("192.0.2.1", "10.9.9.9")]
+    if version == 6:
+        ends = [("fd00::1", "2001:db8::9"), ("2001:db8::1", "2001:db8::9")]
+    before, after = dissect(error(*ends[0], 9), error(*ends[1], 4321), link_type=LinkType.RAW)
+    assert before["content"] == after["content"]
+    assert before["flow"] != after["flow"]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_an_error_about_a_later_fragment_takes_no_payload_for_ports(version):
+    payload = Raw(bytes(UDP(sport=9, dport=10) / b"data"))
+    if version == 4:
+        whole = IP(src="10.0.0.1", dst="10.0.0.2", proto=17) / payload
+        late = IP(src="10.0.0.1", dst="10.0.0.2", proto=17, frag=99) / payload
+        head = IP(src="10.0.0.9", dst="10.0.0.1") / ICMP(type=11, code=1)
+    else:
+        whole = IPv6(src="fd00::1", dst="fd00::2", nh=17) / payload
+        late = IPv6(src="fd00::1", dst="fd00::2") / IPv6ExtHdrFragment(offset=99, nh=17) / payload
+        head = IPv6(src="fd00::9", dst="fd00::1") / ICMPv6TimeExceeded(code=1)
+    packet, about_whole, about_late = dissect(
+        bytes(whole), bytes(head / Raw(bytes(whole))), bytes(head / Raw(bytes(late))), link_type=LinkType.RAW
+    )
+    assert (about_whole["notes"], about_late["notes"]) == (NOTE_ERROR, NOTE_ERROR | NOTE_NO_FLOW)
+    assert about_whole["flow_reverse"] == packet["flow"]
+    assert packet["flow"] not in (about_late["flow"], about_late["flow_reverse"])
+
+
+def test_a_super_packet_of_ipv6_has_its_length_in_an_option():
+    """BIG TCP (RFC 2675): the length field is 0."""
+    size = 100_000
+    option = struct.pack(">BBBBI", 6, 0, 0xC2, 4, size + 28)
+    header = bytes(IPv6(src="fd00::1", dst="fd00::2", nh=0, plen=0))
+    packet = header + option + bytes(TCP(sport=5, dport=6, seq=7)) + bytes(size)
+    (row,) = dissect(packet, link_type=LinkType.RAW)
+    assert (row["length"], row["payload_length"], row["sequence"]) == (len(packet), size, 7)
+    assert row["payload"] != 0
+    (row,) = dissect(packet[:90], link_type=LinkType.RAW)
+    assert (row["length"], row["payload_length"], row["payload"]) == (len(packet), size, 0)
+
+
 def test_both_directions_have_exchanged_flows():
     a, b = dissect(
         bytes(IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=9, dport=10)),

@@ -305,7 +305,7 @@ def damaged(draw) -> bytes:
     return bytes(data)
 
 
-LINK_TYPES = st.sampled_from([0, 1, 9, 12, 50, 51, 101, 108, 113, 228, 276])
+LINK_TYPES = st.sampled_from([0, 1, 9, 12, 14, 50, 51, 101, 108, 113, 127, 228, 229, 276])
 
 
 @fuzz

@@ -321,6 +321,63 @@ def test_damage_in_the_middle_ends_the_reading_there(read):
         assert capture.truncated_at == len(good)
 
 
+# --- lengths that lie -----------------------------------------------------------------------------------------------
+
+
+@BOTH_ORDERS
+@pytest.mark.parametrize("kind", [0x0A0D0D0A, 1, 2, 3, 4, 5, 6, 0xBAD, 0x99])
+@pytest.mark.parametrize("length", [0xFFFFFFFC, 0x80000000, 0x7FFFFFFC, 1 << 20])
+def test_a_block_longer_than_the_file_ends_it(writer: Writer, kind, length, read):
+    good = writer.section() + writer.interface() + writer.enhanced(FRAME)
+    capture = read(good + writer.pack("II", kind, length) + writer.pack("I", 0x1A2B3C4D) + bytes(60))
+    assert capture.records.size == 1
+    assert capture.truncated_at == len(good)
+
+
+@BOTH_ORDERS
+@pytest.mark.parametrize("captured", [0xFFFFFFFF, 0xFFFFFFFC, 0x80000000, 77])
+def test_a_packet_longer_than_the_file_points_at_nothing(writer: Writer, captured, read):
+    head = writer.section() + writer.interface(snaplen=0xFFFFFFFF)
+    body = writer.pack("IIIII", 0, 0, 0, captured, captured) + FRAME
+    obsolete = writer.pack("HHIIII", 0, 0, 0, 0, captured, captured) + FRAME
+    simple = writer.pack("I", captured) + FRAME
+    capture = read(head + writer.block(6, body) + writer.block(2, obsolete) + writer.block(3, simple))
+    assert capture.records["captured"].tolist() == [0, 0, 60]
+    assert capture.malformed == 2
+    whole = writer.pcap((1, 1, FRAME))
+    capture = read(whole + writer.pack("IIII", 2, 2, captured, captured) + FRAME)
+    assert packet_bytes(capture) == [FRAME]
+    assert capture.truncated_at == len(whole)
+
+
+@BOTH_ORDERS
+@pytest.mark.parametrize("length", [0xFFFF, 0x8000, 9, 0])
+def test_options_of_any_length_stay_within_their_block(writer: Writer, length, read):
+    lie = writer.pack("HH", 2, length) + b"abcdefgh"
+    capture = read(
+        writer.block(0x0A0D0D0A, writer.pack("IHHq", 0x1A2B3C4D, 1, 0, -1) + lie)
+        + writer.block(1, writer.pack("HHI", 1, 0, 0) + lie)
+        + writer.block(4, writer.pack("HH", 1, length) + b"\1\2\3\4name")
+        + writer.block(5, writer.pack("III", 0, 0, 0) + lie)
+        + writer.block(6, writer.pack("IIIII", 0, 0, 0, 4, 4) + b"data" + lie)
+        + writer.enhanced(FRAME, interface=0)
+    )
+    assert packet_bytes(capture) == [b"data", FRAME]
+    assert len(capture.interfaces[0].name) <= 8
+    assert len(capture.statistics) == 1
+    assert capture.truncated_at is None
+
+
+def test_interfaces_and_options_without_end_are_a_bounded_number(read):
+    many = LITTLE.interface("x") * 70_000
+    capture = read(LITTLE.section() + many + LITTLE.enhanced(FRAME, interface=69_999) + LITTLE.enhanced(FRAME))
+    assert len(capture.interfaces) == 1 << 16
+    assert (capture.records.size, capture.malformed) == (2, 1)
+    comments = LITTLE.pack("HH", 1, 0) * 70_000 + LITTLE.pack("HH", 2, 4) + b"late"
+    capture = read(LITTLE.section() + LITTLE.block(1, LITTLE.pack("HHI", 1, 0, 0) + comments) + LITTLE.enhanced(FRAME))
+    assert (capture.records.size, capture.interfaces[0].name) == (1, "")
+
+
 # --- any bytes ------------------------------------------------------------------------------------------------------
 
 
@@ -346,7 +403,8 @@ def test_a_real_file_cut_near_any_block_has_the_whole_blocks_before_the_cut(tmp_
 
 @fuzz
 @given(
-    head=st.sampled_from([b"\n\r\r\n", LITTLE.section(), BIG.section(), LITTLE.pcap()]), body=st.binary(max_size=400)
+    head=st.sampled_from([b"\n\r\r\n", LITTLE.section(), BIG.section(), LITTLE.pcap(), BIG.pcap(nanoseconds=True)]),
+    body=st.binary(max_size=400),
 )
 def test_any_bytes_are_rows_or_an_error_for_people(read, head, body):
     assert_sound(read, head + body)

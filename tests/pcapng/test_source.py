@@ -139,7 +139,7 @@ def test_any_compressed_bytes_are_rows_or_an_error_for_people(tmp_path_factory, 
 
 
 def test_memory_stays_bounded_whatever_the_ratio(tmp_path):
-    """400 MB of zeros behind a capture: 400 KB of gzip, 40 KB of zstd."""
+    """400 MB of zeros behind a capture: 400 KB of gzip, 40 KB of zstd, 1.6 MB of lz4."""
     data = REAL.read_bytes()
     packer = zlib.compressobj(9, wbits=31)
     bomb = packer.compress(data) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(400)) + packer.flush()
@@ -147,16 +147,38 @@ def test_memory_stays_bounded_whatever_the_ratio(tmp_path):
     writer = zstandard.ZstdCompressor(level=3).compressobj()
     bomb = writer.compress(data) + b"".join(writer.compress(bytes(1 << 20)) for _ in range(400)) + writer.flush()
     (tmp_path / "x.zst").write_bytes(bomb)
+    frame = lz4.frame.LZ4FrameCompressor()
+    bomb = frame.begin() + frame.compress(data)
+    bomb += b"".join(frame.compress(bytes(1 << 20)) for _ in range(400)) + frame.flush()
+    (tmp_path / "x.lz4").write_bytes(bomb)
     code = """if True:
         import resource, sys
         from ttrace.pcapng.source import map_source
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert map_source(sys.argv[1]).data.size > 400e6
         print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"""
-    for name in ("x.gz", "x.zst"):
+    for name in ("x.gz", "x.zst", "x.lz4"):
         argv = [sys.executable, "-c", code, str(tmp_path / name)]
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         assert int(done.stdout) < 150, name
+
+
+@pytest.mark.parametrize("name", ["gz", "zst", "lz4"])
+def test_what_expands_to_no_capture_is_refused_before_it_fills_the_disk(name, tmp_path, monkeypatch):
+    path = tmp_path / f"bomb.{name}"
+    path.write_bytes(COMPRESS[name](b"A" * 20_000_000))
+    written = []
+    monkeypatch.setattr(source, "_write", lambda _spool, data, _name: written.append(len(data)))
+    with pytest.raises(TtraceError, match=r"bomb\.\w+` is not a capture file: it begins with 41 41 41 41"):
+        read_capture(path)
+    assert sum(written) < 4
+
+
+def test_a_pipe_without_end_that_is_no_capture_is_refused_at_once():
+    code = "from ttrace.cli import main; main()"
+    command = ["sh", "-c", f'yes | "{sys.executable}" -c "{code}" show -']
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "error: `stdin` is not a capture file: it begins with 79 0a 79 0a" in done.stderr
 
 
 def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.select import select
 from ttrace.report import render
+from ttrace.tests.correlate.scene import Node
 
 from .scenes import B_AHEAD_US, request_and_answer
 
@@ -14,7 +15,7 @@ text_or_none, number_or_none = (str, type(None)), (int, type(None))
 RULE = {"family": str, "table": str, "chain": str, "handle": number_or_none, "number": number_or_none, "text": str}
 CAPTURE = {
     "file": str, "node": str, "packets": int, "trace_events": int, "conntrack_events": int, "lost": int,
-    "truncated": bool,
+    "truncated": bool, "shared_packets": int, "nothing_in_common": (dict, type(None)),
     "clock_offset_ns": int, "clock_error_ns": number_or_none, "interfaces": list,
 }  # fmt: skip
 INTERFACE = {"name": str, "netns": str, "packets": int, "lost": int}
@@ -80,6 +81,18 @@ def test_every_field_has_its_type(result):
     assert_fields([rule for rule in rules if rule], RULE)
     assert {hop["kind"] for hop in hops} == {"interface", "chain"}
     assert all(set(hop["frame"]) == {"file", "number"} for hop in hops if hop["kind"] == "interface")
+
+
+def test_a_file_with_nothing_in_common_says_why(result, tmp_path):
+    odd = Node("odd")
+    odd.interface("eth0", 2)
+    files = [capture.path for capture in result.captures]
+    found = document(correlate_captures([*files, odd.write(tmp_path)]))["captures"]
+    assert [(c["shared_packets"], c["nothing_in_common"]) for c in found[:2]] == [(3, None), (3, None)]
+    assert found[2]["shared_packets"] == 0
+    assert found[2]["nothing_in_common"] == {
+        "scope": "file", "kind": "empty", "text": "it holds no packets", "chatter_packets": 0
+    }  # fmt: skip
 
 
 def test_it_says_what_the_scene_was(result):

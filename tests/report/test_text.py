@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import ICMP, IP
 
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.select import select
 from ttrace.report import render
+from ttrace.tests.correlate.scene import IN, Node
 
 from .scenes import request_and_answer
 
@@ -65,6 +67,22 @@ def test_a_filter_that_chooses_nothing_is_a_report_without_routes(result):
 def test_what_failed_comes_first(result):
     report = text(result)
     assert report.index("dropped: ") < report.index("delivered to")
+
+
+def test_what_has_nothing_in_common_is_said_below_its_file(result, tmp_path):
+    odd = Node("another-host", snapshots=False)
+    odd.interface("eth0", 2)
+    odd.see("eth0", IN, 500, IP(src="198.51.100.1", dst="198.51.100.2") / ICMP())
+    odd.lost("eth0", 900, 1)
+    files = [capture.path for capture in result.captures]
+    apart = correlate_captures([*files, odd.write(tmp_path)])
+    report = "".join(render(apart, select(apart), "text"))
+    assert report.count("nothing in common") == 1
+    assert report.partition("another-host.pcapng\n")[2].startswith(
+        "                nothing in common with the other files: no address pair of it is seen there, and no "
+        "translation between them was found; of its 1 packet 1 between 198.51.100.1 and 198.51.100.2\n"
+        "                root eth0: 1 packet lost\n"
+    )
 
 
 def plain(report: str) -> str:
