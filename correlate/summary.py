@@ -33,6 +33,8 @@ class CaptureFacts:
     conntrack_events: int
     lost: int
     """Packets and netlink messages the capture lost, by its own count."""
+    lost_known: bool
+    """The file says what was lost: a pcap, or a file cut short, does not."""
     truncated: bool
     malformed: int
     """Packets, kernel messages and snapshots that could not be read."""
@@ -77,6 +79,7 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
                 trace_events=int(messages.events.size),
                 conntrack_events=int((messages.conntrack["event"] > 0).sum()),
                 lost=sum(lost.values()),
+                lost_known=bool(lost),
                 truncated=capture.truncated_at is not None,
                 malformed=capture.malformed + messages.malformed + result.topology.damaged_snapshots[index],
                 undecoded=_undecoded(rows),

@@ -41,6 +41,7 @@ def _capture(facts: CaptureFacts) -> dict[str, Any]:
         "trace_events": facts.trace_events,
         "conntrack_events": facts.conntrack_events,
         "lost": facts.lost,
+        "lost_known": facts.lost_known,
         "truncated": facts.truncated,
         "malformed": facts.malformed,
         "undecoded": [{"what": what, "packets": packets} for what, packets in facts.undecoded],

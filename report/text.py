@@ -53,7 +53,7 @@ def _captures(result: Correlation) -> Iterator[str]:
     width = max(len(f.node) for f in facts)
     said: set[str] = set()
     for fact in facts:
-        lost = f"LOST {fact.lost:,}" if fact.lost else "nothing lost"
+        lost = f"LOST {fact.lost:,}" if fact.lost else "nothing lost" if fact.lost_known else "losses unknown"
         cut = ", file cut short" if fact.truncated else ""
         broken = f", {plural(fact.malformed, 'record')} unreadable" if fact.malformed else ""
         yield (
