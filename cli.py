@@ -73,6 +73,16 @@ ConnectionFilter = Annotated[
     str | None,
     Option("--filter", metavar="EXPR", help="Connections by what they wore anywhere: 'host 172.17.0.2 and port 8080'."),
 ]
+VxlanPorts = Annotated[
+    list[int] | None,
+    Option(
+        "--vxlan-port", metavar="N", min=1, max=65535, help="All UDP at this port is VXLAN, whatever is in it; again."
+    ),
+]
+Explained = Annotated[
+    list[str] | None,
+    Option("--explain", metavar="FILE:FRAME", help="Why this frame is matched with others, or is not; again for more."),
+]
 Captures = Annotated[list[str], Argument(metavar="FILE...", help="FILE, NODE=FILE or NODE/INTERFACE=FILE.")]
 Prefix = Annotated[str, Option("--prefix", metavar="NAME", help="Prefix of the names of its namespaces.")]
 
@@ -146,18 +156,27 @@ def correlate(
     paths: Annotated[str | None, Option("--paths", metavar="all", help="Every path, not one per route.")] = None,
     path: Annotated[list[int] | None, Option("--path", metavar="N", help="This path; again for more.")] = None,
     connection: Annotated[list[int] | None, Option("--connection", metavar="N", help="All paths of this one.")] = None,
+    vxlan_port: VxlanPorts = None,
+    explained: Explained = None,
 ) -> None:
     """Reconstruct every hop and rewrite from the captures of one or more nodes."""
     if paths not in (None, "all"):
         raise typer.BadParameter("the only choice is `all`", param_hint="--paths")
+    if explained and (filter_ or paths or path or connection):
+        raise UsageError("`--explain` is about single frames", "leave out --filter, --paths, --path and --connection")
     from .correlate import correlate_captures
+    from .correlate.frame_reference import find_frame
     from .correlate.select import select
-    from .report import render
+    from .report import render, render_explanations
     from .report.progress import stages
 
     with stages() as show_stage:
-        result = correlate_captures(captures, progress=show_stage)
+        result = correlate_captures(captures, progress=show_stage, vxlan_ports=vxlan_port or ())
         chosen = select(result, expression=filter_, connections=connection, paths=path, every_path=paths == "all")
+        frames = [find_frame(result, reference) for reference in explained or ()]
+    if frames:
+        _write(render_explanations(result, frames, format_.value), output)
+        return
     _write(render(result, chosen, format_.value), output)
 
 

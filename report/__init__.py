@@ -1,8 +1,9 @@
 """Paths -> what people and programs read: text, the JSON contract."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from . import explanation_json, explanation_text
 from .contract import json_pieces
 from .text import text_pieces
 
@@ -10,11 +11,17 @@ if TYPE_CHECKING:
     from ..correlate.result import Correlation
     from ..correlate.select import Selection
 
-__all__ = ["render"]
+__all__ = ["render", "render_explanations"]
 
 _FORMS = {"text": text_pieces, "json": json_pieces}
+_EXPLANATIONS = {"text": explanation_text.explanation_pieces, "json": explanation_json.explanation_pieces}
 
 
 def render(result: "Correlation", selection: "Selection", form: str) -> Iterator[str]:
     """The result in pieces, to be written one after the other. `form` is `text` or `json`."""
     return _FORMS[form](result, selection)
+
+
+def render_explanations(result: "Correlation", sightings: Sequence[int], form: str) -> Iterator[str]:
+    """Why the frames of these `sightings` (rows) are matched with others, in pieces. `form` is `text` or `json`."""
+    return _EXPLANATIONS[form](result, sightings)

@@ -1,11 +1,15 @@
 """The command line as its users meet it: help, wrong usage, bad input, output files."""
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, TCP
+
+from ttrace.pcapng.blocks import LinkType
 
 PCAPS = Path(__file__).parent.parent / "pcaps"
 FILES = [str(PCAPS / "docker-http" / f"{node}.pcapng") for node in ("master", "slave")]
@@ -38,6 +42,11 @@ def test_wrong_usage_is_exit_code_2():
         (["correlate", *FILES, "--filter", "port http"], 2, ["`http` is not a port number", "hint: terms are"]),
         (["correlate", *FILES, "--path", "9999"], 2, ["there is no path 9999", "numbered 1 to"]),
         (["correlate", *FILES, "-o", "/nonexistent/out"], 1, ["cannot write `/nonexistent/out`"]),
+        (["correlate", *FILES, "--explain", "12"], 2, ["`12` says no file", "hint: write FILE:12"]),
+        (["correlate", *FILES, "--explain", "master.pcapng:0"], 2, ["there is no frame 0", "numbered 1 to 299"]),
+        (["correlate", *FILES, "--explain", "nobody:1"], 2, ["`nobody` in `nobody:1` is none of the files"]),
+        (["correlate", *FILES, "--explain", "master:60"], 2, ["no packet but a trace message", "hint: `--path "]),
+        (["correlate", *FILES, "--explain", "master:100", "--path", "1"], 2, ["`--explain` is about single frames"]),
         (["show", "/nonexistent"], 1, ["cannot read"]),
         (["capture", "--iface", "nonexistent0", "--duration", "1"], 1, ["nonexistent0"]),
     ],
@@ -63,6 +72,39 @@ def test_filter_finds_a_connection_by_an_address_it_wore_anywhere():
         hops = [h for p in document["paths"] for h in p["hops"]]
         assert {h["destination"] for h in hops} >= {"192.168.77.2:8080", "172.18.0.2:80"}
     assert json.loads(ttrace("correlate", *FILES, "--format", "json", "--filter", "port 81").stdout)["paths"] == []
+
+
+def test_explain_says_why_a_frame_is_matched_with_others(tmp_path):
+    text = ttrace("correlate", *FILES, "--explain", "master.pcapng:100", "--explain", "slave/docker0:65").stdout
+    first, second = text.split("\n\nslave.pcapng:65 ")
+    assert first.startswith("master.pcapng:100   tcp ACK   172.17.0.2:53408 -> 192.168.77.2:8080\n")
+    assert "A  192.168.77.1:53408 -> 172.18.0.2:80 " in second
+    for words in (
+        "master.pcapng:100  master eth0 (web1) out        this frame",
+        "slave.pcapng:65    slave docker0 out             +45 us ",
+        "IP ID 53543",
+        "a conntrack entry (id 4110758737) translates one into the other",
+    ):
+        assert words in first
+    done = ttrace("correlate", *FILES, "--explain", "master:100", "--format", "json", "-o", str(tmp_path / "out.json"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert [e["frame"] for e in document["explanations"]] == [{"file": FILES[0], "number": 100}]
+
+
+def test_explain_tells_what_was_not_matched_in_plain_pcaps(tmp_path):
+    """The frame of one file is in the other with another IP ID: a retransmission."""
+    files = [tmp_path / "a.pcap", tmp_path / "b.pcap"]
+    for number, file in enumerate(files):
+        packet = bytes(IP(src="10.0.0.1", dst="10.0.0.2", id=50 + number) / TCP(sport=1, dport=2, seq=5) / b"words")
+        record = struct.pack("<IIII", 1000, 100 * number, len(packet), len(packet)) + packet
+        file.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 2000, LinkType.RAW) + record)
+    done = ttrace("correlate", *map(str, files), "--explain", "a.pcap:1")
+    assert done.returncode == 0
+    assert "\nSeen nowhere else\n" in done.stdout
+    words = "begins 100 us later, but packets with the same addresses that nothing ties to it, the nearest in time"
+    assert f"  b b: what was captured there {words}\n" in done.stdout
+    assert "b.pcap:1  #2  +100 us (clocks not comparable)  all of its 5 bytes, IP ID 51 instead of 50\n" in done.stdout
 
 
 def test_output_goes_to_a_file_and_stdout_stays_empty(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields as fields_of
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import typer.main
 
 from ttrace.cli import app
 from ttrace.correlate import correlate_captures
+from ttrace.correlate.apart import Kind
+from ttrace.correlate.common import NothingInCommon, Scope
 from ttrace.correlate.outcomes import REASON_KIND
 from ttrace.correlate.select import select
 from ttrace.correlate.snapshots import SHAPES
@@ -61,7 +64,9 @@ def test_every_json_field_is_documented():
 
     missing = {name for name in fields(document) if f"`{name}`" not in text}
     assert not missing
-    assert {f"`{kind}`" for kind in REASON_KIND.values()} <= set(re.findall(r"`[a-z-]+`", text))
+    named = set(re.findall(r"`[a-z_-]+`", text))
+    assert {f"`{kind}`" for kind in (*REASON_KIND.values(), *Kind, *Scope)} <= named
+    assert {f"`{field.name}`" for field in fields_of(NothingInCommon)} <= named
 
 
 def test_every_snapshot_kind_is_documented():

@@ -238,8 +238,8 @@ def test_every_trace_message_is_in_the_path_of_its_packet(scene, traced, report_
 
 
 def test_these_tests_notice_a_correlation_by_trace_id_alone(scene, traced, monkeypatch, report_numbers):
-    def by_id(sightings, times_ns, connections, evaluations):
-        matched = match_packets(sightings, times_ns, connections, evaluations)
+    def by_id(sightings, times_ns, connections, evaluations, nodes):
+        matched = match_packets(sightings, times_ns, connections, evaluations, nodes)
         observed = len(sightings) - len(evaluations)
         leader = {}
         for index, trace_id in enumerate(evaluations["trace_id"].tolist(), observed):
