@@ -302,6 +302,8 @@ def _judge_passed(
 ) -> npt.NDArray[np.bool_]:
     """Packets that any hop shows at the container which has their address; a bridge may have flooded copies
     elsewhere."""
+    if max(*final.far_of_point, *final.container_of_namespace, -1, -1) < 0:
+        return open_
     at = np.flatnonzero(hops["sighting"] < observed)
     seen = sightings[hops["sighting"][at]]
     out = seen["direction"] == Direction.OUT

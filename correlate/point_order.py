@@ -74,29 +74,44 @@ def _key(row):
 
 @njit(cache=True)
 def _rank(order, group, packet, sightings, times, node, error, rank, doubtful):
+    # What is looked at again and again stands together: a sighting is 160 bytes, and they are far apart.
+    key = np.empty(order.size, np.uint64)
+    ttl = np.empty(order.size, np.int64)
+    of_packet = np.empty(order.size, np.int64)
+    time = np.empty(order.size, np.int64)
+    for i in range(order.size):
+        row = sightings[order[i]]
+        key[i] = _key(row)
+        ttl[i] = row.ttl
+        of_packet[i] = packet[order[i]]
+        time[i] = times[order[i]]
+    view = np.empty(order.size, np.int64)
+    example = np.empty(_MOST_VIEWS, np.int64)
+    weights = np.empty((4, _MOST_VIEWS, _MOST_VIEWS), np.int64)
+    preferred = np.empty((_MOST_VIEWS, _MOST_VIEWS), np.int64)
     start = 0
     while start < order.size:
         stop = start + 1
         while stop < order.size and group[order[stop]] == group[order[start]]:
             stop += 1
-        _rank_way(order[start:stop], packet, sightings, times, node, error, rank, doubtful)
+        way = slice(start, stop)
+        views = _number_views(key[way], sightings, order[way], of_packet[way], view[way], example)
+        if views > 0:
+            _weigh(of_packet[way], time[way], ttl[way], view[way], views, weights)
+            _rank_way(
+                order[way], of_packet[way], sightings, node, error, views, view[way], example, weights, preferred, rank,
+                doubtful,
+            )  # fmt: skip
         start = stop
 
 
 @njit(cache=True)
-def _rank_way(rows, packet, sightings, times, node, error, rank, doubtful):
-    """One direction: number its views, weigh every pair of them, and find the order that contradicts least."""
-    view = np.empty(rows.size, np.int64)
-    example = np.empty(_MOST_VIEWS, np.int64)
-    views = _number_views(rows, packet, sightings, view, example)
-    if views < 0:
-        return
-    before, higher, delay, shared = _weigh(rows, packet, sightings, times, view, views)
-    preferred = np.zeros((views, views), np.int64)  # > 0: the first comes first, by 4 one clock, 3 TTL, 2 two, 1 guess
+def _rank_way(rows, packet, sightings, node, error, views, view, example, weights, preferred, rank, doubtful):
+    """One direction: prefer one or the other view of every pair, and find the order that contradicts least."""
     evidence = False
     for a in range(views):
         for b in range(views):
-            preferred[a, b] = _prefer(a, b, example, sightings, node, error, before, higher, delay, shared)
+            preferred[a, b] = _prefer(a, b, example, sightings, node, error, weights)
             evidence |= preferred[a, b] >= 2
     way = _best_order(views, preferred, example, sightings)
     place = np.empty(views, np.int64)
@@ -108,23 +123,20 @@ def _rank_way(rows, packet, sightings, times, node, error, rank, doubtful):
 
 
 @njit(cache=True)
-def _number_views(rows, packet, sightings, view, example):
+def _number_views(keys_of_rows, sightings, rows, packet, view, example):
     """Number the distinct keys, a repeated one of the same packet apart; -1 when they are too many."""
     keys = np.empty(_MOST_VIEWS, np.uint64)
     views = 0
     first = 0
     for i in range(rows.size):
-        if packet[rows[i]] != packet[rows[first]]:
+        if packet[i] != packet[first]:
             first = i
-        row = sightings[rows[i]]
-        key = _key(row)
-        if row.fragment == 0:
-            passes = 0
-            for j in range(first, i):
-                if _key(sightings[rows[j]]) == key:
-                    passes += 1
-            if passes > 0:
-                key = mix(key, np.uint64(passes))
+        key = keys_of_rows[i]
+        passes = 0
+        for j in range(first, i):
+            passes += keys_of_rows[j] == key
+        if passes > 0 and sightings[rows[i]].fragment == 0:
+            key = mix(key, np.uint64(passes))
         found = -1
         for v in range(views):
             if keys[v] == key:
@@ -142,40 +154,38 @@ def _number_views(rows, packet, sightings, view, example):
 
 
 @njit(cache=True)
-def _weigh(rows, packet, sightings, times, view, views):
+def _weigh(packet, times, ttl, view, views, weights):
     """Per pair of views: packets that were earlier at the first, minus later; that had the higher TTL there, minus the
     lower; the sum of their delays from the first to the second; packets seen at both."""
-    before = np.zeros((views, views), np.int64)
-    higher = np.zeros((views, views), np.int64)
-    delay = np.zeros((views, views), np.float64)
-    shared = np.zeros((views, views), np.int64)
+    weights[:, :views, :views] = 0
+    before, higher, delay, shared = weights[0], weights[1], weights[2], weights[3]
     first = 0
-    for i in range(rows.size):
-        if packet[rows[i]] != packet[rows[first]]:
+    for i in range(packet.size):
+        if packet[i] != packet[first]:
             first = i
         for j in range(first, i):
             a, b = view[j], view[i]
             if a == b:
                 continue
-            took = times[rows[i]] - times[rows[j]]
-            ttl = np.int64(sightings[rows[j]].ttl) - np.int64(sightings[rows[i]].ttl)
+            took = times[i] - times[j]
+            drop = ttl[j] - ttl[i]
             earlier = np.int64(took > 0) - np.int64(took < 0)
-            drop = np.int64(ttl > 0) - np.int64(ttl < 0)
+            higher_there = np.int64(drop > 0) - np.int64(drop < 0)
             before[a, b] += earlier
             before[b, a] -= earlier
-            higher[a, b] += drop
-            higher[b, a] -= drop
+            higher[a, b] += higher_there
+            higher[b, a] -= higher_there
             delay[a, b] += took
             delay[b, a] -= took
             shared[a, b] += 1
             shared[b, a] += 1
-    return before, higher, delay, shared
 
 
 @njit(cache=True)
-def _prefer(a, b, example, sightings, node, error, before, higher, delay, shared):
+def _prefer(a, b, example, sightings, node, error, weights):
     """How much says that view a comes before b: 4 the times of one clock, 3 TTL, 2 those of two, 1 a guess; 0 nothing;
     negative: the other way round."""
+    before, higher, delay, shared = weights[0], weights[1], weights[2], weights[3]
     if a == b or shared[a, b] == 0:
         return 0
     first, second = node[sightings[example[a]].namespace], node[sightings[example[b]].namespace]
@@ -192,15 +202,22 @@ def _prefer(a, b, example, sightings, node, error, before, higher, delay, shared
 
 
 @njit(cache=True)
-def _changes(a, b):
-    """Ends that were rewritten between two sightings."""
+def _changed(a, b):
+    """Whether (source, destination) was rewritten between two sightings."""
     source = a.source_low != b.source_low or a.source_high != b.source_high or a.source_port != b.source_port
     destination = (
         a.destination_low != b.destination_low
         or a.destination_high != b.destination_high
         or a.destination_port != b.destination_port
     )
-    return np.int64(source) + np.int64(destination)
+    return np.int64(source), np.int64(destination)
+
+
+@njit(cache=True)
+def _changes(a, b):
+    """How many of its ends were rewritten between two sightings."""
+    source, destination = _changed(a, b)
+    return source + destination
 
 
 @njit(cache=True)
@@ -235,10 +252,19 @@ def _best_order(views, preferred, example, sightings):
             rewrites[a, b] = _changes(sightings[example[a]], sightings[example[b]])
     best = way.copy()
     least = _cost(way, preferred, rewrites)
+    # No order can have fewer rewrites than there are other ends than the first.
+    bound = 0
+    for a in range(1, views):
+        new_source, new_destination = 1, 1
+        for b in range(a):
+            source, destination = _changed(sightings[example[a]], sightings[example[b]])
+            new_source &= source
+            new_destination &= destination
+        bound += new_source + new_destination
     # Heap's algorithm: every order once, each by one exchange.
     counter = np.zeros(views, np.int64)
     i = 1
-    while i < views and least > 0:
+    while i < views and least > bound * 64:
         if counter[i] < i:
             k = 0 if i % 2 == 0 else counter[i]
             way[k], way[i] = way[i], way[k]
@@ -260,7 +286,7 @@ def _doubt(rows, packet, sightings, view, place, example, preferred, evidence, d
     latest = np.full(place.size, -1, np.int64)  # row of the current packet, by place on the way
     first = 0
     for i in range(rows.size + 1):
-        if i == rows.size or packet[rows[i]] != packet[rows[first]]:
+        if i == rows.size or packet[i] != packet[first]:
             last = -1
             for p in range(place.size):
                 if latest[p] < 0:
