@@ -28,7 +28,18 @@ def explain_by_icmp(
     missing = (
         ~is_error
         & (outcomes.outcome != OUTCOMES.index(Outcome.DELIVERED))
-        & np.isin(outcomes.reason, [Reason.HOOK, Reason.INSIDE, Reason.NOT_CAPTURED, Reason.ARRIVED, Reason.TTL])
+        & np.isin(
+            outcomes.reason,
+            [
+                Reason.HOOK,
+                Reason.INSIDE,
+                Reason.NOT_CAPTURED,
+                Reason.ARRIVED,
+                Reason.TTL,
+                Reason.WIRE,
+                Reason.CAPTURE_ENDED,
+            ],
+        )
     )
     errors = np.flatnonzero(is_error)
     lost = np.flatnonzero(missing)

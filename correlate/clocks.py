@@ -9,7 +9,7 @@ time is cut there. What the bounds cannot show is an asymmetry of the two delays
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,8 @@ from .topology import Topology
 
 _STEEPEST: Final = 150e-6
 """Two clocks drift apart by no more: a quartz is within 100 ppm, and most are far better."""
+SET_BACK_NS: Final = 10_000_000
+"""A frame so much earlier than the one before it in its file shows that the clock was set back: no queue is as slow."""
 _MOST_PIECES: Final = 8
 _FEWEST_PACKETS: Final = 10
 """A piece with fewer packets is no evidence of a step: a few packets were taken for others."""
@@ -38,6 +40,10 @@ class Piece:
     drift: float
     """Change of the offset, in ns per ns."""
     error_ns: int | None
+    from_ns: int | None = None
+    """By this clock, when the piece takes over from the one before; None for the first of its epoch."""
+    epoch: int = 0
+    """How often the clock was set back before: then its times come twice, and only the order of the frames tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +82,22 @@ class Clock:
         # What the clocks in between may be off is in `error_ns` only.
         return self.error_ns + (max(known) - known[0] if known else 0)
 
-    def offsets(self, times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The offset at each of these times of this clock, in ns."""
+    @property
+    def epochs(self) -> int:
+        """How often the clock was set back."""
+        return self.pieces[-1].epoch if self.pieces else 0
+
+    def offsets(
+        self, times_ns: npt.NDArray[np.int64], epochs: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """The offset at each of these times of this clock, in ns; `epochs`: how often it had been set back by then."""
         offsets = np.full(times_ns.shape, self.offset_ns, np.int64)
         for piece in self.pieces:
-            here = times_ns >= piece.start_ns if piece is not self.pieces[0] else np.ones(times_ns.shape, np.bool_)
+            begin = piece.start_ns if epochs is None else piece.from_ns
+            begun = np.ones(times_ns.shape, np.bool_)
+            if begin is not None and piece is not self.pieces[0]:
+                begun = times_ns >= begin
+            here = begun if epochs is None else begun & (epochs == piece.epoch)
             change = (piece.drift * (times_ns[here] - piece.start_ns)).astype(np.int64)
             offsets[here] = piece.offset_ns + change
         return offsets
@@ -173,6 +190,7 @@ def _fit_pieces(
     """As few straight pieces as the bounds allow; None when that would be too many to believe."""
     times = np.sort(np.concatenate([upper_at, lower_at]))
     pieces: list[Piece] = []
+    starts: list[int] = []
     start = 0
     while start < times.size:
         if len(pieces) == _MOST_PIECES:
@@ -192,8 +210,69 @@ def _fit_pieces(
         if found is None or end - start < min(_FEWEST_PACKETS, times.size):
             return None
         pieces.append(found)
+        starts.append(start)
         start = end
-    return tuple(pieces)
+    if len(pieces) == 1:
+        return tuple(pieces)
+    at = np.concatenate([upper_at, lower_at])
+    order = np.argsort(at, kind="stable")
+    bound = np.concatenate([upper, lower])[order]
+    side = np.concatenate([np.ones(upper.size, np.int64), np.full(lower.size, -1)])[order]
+    return _taking_over(pieces, starts, at[order], bound, side)
+
+
+def _taking_over(
+    pieces: list[Piece],
+    starts: list[int],
+    at: npt.NDArray[np.int64],
+    bound: npt.NDArray[np.int64],
+    side: npt.NDArray[np.int64],
+) -> tuple[Piece, ...]:
+    """The pieces with the times at which each takes over.
+
+    A clock that is set forward raises the upper bounds, which contradicts nothing: the packets that had just come by
+    then were left to the piece before. By their delays they belong to the next. `starts`: first packet of each piece;
+    `at`, `bound`, `side` (1 upper, -1 lower): of all packets, by time.
+    """
+    found = [pieces[0]]
+    for piece, start in zip(pieces[1:], starts[1:], strict=True):
+        before = found[-1]
+        first = start
+        while first > 0:
+            delays = [side[first - 1] * (bound[first - 1] - _offset_at(p, int(at[first - 1]))) for p in (before, piece)]
+            if not 0 <= delays[1] < delays[0]:
+                break
+            first -= 1
+        last_ns = int(at[max(first - 1, 0)]) + _offset_at(before, int(at[max(first - 1, 0)]))
+        next_ns = int(at[first]) + _offset_at(piece, int(at[first]))
+        back = next_ns < last_ns or piece.offset_ns < before.offset_ns - SET_BACK_NS
+        if back:
+            found.append(replace(piece, start_ns=next_ns, epoch=before.epoch + 1))
+        else:
+            middle = (last_ns + next_ns) // 2
+            found.append(replace(piece, start_ns=middle, from_ns=middle, epoch=before.epoch))
+    return tuple(found)
+
+
+def _offset_at(piece: Piece, reference_ns: int) -> int:
+    """The offset of a piece at a time of the reference clock."""
+    return piece.offset_ns + round(piece.drift * (reference_ns + piece.offset_ns - piece.start_ns))
+
+
+def epochs_of(
+    frame: npt.NDArray[np.integer], file: npt.NDArray[np.integer], times_ns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """How often the clock had been set back when each frame was captured: frames stand in their files as they came."""
+    order = np.lexsort((frame, file))
+    back = np.zeros(order.size, np.int64)
+    same = file[order][1:] == file[order][:-1]
+    back[1:] = same & (np.diff(times_ns[order]) < -SET_BACK_NS)
+    count = np.cumsum(back)
+    start = np.flatnonzero(np.append(True, ~same)) if order.size else np.empty(0, np.int64)
+    count -= np.repeat(count[start], np.diff(np.append(start, order.size)))
+    epochs = np.empty(order.size, np.int64)
+    epochs[order] = count
+    return epochs
 
 
 def _fit(

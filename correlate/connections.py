@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from .clocks import Clock
 from .evaluations import Evaluations
 from .inference import infer_links
 from .links import conntrack_id_links, conntrack_links, same_flow_links, sightings_on_wires
@@ -74,6 +75,7 @@ def link_connections(
     conntrack: npt.NDArray[np.void],
     evaluations: Evaluations,
     topology: Topology,
+    clocks: list[Clock],
 ) -> Connections:
     """Find the connections.
 
@@ -93,7 +95,15 @@ def link_connections(
     }
     observed = sightings.size - evaluations.rows.size
     uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
-    inference = infer_links(sightings[:observed], session[:observed], ends[:observed], uninformed)
+    alone = np.array([clock.basis == "unknown" for clock in clocks])[nodes]
+    inference = infer_links(
+        sightings[:observed],
+        session[:observed],
+        ends[:observed],
+        times_ns[:observed],
+        np.where(alone, 1 + nodes, 0),
+        uninformed,
+    )
     ties[Tie.CONTENT] = inference.links
     for pairs in ties.values():
         _join(parent, pairs)

@@ -10,11 +10,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from .confidence import rival_pairs
 from .connections import Connections
 from .order import path_bounds
 from .outcomes import OUTCOMES, Coverage, Outcome, Outcomes, Reason
 from .topology import Topology
 
+_SOME: Final = 0.15
+"""Part of a direction's packets that end where it is bound for."""
 _NEARLY_ALL: Final = 0.8
 """Part of the packets to one destination that must go the same way for the others to be lost on it."""
 
@@ -49,26 +52,33 @@ def judge_by_flow(
         return
     _, heads, group = np.unique(connections.direction_group[paths.first], return_index=True, return_inverse=True)
     group = group.reshape(-1)
-    farthest = _farthest(group, ends, paths.points)
+    farthest, most = _farthest(group, ends, paths.points)
     number = np.repeat(np.arange(start.size), paths.points)
     place = sightings["place"][hops["sighting"]].astype(np.int64)
-    origin = _farthest(group, place[start], paths.points)
+    origin, _ = _farthest(group, place[start], paths.points)
     opposite = _opposites(connections, paths.first[heads])
-    bound = _at_least_to_the_sender(farthest, origin, opposite, group[number], place, ends[number])
-    bound = _like_others(bound, farthest, group, place, ends[number], sightings[hops["sighting"]], last)
+    answered = _answered(group, opposite, sightings[paths.first])
+    bound = _at_least_to_the_sender(
+        farthest, origin, np.where(answered, -1, opposite), group[number], place, ends[number]
+    )
+    bound = _like_others(bound, farthest, opposite < 0, group, place, ends[number], sightings[hops["sighting"]], last)
     # One file alone, by whatever number of interfaces, does not show that a packet left the machine.
     files = sightings["file"]
     spread = bound != farthest
     spread[group[files[paths.first] != files[paths.last]]] = True
     spread = spread[group]
-    farthest = bound
+    usual, farthest = farthest, bound
     # Reached, in whatever order its hops came out: two files cannot tell a microsecond.
     reached = np.zeros(start.size, np.bool_)
     reached[number[place == farthest[group][number]]] = True
+    # By another interface of the same machine it came as far.
+    reached |= (bound == usual)[group] & (paths.points >= most[group])
     arrived = in_question & spread & reached
     outcomes.outcome[arrived] = OUTCOMES.index(Outcome.DELIVERED)
     outcomes.reason[arrived] = Reason.NONE
-    stopped = in_question & spread & ~reached
+    # What goes on as one of several others may have gone on.
+    contested = np.isin(connections.connection[paths.first], rival_pairs(connections))
+    stopped = in_question & spread & ~reached & ~contested
     outcomes.outcome[stopped] = OUTCOMES.index(Outcome.LOST)
     outcomes.reason[stopped] = Reason.WIRE
     _doubt(outcomes, stopped, farthest[group], times_ns[paths.last], topology, coverage)
@@ -76,17 +86,31 @@ def judge_by_flow(
 
 def _farthest(
     group: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], points: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Per group: where most of its longest paths end."""
-    order = np.lexsort((ends, -points, group))
-    heads = np.flatnonzero(np.append(True, group[order][1:] != group[order][:-1]))
-    most = points[order[heads]]
-    longest = np.flatnonzero(points == most[group])
-    place, count = np.unique(group[longest] * (int(ends.max()) + 1) + ends[longest], return_counts=True)
-    owner, end = np.divmod(place, int(ends.max()) + 1)
-    best = np.lexsort((-count, owner))
-    firsts = np.flatnonzero(np.append(True, owner[best][1:] != owner[best][:-1]))
-    return end[best[firsts]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Per group: where the longest of its paths end, and their points; not where only a few of them do, for a switch
+    may have flooded those."""
+    size = int(ends.max()) + 1
+    pair, which, count = np.unique(group * size + ends, return_inverse=True, return_counts=True)
+    longest = np.zeros(pair.size, np.int64)
+    np.maximum.at(longest, which.reshape(-1), points)
+    owner, end = np.divmod(pair, size)
+    few = count < _SOME * np.bincount(group)[owner]
+    best = np.lexsort((-count, -longest, few, owner))
+    firsts = best[np.flatnonzero(np.append(True, owner[best][1:] != owner[best][:-1]))]
+    return end[firsts], longest[firsts]
+
+
+def _answered(
+    group: npt.NDArray[np.int64], opposite: npt.NDArray[np.int64], rows: npt.NDArray[np.void]
+) -> npt.NDArray[np.bool_]:
+    """Per group: what the other side sent shows that packets of this group came to it, or may have.
+
+    Only a client that does nothing but send its SYN has heard nothing. `rows`: SIGHTING of each path.
+    """
+    bare_syn = (rows["protocol"] == 6) & ((rows["tcp_flags"] & 0x12) == 2)
+    only_syn = np.ones(opposite.size, np.bool_)
+    only_syn[group[~bare_syn]] = False
+    return (opposite >= 0) & ~only_syn[opposite]
 
 
 def _opposites(connections: Connections, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -123,6 +147,7 @@ def _at_least_to_the_sender(
 def _like_others(
     bound: npt.NDArray[np.int64],
     farthest: npt.NDArray[np.int64],
+    unanswered: npt.NDArray[np.bool_],
     group: npt.NDArray[np.int64],
     place: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
@@ -133,7 +158,7 @@ def _like_others(
 
     `place`, `ends` (of its path), `rows` (SIGHTING): per hop; `last`: rows of the last hops.
     """
-    unknown = bound == farthest
+    unknown = unanswered & (bound == farthest)
     key = rows["destination_low"] * np.uint64(0x9E3779B97F4A7C15) ^ rows["destination_high"]
     key ^= (rows["destination_port"].astype(np.uint64) << np.uint64(8)) | rows["protocol"]
     key = (key * np.uint64(0xBF58476D1CE4E5B9)) ^ place.astype(np.uint64)
@@ -165,10 +190,15 @@ def _doubt(
     """`unknown` where the capture that should have seen it was not running, or lost packets itself."""
     for point in topology.points:
         here = lost & (next_place == point.index)
-        begin, end = coverage.start_ns.get(point.node), coverage.end_ns.get(point.node)
-        if not here.any() or begin is None or end is None:
+        if not here.any():
             continue
-        outside = here & ((times_ns < begin) | (times_ns > end))
+        if point.filter:
+            outcomes.outcome[here] = OUTCOMES.index(Outcome.UNKNOWN)
+            outcomes.reason[here] = Reason.FILTERED
+            continue
+        outside = here.copy()
+        for begin, end in coverage.files.get(point.index, []):
+            outside &= (times_ns < begin) | (times_ns > end)
         gap = np.zeros(here.size, np.bool_)
         for first, last in coverage.gaps.get(point.namespace, []):
             gap |= here & (times_ns >= first) & (times_ns <= last)

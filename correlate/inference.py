@@ -19,10 +19,16 @@ from .schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 
 _MOST_ENDS: Final = 16
 """A content shared by more flows than this tells nothing: a scanner's SYN, an empty datagram."""
+_MOST_TRIES: Final = 256
+"""Pairs of rows that are compared for one vote."""
+_WINDOW_NS: Final = 2_000_000_000
+"""Sightings further apart are not one packet (match.py): an IP id comes again."""
+_CLOCKS_APART_NS: Final = 60_000_000_000
+"""Clocks that nothing compares are hardly further apart; beyond, one packet is not enough."""
 _TCP: Final = 6
 _PLAIN, _UNDECIDED, _TURN = 0, 1, 2
 """What a shared content is worth: a vote; none, for others are equal at the same place; a vote that needs a second one,
-for one place saw both with the same TTL."""
+for one place saw both with the same TTL, or clocks would be far apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,22 +49,27 @@ def infer_links(
     sightings: npt.NDArray[np.void],
     session: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
+    times_ns: npt.NDArray[np.int64],
+    clock: npt.NDArray[np.int64],
     uninformed: npt.NDArray[np.bool_],
 ) -> Inference:
     """Find the translations that no conntrack message tells of.
 
-    `sightings`: SIGHTING rows of the observations; `session`, `ends`: theirs (sessions.py); `uninformed`: per
-    namespace, the capture holds no conntrack of it.
+    `sightings`: SIGHTING rows of the observations; `session`, `ends`: theirs (sessions.py); `times_ns`: on the
+    reference clock; `clock`: per namespace, the same number where times can be compared; `uninformed`: per namespace,
+    the capture holds no conntrack of it.
     """
     nobody, nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
     none = Inference(links=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
     unusable = NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT
-    usable = (sightings["ip_version"] > 0) & ((sightings["notes"] & unusable) == 0) & (sightings["fragment"] == 0)
+    first_piece = (sightings["fragment"] & 0x1FFF) == 0
+    usable = (sightings["ip_version"] > 0) & ((sightings["notes"] & unusable) == 0) & first_piece
     rows = np.flatnonzero(usable & ~stays_on_link(sightings))
     if rows.size == 0 or not uninformed.any():
         return none
-    order = rows[np.lexsort((ends[rows], sightings["content"][rows]))]
-    pairs, total = _vote(order, sightings, session, ends, uninformed, int(session.max()) + 1)
+    order = rows[np.lexsort((times_ns[rows], ends[rows], sightings["content"][rows]))]
+    common = _common_sequence(sightings)
+    pairs, total = _vote(order, sightings, session, ends, times_ns, clock, uninformed, common, int(session.max()) + 1)
     if pairs.shape[0] == 0:
         return none
     numbers = (pairs[:, 0] * total.size + pairs[:, 1]) * 2 + pairs[:, 2]
@@ -70,6 +81,26 @@ def infer_links(
     return _with_undecided(found, numbers[undecided], total) if undecided.any() else found
 
 
+def _common_sequence(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per row: a SYN whose sequence number several flows at its place begin with.
+
+    Scanners and floods do that; then 16 bits of IP id are all that tells their packets apart.
+    """
+    found = np.zeros(sightings.size, np.bool_)
+    syn = np.flatnonzero((sightings["protocol"] == _TCP) & ((sightings["tcp_flags"] & 0x12) == 2))
+    if syn.size == 0:
+        return found
+    start = (sightings["place"][syn].astype(np.int64) << 32) | sightings["sequence"][syn]
+    order = np.lexsort((sightings["flow"][syn], start))
+    flow, start = sightings["flow"][syn][order], start[order]
+    first = np.append(True, start[1:] != start[:-1])
+    group = np.cumsum(first) - 1
+    flows = np.bincount(group, weights=first | np.append(True, flow[1:] != flow[:-1]))
+    # A hairpin shows one under two.
+    found[syn[order]] = (flows > 2)[group]
+    return found
+
+
 def _pairs(numbers: npt.NDArray[np.int64], sessions: int) -> npt.NDArray[np.int64]:
     """(n, 3) sessions and difference of orientation of numbered pairs."""
     both, flip = np.divmod(numbers, 2)
@@ -78,7 +109,7 @@ def _pairs(numbers: npt.NDArray[np.int64], sessions: int) -> npt.NDArray[np.int6
 
 
 @njit(cache=True)
-def _vote(order, sightings, session, ends, uninformed, sessions):
+def _vote(order, sightings, session, ends, times, clock, uninformed, common, sessions):
     """((n, 4) votes: two sessions, the smaller first, whether their orientations differ, and what it is
     worth: _PLAIN, _UNDECIDED, _TURN; contents per session)."""
     capacity = 1024
@@ -101,7 +132,7 @@ def _vote(order, sightings, session, ends, uninformed, sessions):
             known += 1
         if 2 <= known <= _MOST_ENDS:
             at[known] = stop
-            tells = _tells(order[start:stop], sightings, ends)
+            tells = not common[order[start]] and _tells(_sample(order, at, known), sightings, ends)
             for i in range(known):
                 for j in range(i):
                     a, b = order[at[j]], order[at[i]]
@@ -109,8 +140,21 @@ def _vote(order, sightings, session, ends, uninformed, sessions):
                         uninformed[sightings[a].namespace] or uninformed[sightings[b].namespace]
                     ):
                         continue
-                    if sightings[a].flow == sightings[b].flow or not _may_be_one(
-                        order[at[j] : at[j + 1]], order[at[i] : at[i + 1]], sightings
+                    if sightings[a].flow == sightings[b].flow:
+                        continue
+                    comparable = clock[sightings[a].namespace] == clock[sightings[b].namespace]
+                    near = _near(
+                        order[at[j] : at[j + 1]],
+                        order[at[i] : at[i + 1]],
+                        sightings,
+                        times,
+                        _WINDOW_NS if comparable else _CLOCKS_APART_NS,
+                    )
+                    if not near and (
+                        comparable
+                        or not _near(
+                            order[at[j] : at[j + 1]], order[at[i] : at[i + 1]], sightings, times, np.int64(2**61)
+                        )
                     ):
                         continue
                     here = sightings[a].place == sightings[b].place
@@ -126,6 +170,7 @@ def _vote(order, sightings, session, ends, uninformed, sessions):
                     pairs[count, 1] = high
                     pairs[count, 2] = (ends[a] ^ ends[b]) & 1
                     turn = here and sightings[a].protocol != _TCP and sightings[a].ttl == sightings[b].ttl
+                    turn |= not near
                     pairs[count, 3] = _TURN if turn else _PLAIN if tells else _UNDECIDED
                     count += 1
         start = stop
@@ -133,14 +178,35 @@ def _vote(order, sightings, session, ends, uninformed, sessions):
 
 
 @njit(cache=True)
-def _may_be_one(first, second, sightings):
-    """Whether any of the first rows and any of the second could be one packet; a few of each are looked at."""
-    for i in first[:_MOST_ENDS]:
-        for j in second[:_MOST_ENDS]:
-            a, b = sightings[i], sightings[j]
+def _near(first, second, sightings, times, window):
+    """Whether any of the first rows and any of the second, each in order of time, could be one packet: not further
+    apart in time, and no payload against it."""
+    low = 0
+    tries = 0
+    for i in first:
+        while low < second.size and times[second[low]] < times[i] - window:
+            low += 1
+        for j in range(low, min(second.size, low + _MOST_ENDS)):
+            if times[second[j]] > times[i] + window or tries > _MOST_TRIES:
+                break
+            tries += 1
+            a, b = sightings[i], sightings[second[j]]
             if not contradict(a.payload, a.residue, b.payload, b.residue):
                 return True
     return False
+
+
+@njit(cache=True)
+def _sample(order, at, known):
+    """A few rows of each end, from all of its time: they may be of several places."""
+    rows = np.empty(4 * known, np.int64)
+    count = 0
+    for end in range(known):
+        size = at[end + 1] - at[end]
+        for k in range(min(size, 4)):
+            rows[count] = order[at[end] + (k if size <= 4 else k * (size - 1) // 3)]
+            count += 1
+    return rows[:count]
 
 
 @njit(cache=True)

@@ -170,16 +170,16 @@ def _travels_to_second(
 ) -> npt.NDArray[np.int64]:
     """Per common packet: 1 it went from the first node to the second, -1 the other way, 0 not known.
 
-    A connection's packets tell together: by the kernel's word for the direction, by TTL, and by the times: the
-    differences of its two directions lie on two sides of the offset.
+    A connection's packets tell together: by the kernel's word for the direction, by the times (the differences of its
+    two directions lie on two sides of the offset), and by TTL, which somebody may have rewritten.
     """
     sign = np.where(first.forward[i], 1, -1)
     _, connection = np.unique(first.connection[i], return_inverse=True)
     connection = connection.reshape(-1)
     count = int(connection.max()) + 1 if connection.size else 0
-    evidence = first.way[i] - second.way[j] + np.sign(first.ttl[i] - second.ttl[j])
-    score = np.zeros(count, np.int64)
-    np.add.at(score, connection, np.sign(evidence) * sign)
+    by_kernel, by_ttl = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    np.add.at(by_kernel, connection, np.sign(first.way[i] - second.way[j]) * sign)
+    np.add.at(by_ttl, connection, np.sign(first.ttl[i] - second.ttl[j]) * sign)
     difference = second.first_ns[j] - first.first_ns[i]
     extreme = np.iinfo(np.int64).max
     least = {True: np.full(count, extreme), False: np.full(count, extreme)}
@@ -190,5 +190,5 @@ def _travels_to_second(
         np.maximum.at(most[forward], connection[mine], difference[mine])
     both = (least[True] != extreme) & (least[False] != extreme)
     by_time = np.where(both & (least[True] > most[False]), 1, np.where(both & (most[True] < least[False]), -1, 0))
-    orientation = np.where(score != 0, np.sign(score), by_time)
+    orientation = np.where(by_kernel != 0, np.sign(by_kernel), np.where(by_time != 0, by_time, np.sign(by_ttl)))
     return orientation[connection] * sign

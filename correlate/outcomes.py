@@ -114,6 +114,8 @@ class Coverage:
     end_ns: dict[str, int]
     gaps: dict[int, list[tuple[int, int]]]
     """Namespace index to the intervals in which its captures lost something."""
+    files: dict[int, list[tuple[int, int]]]
+    """Capture point to the (start, end) of the files that hold it."""
 
 
 def judge(

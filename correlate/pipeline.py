@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import TtraceError
-from ..pcapng.read import CaptureFile, read_capture
+from ..pcapng.read import CaptureFile, is_packet_interface, read_capture
 from .answers import explain_by_icmp
 from .arrivals import doubt_unanswered
-from .clocks import Clock, align_clocks
+from .clocks import Clock, align_clocks, epochs_of
 from .connections import link_connections
 from .encapsulation import join_outer_evaluations, separate_underlay
 from .evaluations import build_evaluations
@@ -67,7 +67,7 @@ def correlate_captures(
     times_ns = _reference_times(sightings, observations.size, topology, clocks)
     say("linking connections")
     entries = _at_reference(conntrack, topology, clocks)
-    connections = link_connections(sightings, times_ns, entries, evaluations, topology)
+    connections = link_connections(sightings, times_ns, entries, evaluations, topology, clocks)
     if any(clock.basis not in ("reference", "same machine") for clock in clocks):
         # Once flows are known on both sides of translations, more packets bound the clocks.
         clocks = align_clocks(observations, connections.flows(observations.size), topology)
@@ -148,16 +148,25 @@ def _rulesets(topology: Topology) -> dict[int, list[Ruleset]]:
 
 
 def _to_reference(
-    times_ns: npt.NDArray[np.int64], namespace: npt.NDArray[np.integer], topology: Topology, clocks: list[Clock]
+    times_ns: npt.NDArray[np.int64],
+    namespace: npt.NDArray[np.integer],
+    topology: Topology,
+    clocks: list[Clock],
+    sightings: npt.NDArray[np.void] | None = None,
 ) -> npt.NDArray[np.int64]:
-    """Times of the nodes' clocks on the reference clock."""
+    """Times of the nodes' clocks on the reference clock; `sightings`: where the times come from."""
     node_of = {clock.node: number for number, clock in enumerate(clocks)}
     node = np.array([node_of[n.node] for n in topology.namespaces] or [0], np.int64)[namespace]
     converted = times_ns.copy()
     for number, clock in enumerate(clocks):
         if clock.offset_ns or clock.pieces:
             here = node == number
-            converted[here] -= clock.offsets(times_ns[here])
+            epochs = None
+            if clock.epochs and sightings is not None:
+                found = epochs_of(sightings["frame"][here], sightings["file"][here], times_ns[here])
+                # In a file with a pause there the times do not come twice, and tell by themselves.
+                epochs = found if found.size and found.max() == clock.epochs else None
+            converted[here] -= clock.offsets(times_ns[here], epochs)
     return converted
 
 
@@ -176,7 +185,7 @@ def _reference_times(
     Trace messages carry no time, only that of their receipt: an evaluation takes the time of the latest frame with its
     header that its namespace had seen by then, or of the next one where it saw none before.
     """
-    times = _to_reference(sightings["time_ns"], sightings["namespace"], topology, clocks)
+    times = _to_reference(sightings["time_ns"], sightings["namespace"], topology, clocks, sightings)
     if observed == sightings.size or observed == 0:
         return times
     is_evaluation = np.arange(sightings.size) >= observed
@@ -225,7 +234,7 @@ def _error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
 
 
 def _coverage(captures: list[CaptureFile], topology: Topology, clocks: list[Clock]) -> Coverage:
-    coverage = Coverage(start_ns={}, end_ns={}, gaps={})
+    coverage = Coverage(start_ns={}, end_ns={}, gaps={}, files={})
     for i, capture in enumerate(captures):
         if capture.records.size == 0:
             continue
@@ -241,6 +250,8 @@ def _coverage(captures: list[CaptureFile], topology: Topology, clocks: list[Cloc
         start, end = int(times.min()) - offset, int(times.max()) - offset
         coverage.start_ns[node] = min(coverage.start_ns.get(node, start), start)
         coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
+        for place in {int(topology.places[i][k]) for k, f in enumerate(capture.interfaces) if is_packet_interface(f)}:
+            coverage.files.setdefault(place, []).append((start, end))
         previous: dict[int, tuple[int, int]] = {}
         for statistics in capture.statistics:
             if statistics.interface >= namespaces.size:

@@ -2,9 +2,10 @@
 
 For plain captures: nothing but times, TTL and addresses tells which of two points came first. Times of one packet may
 tie within a microsecond, or come from two clocks that are known to some microseconds only; but the packets of a
-connection go the same way one after the other, so together they tell. Weighed in this order: times of one clock, TTL,
-times of two clocks that differ by more than the error between them, then the order with the fewest rewrites (who was
-translated is not translated back and forth), then whatever the times seem to say.
+connection go the same way one after the other, so together they tell. Weighed in this order: times of one clock,
+times of two clocks that differ by more than the error between them, TTL (which somebody may have rewritten), then the
+order with the fewest rewrites (who was translated is not translated back and forth), then whatever the times seem to
+say.
 """
 
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ def _weigh(packet, times, ttl, view, views, weights):
 
 @njit(cache=True)
 def _prefer(a, b, example, sightings, node, error, weights):
-    """How much says that view a comes before b: 4 the times of one clock, 3 TTL, 2 those of two, 1 a guess; 0 nothing;
+    """How much says that view a comes before b: 4 the times of one clock, 3 those of two, 2 TTL, 1 a guess; 0 nothing;
     negative: the other way round."""
     before, higher, delay, shared = weights[0], weights[1], weights[2], weights[3]
     if a == b or shared[a, b] == 0:
@@ -191,13 +192,14 @@ def _prefer(a, b, example, sightings, node, error, weights):
     first, second = node[sightings[example[a]].namespace], node[sightings[example[b]].namespace]
     if first == second and before[a, b] != 0:
         return 4 if before[a, b] > 0 else -4
+    mean = delay[a, b] / shared[a, b]
+    bounded = first != second and error[first] >= 0 and error[second] >= 0
+    if bounded and abs(mean) >= error[first] + error[second] and mean != 0:
+        return 3 if mean > 0 else -3
     if higher[a, b] != 0:
-        return 3 if higher[a, b] > 0 else -3
+        return 2 if higher[a, b] > 0 else -2
     if first == second:
         return 0
-    mean = delay[a, b] / shared[a, b]
-    if error[first] >= 0 and error[second] >= 0 and abs(mean) >= error[first] + error[second] and mean != 0:
-        return 2 if mean > 0 else -2
     return 1 if mean > 0 else -1 if mean < 0 else 0
 
 
@@ -222,7 +224,7 @@ def _changes(a, b):
 
 @njit(cache=True)
 def _cost(way, preferred, rewrites):
-    """Contradictions by weight, in the digits of one number: one clock, TTL, two clocks, rewrites, guesses."""
+    """Contradictions by weight, in the digits of one number: one clock, two clocks, TTL, rewrites, guesses."""
     against = np.zeros(5, np.int64)
     changes = 0
     for i in range(way.size):

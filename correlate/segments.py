@@ -63,8 +63,10 @@ def find_segments(
     gone = np.flatnonzero(data & ended)
     if gone.size == 0:
         return Segments(gone, gone)
-    sequence = _unwrapped(head["sequence"].astype(np.int64), group)
     order = np.flatnonzero(data)
+    sequence = np.zeros(first.size, np.int64)
+    begin_ns = times_ns[hops["sighting"][first[order]]]
+    sequence[order] = _unwrapped(head["sequence"][order].astype(np.int64), group[order], begin_ns)
     order = order[np.lexsort((sequence[order], group[order]))]
     pairs, complete = _cover(
         gone, order, group[order], group, sequence, head["payload_length"].astype(np.int64),
@@ -115,10 +117,22 @@ def _deliver(outcomes: Outcomes, segments: Segments, complete: npt.NDArray[np.in
         outcomes.location[now] = outcomes.location[segments.piece[last_piece]]
 
 
-def _unwrapped(sequence: npt.NDArray[np.int64], group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Sequence numbers relative to one of their direction, so that a wrap does no harm (RFC 9293, 3.4)."""
-    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
-    return (sequence - sequence[first][inverse.reshape(-1)] + 2**31) % 2**32 - 2**31
+def _unwrapped(
+    sequence: npt.NDArray[np.int64], group: npt.NDArray[np.int64], times_ns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Positions in the stream of their direction: each sequence number within 2 GiB of the one before it in time, so
+    that a wrap does no harm (RFC 9293, 3.4)."""
+    order = np.lexsort((times_ns, group))
+    step = np.zeros(sequence.size, np.int64)
+    ordered = sequence[order]
+    step[1:] = (ordered[1:] - ordered[:-1] + 2**31) % 2**32 - 2**31
+    step[1:][group[order][1:] != group[order][:-1]] = 0
+    position = np.cumsum(step)
+    start = np.flatnonzero(np.append(True, group[order][1:] != group[order][:-1]))
+    position -= np.repeat(position[start], np.diff(np.append(start, position.size)))
+    unwrapped = np.empty_like(position)
+    unwrapped[order] = position
+    return unwrapped
 
 
 @njit(cache=True)
