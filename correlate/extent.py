@@ -65,7 +65,7 @@ def judge_by_flow(
     # One file alone, by whatever number of interfaces, does not show that a packet left the machine.
     files = sightings["file"]
     spread = bound != farthest
-    spread[group[files[paths.first] != files[paths.last]]] = True
+    spread[group[(files[paths.first] != files[paths.last]) & (ends == farthest[group])]] = True
     spread = spread[group]
     usual, farthest = farthest, bound
     # Reached, in whatever order its hops came out: two files cannot tell a microsecond.

@@ -21,6 +21,9 @@ from .topology import Topology
 
 _MOST_VIEWS: Final = 24
 """Ways with more points keep the order of their times."""
+_COARSE_NS: Final = 2_000
+"""Two times of one clock tell an order when they are further apart: tcpdump cuts to microseconds, and several CPUs take
+them."""
 _MOST_TRIED: Final = 6
 """Of so many points all orders are tried; longer ways are sorted without looking at rewrites."""
 
@@ -100,14 +103,14 @@ def _rank(order, group, packet, sightings, times, node, error, rank, doubtful):
         if views > 0:
             _weigh(of_packet[way], time[way], ttl[way], view[way], views, weights)
             _rank_way(
-                order[way], of_packet[way], sightings, node, error, views, view[way], example, weights, preferred, rank,
-                doubtful,
+                order[way], of_packet[way], time[way], sightings, node, error, views, view[way], example, weights,
+                preferred, rank, doubtful,
             )  # fmt: skip
         start = stop
 
 
 @njit(cache=True)
-def _rank_way(rows, packet, sightings, node, error, views, view, example, weights, preferred, rank, doubtful):
+def _rank_way(rows, packet, times, sightings, node, error, views, view, example, weights, preferred, rank, doubtful):
     """One direction: prefer one or the other view of every pair, and find the order that contradicts least."""
     evidence = False
     for a in range(views):
@@ -121,6 +124,7 @@ def _rank_way(rows, packet, sightings, node, error, views, view, example, weight
     for i in range(rows.size):
         rank[rows[i]] = place[view[i]]
     _doubt(rows, packet, sightings, view, place, example, preferred, evidence, doubtful)
+    _leave_others(rows, packet, times, sightings, node, rank, doubtful)
 
 
 @njit(cache=True)
@@ -300,6 +304,26 @@ def _doubt(rows, packet, sightings, view, place, example, preferred, evidence, d
             first = i
         if i < rows.size:
             latest[place[view[i]]] = i
+
+
+@njit(cache=True)
+def _leave_others(rows, packet, times, sightings, node, rank, doubtful):
+    """A packet that the times of one clock show on another way (a route changed) is ordered by its own times."""
+    first = 0
+    for i in range(rows.size + 1):
+        if i < rows.size and packet[i] == packet[first]:
+            continue
+        other_way = False
+        for j in range(first, i):  # in order of time
+            for k in range(first, j):
+                same = node[sightings[rows[j]].namespace] == node[sightings[rows[k]].namespace]
+                later = times[j] - times[k] > _COARSE_NS
+                other_way |= same and later and rank[rows[j]] < rank[rows[k]]
+        if other_way:
+            for j in range(first, i):
+                rank[rows[j]] = -1
+                doubtful[rows[j]] = False
+        first = i
 
 
 @njit(cache=True)
