@@ -5,6 +5,7 @@ Each case is measured with whole packets and cut at 64 bytes (`editcap -s 64`), 
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -15,7 +16,7 @@ from .clock_runs import clock_runs
 from .judge import judge
 from .network import DockerNetwork, Network
 from .recorder import QUIET_CHECKS, SNAPLEN, SUPER_PACKETS, PacketsLostError, raw_name, recorded
-from .rewriting import rewritten
+from .rewriting import CUT, rewritten
 from .scenes import CASES, numbered
 from .table import COLUMNS, Result, clock_line, document, line, overall, row
 from .truth import lost_packets, read_frames
@@ -32,20 +33,39 @@ def record(case, folder):
     """Run the scene; point -> raw file, and the wire's log."""
     log = folder / "wire.log" if case.wire else None
     make = DockerNetwork if case.docker else Network
-    with make(wire=case.wire, log=log, bridge_nf=case.bridge_nf) as network:
+    network = make(
+        wire=case.wire,
+        log=log,
+        bridge_nf=case.bridge_nf,
+        middle=case.middle,
+        same_addresses=case.same_addresses,
+    )
+    with network:
+        if case.tunnel:
+            network.tunnel(case.tunnel)
         for place, command in case.rules:
             network.do(place, command)
         for place in case.servers:
             network.serve(place)
         points = {point: network.path(point.split("/")[0]) for point in case.points}
         slow = int((case.wire.delay_ms + case.wire.jitter_ms) / 10) if case.wire else 0
-        bulk = any(job["job"] == "bulk" for jobs in case.jobs.values() for job in jobs)
-        snaplen = SUPER_PACKETS if bulk else SNAPLEN
+        all_jobs = [job for jobs in case.jobs.values() for job in jobs]
+        large = any(job["job"] == "bulk" or max(job.get("sizes", (0,))) > SNAPLEN for job in all_jobs)
+        snaplen = SUPER_PACKETS if large else SNAPLEN
         quiet_checks = QUIET_CHECKS + slow
         with recorded(points, folder, filters=case.filters, snaplen=snaplen, quiet_checks=quiet_checks) as files:
             network.send(numbered(case.jobs))
         network.end_wire()
-    return files, log
+    return mirrored(case, files, folder), log
+
+
+def mirrored(case, files, folder):
+    """The files, those of one mirror port merged."""
+    for point, parts in case.mirrors.items():
+        sources = [files.pop(part) for part in parts]
+        files[point] = folder / raw_name(point)
+        subprocess.run(["mergecap", "-F", "nsecpcap", "-w", files[point], *sources], check=True)
+    return files
 
 
 def record_completely(case, folder):
@@ -59,18 +79,24 @@ def record_completely(case, folder):
 def recording_in(case, folder):
     """What record() returned when it was kept."""
     files = {point: folder / raw_name(point) for point in case.points}
-    return files, folder / "wire.log" if case.wire else None
+    return mirrored(case, files, folder), folder / "wire.log" if case.wire else None
 
 
 def measure(case, files, log, folder):
     """Yield the result of each way to look at the recording."""
-    frames = read_frames(files, log)
-    lost = lost_packets(frames, log)
+    frames = read_frames(files, log, case.spans)
+    lost = lost_packets(frames, log, [case.points.index(point) for point in case.drop])
     for snaplen in ("all", "64"):
         made, reference_times = rewritten(case, files, folder, cut=snaplen == "64")
         for names in ("named", "bare"):
-            arguments = [f"{point}={path}" if names == "named" else str(path) for point, path in made.items()]
-            yield Result(case, snaplen, names, judge(frames, arguments, lost, reference_times))
+            arguments = [f"{named(point)}={path}" if names == "named" else str(path) for point, path in made]
+            kept_bytes = CUT if snaplen == "64" else None
+            yield Result(case, snaplen, names, judge(frames, arguments, lost, reference_times, kept_bytes))
+
+
+def named(point):
+    """The place of a file on the command line: of several interfaces, the node."""
+    return point.removesuffix("/any").removesuffix("/mirror")
 
 
 def run_case(case, folder, explain, reuse):

@@ -19,10 +19,10 @@ def random_clock(dice, *, drifting):
 
 def clock_runs(case, files, log, runs):
     """Yield a Score for each run: node b has a random clock; every second one drifts."""
-    frames = read_frames(files, log)
+    frames = read_frames(files, log, case.spans)
     for seed in range(runs):
         clocks = {"b": random_clock(random.Random(f"{case.name} {seed}"), drifting=seed % 2 == 1)}
         with tempfile.TemporaryDirectory(prefix="ttruth-") as scratch:
             made, reference_times = rewritten(case, files, Path(scratch), cut=False, clocks=clocks)
-            arguments = [f"{point}={path}" for point, path in made.items()]
+            arguments = [f"{point}={path}" for point, path in made]
             yield judge_clocks(arguments, frames, reference_times)

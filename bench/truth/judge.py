@@ -8,10 +8,7 @@ from ttrace.correlate import correlate_captures
 from ttrace.correlate.summary import capture_facts
 from ttrace.correlate.tables import packets_table, paths_table, rewrites_table
 
-from .truth import TCP, UDP, UDP_LITE
-
-PORTS = (TCP, UDP, UDP_LITE)
-"""The protocols that have them."""
+from .truth import PORTS, address_of
 
 
 @dataclass
@@ -62,10 +59,11 @@ class Score:
         return self.found / self.true_pairs if self.true_pairs else 1.0
 
 
-def judge(frames, arguments, lost, reference_times):
+def judge(frames, arguments, lost, reference_times, kept_bytes=None):
     """Correlate the captures (arguments of `ttrace correlate`, in the order of the files) and compare.
 
-    `reference_times`: per frame, its time in the file as the first file's clock would have shown it.
+    `reference_times`: per frame, its time in the file as the first file's clock would have shown it. `kept_bytes`: of
+    each packet, None for all.
     """
     result = correlate_captures(arguments)
     table = packets_table(result)
@@ -75,7 +73,7 @@ def judge(frames, arguments, lost, reference_times):
     score = Score(len(frames), sum(frame.packet is None for frame in frames))
     _judge_pairs(score, frames, paths, result.packets.ambiguous)
     _judge_order(score, frames, paths, result)
-    _judge_rewrites(score, frames, paths, rewrites_table(result))
+    _judge_rewrites(score, frames, paths, rewrites_table(result), kept_bytes)
     _judge_losses(score, frames, paths, paths_table(result), lost, result.packets.ambiguous)
     _judge_clocks(score, frames, times, reference_times, result)
     return score
@@ -145,7 +143,7 @@ def _judge_order(score, frames, paths, result):
             of_packet[frame.packet, path].append(index)
     for members in of_packet.values():
         members.sort(key=lambda index: (frames[index].time_ns, frames[index].file))
-        for a, b in pairwise(members):
+        for a, b in _neighbours(frames, members):
             score.unordered += bool(result.order_doubtful[[a, b][position[a] < position[b]]])
             if position[a] > position[b] and frames[a].time_ns < frames[b].time_ns:
                 if result.order_doubtful[a]:
@@ -154,25 +152,31 @@ def _judge_order(score, frames, paths, result):
                 score.samples["misordered"].append((_place(frames[a]), _place(frames[b])))
 
 
-def _judge_rewrites(score, frames, paths, table):
+def _neighbours(frames, members):
+    """The pairs of frames of which one came after the other; of a datagram in fragments, those of each of them."""
+    pieces = {frames[index].piece for index in members if frames[index].piece is not None}
+    found = {}
+    for piece in pieces or {None}:
+        found |= dict.fromkeys(pairwise(index for index in members if frames[index].piece in (None, piece)))
+    return found
+
+
+def _judge_rewrites(score, frames, paths, table, kept_bytes):
     of_packet = defaultdict(list)
-    path_of = defaultdict(set)
     for frame, path in zip(frames, paths, strict=True):
-        if frame.packet is not None:
-            of_packet[frame.packet].append(frame)
-            path_of[frame.packet].add(path)
+        if frame.packet is not None and (kept_bytes is None or frame.header.addressed <= kept_bytes):
+            of_packet[frame.packet].append((frame, path))
     expected = Counter()
-    for packet, members in of_packet.items():
-        (path, *others) = path_of[packet]
-        members.sort(key=lambda frame: (frame.time_ns, frame.file if frame.forward else -frame.file))
-        for a, b in pairwise(members):
-            for end in ("source", "destination"):
-                old, new = getattr(a.header, end), getattr(b.header, end)
-                if old != new:
-                    kind = "snat" if (end == "source") == a.forward else "dnat"
-                    change = (end, old, new, kind, not a.forward, "inferred")
-                    # A packet in several paths shows its rewrite in none of them, or in the one that holds both hops.
-                    expected[path if not others else _path_with(frames, paths, a, b), change] += 1
+    for members in of_packet.values():
+        members.sort(key=lambda member: (member[0].time_ns, member[0].file if member[0].forward else -member[0].file))
+        # A packet in several paths shows a rewrite in that which holds the frames before and behind it, or in none.
+        shown = {
+            change: path
+            for path in {path for _, path in members}
+            for change in _changes([frame for frame, of_frame in members if of_frame == path], kept_bytes)
+        }
+        for change in _changes([frame for frame, _ in members], kept_bytes):
+            expected[shown.get(change), change] += 1
     claimed = Counter()
     # The table holds the identifier of an echo request as its port.
     with_ports = {
@@ -184,7 +188,7 @@ def _judge_rewrites(score, frames, paths, table):
             for address, port in ((row.old_address, row.old_port), (row.new_address, row.new_port))
         ]
         claimed[row.path, (row.field, *ends, row.kind, bool(row.undo), row.evidence)] += 1
-    counted = {path for paths_ in path_of.values() for path in paths_}
+    counted = {path for members in of_packet.values() for _, path in members}
     claimed = Counter({key: n for key, n in claimed.items() if key[0] in counted})
     right = expected & claimed
     score.rewrites_true, score.rewrites_found = expected.total(), right.total()
@@ -193,9 +197,17 @@ def _judge_rewrites(score, frames, paths, table):
     score.samples["rewrites wrong"] = list((claimed - right).items())
 
 
-def _path_with(frames, paths, a, b):
-    found = {path for frame, path in zip(frames, paths, strict=True) if frame is a or frame is b}
-    return found.pop() if len(found) == 1 else None
+def _changes(members, kept_bytes):
+    """The rewrites that the frames of one packet show, in their order; without ports where these were cut off."""
+    for a, b in pairwise(members):
+        cut_off = kept_bytes is not None and any(m.header.at + 4 > kept_bytes for m in (a, b))
+        for end in ("source", "destination"):
+            old, new = (getattr(m.header, end) for m in (a, b))
+            if cut_off and a.header.protocol in PORTS:
+                old, new = address_of(old), address_of(new)
+            if old != new:
+                kind = "snat" if (end == "source") == a.forward else "dnat"
+                yield end, old, new, kind, not a.forward, "inferred"
 
 
 def _endpoint(address, port):
@@ -215,14 +227,15 @@ def _judge_losses(score, frames, paths, table, lost, ambiguous):
             packets[path].add(frame.packet)
             seen[frame.packet] = max(seen[frame.packet], frame.time_ns)
     # A file without a packet behind it does not show that the capture was still running.
-    lost = {packet for packet in lost if seen[packet] < min(ends.values())}
+    shown = {packet for packet in lost if seen[packet] < min(ends.values())}
     said = {path for path in packets if outcome[path] in ("lost", "dropped")}
-    is_lost = {path for path, members in packets.items() if members & lost}
-    score.lost_true = len(lost)
-    score.lost_found = len(said & is_lost)
-    score.lost_wrong = sum(not ambiguous[path - 1] for path in said - is_lost)
-    score.samples["lost wrongly"] = [(path, packets[path]) for path in said - is_lost]
-    score.samples["loss missed"] = [(path, packets[path]) for path in is_lost - said]
+    is_shown = {path for path, members in packets.items() if members & shown}
+    wrongly = {path for path in said if not packets[path] & lost}
+    score.lost_true = len(shown)
+    score.lost_found = len(said & is_shown)
+    score.lost_wrong = sum(not ambiguous[path - 1] for path in wrongly)
+    score.samples["lost wrongly"] = [(path, packets[path]) for path in wrongly]
+    score.samples["loss missed"] = [(path, packets[path]) for path in is_shown - said]
 
 
 def judge_clocks(arguments, frames, reference_times):

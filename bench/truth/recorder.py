@@ -48,8 +48,10 @@ def recorded(points, folder, *, filters=None, snaplen=SNAPLEN, quiet_checks=QUIE
             words += ["--nano", "-n", "-B", "65536", "-Z", "root", *(filters or {}).get(point, [])]
             running.append(subprocess.Popen([*inside(netns), *words], stderr=subprocess.PIPE, text=True))
         for process in running:
-            line = process.stderr.readline()
-            assert "listening on" in line, line + process.stderr.read()
+            said = [process.stderr.readline()]
+            while "listening on" not in said[-1]:  # `-i any` has its link type to tell first
+                assert said[-1], "".join(said)
+                said.append(process.stderr.readline())
         yield files
         wait_until(_Quiet(files.values(), quiet_checks), 20, "no packet comes any more")
     finally:

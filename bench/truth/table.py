@@ -94,11 +94,11 @@ def clock_line(runs):
 
 HEAD = """# Inference from plain pcaps, against the truth
 
-Made by `python -m bench.truth --write docs/truth.md`, as root, in about two minutes. Each case is a lab of network
+Made by `python -m bench.truth --write docs/truth.md`, as root, in about four minutes. Each case is a lab of network
 namespaces, recorded by plain `tcpdump`s: no ttrace on the nodes, so no trace events, no conntrack, no snapshots. What
 is true of a frame is known from the marks in the senders' payloads (for identical HTTP requests, from the client's
-initial sequence number), and across a wire that loses or reorders from the log of that wire. Frames without either,
-such as neighbour discovery, are not counted.
+initial sequence number), and across a wire that loses or reorders from the log of that wire. A datagram in fragments is
+one packet. Frames without either, such as neighbour discovery, are not counted.
 
 - A **pair** is two frames of one packet at different points. *Precision* is the part of the claimed pairs that is
   right, without those said to be ambiguous; *recall* the part of the true pairs that is found. TCP frames that share
@@ -106,9 +106,10 @@ such as neighbour discovery, are not counted.
 - **64** is the same capture cut by `editcap -s 64`, where no mark is left. Each is measured with the files named
   (`a/docker0=FILE`) and bare (`FILE`: every file with a clock of its own); the table shows the worse of the two.
 - **order**: neighbouring hops of one packet the wrong way round. **rewrites**: found with field, addresses, kind,
-  direction and `evidence: inferred` all right, of those there were. **lost**: packets said to be lost, of those that
-  the wire swallowed. **clock**: the largest error of the offset at any counted frame, and the error ttrace states: `?`
-  where it states none, `!` where it states too little.
+  direction and `evidence: inferred` all right, of those there were. **lost**: packets said to be lost or dropped, of
+  those that the wire or a rule swallowed and those whose time to live ran out at a router. **clock**: the largest error
+  of the offset at any counted frame, and the error ttrace states: `?` where it states none, `!` where it states too
+  little.
 - Goals: precision 99.9 %, recall 99 %, clocks inside the stated error in 99 % of the runs. The clock runs put random
   clocks, up to 10 s off, on node b of ten of the recordings; every second one drifts by up to 100 ppm.
 """
@@ -119,6 +120,8 @@ NOTES = """
 
 - *vxlan* at 64 bytes: Ethernet, IP, UDP, VXLAN and the inner Ethernet header fill them. Nothing of the inner packet is
   there; what is found are the outer packets at both ends of the wire.
+- *any-vxlan*, *geneve* and *gre* at 64 bytes: the same; of what is inside GRE, addresses and ports are left.
+- *extensions* at 64 bytes: the options of the requests fill them up to the ports, which the answers show.
 - *identical*: nothing but its flow, its time and its turn tells a datagram from the next, so recall is no goal, and not
   in the sum.
 - *hairpin-nf*: with `bridge-nf-call-iptables` a published port called from its own bridge is translated on the bridge,

@@ -34,6 +34,8 @@ class Wire:
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
     """Half the range of the delay."""
+    pad: bool = False
+    """Frames are 60 bytes at least, as on Ethernet."""
 
     def arguments(self):
         return json.dumps(asdict(self))
@@ -84,9 +86,10 @@ def run(taps, wire):
                 except BlockingIOError:
                     break
                 now = time.monotonic()
+                carried = frame.ljust(60, b"\0") if wire.pad else frame
                 log.append({"from": "ab"[side], "frame": frame.hex(), "became": []})
                 for delay in plan(frame, wire, dice[side]):
-                    heapq.heappush(pending, (now + delay, len(log), side, frame))
+                    heapq.heappush(pending, (now + delay, len(log), side, carried))
         while pending and pending[0][0] <= time.monotonic():
             _, number, side, frame = heapq.heappop(pending)
             with suppress(OSError):  # the other end is not up yet
