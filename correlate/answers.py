@@ -12,6 +12,9 @@ from .schema import NOTE_ERROR
 _SOON_NS = 1_000_000_000
 """An error is sent when the packet is given up: at once, or when nobody answered ARP."""
 
+_TIME_EXCEEDED, _TIME_EXCEEDED_6 = 11, 3
+"""Types of ICMP (RFC 792) and ICMPv6 (RFC 4443)."""
+
 
 def explain_by_icmp(
     outcomes: Outcomes,
@@ -41,6 +44,9 @@ def explain_by_icmp(
             ],
         )
     )
+    # What came to its last captured point with no hop left did not arrive, if the answer is that its time ran out.
+    exhausted = ~is_error & ~missing & (sightings["ttl"][last] <= 1) & (sightings["ip_version"][last] > 0)
+    missing |= exhausted
     errors = np.flatnonzero(is_error)
     lost = np.flatnonzero(missing)
     if errors.size == 0 or lost.size == 0:
@@ -56,6 +62,9 @@ def explain_by_icmp(
     found = np.full(lost.size, -1, np.int64)
     _first_answers(begin, finish, times_ns[first[order]], times_ns[last[lost]], found)
     answered = found >= 0
+    kind = sightings["icmp_type"][first[order[np.maximum(found, 0)]]]
+    exceeded = kind == np.where(sightings["ip_version"][last[lost]] == 4, _TIME_EXCEEDED, _TIME_EXCEEDED_6)
+    answered &= exceeded | ~exhausted[lost]
     outcomes.outcome[lost[answered]] = OUTCOMES.index(Outcome.DROPPED)
     outcomes.reason[lost[answered]] = Reason.ICMP
     outcomes.related[lost[answered]] = order[found[answered]]

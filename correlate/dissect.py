@@ -264,7 +264,8 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
         elif reach < _TCP_REACH:
             row.source_port = be16(data, at)
             row.destination_port = be16(data, at + 2)
-            row.sequence = be32(data, at + 4)
+            if at + 8 <= end:
+                row.sequence = be32(data, at + 4)
             if at + 14 <= end:
                 row.acknowledgment = be32(data, at + 8)
                 row.tcp_flags = be16(data, at + 12) & np.uint32(0x1FF)
@@ -287,8 +288,11 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
             if (row.tcp_flags & np.uint16(2)) == 0:
                 row.residue = checksum_residue(be16(data, at + 16), row, stop - at)
     elif protocol == 17:
-        if at + 8 > end:
+        if at + min(reach, 8) > end:
             row.notes |= np.uint8(6)
+        elif reach < 8:
+            row.source_port = be16(data, at)
+            row.destination_port = be16(data, at + 2)
         else:
             row.source_port = be16(data, at)
             row.destination_port = be16(data, at + 2)

@@ -57,7 +57,9 @@ def judge_by_flow(
     place = sightings["place"][hops["sighting"]].astype(np.int64)
     origin, _ = _farthest(group, place[start], paths.points)
     opposite = _opposites(connections, paths.first[heads])
-    answered = _answered(group, opposite, sightings[paths.first])
+    only_syn = _only_syn(group, farthest.size, sightings[paths.first])
+    # Only a client that does nothing but send its SYN has heard nothing from the other side.
+    answered = (opposite >= 0) & ~only_syn[opposite]
     bound = _at_least_to_the_sender(
         farthest, origin, np.where(answered, -1, opposite), group[number], place, ends[number]
     )
@@ -76,6 +78,10 @@ def judge_by_flow(
     arrived = in_question & spread & reached
     outcomes.outcome[arrived] = OUTCOMES.index(Outcome.DELIVERED)
     outcomes.reason[arrived] = Reason.NONE
+    # As far as can be seen; a SYN that nobody answers may have been dropped there.
+    unanswered = arrived & (only_syn & (opposite < 0))[group]
+    outcomes.outcome[unanswered] = OUTCOMES.index(Outcome.UNKNOWN)
+    outcomes.reason[unanswered] = Reason.ARRIVED
     # What goes on as one of several others may have gone on.
     contested = np.isin(connections.connection[paths.first], rival_pairs(connections))
     stopped = in_question & spread & ~reached & ~contested
@@ -100,17 +106,12 @@ def _farthest(
     return end[firsts], longest[firsts]
 
 
-def _answered(
-    group: npt.NDArray[np.int64], opposite: npt.NDArray[np.int64], rows: npt.NDArray[np.void]
-) -> npt.NDArray[np.bool_]:
-    """Per group: what the other side sent shows that packets of this group came to it, or may have.
-
-    Only a client that does nothing but send its SYN has heard nothing. `rows`: SIGHTING of each path.
-    """
+def _only_syn(group: npt.NDArray[np.int64], groups: int, rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per group: nothing but SYNs. `rows`: SIGHTING of each path."""
     bare_syn = (rows["protocol"] == 6) & ((rows["tcp_flags"] & 0x12) == 2)
-    only_syn = np.ones(opposite.size, np.bool_)
+    only_syn = np.ones(groups, np.bool_)
     only_syn[group[~bare_syn]] = False
-    return (opposite >= 0) & ~only_syn[opposite]
+    return only_syn
 
 
 def _opposites(connections: Connections, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -128,7 +128,9 @@ class _Seen:
             np.minimum.reduceat(times, heads)[keep],
             np.maximum.reduceat(times, heads)[keep],
             np.maximum.reduceat(ttl, heads)[keep],
-            np.sign(np.add.reduceat(way, heads))[keep],
+            np.where(np.minimum.reduceat(way, heads) > 0, 1, -(np.maximum.reduceat(way, heads) < 0).astype(np.int64))[
+                keep
+            ],
         )
 
 

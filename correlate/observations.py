@@ -66,11 +66,13 @@ def _descend(data, at, end, stop, rows, number, levels, outer, reach, vxlan):
     """Put the innermost packet of a tunnel in the place of rows[number] and what is around it into `outer`.
 
     Arguments behind `data` as dissect_network returned them. `levels`: scratch of SIGHTING rows, the last one blank.
-    Returns whether it is one, and how many bytes of the innermost datagram's payload were captured, -1 when all.
+    Returns whether it is one that can be read, and how many bytes of the innermost datagram's payload were captured, -1
+    when all.
     """
     deepest = levels.size - 2
     levels[0] = rows[number]
     depth = 0
+    cut = np.int64(-1)
     while depth < deepest:
         kind, key, inner, ethertype = find_tunnel(data, at, end, stop, levels[depth], vxlan)
         if kind == 0:
@@ -79,6 +81,7 @@ def _descend(data, at, end, stop, rows, number, levels, outer, reach, vxlan):
         row = levels[depth + 1]
         at, end, stop = _dissect_inner(data, inner, end, stop, ethertype, row, reach)
         if at == -1 or row.notes & np.uint8(4):  # NOTE_CUT
+            cut = end - at if at >= 0 else cut
             break
         if depth == 0:
             outer.kind = kind
@@ -87,7 +90,7 @@ def _descend(data, at, end, stop, rows, number, levels, outer, reach, vxlan):
         if at < 0:
             break
     if depth == 0:
-        return False, np.int64(-1)
+        return False, cut
     around = levels[0]
     outer.levels = depth
     outer.namespace = around.namespace
@@ -136,17 +139,22 @@ def _dissect_records(data, records, link_types, places, namespaces, file, out, o
         if payload < 0:
             _dissect_other(data, at, end, row, record.original)
         else:
+            version = row.ip_version
             here = captured - payload if captured < stop else np.int64(-1)
             if row.fragment == 0 and may_be_tunnel(data, payload, captured, row, vxlan):
                 opened, inside = _descend(
                     data, payload, captured, stop, out, count, levels, outers[encapsulated], reach, vxlan
                 )
+                version = out[count].ip_version
                 if opened:
                     encapsulated += 1
                     out[count].outer = encapsulated
                     here = inside
-            if out[count].ip_version != 0:
-                kept[np.int64(out[count].ip_version == 6), here if 0 <= here < 20 else 20] += 1
+                elif inside >= 0:  # too little with this reach
+                    version = levels[1].ip_version
+                    here = inside
+            if version != 0:
+                kept[np.int64(version == 6), here if 0 <= here < 20 else 20] += 1
         count += 1
     return count, encapsulated
 

@@ -348,7 +348,8 @@ def _judge_deliveries(result: Outcomes, final: _Final, open_: npt.NDArray[np.boo
 def _judge_time_to_live(result: Outcomes, final: _Final, open_: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """A packet that came in with TTL 1 and is not for here is dropped instead of forwarded (RFC 1812, 5.3.1)."""
     rows = final.rows
-    arrived = (final.stage < _FORWARD_STAGE) & ~final.is_out & (rows["ip_version"] > 0)
+    came_in = final.known | (rows["direction"] == Direction.IN)
+    arrived = (final.stage < _FORWARD_STAGE) & ~final.is_out & came_in & (rows["ip_version"] > 0)
     expired = open_ & arrived & final.is_root & (rows["ttl"] <= 1)
     result.outcome[expired] = _DROPPED
     result.reason[expired] = Reason.TTL

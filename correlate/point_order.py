@@ -298,7 +298,8 @@ def _doubt(rows, packet, sightings, view, place, example, preferred, evidence, d
                 if latest[p] < 0:
                     continue
                 if last >= 0 and not _certain(view[last], view[latest[p]], example, sightings, preferred, evidence):
-                    doubtful[rows[latest[p]]] = True
+                    for k in range(first, i):  # all pieces of a datagram
+                        doubtful[rows[k]] |= view[k] == view[latest[p]]
                 last = latest[p]
             latest[:] = -1
             first = i

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 WHOLE: Final = 20
 """Bytes that count where nothing was cut off: a TCP header, and as much of anything else."""
-LEAST: Final = 8
-"""With fewer there is no TCP sequence number, and nothing to know a packet by."""
+LEAST: Final = (4, 8)
+"""With fewer there is nothing to know a packet by. IPv4: the ports, for it has an identification; IPv6: the sequence
+number of TCP."""
 _OFTEN: Final = 0.1
 """Part of a file's packets that must be cut for the others to be read no further. A single one may be damaged."""
 
@@ -32,7 +33,7 @@ def common_reach(kept: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
     for of_file in kept:
         often = of_file >= np.maximum(_OFTEN * of_file.sum(axis=1, keepdims=True), 1)
         for version in range(2):
-            cut = np.flatnonzero(often[version, LEAST:WHOLE])
+            cut = np.flatnonzero(often[version, LEAST[version] : WHOLE])
             if cut.size:
-                reach[version] = min(reach[version], LEAST + int(cut[0]))
+                reach[version] = min(reach[version], LEAST[version] + int(cut[0]))
     return reach

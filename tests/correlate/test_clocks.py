@@ -1,14 +1,18 @@
 """The clocks of nodes from synthetic traffic whose true offset is known."""
 
+import struct
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
+from ttrace.correlate import correlate_captures
 from ttrace.pcapng.blocks import Direction
 
-from .scene import IN, OUT, Node, correlate
+from .scene import IN, OUT, Node, correlate, paths
 
 ADDRESSES = {"a": "192.0.2.1", "b": "192.0.2.2", "c": "192.0.2.3"}
 
@@ -182,3 +186,46 @@ def test_every_time_of_a_path_is_on_the_reference_clock(tmp_path):
     result = correlate(tmp_path, a, b)
     assert np.diff([hop.time_ns for hop in result.path(1).hops]).tolist() == [40_000]
     assert [hop.node for hop in result.path(2).hops] == ["b", "a"]
+
+
+@pytest.mark.parametrize("step_us", [400_000, -400_000], ids=["forward", "back"])
+def test_a_clock_that_is_set_shows_in_every_frame(step_us, tmp_path):
+    """Also in those between the last packet before and the first one behind, and where its times come twice."""
+    here, there = [], []
+    for number in range(60):
+        start, off = 20_000 * number, step_us if number >= 30 else 0
+        go = IP(src="10.0.0.1", dst="10.0.0.2", id=1 + number) / UDP(sport=1, dport=2) / bytes(number)
+        back = IP(src="10.0.0.2", dst="10.0.0.1", id=500 + number) / UDP(sport=2, dport=1) / bytes(number)
+        there += [(start + 50 + off, hop(go)), (start + 60 + off, hop(go))]
+        there += [(start + 200 + off, back), (start + 210 + off, back)]
+        here += [(start, go), (start + 260, hop(back))]
+    outside = [frame for index, frame in enumerate(there) if index % 4 in (0, 3)]
+    inside = [frame for index, frame in enumerate(there) if index % 4 in (1, 2)]
+    files = [f"here={raw_pcap(tmp_path / 'here.pcap', here)}"]
+    files += [
+        f"there/{name}={raw_pcap(tmp_path / f'{name}.pcap', frames)}"
+        for name, frames in (("eth0", outside), ("eth1", inside))
+    ]
+    result = correlate_captures(files)
+    assert result.clocks[1].steps == 1
+    found = paths(result)
+    assert [len(path.hops) for path in found] == [3] * 120
+    assert {path.duration_ns for path in found} <= set(range(50_000, 80_000))
+
+
+def hop(packet: IP) -> IP:
+    """The packet behind a router."""
+    behind = packet.copy()
+    behind[IP].ttl -= 1
+    return behind
+
+
+def raw_pcap(path: Path, frames: list[tuple[int, IP]]) -> Path:
+    """Frames (microseconds, packet) in the order in which they were captured, whatever their times say."""
+    content = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
+    for time_us, packet in frames:
+        data = bytes(packet)
+        seconds, rest = divmod(1_000_000_000_000 + time_us, 1_000_000)
+        content += struct.pack("<IIII", seconds, rest, len(data), len(data)) + data
+    path.write_bytes(content)
+    return path
