@@ -248,10 +248,17 @@ def _dissect_icmp(data, at, end, row, state, stop, reach):
 def _dissect_transport(data, at, end, row, stop, label, reach):
     """What follows the IP header. `end` bounds the captured bytes, `stop` the datagram; `label`: flow label of IPv6;
     `reach`: bytes of the transport header that go into `content`."""
-    whole = end == stop
-    state = mix(np.uint64(row.protocol), (np.uint64(row.ip_id) << np.uint64(32)) | np.uint64(row.length))
-    state = mix(state, np.uint64(row.fragment))
     protocol = row.protocol
+    # IPv6 datagrams get another identification when they are put together and cut again: the first piece of one over
+    # UDP has the content of the whole (fragments.py).
+    as_whole = row.ip_version == 6 and row.fragment == np.uint16(0x2000) and protocol == 17 and at + 8 <= end
+    whole = end == stop and not as_whole
+    if as_whole:
+        state = mix(np.uint64(protocol), np.uint64(40) + np.uint64(be16(data, at + 4)))
+        state = mix(state, np.uint64(0))
+    else:
+        state = mix(np.uint64(protocol), (np.uint64(row.ip_id) << np.uint64(32)) | np.uint64(row.length))
+        state = mix(state, np.uint64(row.fragment))
     if label != 0 and (protocol != 6 or reach < _TCP_REACH):
         # No router changes it (RFC 6437, 2), and IPv6 has no identification that would tell equal datagrams apart.
         state = mix(state, np.uint64(label))

@@ -88,6 +88,8 @@ class _Located:
 def compared_fields(result: Correlation, sighting: int) -> tuple[ComparedField, ...]:
     """What the content of a captured frame was made of; the most telling first."""
     row = result.sightings[sighting]
+    if is_datagram(row) and row["ip_version"] == 6:
+        return (ComparedField(name="datagram", value=f"{int(row['content']) & 0xFFFFFFFF:08x}"),)
     if is_datagram(row):
         return (ComparedField(name="ip_id", value=int(row["ip_id"])),)
     if row["ip_version"] == 0:

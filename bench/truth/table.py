@@ -126,8 +126,7 @@ NOTES = """
 - *vxlan*, *any-vxlan* and *geneve* at 64 bytes: Ethernet, IP, UDP, the tunnel's and the inner Ethernet header fill
   them. Nothing of the inner packet is there, so what is missed is not in the sum; what is found are the outer packets
   at both ends of the wire.
-- *fragments6*: where IPv6 fragments are put together and cut again they get another identification, and the whole has
-  none. ttrace does not join them.
+- *fragments6* at 64 bytes: the fragment header leaves two bytes of UDP; not in the sum either.
 - *extensions* at 64 bytes: the options of the requests fill them up to the ports, which the answers show.
 - *identical*: nothing but its flow, its time and its turn tells a datagram from the next, so recall is no goal, and not
   in the sum.

@@ -6,7 +6,7 @@ from socket import inet_aton
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import Ether
 
 from ttrace.correlate import correlate_captures
@@ -114,3 +114,33 @@ def test_a_checksum_that_is_not_there_yet_contradicts_nothing(offloaded, tmp_pat
     after = write(tmp_path / "b.pcap", datagrams("192.0.2.1", "203.0.113.1", [1]), 64, start_us=10)
     (path,) = paths(correlate_captures([f"n/docker0={before}", f"n/eth0={after}"]))
     assert len(path.hops) == 2
+
+
+def test_ipv6_pieces_with_another_identification_are_one_datagram_with_the_whole(tmp_path):
+    """Whole on the bridge, in pieces on both wires: conntrack puts them together, and they are cut again with a new
+    identification."""
+    sizes = (3000, 3100, 3200)
+    wholes = [
+        IPv6(src=CLIENT, dst=VIRTUAL, fl=77)
+        / UDP(sport=5000, dport=8000)
+        / bytes(number % 250 for number in range(size))
+        for size in sizes
+    ]
+    files = [f"a/docker0={write(tmp_path / 'a.pcap', wholes, 4000)}"]
+    for number, (point, source, destination, port) in enumerate(
+        (("a/eth0", NODE, VIRTUAL, 8000), ("b/eth0", NODE, SERVER, 9000)), 1
+    ):
+        pieces = []
+        for index, whole in enumerate(wholes):
+            behind = IPv6(src=source, dst=destination, fl=77, hlim=64 - number) / IPv6ExtHdrFragment()
+            behind /= UDP(sport=5000, dport=port) / whole[UDP].payload
+            for piece in fragment6(behind, 1280):
+                piece[IPv6ExtHdrFragment].id = 1000 * number + index
+                pieces.append(piece)
+        files.append(f"{point}={write(tmp_path / f'{number}.pcap', pieces, 4000, start_us=30 * number)}")
+    found = paths(correlate_captures(files))
+    assert [len(path.hops) for path in found] == [7, 7, 7]
+    assert all(
+        {(r.field, r.evidence) for r in path.rewrites} == {("source", "inferred"), ("destination", "inferred")}
+        for path in found
+    )
