@@ -1,92 +1,91 @@
-"""`make bench`: start-up times and a correlation of a million packets, beside tshark on the same files."""
+"""`python -m bench [ROW...]`: ttrace beside tcpdump, dumpcap, capinfos, tshark, dpkt and scapy; as root."""
 
-import resource
-import statistics
-import subprocess
+import argparse
+import signal
 import sys
 import tempfile
-import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from ttrace.lab import LightLab
-from ttrace.lab.recording import ttrace_command
+from ttrace.lab.interrupts import one_interrupt
 
-from .synthesis import synthesize
+from . import capture_rows, correlating_rows, forwarding_rows, reading_rows, startup_rows, trace_rows
+from .document import document, lines
+from .machine import Machine
+from .sizes import QUICK, Sizes
 
-PCAPS = Path(__file__).parent.parent / "pcaps"
-RUNS = 7
-PACKETS = 1_000_000
-
-
-def seconds(command, **more):
-    """Wall time of one run of a command."""
-    begin = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
-    return time.perf_counter() - begin
-
-
-def describe(times):
-    return f"{statistics.median(times):.2f} s (of {len(times)}: {min(times):.2f} to {max(times):.2f})"
+ROWS = {
+    "capture": capture_rows,
+    "forwarding": forwarding_rows,
+    "reading": reading_rows,
+    "correlating": correlating_rows,
+    "trace": trace_rows,
+    "startup": startup_rows,
+}
 
 
-def start_up():
-    """Help, and a correlation of the demo's captures, warm."""
-    demo = [str(PCAPS / "docker-demo" / f"{node}.pcapng") for node in ("master", "slave")]
-    for name, command in (
-        ("ttrace --help", ttrace_command("--help")),
-        ("ttrace correlate, the demo's captures", ttrace_command("correlate", *demo)),
-    ):
-        seconds(command)
-        yield name, describe([seconds(command) for _ in range(RUNS)])
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition(": ")[2])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument(
+        "--large", action="store_true", help="correlate ten times as many packets too (20 GiB of memory)"
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep the files that are read here, and use them again"
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables as Markdown")
+    options = parser.parse_args()
+    if unknown := set(options.rows) - set(ROWS):
+        parser.error(f"no row is called {', '.join(sorted(unknown))}")
+    return options
 
 
-def first_packet():
-    """From the start of `ttrace capture` to its first packet, with a packet every millisecond."""
-    pinger = "import socket, time\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nwhile True:\n"
-    pinger += " s.sendto(b'x', ('192.168.77.2', 9000)); time.sleep(0.001)"
-    times, ready = [], []
-    with LightLab("ttbench") as lab, tempfile.TemporaryDirectory() as scratch:
-        load = lab.popen("web1", [sys.executable, "-c", pinger], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for run in range(RUNS + 1):
-            file = Path(scratch) / f"{run}.pcapng"
-            begin = time.time_ns()
-            capture = lab.popen("master", ttrace_command("capture", "-w", str(file)), stdout=subprocess.DEVNULL)
-            capture.stderr.readline()
-            ready.append((time.time_ns() - begin) / 1e9)
-            capture.terminate()
-            capture.communicate()
-            from ttrace.pcapng.read import is_packet_interface, read_capture
-
-            found = read_capture(file)
-            packets = [is_packet_interface(i) for i in found.interfaces]
-            first = min(r["time_ns"] for r in found.records[:100] if packets[r["interface"]])
-            times.append((int(first) - begin) / 1e9)
-        load.kill()
-        load.wait()
-    yield "ttrace capture, first packet recorded", describe(times[1:])
-    yield "ttrace capture, tracing and ready", describe(ready[1:])
+@contextmanager
+def scratch(keep):
+    """A folder for the files, and for what is captured."""
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep.resolve()
+    else:
+        with tempfile.TemporaryDirectory(prefix="ttbench-") as folder:
+            yield Path(folder)
 
 
-def million():
-    """Correlate 1,000,000 packets across NAT; tshark decoding the same two files."""
-    with tempfile.TemporaryDirectory() as scratch:
-        files = [str(path) for path in synthesize(Path(scratch), PACKETS)]
-        command = ttrace_command("correlate", *files)
-        seconds(command)
-        times = [seconds(command) for _ in range(3)]
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        tshark = sum(seconds(["tshark", "-r", file, "-T", "fields", "-e", "ip.src"]) for file in files)
-        ours = statistics.median(times)
-        yield f"ttrace correlate, {PACKETS:,} packets", describe(times)
-        yield "  peak resident memory", f"{peak:,.0f} MiB"
-        yield "  tshark decoding both files", f"{tshark:.1f} s: ttrace takes {ours / tshark:.3f} of it"
+def _end(number, _frame):
+    """SIGTERM cleans up like Ctrl-C; once is enough."""
+    signal.signal(number, lambda _number, _frame: None)
+    sys.exit(1)
 
 
 def main():
-    for rows in (start_up(), first_packet(), million()):
-        for name, value in rows:
-            print(f"{name:<45} {value}", flush=True)
+    options = parse_arguments()
+    signal.signal(signal.SIGTERM, _end)
+    # People press Ctrl-C twice, and the second must not stop the cleaning up.
+    with suppress(KeyboardInterrupt), one_interrupt():
+        return measure(options)
+    return 130
+
+
+def measure(options):
+    sizes = replace(QUICK if options.quick else Sizes(), large=options.large)
+    machine = Machine()
+    sections = []
+    for name in options.rows or ROWS:
+        kind = ROWS[name]
+        print(f"# {kind.TITLE}", flush=True)
+        rows = []
+        with scratch(options.keep) as folder:
+            for row in kind.rows(sizes, folder):
+                print("\n".join(lines(row)), flush=True)
+                rows.append(row)
+        sections.append((kind.TITLE, kind.NOTES, rows))
+    print("\n".join(machine.lines()))
+    if options.write:
+        options.write.write_text(document(machine, sections), encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

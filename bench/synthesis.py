@@ -2,7 +2,8 @@
 other.
 
 Made with NumPy in the format of `ttrace capture` (docs/file-format.md), with the conntrack messages that the kernels
-would have sent, without trace events. For measurements only: tests use recorded traffic.
+would have sent, and with trace events of every tenth packet (traced.py) or without. For measurements only: tests use
+recorded traffic.
 """
 
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.write import interface_description, section_header
+
+from .traced import messages_per_connection, trace_blocks
 
 _FRAME: Final = 154  # 14 Ethernet, 20 IPv4, 20 TCP, 100 payload
 _BLOCK: Final = np.dtype(
@@ -54,13 +57,16 @@ _BLOCK: Final = np.dtype(
     ]
 )
 _POINTS: Final = {"master": ("veth1", "docker0", "eth0"), "slave": ("eth0", "docker0", "veth2")}
+_INDEXES: Final = {"eth0": 2, "docker0": 3}
+_VETH_INDEX: Final = 5
+"""As in pcaps/docker-demo, from which the trace events come."""
 _CONTAINER, _MASTER, _SLAVE, _SERVER = 0xAC110002, 0xC0A84D01, 0xC0A84D02, 0xAC120002
 START_NS: Final = 1_700_000_000_000_000_000
 
 
-def synthesize(directory: Path, packets: int, per_connection: int = 20) -> list[Path]:
+def synthesize(directory: Path, packets: int, per_connection: int = 20, *, traced: bool = False) -> list[Path]:
     """Write master.pcapng and slave.pcapng with about `packets` frames together, six for each packet; returns the
-    paths."""
+    paths. `traced`: the first two packets of each connection are, on both nodes."""
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
     connections = max(packets // 6 // per_connection, 1)
@@ -80,18 +86,20 @@ def synthesize(directory: Path, packets: int, per_connection: int = 20) -> list[
             file.write(_head(node, points))
             file.write(_conntrack(node, np.arange(connections)))
             table[np.argsort(when, kind="stable")].tofile(file)
+            if traced:
+                file.write(_trace(node, time_ns.reshape(connections, per_connection)))
         paths.append(path)
     return paths
 
 
 def _head(node: str, points: tuple[str, ...]) -> bytes:
     head = section_header(node=node, system="Linux synthetic", application="ttrace bench")
-    for index, point in enumerate((*points, "netfilter")):
+    for point in (*points, "netfilter"):
         netlink = point == "netfilter"
         facts = {
             "netns": "root",
             "inode": 1,
-            "ifindex": index + 2,
+            "ifindex": _INDEXES.get(point, _VETH_INDEX),
             "container": None,
             "what": "netlink" if netlink else "packets",
         }
@@ -105,6 +113,24 @@ def _head(node: str, points: tuple[str, ...]) -> bytes:
             filter_text=None,
         )
     return head
+
+
+def write_trace(path: Path, messages: int) -> None:
+    """Write master's file with about `messages` trace messages, of as many connections as it takes, and nothing
+    else."""
+    connections = max(messages // messages_per_connection("master"), 1)
+    time_ns = START_NS + np.arange(connections)[:, None] * 40_000 + np.arange(2)[None, :] * 1_000_000
+    path.write_bytes(_head("master", _POINTS["master"]) + _trace("master", time_ns))
+
+
+def _trace(node: str, time_ns: np.ndarray) -> bytes:
+    """The trace messages of all connections in the order of their times; `time_ns`: connection, step."""
+    # From the point where a packet enters the node; its messages take less than the 10 us to the next one.
+    enters = (10_000, 30_000) if node == "master" else (30_000, 10_000)
+    times = [time_ns[:, step] + at for step, at in enumerate(enters)]
+    numbers = np.arange(len(time_ns))
+    blocks = [rows for part in trace_blocks(node, len(_POINTS[node]), numbers, times) for rows in part]
+    return b"".join(blocks[i].tobytes() for i in np.argsort(np.concatenate(times), kind="stable"))
 
 
 def _frames(stage, index, connection, step, time_ns):

@@ -1,0 +1,47 @@
+"""The files that are measured, made once: `python -m bench.files NAME PACKETS DIR`.
+
+Made in a process of its own: what a program has taken in memory before it starts another counts for that one too
+(ru_maxrss), and the bench starts what it measures. So it does not even import NumPy.
+"""
+
+import sys
+from pathlib import Path
+
+from .measuring import measured, python
+
+
+def made(folder, name, packets):
+    """The paths of the files `name` with about `packets` packets (or messages); made unless they are there."""
+    directory = folder / f"{name}-{packets}"
+    if not directory.exists():
+        # A module is found from the root of the repository.
+        measured(python("files", name, packets, folder.resolve()))
+    return sorted(directory.iterdir())
+
+
+def _make(name, packets, directory):
+    import numpy as np
+
+    from .mixed import MIXED, SMALL, write_plain
+    from .synthesis import synthesize, write_trace
+
+    directory.mkdir(parents=True)
+    if name in ("mixed", "small"):
+        write_plain(directory / "plain.pcapng", packets, MIXED if name == "mixed" else SMALL)
+    elif name in ("nat", "traced"):
+        synthesize(directory, packets, traced=name == "traced")
+    elif name == "trace":
+        write_trace(directory / "master.pcapng", packets)
+    for path in directory.iterdir():
+        np.fromfile(path, np.uint8)  # so that it is in the page cache
+
+
+def main():
+    name, packets, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    unfinished = folder / f"{name}-{packets}.part"
+    _make(name, packets, unfinished)
+    unfinished.rename(folder / f"{name}-{packets}")
+
+
+if __name__ == "__main__":
+    main()
