@@ -11,17 +11,21 @@ from .measuring import measured, python
 
 
 def made(folder, name, packets):
-    """The paths of the files `name` with about `packets` packets (or messages); made unless they are there."""
+    """The paths of the files `name` with about `packets` packets (or messages); made unless they are there, and in the
+    page cache."""
     directory = folder / f"{name}-{packets}"
     if not directory.exists():
         # A module is found from the root of the repository.
         measured(python("files", name, packets, folder.resolve()))
-    return sorted(directory.iterdir())
+    paths = sorted(directory.iterdir())
+    for path in paths:
+        with path.open("rb", buffering=0) as file:
+            while file.read(1 << 20):
+                pass
+    return paths
 
 
 def _make(name, packets, directory):
-    import numpy as np
-
     from .mixed import MIXED, SMALL, write_plain
     from .synthesis import synthesize, write_trace
 
@@ -32,8 +36,6 @@ def _make(name, packets, directory):
         synthesize(directory, packets, traced=name == "traced")
     elif name == "trace":
         write_trace(directory / "master.pcapng", packets)
-    for path in directory.iterdir():
-        np.fromfile(path, np.uint8)  # so that it is in the page cache
 
 
 def main():

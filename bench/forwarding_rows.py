@@ -10,7 +10,7 @@ from ttrace.lab.namespace import inside
 from .capture_tools import Dumpcap, Tcpdump, Ttrace, absent, capturing, have_pages, is_there
 from .flooding import Flood
 from .measuring import Process, Row, in_turn
-from .network import PREFIX, pinned, split_cpus
+from .network import PREFIX, pinned, remove_left_behind, split_cpus
 
 TITLE = "What a capture costs the traffic"
 NOTES = """\
@@ -33,6 +33,7 @@ sys.stdin.read()
 def rows(sizes, folder):
     tools = [Ttrace(), Ttrace("--no-trace"), Ttrace("--trace-limit", "0"), Tcpdump(), Dumpcap()]
     there = {tool.name: tool for tool in tools if is_there(tool)}
+    remove_left_behind()
     with LightLab(PREFIX) as lab, _sink(lab):
         runs = {_NOTHING: lambda: _send(lab, sizes.forwarded, None, folder)}
         runs |= {name: lambda tool=tool: _send(lab, sizes.forwarded, tool, folder) for name, tool in there.items()}

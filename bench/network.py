@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ttrace import lab
 from ttrace.lab.interrupts import no_interrupt
 from ttrace.lab.namespace import (
     NETNS_DIRECTORY,
@@ -31,7 +32,7 @@ class Wires:
         return inside(netns_path(f"{PREFIX}-{end}"))
 
     def __enter__(self):
-        _remove_left_behind()
+        remove_left_behind()
         try:
             self._bring_up()
         except BaseException:
@@ -61,12 +62,13 @@ class Wires:
         ip_batch(rx, [*addresses, *(f"link set {name} up" for name in self.interfaces)])
 
 
-def _remove_left_behind():
-    """The namespaces of a bench that was killed."""
-    for path in NETNS_DIRECTORY.glob("ttbench*-?x"):
-        pid = path.name.removeprefix("ttbench").partition("-")[0]
+def remove_left_behind():
+    """The namespaces, and the lab, of a bench that was killed."""
+    for prefix in {path.name.partition("-")[0] for path in NETNS_DIRECTORY.glob("ttbench*-*")}:
+        pid = prefix.removeprefix("ttbench")
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            delete_namespaces([path.name])
+            lab.down(prefix)
+            delete_namespaces(f"{prefix}-{end}" for end in ENDS)
 
 
 def pinned(cpus):
