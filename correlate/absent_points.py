@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..pcapng.read import is_packet_interface
-from .considered import WINDOW_NS
 from .evidence import Difference, differences
 from .result import DIRECTIONS, Correlation
-from .schema import NOTE_ERROR
+from .schema import NOTE_ERROR, ONE_PACKET_NS
 from .sighting_facts import Apart, compare_times
 
 _MOST_NEAR: Final = 2
@@ -137,7 +136,7 @@ def _others(result: Correlation, own: int, members: npt.NDArray[np.int64]) -> di
     same_words = np.flatnonzero(seen[telling] == row[telling])
     there = seen[same_words]
     same = (there["protocol"] == row["protocol"]) & (there["payload_length"] == row["payload_length"])
-    same &= np.abs(result.times_ns[same_words] - result.times_ns[own]) <= WINDOW_NS
+    same &= np.abs(result.times_ns[same_words] - result.times_ns[own]) <= ONE_PACKET_NS
     if row["protocol"] == _TCP:
         same &= there["acknowledgment"] == row["acknowledgment"]
     else:

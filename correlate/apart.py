@@ -15,10 +15,8 @@ import numpy.typing as npt
 from .clocks import Clock
 from .connections import Connections
 from .names import address_text, endpoint, is_link_chatter, protocol_name
-from .schema import NOTE_CUT, NOTE_ERROR, NOTE_OUTER
+from .schema import NOTE_CUT, NOTE_ERROR, NOTE_OUTER, ONE_PACKET_NS
 
-_APART_NS: Final = 2_000_000_000
-"""Sightings further apart are never one packet (match.py)."""
 _FEWEST_BYTES: Final = 32
 """Of a payload that says something: an empty answer is the same everywhere."""
 _MOST_COMPARED: Final = 1 << 16
@@ -168,7 +166,7 @@ class Comparison:
     def _by_time(self, group: Group, others: list[Group]) -> Iterator[tuple[Kind, str]]:
         timed = [other for other in others if other.end_ns]
         gaps = [max(other.start_ns - group.end_ns, group.start_ns - other.end_ns) for other in timed]
-        if not group.end_ns or not gaps or min(gaps) <= _APART_NS:
+        if not group.end_ns or not gaps or min(gaps) <= ONE_PACKET_NS:
             return
         nearest = timed[int(np.argmin(gaps))]
         if group.start_ns > nearest.end_ns:
@@ -242,7 +240,7 @@ class Comparison:
             np.maximum.at(end, number, self.shown.times_ns[rows])
             bounds.append((start, end))
         (start, end), (other_start, other_end) = bounds
-        return (start <= other_end + _APART_NS) & (other_start <= end + _APART_NS)
+        return (start <= other_end + ONE_PACKET_NS) & (other_start <= end + ONE_PACKET_NS)
 
     def _by_payload(self, group: Group, others: list[Group]) -> Iterator[tuple[Kind, str]]:
         """The same data under other addresses: not translated, but received and sent anew."""

@@ -20,13 +20,12 @@ from .flow_ties import linkable_contents
 from .fragments import is_datagram
 from .paths import Hop
 from .result import Correlation
+from .schema import ONE_PACKET_NS
 from .sighting_facts import Apart, compare_times
 
 _MOST_SHOWN: Final = 8
 """Of one kind; of the others only the number is told."""
 _MOST_EXAMINED: Final = 32
-WINDOW_NS: Final = 2_000_000_000
-"""Sightings further apart than this are not one packet, however alike (match.py)."""
 
 
 class NotIt(StrEnum):
@@ -148,7 +147,7 @@ def _of_this_direction(
     other = _other_payload(result, members, theirs, seen)
     if other is not None:
         return other
-    if _gap_ns(result, members, theirs) > WINDOW_NS:
+    if _gap_ns(result, members, theirs) > ONE_PACKET_NS:
         return EqualPacket(seen=seen, why=NotIt.TIME)
     both = _shared_point(result, members, theirs)
     known = bool(np.isin(_points(result, np.array([sighting])), _points(result, members))[0])
@@ -185,7 +184,7 @@ def _why_not_joined(result: Correlation, members: npt.NDArray[np.int64], theirs:
     for row in other[same_addresses]:
         if ((own["flow"] == row["flow"]) & (own["namespace"] == row["namespace"])).any():
             return NotIt.REUSED
-    if _gap_ns(result, members, theirs) > WINDOW_NS:
+    if _gap_ns(result, members, theirs) > ONE_PACKET_NS:
         return NotIt.TIME
     if same_addresses.any():
         return NotIt.INSIDE

@@ -52,27 +52,25 @@ def judge_by_flow(
         return
     _, heads, group = np.unique(connections.direction_group[paths.first], return_index=True, return_inverse=True)
     group = group.reshape(-1)
-    farthest, most = _farthest(group, ends, paths.points)
+    usual, most = _farthest(group, ends, paths.points)
     number = np.repeat(np.arange(start.size), paths.points)
     place = sightings["place"][hops["sighting"]].astype(np.int64)
-    origin, _ = _farthest(group, place[start], paths.points)
     opposite = _opposites(connections, paths.first[heads])
-    only_syn = _only_syn(group, farthest.size, sightings[paths.first])
+    only_syn = _only_syn(group, usual.size, sightings["protocol"][paths.first], sightings["tcp_flags"][paths.first])
     # Only a client that does nothing but send its SYN has heard nothing from the other side.
-    answered = (opposite >= 0) & ~only_syn[opposite]
-    bound = _at_least_to_the_sender(
-        farthest, origin, np.where(answered, -1, opposite), group[number], place, ends[number]
-    )
-    bound = _like_others(bound, farthest, opposite < 0, group, place, ends[number], sightings[hops["sighting"]], last)
+    unheard = np.where((opposite >= 0) & only_syn[opposite], opposite, -1)
+    origin, _ = _farthest(group, place[start], paths.points)
+    bound = _at_least_to_the_sender(usual, origin, unheard, group[number], place, ends[number])
+    to = _destinations(sightings, hops["sighting"])
+    bound = _like_others(bound, usual, opposite < 0, group, place, ends[number], to, last)
     # One file alone, by whatever number of interfaces, does not show that a packet left the machine.
     files = sightings["file"]
-    spread = bound != farthest
-    spread[group[(files[paths.first] != files[paths.last]) & (ends == farthest[group])]] = True
+    spread = bound != usual
+    spread[group[(files[paths.first] != files[paths.last]) & (ends == usual[group])]] = True
     spread = spread[group]
-    usual, farthest = farthest, bound
     # Reached, in whatever order its hops came out: two files cannot tell a microsecond.
     reached = np.zeros(start.size, np.bool_)
-    reached[number[place == farthest[group][number]]] = True
+    reached[number[place == bound[group][number]]] = True
     # By another interface of the same machine it came as far.
     reached |= (bound == usual)[group] & (paths.points >= most[group])
     arrived = in_question & spread & reached
@@ -87,7 +85,7 @@ def judge_by_flow(
     stopped = in_question & spread & ~reached & ~contested
     outcomes.outcome[stopped] = OUTCOMES.index(Outcome.LOST)
     outcomes.reason[stopped] = Reason.WIRE
-    _doubt(outcomes, stopped, farthest[group], times_ns[paths.last], topology, coverage)
+    _doubt(outcomes, stopped, bound[group], times_ns[paths.last], topology, coverage)
 
 
 def _farthest(
@@ -106,9 +104,11 @@ def _farthest(
     return end[firsts], longest[firsts]
 
 
-def _only_syn(group: npt.NDArray[np.int64], groups: int, rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
-    """Per group: nothing but SYNs. `rows`: SIGHTING of each path."""
-    bare_syn = (rows["protocol"] == 6) & ((rows["tcp_flags"] & 0x12) == 2)
+def _only_syn(
+    group: npt.NDArray[np.int64], groups: int, protocol: npt.NDArray[np.uint8], tcp_flags: npt.NDArray[np.uint16]
+) -> npt.NDArray[np.bool_]:
+    """Per group: nothing but SYNs. `protocol`, `tcp_flags`: of each path."""
+    bare_syn = (protocol == 6) & ((tcp_flags & 0x12) == 2)
     only_syn = np.ones(groups, np.bool_)
     only_syn[group[~bare_syn]] = False
     return only_syn
@@ -152,18 +152,17 @@ def _like_others(
     group: npt.NDArray[np.int64],
     place: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.void],
+    to: npt.NDArray[np.uint64],
     last: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
     """The same for those that nobody answered: where nearly all others to their destination go on to, these had to go.
 
-    `place`, `ends` (of its path), `rows` (SIGHTING): per hop; `last`: rows of the last hops.
+    `place`, `ends` (of its path), `to` (see _destinations): per hop; `last`: rows of the last hops.
     """
     unknown = unanswered & (bound == farthest)
-    key = rows["destination_low"] * np.uint64(0x9E3779B97F4A7C15) ^ rows["destination_high"]
-    key ^= (rows["destination_port"].astype(np.uint64) << np.uint64(8)) | rows["protocol"]
-    key = (key * np.uint64(0xBF58476D1CE4E5B9)) ^ place.astype(np.uint64)
-    keys, which = np.unique(key, return_inverse=True)
+    if not unknown.any():
+        return bound
+    keys, which = np.unique(to ^ place.astype(np.uint64), return_inverse=True)
     which = which.reshape(-1)
     size = int(max(place.max(), farthest.max())) + 1
     passages = np.bincount(which, minlength=keys.size)
@@ -178,6 +177,13 @@ def _like_others(
     found = bound.copy()
     found[group[np.searchsorted(last, stops[goes_on])]] = target[goes_on]
     return found
+
+
+def _destinations(sightings: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Per row: hash of the address, port and protocol it is sent to."""
+    key = sightings["destination_low"][rows] * np.uint64(0x9E3779B97F4A7C15) ^ sightings["destination_high"][rows]
+    key ^= (sightings["destination_port"][rows].astype(np.uint64) << np.uint64(8)) | sightings["protocol"][rows]
+    return key * np.uint64(0xBF58476D1CE4E5B9)
 
 
 def _doubt(

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .connections import Tie
+from .inference import can_vote
 from .names import endpoint
 from .result import Correlation
-from .schema import CONNTRACK, NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW, NOTE_OUTER
+from .schema import CONNTRACK, NOTE_ERROR, NOTE_OUTER
 
 _CONTENT_COST: Final = 1_000
 """A way over what the kernel says, however long, is better evidence than equal packets."""
@@ -160,9 +161,7 @@ def packets_of(result: Correlation, session: int) -> int:
 def linkable_contents(result: Correlation, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """The different contents of sightings, of those that inference.py looks at."""
     seen = result.sightings[rows]
-    usable = (seen["ip_version"] > 0) & (seen["fragment"] == 0)
-    usable &= (seen["notes"] & (NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT)) == 0
-    return np.unique(seen["content"][usable])
+    return np.unique(seen["content"][can_vote(seen)])
 
 
 def _entry_id(result: Correlation, session: int, other: int) -> int | None:

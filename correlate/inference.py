@@ -15,14 +15,12 @@ from numba import njit
 
 from .dissect import contradict
 from .names import stays_on_link
-from .schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
+from .schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW, ONE_PACKET_NS
 
 _MOST_ENDS: Final = 16
 """A content shared by more flows than this tells nothing: a scanner's SYN, an empty datagram."""
 _MOST_TRIES: Final = 256
 """Pairs of rows that are compared for one vote."""
-_WINDOW_NS: Final = 2_000_000_000
-"""Sightings further apart are not one packet (match.py): an IP id comes again."""
 _CLOCKS_APART_NS: Final = 60_000_000_000
 """Clocks that nothing compares are hardly further apart; beyond, one packet is not enough."""
 _TCP: Final = 6
@@ -61,10 +59,7 @@ def infer_links(
     """
     nobody, nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
     none = Inference(links=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
-    unusable = NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT
-    first_piece = (sightings["fragment"] & 0x1FFF) == 0
-    usable = (sightings["ip_version"] > 0) & ((sightings["notes"] & unusable) == 0) & first_piece
-    rows = np.flatnonzero(usable & ~stays_on_link(sightings))
+    rows = np.flatnonzero(can_vote(sightings))
     if rows.size == 0 or not uninformed.any():
         return none
     order = rows[np.lexsort((times_ns[rows], ends[rows], sightings["content"][rows]))]
@@ -79,6 +74,13 @@ def infer_links(
     enough = ~np.isin(number, turning[turns < 2])
     found = _choose(_pairs(number[enough], total.size), votes[enough], total, sightings, session)
     return _with_undecided(found, numbers[undecided], total) if undecided.any() else found
+
+
+def can_vote(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per SIGHTING row: its content says something of its flow, and somebody may translate it."""
+    first_piece = (sightings["fragment"] & 0x1FFF) == 0
+    readable = (sightings["notes"] & (NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT)) == 0
+    return (sightings["ip_version"] > 0) & readable & first_piece & ~stays_on_link(sightings)
 
 
 def _common_sequence(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
@@ -148,7 +150,7 @@ def _vote(order, sightings, session, ends, times, clock, uninformed, common, ses
                         order[at[i] : at[i + 1]],
                         sightings,
                         times,
-                        _WINDOW_NS if comparable else _CLOCKS_APART_NS,
+                        ONE_PACKET_NS if comparable else _CLOCKS_APART_NS,
                     )
                     if not near and (
                         comparable

@@ -15,9 +15,8 @@ from numba import njit
 
 from .connections import Connections
 from .dissect import contradict, mix
+from .schema import ONE_PACKET_NS
 
-_WINDOW_NS: Final = 2_000_000_000
-"""Sightings further apart than this are not one packet, however alike."""
 _NEIGHBOURS: Final = 64
 """How many earlier packets of a run of equal ones are considered for a sighting."""
 
@@ -129,7 +128,7 @@ def _all_different(rows, sightings, times):
     """No point occurs twice, no payload contradicts and no gap is too long: one packet."""
     for i in range(rows.size):
         row = sightings[rows[i]]
-        if i > 0 and times[rows[i]] - times[rows[i - 1]] > _WINDOW_NS:
+        if i > 0 and times[rows[i]] - times[rows[i - 1]] > ONE_PACKET_NS:
             return False
         for j in range(i):
             other = sightings[rows[j]]
@@ -144,7 +143,7 @@ def _fits_one(rows, sightings, times, time_ns):
     if rows.size > 256:
         return False
     for i in range(rows.size):
-        if abs(times[rows[i]] - time_ns) > _WINDOW_NS:
+        if abs(times[rows[i]] - time_ns) > ONE_PACKET_NS:
             return False
         for j in range(i):
             if sightings[rows[j]].place == sightings[rows[i]].place:
@@ -186,7 +185,7 @@ def _in_order(rows, occurrence, each, sightings, times):
         k = occurrence[i]
         if first[k] < 0:
             first[k] = rows[i]
-        elif times[rows[i]] - times[first[k]] > _WINDOW_NS:
+        elif times[rows[i]] - times[first[k]] > ONE_PACKET_NS:
             return False
         else:
             a, b = sightings[first[k]], sightings[rows[i]]
@@ -229,7 +228,7 @@ def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, co
         rival = np.int64(-1)
         for p in range(count - 1, max(base, count - _NEIGHBOURS) - 1, -1):
             k = p - base
-            if times[rows[i]] - latest[k] > _WINDOW_NS or had[k, slots[i]]:
+            if times[rows[i]] - latest[k] > ONE_PACKET_NS or had[k, slots[i]]:
                 continue
             if contradict(payload[k], residue[k], row.payload, row.residue):
                 continue
@@ -289,7 +288,7 @@ def _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, c
         found = np.int64(-1)
         if totals[at] == known[where]:
             found = candidates[where, nth[at]]
-            if had[at, found - base] or abs(now - first_ns[where, found - base]) > _WINDOW_NS:
+            if had[at, found - base] or abs(now - first_ns[where, found - base]) > ONE_PACKET_NS:
                 found = np.int64(-1)
         nth[at] += 1
         if found < 0:
@@ -299,7 +298,7 @@ def _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, c
         if found < 0:
             # Packets that only chains saw: the latest ones, for evaluations come in order of time.
             for k in range(created - 1, max(created - _NEIGHBOURS, 0) - 1, -1):
-                if not had[at, count - base + k] and abs(now - created_ns[k]) <= _WINDOW_NS:
+                if not had[at, count - base + k] and abs(now - created_ns[k]) <= ONE_PACKET_NS:
                     found = np.int64(count + k)
         if found < 0:
             found = np.int64(count + created)
@@ -339,7 +338,7 @@ def _nearest(now, candidates, first_ns, had, base):
         else:
             high = middle
     found = np.int64(-1)
-    best = np.int64(_WINDOW_NS + 1)
+    best = np.int64(ONE_PACKET_NS + 1)
     for k in range(max(low - _NEIGHBOURS, 0), min(low + _NEIGHBOURS, candidates.size)):
         p = candidates[k]
         distance = abs(now - first_ns[p - base])

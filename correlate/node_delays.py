@@ -9,11 +9,9 @@ import numpy.typing as npt
 
 from ..pcapng.blocks import Direction
 from .names import stays_on_link
-from .schema import NOTE_ERROR
+from .schema import NOTE_ERROR, ONE_PACKET_NS
 from .topology import Topology
 
-_FAR_NS: Final = 2_000_000_000
-"""Sightings further apart are not taken for one packet (match.py)."""
 _FEWEST_AGREEING: Final = 3
 """Packets: one or two of equal content may be others, sent at another time."""
 
@@ -164,7 +162,7 @@ def _only_offset(
     if i.size < _FEWEST_AGREEING or known.any():
         return False
     difference = second.first_ns[j] - first.first_ns[i]
-    return bool(abs(np.median(difference)) > _FAR_NS and np.ptp(difference) < _FAR_NS)
+    return bool(abs(np.median(difference)) > ONE_PACKET_NS and np.ptp(difference) < ONE_PACKET_NS)
 
 
 def _travels_to_second(

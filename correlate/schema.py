@@ -9,6 +9,9 @@ from typing import Final
 
 import numpy as np
 
+ONE_PACKET_NS: Final = 2_000_000_000
+"""Sightings further apart are not one packet, however alike: an IP id comes again."""
+
 SIGHTING: Final = np.dtype(
     [
         ("time_ns", "i8"),  # Unix epoch; an observation: clock of its node; a chain evaluation: receipt of the message
