@@ -82,7 +82,7 @@ def end_ring(session: Session, stream: "Stream", number: int) -> None:
     """Close capture point `number`, whose packets are all written, for good, and note what it recorded."""
     ring, interface = session.rings.pop(number)
     ring.read_statistics()
-    packets = stream.remove_ring(number)
+    packets = stream.remove_ring(number, ring)
     session.ended_points.append(point_summary(ring, packets))
     ring.close()
     write_statistics(session, interface, packets + ring.lost, ring.lost)
@@ -128,7 +128,7 @@ def add_snapshot(session: Session, stream: "Stream", snapshot: Snapshot, moment:
     """Put a snapshot into the stream at its time; `moment` is `start`, `change` or `stop`."""
     for data in snapshot_packets(moment=moment, netns=snapshot.netns, kind=snapshot.kind, data=snapshot.data):
         block = enhanced_packet(interface=session.snapshot_interface, time_ns=snapshot.time_ns, data=data)
-        stream.add(snapshot.time_ns, block)
+        stream.add(block)
 
 
 def write_statistics(session: Session, interface: int, received: int, lost: int) -> None:

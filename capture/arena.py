@@ -11,6 +11,7 @@ from .libc import (
     MAP_PRIVATE,
     MAP_SHARED,
     PROT_NONE,
+    PROT_READ,
     PROT_READ_WRITE,
     mmap,
     munmap,
@@ -25,7 +26,7 @@ class Arena:
     def __init__(self, *, slots: int = 0, slot_bytes: int = 0, buffer_bytes: int = 0) -> None:
         """Reserve `slots` of `slot_bytes` each, and `buffer_bytes`; costs no memory until a part is used."""
         self._slot_bytes = _aligned(slot_bytes)
-        self._free = list(range(0, slots * self._slot_bytes, self._slot_bytes))
+        self._free = [slot * self._slot_bytes for slot in range(slots)]
         self._used = slots * self._slot_bytes
         self.length = self._used + _aligned(buffer_bytes)
         self.address = mmap(None, self.length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
@@ -63,6 +64,14 @@ class Arena:
         flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED
         mmap(self.address + offset, length, PROT_READ_WRITE, flags)
         self._used += length
+        return offset
+
+    def map_ring_buffer(self, fd: int, header_bytes: int, length_bytes: int) -> int:
+        """Map a BPF ring buffer, of which only the first page may be written; returns its offset. Raises OSError."""
+        offset = self.allocate(header_bytes + length_bytes)
+        page = header_bytes // 2
+        mmap(self.address + offset, page, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd)
+        mmap(self.address + offset + page, page + length_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, page)
         return offset
 
     def close(self) -> None:

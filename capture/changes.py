@@ -30,6 +30,11 @@ class RulesetChanges:
         self._last_change_s = [0.0 for _ in sockets]
         self._snapshot_s = [0.0 for _ in sockets]
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether a change waits for its snapshot."""
+        return self._seen != self._recorded
+
     def record(self) -> None:
         """Take the snapshots that are due into the stream."""
         now = time.monotonic()

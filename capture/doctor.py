@@ -20,7 +20,7 @@ from .containers import running_containers
 from .journal import restore_stale
 from .legacy import legacy_tables
 from .libc import unshare_network
-from .netlink import ARENA_BYTES, open_netfilter_socket
+from .netlink import arena_bytes, open_netfilter_socket
 from .netns import own_netns
 from .options import CaptureOptions
 from .rights import missing_capabilities
@@ -149,7 +149,7 @@ def _try_table() -> None:
 
 
 def _try_netfilter() -> None:
-    listener = open_netfilter_socket(Arena(buffer_bytes=ARENA_BYTES), own_netns(), buffer_mib=1)
+    listener = open_netfilter_socket(Arena(buffer_bytes=arena_bytes(1)), own_netns(), buffer_mib=1)
     listener.dump_conntrack()
     listener.socket.settimeout(2.0)
     data = listener.socket.recv(8192)

@@ -1,4 +1,4 @@
-"""The few calls of the C library that Python 3.11 has no name for: setns, recvmmsg, mmap at a fixed address."""
+"""The few calls of the C library that Python 3.11 has no name for: setns, mmap at a fixed address."""
 
 import ctypes
 import os
@@ -12,6 +12,7 @@ LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 # <sched.h>, <sys/mman.h>
 CLONE_NEWNET: Final = 0x40000000
 PROT_NONE: Final = 0
+PROT_READ: Final = 1
 PROT_READ_WRITE: Final = 3
 MAP_SHARED: Final = 1
 MAP_PRIVATE: Final = 2
@@ -65,14 +66,9 @@ def unshare_network() -> None:
     _check(LIBC.unshare(CLONE_NEWNET))
 
 
-def recvmmsg(fd: int, headers: "ctypes.Array[BatchHeader]", flags: int) -> int:
-    """Receive up to `len(headers)` datagrams at once; returns how many. Raises OSError (BlockingIOError when none)."""
-    return _check(LIBC.recvmmsg(fd, headers, len(headers), flags, None))
-
-
-def mmap(address: int | None, length_bytes: int, protection: int, flags: int, fd: int = -1) -> int:
+def mmap(address: int | None, length_bytes: int, protection: int, flags: int, fd: int = -1, offset: int = 0) -> int:
     """Map memory and return its address; raises OSError."""
-    result = LIBC.mmap(address, length_bytes, protection, flags, fd, 0)
+    result = LIBC.mmap(address, length_bytes, protection, flags, fd, offset)
     if result == _MAP_FAILED:
         _check(-1)
     return int(result)

@@ -1,6 +1,6 @@
 """The netfilter socket of one namespace: trace events, conntrack events, rule changes and NFLOG in one ordered queue.
 
-Datagrams are received in batches into memory of the arena and left as they are; `convert.py` cuts them into messages.
+Datagrams are received in batches into memory of the arena, by `staging.py`, which cuts them into messages.
 Constants: linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h, nfnetlink_log.h, linux/netlink.h.
 """
 
@@ -9,13 +9,15 @@ import errno
 import os
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import TtraceError
 from .arena import Arena
-from .libc import BatchHeader, IoVector, recvmmsg
+from .libc import BatchHeader, IoVector
 from .netns import Netns
+from .stamps import HEADER_BYTES, Stamps, ring_bytes
 
 SLOTS = 128
 """Datagrams received by one system call."""
@@ -23,13 +25,17 @@ SLOT_BYTES = 1 << 15
 """A kernel dump never fills more than 32 KiB of one datagram (af_netlink.c), an event far less."""
 STAGE_BYTES = 1 << 26
 """Finished blocks that wait for packets that are older. 120 ms of 280,000 events a second are 10 MB."""
-ARENA_BYTES = SLOTS * SLOT_BYTES + STAGE_BYTES
+BATCH_WORDS = ctypes.sizeof(BatchHeader) // 4
+"""Size of a batch's header of one datagram (struct mmsghdr), in 32-bit words."""
+LENGTH_WORD = BatchHeader.length.offset // 4
+"""Position of the datagram's length in it."""
+_BATCH_BYTES = -(-SLOTS * ctypes.sizeof(BatchHeader) // 4096) * 4096
+_VECTORS_BYTES = -(-SLOTS * ctypes.sizeof(IoVector) // 4096) * 4096
 
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP = 1
 _SO_RCVBUFFORCE = 33
-_MSG_DONTWAIT = 0x40
 _GROUPS = {"conntrack new": 1, "conntrack update": 2, "conntrack destroy": 3, "ruleset": 7, "trace": 9}
 _CTNETLINK_GET = 0x0101
 _NFLOG_CONFIG = 0x0401
@@ -50,7 +56,7 @@ _NFLOG_COPY_BYTES = 256
 
 @dataclass(slots=True)
 class NetfilterSocket:
-    """An open, listening socket; `receive` fills the slots."""
+    """An open, listening socket, and where in the arena its messages are received."""
 
     netns: Netns
     socket: socket.socket
@@ -58,32 +64,16 @@ class NetfilterSocket:
     """Arena offset of the receive slots, `SLOT_BYTES` apart."""
     stage: int
     """Arena offset of the staging buffer, `STAGE_BYTES` long."""
-    headers: "ctypes.Array[BatchHeader]"
-    vectors: "ctypes.Array[IoVector]"
-    """Kept alive: the headers point to them."""
+    batch: int
+    """Arena offset of the headers that recvmmsg takes, one for each slot."""
+    stamps: Stamps | None
+    """The times of its messages; None where the kernel cannot take them."""
     overruns: int = 0
     """How often the kernel reported ENOBUFS."""
     lost: int = 0
     """Messages the kernel could not queue."""
     reported_lost: int = 0
     """The value of `lost` in the last statistics block written."""
-
-    def receive(self) -> int:
-        """Receive one batch into the slots; returns its datagrams, 0 when nothing waits. Notes ENOBUFS."""
-        try:
-            count = recvmmsg(self.socket.fileno(), self.headers, _MSG_DONTWAIT)
-        except BlockingIOError:
-            return 0
-        except InterruptedError:
-            return 0
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            # Said once, ahead of the data still queued: what is lost was sent after that data.
-            self.overruns += 1
-            self.read_lost()
-            return self.receive()
-        return count
 
     def read_lost(self) -> None:
         """Read the socket's Drops column in /proc/net/netlink of its namespace into `lost`."""
@@ -102,7 +92,14 @@ class NetfilterSocket:
 
     def close(self) -> None:
         """Close the socket; group memberships and the NFLOG binding end with it."""
+        if self.stamps:
+            self.stamps.close()
         self.socket.close()
+
+
+def arena_bytes(buffer_mib: int) -> int:
+    """Room in the arena for all of one socket."""
+    return SLOTS * SLOT_BYTES + STAGE_BYTES + _BATCH_BYTES + _VECTORS_BYTES + HEADER_BYTES + 2 * ring_bytes(buffer_mib)
 
 
 def open_netfilter_socket(arena: Arena, netns: Netns, *, buffer_mib: int) -> NetfilterSocket:
@@ -112,9 +109,12 @@ def open_netfilter_socket(arena: Arena, netns: Netns, *, buffer_mib: int) -> Net
             listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
         except OSError as error:
             raise TtraceError(f"no netfilter in {netns.description}: {error.strerror}") from error
+    stamps = None
     try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_mib << 20)
         listener.bind((0, 0))
+        with suppress(OSError):  # then messages get the time of their receipt
+            stamps = Stamps(arena, listener, buffer_mib=buffer_mib)
         for group in _GROUPS.values():
             listener.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
     except OSError as error:
@@ -124,20 +124,22 @@ def open_netfilter_socket(arena: Arena, netns: Netns, *, buffer_mib: int) -> Net
             hint="run it as root (CAP_NET_ADMIN)",
         ) from error
     slots = arena.allocate(SLOTS * SLOT_BYTES)
-    headers, vectors = _batch(arena.address + slots)
-    return NetfilterSocket(netns, listener, slots, arena.allocate(STAGE_BYTES), headers, vectors)
+    return NetfilterSocket(netns, listener, slots, arena.allocate(STAGE_BYTES), _batch(arena, slots), stamps)
 
 
-def _batch(address: int) -> "tuple[ctypes.Array[BatchHeader], ctypes.Array[IoVector]]":
-    """Headers for recvmmsg whose datagrams land in the slots from `address` on."""
-    vectors = (IoVector * SLOTS)()
-    headers = (BatchHeader * SLOTS)()
+def _batch(arena: Arena, slots: int) -> int:
+    """Put headers for recvmmsg into the arena, whose datagrams land in the slots at `slots`; returns their offset."""
+    offset = arena.allocate(_BATCH_BYTES)
+    vectors = (IoVector * SLOTS).from_address(arena.address + arena.allocate(_VECTORS_BYTES))
+    headers = (BatchHeader * SLOTS).from_address(arena.address + offset)
     for slot in range(SLOTS):
-        vectors[slot].base = address + slot * SLOT_BYTES
+        # The memory of a slot is used now, for the first time, which is slow, and not when messages arrive.
+        ctypes.memset(arena.address + slots + slot * SLOT_BYTES, 0, 1)
+        vectors[slot].base = arena.address + slots + slot * SLOT_BYTES
         vectors[slot].length = SLOT_BYTES
         headers[slot].header.vectors = ctypes.pointer(vectors[slot])
         headers[slot].header.vector_count = 1
-    return headers, vectors
+    return offset
 
 
 def bind_nflog(listener: NetfilterSocket) -> None:

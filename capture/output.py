@@ -43,6 +43,11 @@ class OutputFile:
             ) from error
         self._give_to_sudo_user()
 
+    @property
+    def descriptor(self) -> int:
+        """Where compiled code writes after `begin`; it adds to `written`."""
+        return self._fd
+
     def begin(self) -> None:
         """Empty the file and write what waits: called when nothing can refuse the capture any more."""
         if self._waiting is None:
@@ -65,8 +70,10 @@ class OutputFile:
         if self._waiting is not None:
             self._waiting.append(bytes(blocks))
             return
-        blocks = memoryview(blocks)
-        done = 0
+        self.write_rest(memoryview(blocks), 0)
+
+    def write_rest(self, blocks: memoryview, done: int) -> None:
+        """Write whole blocks whose first `done` bytes are in the file already; raises as `append` does."""
         try:
             while done < len(blocks):
                 done += os.write(self._fd, blocks[done:])

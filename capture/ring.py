@@ -17,11 +17,15 @@ from .netns import Netns
 from .options import LARGEST_DEFAULT_RING_MIB, RINGS_MIB
 
 BLOCK_BYTES = 1 << 18
-"""Three packets of the largest common size, a 65,226-byte GSO super-packet, or many small ones."""
-BLOCK_TIMEOUT_MS = 50
-"""A block with packets is handed over at most two of these after it was begun."""
-HOLD_BACK_NS = (2 * BLOCK_TIMEOUT_MS + 20) * 1_000_000
-"""How long a packet may still be on its way to us."""
+"""What rings are measured in, and the blocks of small ones: four GSO super-packets of the largest common size (65,226
+bytes), or many small packets."""
+_LARGEST_BLOCKS = 4
+_FEWEST = 16
+"""A ring is divided into so many blocks of up to `_LARGEST_BLOCKS` times the size: each full one is a wake-up."""
+BLOCK_TIMEOUT_MS = 150
+"""A packet waits no longer than this until the kernel hands over its block. Each time is a wake-up too."""
+HOLD_BACK_NS = (BLOCK_TIMEOUT_MS + 50) * 1_000_000
+"""How long a packet may be on its way to us at most: the kernel's timers may be late."""
 
 SMALLEST_BLOCKS = 8
 """Of a ring (2 MiB), so that holding some back leaves room."""
@@ -49,6 +53,9 @@ class Ring:
     offset: int
     """Where the ring begins in the arena."""
     blocks: int
+    """Its size in units of `BLOCK_BYTES`."""
+    block_bytes: int
+    """Size of the blocks the kernel hands over."""
     arena: Arena
     received: int = 0
     """Packets that passed the filter, lost ones included."""
@@ -122,17 +129,21 @@ def open_ring(
     except PermissionError as error:
         raise TtraceError("capturing needs root (CAP_NET_RAW)", hint="run it with `sudo`") from error
     offset = None
+    block_bytes = _block_bytes(blocks)
+    length_bytes = blocks * BLOCK_BYTES // block_bytes * block_bytes
     try:
         packet_socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
+        # struct tpacket_req3
         request = struct.pack(
-            "=7I", BLOCK_BYTES, blocks, _FRAME_BYTES, blocks * BLOCK_BYTES // _FRAME_BYTES, BLOCK_TIMEOUT_MS, 0, 0
-        )
+            "=7I", block_bytes, length_bytes // block_bytes, _FRAME_BYTES, length_bytes // _FRAME_BYTES,
+            BLOCK_TIMEOUT_MS, 0, 0,
+        )  # fmt: skip
         packet_socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, request)
         buffer = ctypes.create_string_buffer(program, len(program))
         packet_socket.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
         )
-        offset = arena.map_socket(packet_socket.fileno(), blocks * BLOCK_BYTES)
+        offset = arena.map_socket(packet_socket.fileno(), length_bytes)
         packet_socket.bind((interface, _ETH_P_ALL))
     except OSError as error:
         packet_socket.close()
@@ -142,7 +153,12 @@ def open_ring(
             f"cannot capture on `{interface}` in {netns.description}: {error.strerror or error}",
             hint=_memory_hint(blocks) if error.errno == errno.ENOMEM else None,
         ) from error
-    return Ring(netns, interface, index, link_type, mac, packet_socket, offset, blocks, arena)
+    return Ring(netns, interface, index, link_type, mac, packet_socket, offset, blocks, block_bytes, arena)
+
+
+def _block_bytes(blocks: int) -> int:
+    """Size of the kernel's blocks of a ring of `blocks` times `BLOCK_BYTES`."""
+    return BLOCK_BYTES * max(1, min(_LARGEST_BLOCKS, blocks // _FEWEST))
 
 
 def _memory_hint(blocks: int) -> str:

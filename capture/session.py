@@ -1,11 +1,10 @@
 """One capture from start to end: opened in the order that loses nothing, closed in the one that leaves nothing."""
 
 import os
-import select
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,12 @@ from .arena import Arena
 from .changes import RulesetChanges
 from .journal import Journal, restore_stale
 from .legacy import has_legacy_tables, receive_legacy_trace
-from .netlink import ARENA_BYTES, open_netfilter_socket
+from .netlink import STAGE_BYTES, arena_bytes, open_netfilter_socket
 from .options import CaptureOptions, CaptureStatus, CaptureSummary
 from .output import OutputFile
 from .result import status_of, summary_of
 from .rights import check_rights
-from .ring import BLOCK_BYTES, BLOCK_TIMEOUT_MS, HOLD_BACK_NS, RingBudget, ring_budget
+from .ring import BLOCK_BYTES, HOLD_BACK_NS, RingBudget, ring_budget
 from .snapshot import CaptureTimes, container_names, take_snapshots
 from .stop import StopSignals
 from .targets import Target, Targets, resolve_targets
@@ -33,7 +32,10 @@ if TYPE_CHECKING:
 
 StatusCallback = Callable[[CaptureStatus], None]
 _TICK_S = 0.25
-_BUSY_S = BLOCK_TIMEOUT_MS / 1000
+_SETTLE_S = 0.02
+"""How long to wait for the last packets before looking again."""
+_PENDING_S = 0.05
+"""How soon to look again after rules that have changed."""
 
 
 def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None) -> CaptureSummary:
@@ -69,13 +71,19 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
 
 
 def _compile_first() -> None:
-    """The first time on a machine, compile the converter (3 s) before the rings open: they would fill up meanwhile.
+    """The first time on a machine, compile the kernels (some seconds) before the rings open: they would fill up.
 
-    Afterwards numba has it in its cache, and it is loaded while the rings already buffer.
+    Afterwards numba has them in its cache, and they are loaded while the rings already buffer.
     """
-    source = Path(__file__).with_name("convert.py")
-    cached = (source.parent / "__pycache__").glob("convert.merge-*.nbi")
-    if not any(index.stat().st_mtime >= source.stat().st_mtime for index in cached):
+    folder = Path(__file__).parent
+    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    kernels = list((folder / "__pycache__").glob("*.nb?"))
+    # Numba looks at the age of a kernel's own file only, not at those of the kernels and constants that it uses.
+    stale = [kernel for kernel in kernels if kernel.stat().st_mtime < newest]
+    with suppress(OSError):
+        for kernel in stale:
+            kernel.unlink()
+    if stale or not kernels:
         from .stream import compile_kernels
 
         compile_kernels()
@@ -89,7 +97,7 @@ def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudg
     arena = Arena(
         slots=points + most,
         slot_bytes=budget.share_blocks * BLOCK_BYTES,
-        buffer_bytes=len(targets.targets) * ARENA_BYTES,
+        buffer_bytes=len(targets.targets) * arena_bytes(options.buffer_mib) + STAGE_BYTES,
     )
     return arena, budget
 
@@ -140,6 +148,7 @@ def _start_stream(session: Session) -> "Stream":
 
     compile_kernels()
     stream = Stream(session.arena, session.output, session.rings, session.sockets, session.options.count)
+    session.stack.callback(stream.close)
     for listener, _ in session.sockets:
         listener.dump_conntrack()
     if session.options.trace:
@@ -147,10 +156,10 @@ def _start_stream(session: Session) -> "Stream":
             table = TracingTable(target.netns)
             session.tables.append(table)
             table.load(match=session.options.trace_match, limit=session.options.trace_limit)
-            _receive_all(session, stream)
+            stream.receive()
     session.output.begin()
     for _ in _snapshots(session, stream, "start"):
-        _receive_all(session, stream)
+        stream.receive()
         stream.write_until(time.time_ns() - HOLD_BACK_NS)
     return stream
 
@@ -164,7 +173,7 @@ def _snapshots(session: Session, stream: "Stream", moment: str, ended_ns: int | 
 
 
 def _run(session: Session, stream: "Stream", stop: StopSignals, status: StatusCallback | None) -> None:
-    """The loop: wait for the kernel, receive, write what is old enough."""
+    """Record; between whiles see to what is seldom."""
     # Measured from when the rings opened, on a clock that nobody sets.
     opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
     deadline = None if session.options.duration_s is None else opened + session.options.duration_s
@@ -181,20 +190,12 @@ def _run(session: Session, stream: "Stream", stop: StopSignals, status: StatusCa
                     status(status_of(session, stream))
             if deadline is not None and now >= deadline:
                 return
-            watch.wait(_BUSY_S)
-            _receive_all(session, stream)
+            until = next_tick if deadline is None else min(next_tick, deadline)
+            stream.record(min(until - now, _PENDING_S) if changes.is_pending else until - now, watch.fileno())
+            watch.wait(0)
             changes.record()
-            stream.write_until(time.time_ns() - HOLD_BACK_NS)
     finally:
         watch.close()
-
-
-def _receive_all(session: Session, stream: "Stream") -> None:
-    """Receive from every socket what waits, a few batches at most, so that rings are not forgotten meanwhile."""
-    for number in range(len(session.sockets)):
-        for _ in range(16):
-            if not stream.receive(number):
-                break
 
 
 def _note_losses(session: Session, stream: "Stream") -> None:
@@ -214,13 +215,13 @@ def _finish(session: Session, stream: "Stream") -> None:
     """End tracing, take what the kernel still holds, the last snapshots and the final statistics."""
     end_ns = time.time_ns()
     _close_tables(session)
-    _receive_all(session, stream)
-    _drain_rings(session, stream, end_ns)
+    stream.receive()
+    _drain_rings(stream, end_ns)
     stream.end_packets()
     # With a packet limit, the packets ended with the last one wanted.
     ended_ns = end_ns if stream.full_ns is None else stream.full_ns
     for _ in _snapshots(session, stream, "stop", ended_ns):
-        _receive_all(session, stream)
+        stream.receive()
     stream.write_until(time.time_ns())
     for number, (ring, interface) in enumerate(session.rings):
         ring.read_statistics()
@@ -231,15 +232,10 @@ def _finish(session: Session, stream: "Stream") -> None:
         write_statistics(session, interface, stream.messages(number)[0] + listener.lost, listener.lost)
 
 
-def _drain_rings(session: Session, stream: "Stream", end_ns: int) -> None:
-    """Write packets up to `end_ns`: the kernel needs up to two block timeouts to hand the last ones over."""
-    with select.epoll() as epoll:
-        for listener, _ in session.sockets:
-            epoll.register(listener.socket.fileno(), select.EPOLLIN)
-        while (left_ns := end_ns + HOLD_BACK_NS - time.time_ns()) > 0 and not stream.is_full:
-            epoll.poll(min(left_ns / 1e9, _BUSY_S))
-            _receive_all(session, stream)
-            stream.write_until(min(end_ns, time.time_ns() - HOLD_BACK_NS))
+def _drain_rings(stream: "Stream", end_ns: int) -> None:
+    """Write packets up to `end_ns`: the kernel needs up to a block timeout to hand the last ones over."""
+    while stream.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not stream.is_full:
+        stream.record(_SETTLE_S, -1, newest_ns=end_ns)
     stream.write_until(end_ns)
 
 

@@ -1,33 +1,22 @@
-"""Feeds everything recorded into one time-ordered stream of pcapng blocks: the Python side of `convert.py`.
+"""Feeds everything recorded into one time-ordered stream of pcapng blocks: the Python side of `loop.py`.
 
 Importing this module imports numba, which takes a third of a second: the rings are open, and buffer, by then.
 """
 
 import ctypes
+import os
+import select
 import time
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..pcapng.blocks import LinkType
-from . import convert
+from . import convert, loop, sources, staging
 from .arena import Arena
-from .netlink import SLOT_BYTES, SLOTS, STAGE_BYTES, NetfilterSocket
+from .netlink import STAGE_BYTES, NetfilterSocket
 from .output import OutputFile
 from .ring import BLOCK_BYTES, Ring
-
-_OUTPUT_BYTES = 4 << 20
-_LENGTH_WORD = 14
-"""Position of msg_len in struct mmsghdr, in 32-bit words, on 64-bit machines."""
-_BATCH_WORDS = 16
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A finished block from Python (a snapshot) that goes into the file when its time has come."""
-
-    time_ns: int
-    block: bytes
+from .syscalls import EVENT_WORDS
 
 
 class Stream:
@@ -43,158 +32,209 @@ class Stream:
     ) -> None:
         """`rings` and `sockets` come with their pcapng interface ids."""
         self._output = output
-        self._limit = convert.NEVER if packet_limit is None else packet_limit
-        self.packets = 0
         self.full_ns: int | None = None
         """Until when every packet was taken, once the packet limit is reached."""
-        self._waiting: list[Waiting] = []
-        self._memory = np.frombuffer(
-            memoryview((ctypes.c_uint8 * arena.length).from_address(arena.address)), dtype=np.uint8
-        )
-        self._halfwords = self._memory.view(np.uint16)
-        self._words = self._memory.view(np.uint32)
-        buffer = bytearray(_OUTPUT_BYTES)
-        self._out_view = memoryview(buffer)
-        self._out = np.frombuffer(buffer, dtype=np.uint8)
-        self._out_words = self._out.view(np.uint32)
-        self._rings = np.zeros((0, convert.RING_COLUMNS), dtype=np.int64)
-        self._ended: convert.State | None = None
-        self._times = np.zeros(0, dtype=np.int64)
-        self._stages = np.zeros((len(sockets), convert.STAGE_COLUMNS), dtype=np.int64)
-        for row, (listener, interface) in zip(self._stages, sockets, strict=True):
-            row[convert.STAGE_BASE] = listener.stage
-            row[convert.STAGE_BYTES] = STAGE_BYTES
-            row[convert.STAGE_INTERFACE] = interface
+        self._ended: sources.State | None = None
+        memory = np.frombuffer(memoryview((ctypes.c_uint8 * arena.length).from_address(arena.address)), dtype=np.uint8)
+        # The last stage is for what comes from Python.
+        self._sources = _sources(memory, rings=0, stages=len(sockets) + 1)
+        self._sink = _sink(output.descriptor, sources.NEVER if packet_limit is None else packet_limit)
+        self._progress = np.zeros(sources.PROGRESS_COLUMNS, dtype=np.int64)
+        self._events = np.zeros(loop.EVENTS * EVENT_WORDS, dtype=np.uint32)
+        self._sockets = [listener for listener, _ in sockets]
+        self._epoll = select.epoll()
+        self._sources.stages[:, sources.STAGE_BYTES] = STAGE_BYTES
+        self._sources.stages[-1, sources.STAGE_BASE] = arena.allocate(STAGE_BYTES)
+        self._sources.stages[-1, sources.STAGE_DESCRIPTOR] = sources.NO_SOCKET
+        self._sources.stages[-1, sources.STAGE_WAKE] = sources.NO_SOCKET
+        for row, (listener, interface) in zip(self._sources.stages[:-1], sockets, strict=True):
+            row[sources.STAGE_BASE] = listener.stage
+            row[sources.STAGE_INTERFACE] = interface
+            row[sources.STAGE_DESCRIPTOR] = listener.socket.fileno()
+            row[sources.STAGE_SLOTS] = listener.slots
+            row[sources.STAGE_BATCH] = listener.batch
+            if listener.stamps:
+                row[sources.STAGE_STAMPS] = listener.stamps.offset
+                row[sources.STAGE_STAMPS_BYTES] = listener.stamps.length_bytes
+                row[sources.STAGE_WAKE] = listener.stamps.fd
+                # Edge-triggered: stamps wait all the time, and only now and then are we woken for them.
+                self._epoll.register(listener.stamps.fd, select.EPOLLIN | select.EPOLLET)
+            else:
+                row[sources.STAGE_WAKE] = listener.socket.fileno()
+                self._epoll.register(listener.socket.fileno(), select.EPOLLIN)
         for ring, interface in rings:
             self.add_ring(ring, interface)
-        self._lengths = [
-            np.frombuffer(memoryview(listener.headers).cast("B"), dtype=np.uint32).reshape(SLOTS, _BATCH_WORDS)[
-                :, _LENGTH_WORD
-            ]
-            for listener, _ in sockets
-        ]
-        self._sockets = [listener for listener, _ in sockets]
-        self._last_ns = 0
+
+    def close(self) -> None:
+        """Stop listening to the rings and sockets."""
+        self._epoll.close()
+
+    @property
+    def packets(self) -> int:
+        """Packets written."""
+        return int(self._progress[sources.WRITTEN_PACKETS])
 
     @property
     def is_full(self) -> bool:
         """Whether the packet limit is reached."""
-        return self.packets >= self._limit
+        return self.packets >= self._sink.packet_limit
 
     def add_ring(self, ring: Ring, interface: int) -> None:
         """Take packets from one more ring, whose pcapng interface id is `interface`."""
-        row = np.zeros((1, convert.RING_COLUMNS), dtype=np.int64)
-        row[0, convert.RING_BASE] = ring.offset
-        row[0, convert.RING_BLOCK_BYTES] = BLOCK_BYTES
-        row[0, convert.RING_BLOCKS] = ring.blocks
-        row[0, convert.RING_INTERFACE] = interface
-        row[0, convert.RING_ETHERNET] = ring.link_type is LinkType.ETHERNET
-        self._rings = np.concatenate([self._rings, row])
-        self._times = np.zeros(len(self._rings) + len(self._stages), dtype=np.int64)
+        row = np.zeros((1, sources.RING_COLUMNS), dtype=np.int64)
+        row[0, sources.RING_BASE] = ring.offset
+        row[0, sources.RING_BLOCK_BYTES] = ring.block_bytes
+        row[0, sources.RING_BLOCKS] = ring.blocks * BLOCK_BYTES // ring.block_bytes
+        row[0, sources.RING_INTERFACE] = interface
+        row[0, sources.RING_ETHERNET] = ring.link_type is LinkType.ETHERNET
+        self._replace_rings(np.concatenate([self._sources.rings, row]))
+        # Edge-triggered: a ring stays readable as long as blocks are held back, and would wake us all the time.
+        self._epoll.register(ring.socket.fileno(), select.EPOLLIN | select.EPOLLET)
 
     def is_drained(self, number: int) -> bool:
         """Whether ring `number` has no block that the kernel handed over and that is not yet written."""
-        row = self._rings[number]
-        block = row[convert.RING_BASE] + row[convert.RING_CURRENT] * row[convert.RING_BLOCK_BYTES]
-        return not (row[convert.RING_LEFT] or row[convert.RING_FINISHED] or convert.is_ours(self._words, block))
+        row = self._sources.rings[number]
+        block = row[sources.RING_BASE] + row[sources.RING_CURRENT] * row[sources.RING_BLOCK_BYTES]
+        waits = row[sources.RING_LEFT] or row[sources.RING_FINISHED] or convert.is_ours(self._sources.words, block)
+        return not waits
 
-    def remove_ring(self, number: int) -> int:
-        """Look at ring `number` no more, so that its memory can be freed; returns how many packets came from it.
+    def remove_ring(self, number: int, ring: Ring) -> int:
+        """Look at `ring`, which is number `number`, no more, so that it can be closed; returns how many packets came
+        from it.
 
         The rings behind it move up by one.
         """
         packets = self.ring_packets(number)
-        self._rings = np.delete(self._rings, number, axis=0)
+        self._replace_rings(np.delete(self._sources.rings, number, axis=0))
+        self._epoll.unregister(ring.socket.fileno())
         return packets
 
     def end_packets(self) -> None:
         """Take no more packets; what is still in the rings came after the end."""
-        self._ended = self._rings
-        self._rings = np.zeros((0, convert.RING_COLUMNS), dtype=np.int64)
+        self._ended = self._sources.rings
+        self._replace_rings(np.zeros((0, sources.RING_COLUMNS), dtype=np.int64))
 
-    def add(self, time_ns: int, block: bytes) -> None:
-        """Put a finished packet block into the stream at its time."""
-        self._waiting.append(Waiting(time_ns, block))
-        self._waiting.sort(key=lambda waiting: waiting.time_ns)
+    def add(self, block: bytes) -> None:
+        """Put a finished packet block (a snapshot) into the stream at its time, which is behind that of the one before.
 
-    def receive(self, number: int) -> bool:
-        """Take one batch from socket `number`; returns whether there may be more."""
-        stage = self._stages[number]
-        if stage[convert.STAGE_BYTES] - stage[convert.STAGE_TAIL] < 2 * SLOTS * SLOT_BYTES:
-            return False
-        listener = self._sockets[number]
-        count = listener.receive()
-        if count == 0:
-            return False
-        self._last_ns = max(self._last_ns, time.time_ns())
-        convert.stage_netlink(
-            self._memory, self._halfwords, self._words, self._stages, number, listener.slots, SLOT_BYTES,
-            self._lengths[number], count, self._last_ns,
+        Raises TtraceError.
+        """
+        row = self._sources.stages[-1]
+        if row[sources.STAGE_TAIL] + len(block) > STAGE_BYTES:
+            self._write_until(sources.NEVER - 1)
+        begin = int(row[sources.STAGE_BASE] + row[sources.STAGE_TAIL])
+        self._sources.octets[begin : begin + len(block)] = np.frombuffer(block, dtype=np.uint8)
+        row[sources.STAGE_TAIL] += len(block)
+
+    def record(self, timeout_s: float, attention: int, *, newest_ns: int = sources.NEVER - 1) -> None:
+        """Receive and write for so long, or until something has to be decided: `attention` is readable, a ruleset has
+        changed, the packet limit is reached. Nothing later than `newest_ns` is written. Raises TtraceError."""
+        loop.record(
+            self._sources, self._sink, self._progress, self._epoll.fileno(), self._events, attention, newest_ns,
+            int(timeout_s * 1e9),
         )  # fmt: skip
-        return count == SLOTS
+        self._note_progress()
+
+    @property
+    def settled_ns(self) -> int:
+        """Until when every packet is handed over by the kernel."""
+        return int(convert.settled_until(self._sources, time.time_ns()))
+
+    def receive(self) -> None:
+        """Receive what waits in every socket."""
+        staging.receive_all(self._sources, self._progress)
+        self._note_progress()
 
     def write_until(self, horizon_ns: int) -> None:
         """Write everything up to `horizon_ns`, oldest first, and more if a buffer is half full. Raises TtraceError."""
-        if convert.is_urgent(self._words, self._rings, self._stages):
-            horizon_ns = convert.NEVER - 1
-        while self._waiting and self._waiting[0].time_ns <= horizon_ns:
-            self._merge(self._waiting[0].time_ns - 1)
-            self._output.append(self._waiting.pop(0).block)
-        self._merge(horizon_ns)
-        convert.compact(self._memory, self._stages)
+        self._write_until(sources.NEVER - 1 if convert.is_urgent(self._sources) else horizon_ns)
 
     def ring_packets(self, number: int) -> int:
         """Packets of ring `number` that are in the file."""
-        rings = self._rings if self._ended is None else self._ended
-        return int(rings[number, convert.RING_PACKETS])
+        rings = self._sources.rings if self._ended is None else self._ended
+        return int(rings[number, sources.RING_PACKETS])
 
     def messages(self, number: int) -> tuple[int, int, int, int]:
         """Messages, trace events, conntrack events and malformed datagrams of socket `number`."""
-        row = self._stages[number]
+        row = self._sources.stages[number]
         return (
-            int(row[convert.STAGE_MESSAGES]),
-            int(row[convert.STAGE_TRACE]),
-            int(row[convert.STAGE_CONNTRACK]),
-            int(row[convert.STAGE_MALFORMED]),
+            int(row[sources.STAGE_MESSAGES]),
+            int(row[sources.STAGE_TRACE]),
+            int(row[sources.STAGE_CONNTRACK]),
+            int(row[sources.STAGE_MALFORMED]),
         )
 
     def generations(self, number: int) -> int:
         """Ruleset changes that socket `number` has heard of."""
-        return int(self._stages[number, convert.STAGE_GENERATIONS])
+        return int(self._sources.stages[number, sources.STAGE_GENERATIONS])
 
-    def _merge(self, horizon_ns: int) -> None:
-        again = True
-        while again:
-            length, packets, again = convert.merge(
-                self._memory, self._halfwords, self._words, self._rings, self._stages, self._times,
-                self._out, self._out_words, horizon_ns, self._limit - self.packets,
-            )  # fmt: skip
-            convert.release(self._words, self._rings)
-            self.packets += int(packets)
-            if length:
-                if self.is_full and self.full_ns is None:
-                    self.full_ns = _last_time(self._out_words, int(length))
-                self._output.append(self._out_view[: int(length)])
+    def _replace_rings(self, rings: sources.State) -> None:
+        times = np.zeros(len(rings) + len(self._sources.stages), dtype=np.int64)
+        self._sources = self._sources._replace(rings=rings, times=times)
+
+    def _write_until(self, horizon_ns: int) -> None:
+        oldest_ns = 0
+        while oldest_ns <= horizon_ns:
+            oldest_ns = int(loop.write_until(self._sources, self._sink, self._progress, horizon_ns, loop.BATCHES))
+            if self._note_progress():
+                oldest_ns = 0
+
+    def _note_progress(self) -> bool:
+        """See to what the kernels leave to Python; returns whether they had stopped in the middle of writing."""
+        progress = self._progress
+        self._output.written += int(progress[sources.WRITTEN_BYTES])
+        progress[sources.WRITTEN_BYTES] = 0
+        stopped = progress[sources.BATCH_DONE] >= 0
+        if stopped:
+            pieces = self._sink.vectors[: progress[sources.BATCH_VECTORS]].tolist()
+            blocks = b"".join(ctypes.string_at(address, length) for address, length in pieces)
+            self._output.write_rest(memoryview(blocks), int(progress[sources.BATCH_DONE]))
+            loop.end_batch(self._sources, progress)
+            progress[sources.WRITTEN_BYTES] = 0
+        if self.is_full and self.full_ns is None:
+            self.full_ns = int(progress[sources.LAST_PACKET_NS])
+        for listener, row in zip(self._sockets, self._sources.stages[:-1], strict=True):
+            if row[sources.STAGE_OVERRUNS] != listener.overruns:
+                listener.overruns = int(row[sources.STAGE_OVERRUNS])
+                listener.read_lost()
+        if progress[sources.ERROR]:
+            raise OSError(int(progress[sources.ERROR]), os.strerror(int(progress[sources.ERROR])))
+        return bool(stopped)
 
 
-def _last_time(words: convert.Words, length_bytes: int) -> int:
-    """Time of the last of the enhanced packet blocks in the first `length_bytes`."""
-    end = length_bytes // 4
-    start = end - int(words[end - 1]) // 4
-    return int(words[start + 3]) << 32 | int(words[start + 4])
+def _sources(memory: sources.Bytes, *, rings: int, stages: int) -> sources.Sources:
+    return sources.Sources(
+        octets=memory,
+        halfwords=memory.view(np.uint16),
+        words=memory.view(np.uint32),
+        longwords=memory.view(np.int64),
+        rings=np.zeros((rings, sources.RING_COLUMNS), dtype=np.int64),
+        stages=np.zeros((stages, sources.STAGE_COLUMNS), dtype=np.int64),
+        times=np.zeros(rings + stages, dtype=np.int64),
+    )
+
+
+def _sink(descriptor: int, packet_limit: int) -> sources.Sink:
+    room = np.empty(convert.SINK_BYTES + convert.LARGEST_BLOCK_BYTES, dtype=np.uint8)
+    room.fill(0)  # now, and not when packets arrive: memory that is used for the first time is slow
+    return sources.Sink(
+        octets=room,
+        words=room.view(np.uint32),
+        vectors=np.zeros((convert.VECTORS, 2), dtype=np.int64),
+        descriptor=descriptor,
+        packet_limit=packet_limit,
+    )
 
 
 def compile_kernels() -> None:
-    """Compile the converter (or load it from numba's cache) by running it on nothing."""
-    memory = np.zeros(64, dtype=np.uint8)
-    halfwords, words = memory.view(np.uint16), memory.view(np.uint32)
-    rings = np.zeros((0, convert.RING_COLUMNS), dtype=np.int64)
-    stages = np.zeros((1, convert.STAGE_COLUMNS), dtype=np.int64)
-    times = np.zeros(1, dtype=np.int64)
-    # A column of a batch is strided, which is a type of its own to numba.
-    lengths = np.zeros((1, _BATCH_WORDS), dtype=np.uint32)[:, _LENGTH_WORD]
-    convert.is_urgent(words, rings, stages)
-    convert.stage_netlink(memory, halfwords, words, stages, 0, 0, SLOT_BYTES, lengths, 0, 0)
-    convert.merge(memory, halfwords, words, rings, stages, times, memory, words, 0, 0)
-    convert.release(words, rings)
-    convert.compact(memory, stages)
+    """Compile the kernels (or load them from numba's cache) by running them on nothing."""
+    nothing = _sources(np.zeros(64, dtype=np.uint8), rings=0, stages=0)
+    sink = _sink(-1, 0)
+    progress = np.zeros(sources.PROGRESS_COLUMNS, dtype=np.int64)
+    events = np.zeros(loop.EVENTS * EVENT_WORDS, dtype=np.uint32)
+    convert.is_urgent(nothing)
+    convert.settled_until(nothing, 0)
+    staging.receive_all(nothing, progress)
+    loop.write_until(nothing, sink, progress, 0, 1)
+    loop.end_batch(nothing, progress)
+    loop.record(nothing, sink, progress, -1, events, -1, 0, 0)

@@ -1,4 +1,4 @@
-"""Waits for the kernel: full ring blocks, netlink messages, interfaces that come and go, and the signal to stop."""
+"""Watches for what is seldom: interfaces that come and go, and the signal to stop."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ _MESSAGE_BYTES = 1 << 16
 
 
 class Watch:
-    """The descriptors of one capture in one epoll set."""
+    """The descriptors of one capture that seldom have anything to say, in one epoll set."""
 
     def __init__(self, session: Session, stream: "Stream", stop: StopSignals) -> None:
         self._epoll = select.epoll()
@@ -46,12 +46,14 @@ class Watch:
         self._is_full_said = False
         for ring, _ in session.rings:
             self._add(ring)
-        for listener, _ in session.sockets:
-            self._epoll.register(listener.socket.fileno(), select.EPOLLIN)
         self._epoll.register(stop.fd, select.EPOLLIN)
         self._links = _open_link_socket(session)
         if not session.options.interfaces:
             self._epoll.register(self._links.fileno(), select.EPOLLIN)
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when there is something for `wait`."""
+        return self._epoll.fileno()
 
     def wait(self, timeout_s: float) -> None:
         """Return when something happened, or after `timeout_s`; opens rings on new interfaces, notes lost ones."""
@@ -71,8 +73,8 @@ class Watch:
 
     def _add(self, ring: Ring) -> None:
         self._points[ring.socket.fileno()] = ring
-        # Edge-triggered: a ring stays readable as long as blocks are held back, and would wake us all the time.
-        self._epoll.register(ring.socket.fileno(), select.EPOLLIN | select.EPOLLERR | select.EPOLLET)
+        # Errors alone, and each once.
+        self._epoll.register(ring.socket.fileno(), select.EPOLLERR | select.EPOLLET)
 
     def _note_error(self, ring: Ring) -> None:
         error = ring.take_error()

@@ -1,10 +1,17 @@
 """Captures of real traffic in network namespaces, read back with tshark."""
 
 import json
+import random
 import re
+import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
+
+from ttrace.capture.netns import open_netns
+from ttrace.pcapng.capture_file import is_packet_interface
+from ttrace.pcapng.read import read_capture
 
 from .conftest import ip, tshark
 
@@ -273,3 +280,38 @@ def test_container_interface_that_appears_during_the_capture_is_captured(network
     assert "veth9" in {point["interface"] for point in summary["points"]}
     rows = tshark(capture.path, "-Y", 'icmp.type == 8 && frame.interface_name == "veth9"')
     assert len(rows) == 3
+
+
+def test_trace_events_have_the_time_of_their_packets_even_if_the_capture_sleeps(network, start):
+    capture = start(network.router, trace_limit=0)
+    capture.wait_ready()
+    capture.process.send_signal(signal.SIGSTOP)
+    network.ping(count=3)
+    time.sleep(0.3)  # that the messages wait so long is what is tested
+    capture.process.send_signal(signal.SIGCONT)
+    capture.stop()
+    read = read_capture(capture.path)
+    packets = [row["time_ns"] for row in read.records if is_packet_interface(read.interfaces[row["interface"]])]
+    # nlmsg_type behind the pseudo-header of 16 bytes and nlmsg_len: 0x0a11 is a trace event.
+    events = [row["time_ns"] for row in read.records if bytes(read.data[row["offset"] + 20 :][:2]) == b"\x11\x0a"]
+    assert len(events) > 20
+    assert min(packets) < min(events)
+    assert max(events) < max(packets) + 50_000_000
+
+
+def test_long_frames_are_kept_as_they_are_whatever_their_length(network, start):
+    capture = start(network.router, interfaces=["lo"], trace=False, snaplen=262_144)
+    capture.wait_ready()
+    frames = [random.Random(size).randbytes(size) for size in (14, 60, *range(4090, 4102), 20_001, 65_000)]
+    netns = open_netns(network.router)
+    with netns.entered():
+        sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    netns.close()
+    with sender:
+        sender.bind(("lo", 0))
+        for frame in frames:
+            sender.send(frame)
+    capture.stop()
+    read = read_capture(capture.path)
+    kept = [bytes(read.data[row["offset"] :][: row["captured"]]) for row in read.records]
+    assert [len(frame) for frame in frames if kept.count(frame) != 2] == []  # once out, once in
