@@ -7,6 +7,11 @@ The same kernels read captured frames and the header copies in trace messages, s
 import numpy as np
 from numba import njit
 
+from ..pcapng.loads import be16, be32, be64
+from .hashing import SEED, flow_hash, flow_hashes, hash_bytes, last_step, mix, step
+
+__all__ = ["MAPPED", "be16", "be32", "be64", "flow_hash", "hash_bytes", "mix"]
+
 MAPPED = np.uint64(0x0000FFFF00000000)
 """Upper part of the low half of an IPv4-mapped address."""
 
@@ -14,80 +19,26 @@ _TCP_REACH = 18
 """With a smaller reach (reach.py) flags and window do not count."""
 
 
-@njit(cache=True, inline="always")
-def mix(state, value):
-    """One step of a 64-bit hash (the finalizer of SplitMix64); collisions among n keys: about n^2 / 2^65."""
-    z = (state ^ np.uint64(value)) + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@njit(cache=True, inline="always")
-def be16(data, at):
-    """16 bits in network order."""
-    return (np.uint32(data[at]) << np.uint32(8)) | np.uint32(data[at + 1])
-
-
-@njit(cache=True, inline="always")
-def be32(data, at):
-    """32 bits in network order."""
-    return (be16(data, at) << np.uint32(16)) | be16(data, at + 2)
-
-
-@njit(cache=True)
-def be64(data, at):
-    """64 bits in network order."""
-    return (np.uint64(be32(data, at)) << np.uint64(32)) | np.uint64(be32(data, at + 4))
-
-
-@njit(cache=True)
-def hash_bytes(data, start, end, state):
-    """Hash of data[start:end], eight bytes a step."""
-    at = start
-    while at + 8 <= end:
-        state = mix(state, be64(data, at))
-        at += 8
-    tail = np.uint64(end - start)
-    while at < end:
-        tail = (tail << np.uint64(8)) | np.uint64(data[at])
-        at += 1
-    return mix(state, tail)
-
-
-@njit(cache=True)
-def flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port):
-    """Hash of one direction of a flow."""
-    state = mix(np.uint64(protocol), s_high)
-    state = mix(state, s_low)
-    state = mix(state, d_high)
-    state = mix(state, d_low)
-    return mix(state, (np.uint64(s_port) << np.uint64(16)) | np.uint64(d_port))
-
-
 @njit(cache=True)
 def set_flow(row, protocol, s_high, s_low, d_high, d_low, s_port, d_port):
     """Set `flow` and `flow_reverse` of a row."""
-    row.flow = flow_hash(protocol, s_high, s_low, d_high, d_low, s_port, d_port)
-    row.flow_reverse = flow_hash(protocol, d_high, d_low, s_high, s_low, d_port, s_port)
+    row.flow, row.flow_reverse = flow_hashes(protocol, s_high, s_low, d_high, d_low, s_port, d_port)
 
 
 @njit(cache=True)
 def _payload_hash(data, start, end):
-    """Hash of the first 96 and last 32 bytes: a segment of 64 KiB costs no more than a small one."""
+    """Hash of the first 96 and last 32 bytes: a segment of 64 KiB costs no more than a small one. Never 0."""
     if end - start <= 128:
         return hash_bytes(data, start, end, np.uint64(3)) | np.uint64(1)
     state = hash_bytes(data, start, start + 96, np.uint64(end - start))
     return hash_bytes(data, end - 32, end, state) | np.uint64(1)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _words(value):
-    """Sum of the four 16-bit words of a 64-bit number."""
-    total = np.uint64(0)
-    for shift in range(0, 64, 16):
-        total += (value >> np.uint64(shift)) & np.uint64(0xFFFF)
-    return total
+    """What leaves the same remainder by 0xffff as the sum of the four 16-bit words of a 64-bit number, for 2^16 leaves
+    1."""
+    return (value & np.uint64(0xFFFFFFFF)) + (value >> np.uint64(32))
 
 
 @njit(cache=True)
@@ -244,6 +195,13 @@ def _dissect_icmp(data, at, end, row, state, stop, reach):
     return state
 
 
+@njit(cache=True, inline="always")
+def _header_hash(protocol, label, length, ip_id, fragment):
+    """Hash of what no router changes of an IP header."""
+    words = np.uint64(length) | (np.uint64(ip_id) << np.uint64(32)) | (np.uint64(fragment) << np.uint64(48))
+    return step(SEED, words, np.uint64(protocol) | (np.uint64(label) << np.uint64(8)))
+
+
 @njit(cache=True)
 def _dissect_transport(data, at, end, row, stop, label, reach):
     """What follows the IP header. `end` bounds the captured bytes, `stop` the datagram; `label`: flow label of IPv6;
@@ -253,15 +211,14 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
     # UDP has the content of the whole (fragments.py).
     as_whole = row.ip_version == 6 and row.fragment == np.uint16(0x2000) and protocol == 17 and at + 8 <= end
     whole = end == stop and not as_whole
+    if protocol == 6 and reach >= _TCP_REACH:
+        # No router changes the flow label (RFC 6437, 2), and IPv6 has no identification that would tell equal datagrams
+        # apart; TCP has its sequence number.
+        label = np.uint32(0)
     if as_whole:
-        state = mix(np.uint64(protocol), np.uint64(40) + np.uint64(be16(data, at + 4)))
-        state = mix(state, np.uint64(0))
+        state = _header_hash(protocol, label, np.uint64(40) + np.uint64(be16(data, at + 4)), 0, 0)
     else:
-        state = mix(np.uint64(protocol), (np.uint64(row.ip_id) << np.uint64(32)) | np.uint64(row.length))
-        state = mix(state, np.uint64(row.fragment))
-    if label != 0 and (protocol != 6 or reach < _TCP_REACH):
-        # No router changes it (RFC 6437, 2), and IPv6 has no identification that would tell equal datagrams apart.
-        state = mix(state, np.uint64(label))
+        state = _header_hash(protocol, label, row.length, row.ip_id, row.fragment)
     if row.fragment & np.uint16(0x1FFF):
         row.notes |= np.uint8(2)
         state = hash_bytes(data, at, min(at + reach, end), state)
@@ -287,8 +244,11 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
             row.window = be16(data, at + 14)
             header = np.int64(data[at + 12] >> 4) * 4
             row.payload_length = max(0, stop - at - header)
-            state = mix(state, (np.uint64(row.sequence) << np.uint64(32)) | np.uint64(row.acknowledgment))
-            state = mix(state, (np.uint64(row.tcp_flags) << np.uint64(16)) | np.uint64(row.window))
+            state = last_step(
+                state,
+                (np.uint64(row.sequence) << np.uint64(32)) | np.uint64(row.acknowledgment),
+                (np.uint64(row.tcp_flags) << np.uint64(16)) | np.uint64(row.window),
+            )
             if whole and at + header <= end:
                 row.payload = _payload_hash(data, at + header, end)
             # A router may clamp the MSS option of a SYN, which changes the sum.

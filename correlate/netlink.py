@@ -56,7 +56,7 @@ def _count(data, records, is_netlink):
 
 
 @njit(cache=True)
-def _decode(data, records, is_netlink, namespaces, file, events, headers, entries, generations, names, reach):
+def _decode(data, records, first, is_netlink, namespaces, file, events, headers, entries, generations, names, reach):
     scratch = np.zeros(64, np.uint8)
     original = np.zeros(7, np.uint64)
     reply = np.zeros(7, np.uint64)
@@ -80,7 +80,7 @@ def _decode(data, records, is_netlink, namespaces, file, events, headers, entrie
             header = headers[h]
             row.time_ns = record.time_ns
             row.file = file
-            row.frame = i + 1
+            row.frame = first + i + 1
             row.namespace = namespaces[record.interface]
             row.family = data[start + 16]
             if kind == 0x0A11:
@@ -90,7 +90,7 @@ def _decode(data, records, is_netlink, namespaces, file, events, headers, entrie
             if state == 1:
                 row.header = h
                 header.time_ns = record.time_ns
-                header.frame = i + 1
+                header.frame = first + i + 1
                 header.file = file
                 header.namespace = row.namespace
                 header.ethertype = 0x0800 if header.ip_version == 4 else 0x86DD
@@ -150,7 +150,7 @@ def decode_messages(
     if traces + entries + generations:
         table = np.zeros((_NAME_SLOTS, 3), np.uint64)
         e, h, c, _, malformed = _decode(
-            capture.data, capture.records, is_netlink, namespaces, file,
+            capture.data, capture.records, capture.first, is_netlink, namespaces, file,
             event_rows, header_rows, entry_rows, generation_rows, table, whole_reach() if reach is None else reach,
         )  # fmt: skip
         for key, offset, length in table[table[:, 0] != 0].tolist():

@@ -3,15 +3,19 @@
 So a packet has the same flow and content inside a tunnel and outside it, and is matched like one that was never in it.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from ..pcapng.loads import prefetch
 from ..pcapng.read import CaptureFile, is_packet_interface
+from ..pcapng.stream import PER_CHUNK, CaptureStream, Chunk
+from ..pcapng.threads import run_all
 from .dissect import MAPPED, be32, dissect_network, hash_bytes, set_flow
 from .link_headers import ethernet_start, network_start
 from .reach import WHOLE, whole_reach
@@ -20,6 +24,10 @@ from .tunnels import find_tunnel, may_be_tunnel, vxlan_at
 
 _MOST_LEVELS: Final = 4
 """Tunnels within each other that are opened; what is deeper stays closed."""
+_PIECE: Final = 1 << 15
+"""Records that one core dissects before it takes the next ones."""
+_AHEAD: Final = 12
+"""Records between the one that is dissected and the one whose bytes are asked for; the memory takes as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,17 +123,46 @@ def _descend(data, at, end, stop, rows, number, levels, outer, reach, vxlan):
     return True, end - at if at >= 0 and end < stop else np.int64(-1)
 
 
-@njit(cache=True)
-def _dissect_records(data, records, link_types, places, namespaces, file, out, outers, levels, reach, vxlan, kept):
+@njit(cache=True, nogil=True)
+def _count_packets(records, link_types):
+    """How many records belong to capture points."""
+    count = 0
+    for i in range(records.size):
+        interface = records[i].interface
+        count += interface < np.uint32(link_types.size) and link_types[interface] >= 0
+    return count
+
+
+@njit(cache=True, inline="always")
+def _fetch_ahead(data, record):
+    """Have the bytes of a packet in the cache that will be read of it: headers, and both ends of the payload."""
+    at = np.int64(record.offset)
+    size = np.int64(record.captured)
+    prefetch(data, at)
+    prefetch(data, at + 64)
+    if size > 128:
+        prefetch(data, at + 128)
+        prefetch(data, at + size - 32)
+        prefetch(data, at + size - 1)
+
+
+@njit(cache=True, nogil=True)
+def _dissect_records(
+    data, records, first, link_types, places, namespaces, file, out, outers, levels, reach, vxlan, kept
+):
+    """Dissect the packets among RECORD rows, of which the first is number `first` of its file, into `out`; returns how
+    many rows of `outers` that took."""
     count = 0
     encapsulated = 0
     for i in range(records.size):
+        if i + _AHEAD < records.size:
+            _fetch_ahead(data, records[i + _AHEAD])
         record = records[i]
         if record.interface >= np.uint32(link_types.size) or link_types[record.interface] < 0:
             continue
         row = out[count]
         row.time_ns = record.time_ns
-        row.frame = i + 1
+        row.frame = first + i + 1
         row.file = file
         row.place = places[record.interface]
         row.namespace = namespaces[record.interface]
@@ -156,7 +193,15 @@ def _dissect_records(data, records, link_types, places, namespaces, file, out, o
             if version != 0:
                 kept[np.int64(version == 6), here if 0 <= here < 20 else 20] += 1
         count += 1
-    return count, encapsulated
+    return encapsulated
+
+
+@njit(cache=True, nogil=True)
+def _number_outers(rows, before):
+    """Count the rows of the OUTER table from the beginning of it, `before` rows above those of this piece."""
+    for i in range(rows.size):
+        if rows[i].outer:
+            rows[i].outer += before
 
 
 def dissect_packets(
@@ -174,17 +219,56 @@ def dissect_packets(
     VXLAN alone. Netlink and snapshot frames are left out.
     """
     link_types = np.array([i.link_type if is_packet_interface(i) else -1 for i in capture.interfaces], np.int64)
-    size = capture.records.size
-    # Fresh zeroed pages cost nothing until they are written: room for one outer header per packet is no waste.
-    rows, outers, levels = np.zeros(size, SIGHTING), np.zeros(size, OUTER), np.zeros(_MOST_LEVELS + 2, SIGHTING)
-    kept = np.zeros((2, WHOLE + 1), np.int64)
-    if size == 0:
-        return Observations(rows=rows, outers=outers, kept=kept)
-    count, encapsulated = _dissect_records(
-        capture.data, capture.records, link_types, places, namespaces, file, rows, outers, levels,
-        whole_reach() if reach is None else reach, vxlan_at(vxlan_ports), kept,
-    )  # fmt: skip
-    return Observations(rows=rows[:count], outers=outers[:encapsulated].copy(), kept=kept)
+    records, vxlan = capture.records, vxlan_at(vxlan_ports)
+    reach = whole_reach() if reach is None else reach
+    pieces = [slice(at, at + _PIECE) for at in range(0, records.size, _PIECE)]
+    ends = np.cumsum([0, *run_all(lambda piece: _count_packets(records[piece], link_types), pieces)]).tolist()
+    rows = np.zeros(ends[-1], SIGHTING)
+
+    def dissect(number: int) -> Observations:
+        piece, out = pieces[number], rows[ends[number] : ends[number + 1]]
+        outers, levels = np.zeros(out.size, OUTER), np.zeros(_MOST_LEVELS + 2, SIGHTING)
+        kept = np.zeros((2, WHOLE + 1), np.int64)
+        encapsulated = _dissect_records(
+            capture.data, records[piece], capture.first + piece.start, link_types, places, namespaces, file,
+            out, outers, levels, reach, vxlan, kept,
+        )  # fmt: skip
+        return Observations(rows=out, outers=outers[:encapsulated].copy(), kept=kept)
+
+    return _put_together(rows, run_all(dissect, range(len(pieces))))
+
+
+def _put_together(rows: npt.NDArray[np.void], parts: list[Observations]) -> Observations:
+    """Parts of one table of observations as the whole (`rows`, of which theirs are slices, in order)."""
+    before = 0
+    for part in parts:
+        if before and part.outers.size:
+            _number_outers(part.rows, before)
+        before += part.outers.size
+    return Observations(
+        rows=rows,
+        outers=np.concatenate([np.empty(0, OUTER), *(p.outers for p in parts)]),
+        kept=sum((p.kept for p in parts), np.zeros((2, WHOLE + 1), np.int64)),
+    )
+
+
+def stream_observations(
+    stream: CaptureStream,
+    file: int,
+    places: npt.NDArray[np.uint32],
+    namespaces: npt.NDArray[np.uint16],
+    reach: npt.NDArray[np.int64] | None = None,
+    vxlan_ports: Iterable[int] = (),
+    records_per_chunk: int = PER_CHUNK,
+) -> Iterator[tuple[Chunk, Observations]]:
+    """The same, a chunk of the file at a time: its records, and what dissect_packets makes of them.
+
+    `frame` is that of the whole file; `outer` is a row of the `outers` of the chunk. Put together with `concatenate`,
+    the chunks are what dissect_packets gives for all of the file. What needs other packets of a file (fragments.py)
+    is left to the caller.
+    """
+    for chunk in stream.chunks(records_per_chunk):
+        yield chunk, dissect_packets(chunk.capture, file, places, namespaces, reach, vxlan_ports)
 
 
 def concatenate(files: list[Observations]) -> Observations:
@@ -192,14 +276,6 @@ def concatenate(files: list[Observations]) -> Observations:
     if len(files) == 1:
         return files[0]
     rows = np.concatenate([np.empty(0, SIGHTING), *(f.rows for f in files)])
-    first = at = 0
-    for part in files:
-        here = rows["outer"][at : at + part.rows.size]
-        here[here > 0] += first
-        first += part.outers.size
-        at += part.rows.size
-    return Observations(
-        rows=rows,
-        outers=np.concatenate([np.empty(0, OUTER), *(f.outers for f in files)]),
-        kept=sum((f.kept for f in files), np.zeros((2, WHOLE + 1), np.int64)),
-    )
+    ends = np.cumsum([0, *(f.rows.size for f in files)]).tolist()
+    slices = [rows[start:end] for start, end in pairwise(ends)]
+    return _put_together(rows, [replace(f, rows=part) for f, part in zip(files, slices, strict=True)])

@@ -15,42 +15,44 @@ ONE_PACKET_NS: Final = 2_000_000_000
 SIGHTING: Final = np.dtype(
     [
         ("time_ns", "i8"),  # Unix epoch; an observation: clock of its node; a chain evaluation: receipt of the message
-        ("frame", "u4"),  # Wireshark's frame number in its file
-        ("file", "u2"),  # index into the capture files
-        ("place", "u4"),  # observation: capture point; evaluation: chain (see Evaluations, join_outer_evaluations)
-        ("namespace", "u2"),  # index into Topology.namespaces
-        ("direction", "u1"),  # pcapng Direction of an observation; 0 for an evaluation
-        ("ip_version", "u1"),  # 4, 6, or 0 when it is not IP
-        ("protocol", "u1"),  # IP protocol number; 0 when it is not IP
-        ("ttl", "u1"),  # or hop limit
-        ("ethertype", "u2"),  # of what is dissected, behind all tags; link_headers.py says what stands for other frames
-        ("notes", "u1"),  # bits: see NOTE_*
         ("source_high", "u8"),
         ("source_low", "u8"),
         ("destination_high", "u8"),
         ("destination_low", "u8"),
-        ("source_port", "u2"),  # ICMP echo: the identifier
-        ("destination_port", "u2"),
-        ("length", "u4"),  # of the IP datagram, in bytes; of the frame when it is not IP
-        ("ip_id", "u2"),
-        ("fragment", "u2"),  # flags and offset field of the IPv4 header, without DF
-        ("sequence", "u4"),  # TCP sequence number; ICMP echo sequence
-        ("acknowledgment", "u4"),
-        ("tcp_flags", "u2"),
-        ("window", "u2"),
-        ("payload_length", "u4"),  # bytes behind the TCP or UDP header, as the headers say
-        ("icmp_type", "u1"),
-        ("icmp_code", "u1"),
         ("flow", "u8"),  # hash of protocol, source, destination, ports, in the direction of this packet
         ("flow_reverse", "u8"),  # the same hash with source and destination exchanged
         ("content", "u8"),  # hash of what NAT does not change, from the first 20 bytes of each header
         ("payload", "u8"),  # hash of the payload, 0 when it is not all there: then it says nothing
-        ("residue", "u2"),  # of the TCP or UDP checksum, see checksum_residue; 0 when it says nothing
+        ("frame", "u4"),  # Wireshark's frame number in its file
+        ("place", "u4"),  # observation: capture point; evaluation: chain (see Evaluations, join_outer_evaluations)
+        ("length", "u4"),  # of the IP datagram, in bytes; of the frame when it is not IP
+        ("sequence", "u4"),  # TCP sequence number; ICMP echo sequence
+        ("acknowledgment", "u4"),
+        ("payload_length", "u4"),  # bytes behind the TCP or UDP header, as the headers say
         ("outer", "u4"),  # row of the OUTER table, from 1, when it travelled in a tunnel; 0 when not
+        ("file", "u2"),  # index into the capture files
+        ("namespace", "u2"),  # index into Topology.namespaces
+        ("ethertype", "u2"),  # of what is dissected, behind all tags; link_headers.py says what stands for other frames
+        ("source_port", "u2"),  # ICMP echo: the identifier
+        ("destination_port", "u2"),
+        ("ip_id", "u2"),
+        ("fragment", "u2"),  # flags and offset field of the IPv4 header, without DF
+        ("tcp_flags", "u2"),
+        ("window", "u2"),
+        ("residue", "u2"),  # of the TCP or UDP checksum, see checksum_residue; 0 when it says nothing
+        ("direction", "u1"),  # pcapng Direction of an observation; 0 for an evaluation
+        ("ip_version", "u1"),  # 4, 6, or 0 when it is not IP
+        ("protocol", "u1"),  # IP protocol number; 0 when it is not IP
+        ("ttl", "u1"),  # or hop limit
+        ("notes", "u1"),  # bits: see NOTE_*
+        ("icmp_type", "u1"),
+        ("icmp_code", "u1"),
     ],
     align=True,
 )
-"""One sighting of a packet: a captured frame (an observation) or a base chain that saw it (a chain evaluation)."""
+"""One sighting of a packet: a captured frame (an observation) or a base chain that saw it (a chain evaluation).
+
+The widest columns stand first, so a row is 128 bytes: two lines of the cache, without gaps."""
 
 NOTE_ERROR: Final = 1
 """An ICMP error: `flow` is the (reversed) flow of the packet it is about, not of its own addresses."""

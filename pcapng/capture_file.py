@@ -57,7 +57,7 @@ class CaptureFile:
     data: npt.NDArray[np.uint8]
     """The bytes of the file (read-only mapping)."""
     records: npt.NDArray[np.void]
-    """RECORD rows, in file order: row i is Wireshark's frame i + 1."""
+    """RECORD rows, in file order: row i is Wireshark's frame first + i + 1."""
     interfaces: list[Interface]
     facts: dict[str, Any] = field(default_factory=dict)
     """The JSON comment of a ttrace section header: ttrace (format version) and node."""
@@ -68,6 +68,8 @@ class CaptureFile:
     """Packet blocks that cannot be read: of an interface the file does not describe, or longer than their block."""
     truncated_at: int | None = None
     """Byte where the last whole record ends, if the file ends inside another."""
+    first: int = 0
+    """Records of the file before these: not 0 for a part of it (stream.py)."""
 
 
 def is_packet_interface(interface: Interface) -> bool:

@@ -7,55 +7,106 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from .blocks import LinkType
 from .capture_file import CaptureFile
+from .loads import be32
 
 _MOST_INTERFACES: Final = 1024
 """Beyond these the packets stay at the interface of the file: no node captures so many, damaged files do."""
 _NONE: Final = 0xFFFFFFFF
 
 
-@njit(cache=True)
-def _interface_indexes(data, records, is_cooked, out):
-    """Interface index in the SLL2 header (tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html) of each packet that has
-    one."""
+@njit(cache=True, nogil=True)
+def _find_keys(data, records, is_cooked, keys):
+    """Interface of the file << 32 | interface index in the SLL2 header of each packet
+    (tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html); _NONE for what is missing."""
     for i in range(records.size):
         record = records[i]
-        if record.interface < np.uint32(is_cooked.size) and is_cooked[record.interface] and record.captured >= 20:
-            at = np.int64(record.offset) + 4
-            out[i] = (
-                (np.uint32(data[at]) << 24)
-                | (np.uint32(data[at + 1]) << 16)
-                | (np.uint32(data[at + 2]) << 8)
-                | np.uint32(data[at + 3])
-            )
+        number = np.int64(record.interface)
+        if number >= is_cooked.size or not is_cooked[number]:
+            keys[i] = np.uint64(0xFFFFFFFFFFFFFFFF)
+            continue
+        index = be32(data, np.int64(record.offset) + 4) if record.captured >= 20 else np.uint32(_NONE)
+        keys[i] = (np.uint64(number) << np.uint64(32)) | np.uint64(index)
+
+
+class CookedInterfaces:
+    """The interfaces behind the `any` of one file: what it holds of them is seen first, piece by piece; then its
+    packets are given to them."""
+
+    def __init__(self, capture: CaptureFile) -> None:
+        self._capture = capture
+        self._cooked = np.empty(0, np.bool_)
+        """Which interfaces of the file are such."""
+        self._packets = 0
+        self._seen: dict[int, int] = {}
+        """Packets by interface of the file << 32 | index of the real one."""
+        self._left: dict[int, int] = {}
+        """Packets without a readable header, by interface of the file."""
+        self._kinds = np.empty(0, np.uint64)
+        self._first = 0
+
+    def see(self, records: npt.NDArray[np.void]) -> None:
+        """Take notice of the next RECORD rows."""
+        self._packets += records.size
+        if self._cooked.size != len(self._capture.interfaces):
+            self._cooked = np.array([i.link_type == LinkType.LINUX_SLL2 for i in self._capture.interfaces], np.bool_)
+        if self._cooked.any():
+            keys, counts = np.unique(self._keys(records), return_counts=True)
+            for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+                number, index = key >> 32, key & _NONE
+                if index != _NONE:
+                    self._seen[key] = self._seen.get(key, 0) + count
+                elif number != _NONE:
+                    self._left[number] = self._left.get(number, 0) + count
+
+    def split(self) -> None:
+        """All has been seen: an interface for each (the capture is changed in place).
+
+        An interface that has nothing left is no capture point any more; its place in the list stays, for the statistics
+        refer to it.
+        """
+        interfaces = self._capture.interfaces
+        kinds = sorted(self._seen)
+        for kind in kinds[_MOST_INTERFACES:]:
+            self._left[kind >> 32] = self._left.get(kind >> 32, 0) + self._seen[kind]
+        self._kinds = np.array(kinds[:_MOST_INTERFACES], np.uint64)
+        self._first = len(interfaces)
+        for kind in kinds[:_MOST_INTERFACES]:
+            number, ifindex = kind >> 32, kind & 0xFFFFFFFF
+            # The loopback device is the first of every network namespace.
+            name = "lo" if ifindex == 1 else f"if{ifindex}"
+            facts = interfaces[number].facts | {"ifindex": ifindex, "cooked": True}
+            interfaces.append(replace(interfaces[number], name=name, facts=facts))
+        for number in np.flatnonzero(self._cooked).tolist():
+            if self._packets and not self._left.get(number):
+                interfaces[number].facts = interfaces[number].facts | {"what": "any"}
+
+    def give(self, records: npt.NDArray[np.void]) -> None:
+        """Give packets to their interfaces (RECORD rows, changed in place). What has no readable header stays."""
+        if self._kinds.size == 0 or records.size == 0:
+            return
+        keys = self._keys(records)
+        kind = np.minimum(np.searchsorted(self._kinds, keys), self._kinds.size - 1)
+        rows = np.flatnonzero(self._kinds[kind] == keys)
+        records["interface"][rows] = self._first + kind[rows]
+
+    def packets(self) -> dict[int, tuple[int, int]]:
+        """By each of the new interfaces: whose packets it was given, and how many."""
+        return {self._first + at: (kind >> 32, self._seen[kind]) for at, kind in enumerate(self._kinds.tolist())}
+
+    def _keys(self, records: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+        keys = np.empty(records.size, np.uint64)
+        _find_keys(self._capture.data, records, self._cooked, keys)
+        return keys
 
 
 def split_by_interface(capture: CaptureFile) -> None:
-    """Give the packets of each SLL2 interface to interfaces by their index (`capture` is changed in place).
-
-    What has no readable header stays where it was. An interface that has nothing left is no capture point any more;
-    its place in the list stays, for the statistics refer to it.
-    """
-    is_cooked = np.array([i.link_type == LinkType.LINUX_SLL2 for i in capture.interfaces], np.bool_)
-    records = capture.records
-    if not is_cooked.any() or records.size == 0:
-        return
-    index = np.full(records.size, _NONE, np.uint32)
-    _interface_indexes(capture.data, records, is_cooked, index)
-    found = np.flatnonzero(index != _NONE)
-    key = (records["interface"][found].astype(np.uint64) << np.uint64(32)) | index[found]
-    kinds, kind_of = np.unique(key, return_inverse=True)
-    rows = found[kind_of < _MOST_INTERFACES]
-    records["interface"][rows] = len(capture.interfaces) + kind_of[kind_of < _MOST_INTERFACES]
-    for kind in kinds[:_MOST_INTERFACES].tolist():
-        number, ifindex = kind >> 32, kind & 0xFFFFFFFF
-        # The loopback device is the first of every network namespace.
-        name = "lo" if ifindex == 1 else f"if{ifindex}"
-        facts = capture.interfaces[number].facts | {"ifindex": ifindex, "cooked": True}
-        capture.interfaces.append(replace(capture.interfaces[number], name=name, facts=facts))
-    left = np.bincount(records["interface"][records["interface"] < is_cooked.size], minlength=is_cooked.size)
-    for number in np.flatnonzero(is_cooked & (left == 0)).tolist():
-        capture.interfaces[number].facts = capture.interfaces[number].facts | {"what": "any"}
+    """Give the packets of each SLL2 interface to interfaces by their index (`capture` is changed in place)."""
+    cooked = CookedInterfaces(capture)
+    cooked.see(capture.records)
+    cooked.split()
+    cooked.give(capture.records)

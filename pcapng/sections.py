@@ -3,15 +3,21 @@
 import ipaddress
 import json
 import struct
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import TtraceError
-from .blocks import BYTE_ORDER_MAGIC, BlockType, Option
+from .blocks import BlockType, Option
 from .capture_file import RECORD, CaptureFile, Interface, Statistics
-from .walk import walk_blocks
+from .parts import Columns, walk_in_parts
+from .residence import WINDOW, fetch, give_back
+from .source import MappedSource
+from .walk import BLOCK, DAMAGED, END, FULL, UNKNOWN, WALK, walk_blocks
+
+Number = TypeVar("Number", bound=np.generic)
 
 _MOST_INTERFACES: Final = 1 << 16
 """Of a file. What more there are belongs to a damaged one: their packets are counted as malformed."""
@@ -19,51 +25,180 @@ _MOST_OPTIONS: Final = 1 << 12
 """That are read of one block."""
 
 
-def read_sections(path: str, data: npt.NDArray[np.uint8]) -> CaptureFile:
-    """Read a mapped pcapng file. Raises TtraceError when not even its first block is one."""
-    no_rows, no_blocks, none = np.empty(0, RECORD), np.empty((0, 3), np.int64), np.empty(0, np.int64)
-    no_units = np.empty(0, np.uint64)
-    packets, others, _, end, state = walk_blocks(data, no_blocks, no_rows, no_units, none, none, none)
-    if state == 2 and packets == 0 and others == 0:
-        raise TtraceError(
-            f"`{path}` is damaged at byte {end:,}: not a pcapng block", "was the file changed on its way here?"
-        )
-    special = np.empty((others, 3), np.int64)
-    walk_blocks(data, special, no_rows, no_units, none, none, none)
-    capture = CaptureFile(path=path, data=data, records=np.zeros(packets, RECORD), interfaces=[])
-    bases = _parse_special(capture, special)
-    if packets:
-        units = np.array([i.units_per_second for i in capture.interfaces], np.uint64)
-        offsets = np.array([i.offset_s for i in capture.interfaces], np.int64)
-        snaplens = np.array([i.snaplen or 2**32 for i in capture.interfaces], np.int64)
-        _, _, capture.malformed, _, _ = walk_blocks(data, no_blocks, capture.records, units, offsets, snaplens, bases)
-    if state != 0:
-        capture.truncated_at = int(end)
-    return capture
+def _twice(column: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """The column with as much room again."""
+    return np.concatenate([column, column])
 
 
-def _parse_special(capture: CaptureFile, special: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Parse the blocks that are not packets; returns the first interface of each section, and their number at the
-    end."""
-    bases: list[int] = []
-    order = "<"
-    for kind, offset in ((int(kind), int(offset)) for kind, offset, _section in special):
-        head = bytes(capture.data[offset : offset + 12])
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a pcapng file, to come back to."""
+
+    state: npt.NDArray[np.void]
+    section: int
+
+
+class _Tables:
+    """What a walk knows of the interfaces of a file."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self.columns: Columns = (np.empty(4, np.uint64), np.empty(4, np.int64), np.empty(4, np.int64))
+        """Units a second, offset in seconds, snaplen."""
+
+    def append(self, interface: Interface) -> None:
+        """The next interface."""
+        if self._size == self.columns[0].size:
+            units, offsets, snaplens = self.columns
+            self.columns = _twice(units), _twice(offsets), _twice(snaplens)
+        units, offsets, snaplens = self.columns
+        units[self._size] = interface.units_per_second
+        offsets[self._size] = interface.offset_s
+        snaplens[self._size] = interface.snaplen or 2**32
+        self._size += 1
+
+
+class SectionReader:
+    """A mapped pcapng file, read in pieces of any size: once from its start to its end, then from any place again."""
+
+    def __init__(self, source: MappedSource) -> None:
+        self._source = source
+        self.capture = CaptureFile(path=source.name, data=source.data, records=np.empty(0, RECORD), interfaces=[])
+        """What is known of the file so far; its records are those of whoever reads them."""
+        self._state = np.zeros(1, WALK)
+        self._tables = _Tables()
+        self._bases: list[int] = []
+        """First interface of each section."""
+        self._section = -1
+        self._parsed = 0
+        """What is no packet has been parsed up to here."""
+        self._fetched = 0
+        self._whole = False
+        """All has been read once."""
+
+    @property
+    def at(self) -> int:
+        """Offset of the next block."""
+        return int(self._state["at"][0])
+
+    def read(self, records: npt.NDArray[np.void], end: int | None = None, *, drop: bool = False) -> int:
+        """Fill RECORD rows with the next packets; returns how many there were. Fewer than rows only at the end, or
+        where a block ends at or behind offset `end`. `drop`: what was walked over is not kept in memory.
+
+        Raises TtraceError when not even the first block is one.
+        """
+        data, filled = self.capture.data, 0
+        end = data.size if end is None else min(end, data.size)
+        while self.at < end or end == data.size:
+            begin, stop = self.at, min(self.at + WINDOW, end)
+            if stop > self._fetched:
+                fetch(data, max(begin, self._fetched), stop)
+                self._fetched = stop
+            got, pause = walk_blocks(data, stop, self._state, records[filled:], *self._tables.columns)
+            filled += got
+            if drop:
+                give_back(data, begin, self.at)
+            if pause == BLOCK:
+                self._arrive()
+            elif pause == UNKNOWN:
+                self._look_ahead()
+            elif pause == FULL:
+                break
+            elif pause != END or self.at == data.size:
+                self._end(pause)
+                break
+        return filled
+
+    def read_ahead(self) -> list[npt.NDArray[np.void]]:
+        """RECORD rows of the next packets, as many as can be found on all cores: maybe none, and maybe not all."""
+        if self._section < 0 or self._state["complete"][0]:
+            return []
+        found = []
+        for part in walk_in_parts(self.capture.data, self._state, self._tables.columns):
+            if part.start != self.at:
+                break
+            part.state["malformed"] += self._state["malformed"]
+            self._state = part.state
+            for kind, start, end in part.passed:
+                self._parse(kind, start, end)
+            found.append(part.records)
+        return found
+
+    def position(self) -> Position:
+        """Where the reader is."""
+        return Position(self._state.copy(), self._section)
+
+    def go_to(self, position: Position) -> None:
+        """Go on from a place where it has been; not before all has been read once."""
+        self._state = position.state.copy()
+        self._section = position.section
+        self._fetched = 0
+        self._enter()
+
+    def _arrive(self) -> None:
+        """The block behind the reader is no packet."""
+        start, end, kind = (int(self._state[name][0]) for name in ("block", "at", "kind"))
         if kind == BlockType.SECTION_HEADER:
-            order = "<" if struct.unpack("<I", head[8:])[0] == BYTE_ORDER_MAGIC else ">"
-            bases.append(len(capture.interfaces))
-        length = struct.unpack(order + "I", head[4:8])[0]
-        body = bytes(capture.data[offset + 8 : offset + length - 4])
-        if kind == BlockType.SECTION_HEADER and not capture.facts:
-            facts = _json_comment(_options(body[16:], order))
-            capture.facts = facts if isinstance(facts.get("node", ""), str) else {}
+            self._section += 1
+        if start >= self._parsed:
+            self._parse(kind, start, end)
+        self._enter()
+
+    def _enter(self) -> None:
+        """Tell the walk which interfaces its section has."""
+        if self._section < 0:
+            return
+        following = self._section + 1
+        base = self._bases[self._section]
+        end = self._bases[following] if following < len(self._bases) else len(self.capture.interfaces)
+        self._state["base"], self._state["count"] = base, end - base
+        self._state["complete"] = self._whole or self._parsed > self.at
+
+    def _look_ahead(self) -> None:
+        """Parse all that is no packet up to the end of the section: a packet may only name what was described before,
+        but not every file keeps to that."""
+        state, passed = self._state.copy(), np.empty(1 << 12, RECORD)
+        state["complete"] = 1
+        while True:
+            _, pause = walk_blocks(self.capture.data, self.capture.data.size, state, passed, *self._tables.columns)
+            start, end, kind = (int(state[name][0]) for name in ("block", "at", "kind"))
+            if pause == BLOCK and kind != BlockType.SECTION_HEADER:
+                self._parse(kind, start, end)
+            elif pause != FULL:
+                self._parsed = start if pause == BLOCK else end
+                break
+        self._enter()
+
+    def _end(self, pause: int) -> None:
+        at = self.at
+        if pause == DAMAGED and at == 0:
+            raise TtraceError(
+                f"`{self._source.name}` is damaged at byte {at:,}: not a pcapng block",
+                "was the file changed on its way here?",
+            )
+        if pause != END or self._source.cut:
+            self.capture.truncated_at = at
+        if not self._whole:
+            self.capture.malformed = int(self._state["malformed"][0])
+            self._whole = True
+
+    def _parse(self, kind: int, start: int, end: int) -> None:
+        """Parse a block that is no packet."""
+        self._parsed = end
+        capture, order = self.capture, "<>"[int(self._state["big"][0])]
+        body = bytes(capture.data[start + 8 : end - 4])
+        if kind == BlockType.SECTION_HEADER:
+            self._bases.append(len(capture.interfaces))
+            if not capture.facts:
+                facts = _json_comment(_options(body[16:], order))
+                capture.facts = facts if isinstance(facts.get("node", ""), str) else {}
         elif kind == BlockType.INTERFACE_DESCRIPTION and len(body) >= 8 and len(capture.interfaces) < _MOST_INTERFACES:
             capture.interfaces.append(_parse_interface(body, order))
+            self._tables.append(capture.interfaces[-1])
         elif kind == BlockType.NAME_RESOLUTION:
             capture.names.update(_parse_names(body, order))
         elif kind == BlockType.INTERFACE_STATISTICS and len(body) >= 12:
-            capture.statistics.append(_parse_statistics(body, order, bases[-1], capture.interfaces))
-    return np.array([*bases, len(capture.interfaces)], np.int64)
+            capture.statistics.append(_parse_statistics(body, order, self._bases[-1], capture.interfaces))
 
 
 def _options(body: bytes, order: str) -> list[tuple[int, bytes]]:

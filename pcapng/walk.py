@@ -1,4 +1,7 @@
-"""Compiled walks over the bytes of a capture file: where its packets are, without a copy of them."""
+"""Compiled walks over the bytes of a capture file: where its packets are, without a copy of them.
+
+A walk can pause anywhere and go on: its state is a WALK row. So a file is walked once, in pieces of any size.
+"""
 
 from typing import Final
 
@@ -6,6 +9,35 @@ import numpy as np
 from numba import njit
 
 from .blocks import BYTE_ORDER_MAGIC, BlockType
+from .loads import be16, be32, le16, le32, prefetch
+
+WALK: Final = np.dtype(
+    [
+        ("at", "i8"),  # offset of the next block
+        ("block", "i8"),  # offset of the block that ends there, after a pause for BLOCK
+        ("base", "i8"),  # first interface of the section
+        ("count", "i8"),  # interfaces of the section
+        ("malformed", "i8"),  # packets that are, so far
+        ("kind", "u4"),  # of `block`
+        ("big", "u1"),  # the section is big-endian
+        ("complete", "u1"),  # the section has no interface behind the next block
+    ],
+    align=True,
+)
+"""Where a walk over a pcapng file stands."""
+
+END: Final = 0
+"""The walk has come to its end."""
+CUT: Final = 1
+"""The file ends inside the block at `at`."""
+DAMAGED: Final = 2
+"""What stands at `at` is no block."""
+FULL: Final = 3
+"""The table is full, and another packet follows."""
+BLOCK: Final = 4
+"""The block before `at` is no packet: its reader may have to change the state."""
+UNKNOWN: Final = 5
+"""The packet at `at` names an interface that has not been described yet."""
 
 _SECTION: Final = int(BlockType.SECTION_HEADER)
 _ENHANCED: Final = int(BlockType.ENHANCED_PACKET)
@@ -13,25 +45,22 @@ _SIMPLE: Final = int(BlockType.SIMPLE_PACKET)
 _OBSOLETE: Final = 2
 """The packet block of early drafts."""
 _MAGIC: Final = BYTE_ORDER_MAGIC
+_NONE: Final = 0xFFFFFFFF
+_ROW: Final = 6
+"""Blocks whose lengths fit, in a row, are taken for blocks."""
+_AHEAD: Final = 1 << 14
+"""Each block says where the next begins, so the walk would wait for the memory at every one of them: bytes that are
+fetched ahead."""
 
 
 @njit(cache=True, inline="always")
 def _u32(data, at, big):
-    if big:
-        return (
-            (np.uint32(data[at]) << 24)
-            | (np.uint32(data[at + 1]) << 16)
-            | (np.uint32(data[at + 2]) << 8)
-            | data[at + 3]
-        )
-    return (np.uint32(data[at + 3]) << 24) | (np.uint32(data[at + 2]) << 16) | (np.uint32(data[at + 1]) << 8) | data[at]
+    return be32(data, at) if big else le32(data, at)
 
 
 @njit(cache=True, inline="always")
 def _u16(data, at, big):
-    if big:
-        return (np.int64(data[at]) << 8) | data[at + 1]
-    return (np.int64(data[at + 1]) << 8) | data[at]
+    return np.int64(be16(data, at) if big else le16(data, at))
 
 
 @njit(cache=True)
@@ -54,111 +83,187 @@ def _direction(data, option, end, big):
         if code == 0:
             break
         if code == 2 and length == 4 and option + 8 <= end:
-            return _u32(data, option + 4, big) & 3
+            return _u32(data, option + 4, big) & np.uint32(3)
         option += 4 + ((length + 3) & ~np.int64(3))
     return np.uint32(0)
 
 
 @njit(cache=True)
-def _locate_packet(data, at, kind, length, big, base, count, units, offsets, snaplens, row):
-    """Fill `row` from the packet block at `at`; False when it is malformed. `base`, `count`: interfaces of its
-    section."""
-    row.interface = 0xFFFFFFFF
+def _point_at_nothing(row, at):
+    """A frame that takes a number and has no packet."""
+    row.time_ns = 0
     row.offset = at
-    if kind == _SIMPLE and length >= 16 and count > 0:
-        row.interface = base
-        row.original = _u32(data, at + 8, big)
-        row.captured = min(np.int64(row.original), snaplens[base], length - 16)
+    row.captured = 0
+    row.original = 0
+    row.interface = _NONE
+    row.direction = 0
+
+
+@njit(cache=True)
+def _locate_packet(data, at, kind, length, big, base, count, units, offsets, snaplens, row):
+    """Fill `row` from the packet block at `at`: 0 done, 1 malformed, 2 its interface is not among the `count` of its
+    section, which begin at `base`."""
+    if kind == _SIMPLE:
+        if length < 16:
+            return 1
+        if count == 0:
+            return 2
+        original = _u32(data, at + 8, big)
+        row.time_ns = 0
         row.offset = at + 12
-        return True
-    if kind == _SIMPLE or length < 32:
-        return False
+        row.captured = min(np.int64(original), snaplens[base], length - 16)
+        row.original = original
+        row.interface = base
+        row.direction = 0
+        return 0
+    if length < 32:
+        return 1
     interface = np.int64(_u32(data, at + 8, big)) if kind == _ENHANCED else _u16(data, at + 8, big)
     captured = np.int64(_u32(data, at + 20, big))
-    if interface >= count or captured > length - 32:
-        return False
+    if captured > length - 32:
+        return 1
+    if interface >= count:
+        return 2
     interface += base
     raw = (np.uint64(_u32(data, at + 12, big)) << np.uint64(32)) | np.uint64(_u32(data, at + 16, big))
     row.time_ns = _nanoseconds(raw, units[interface]) + offsets[interface] * 1000000000
-    row.interface = interface
+    row.offset = at + 28
     row.captured = captured
     row.original = _u32(data, at + 24, big)
-    row.offset = at + 28
+    row.interface = interface
     row.direction = _direction(data, at + 28 + ((captured + 3) & ~np.int64(3)), at + length - 4, big)
-    return True
+    return 0
 
 
-@njit(cache=True)
-def walk_blocks(data, special, records, units, offsets, snaplens, interface_base):
-    """One walk over the blocks of a pcapng file. With empty tables it only counts; else it fills `special`, `records`.
+@njit(cache=True, nogil=True)
+def walk_blocks(data, stop, state, records, units, offsets, snaplens):
+    """Walk over the blocks of a pcapng file from `state.at` until one ends at `stop` or behind it; fill RECORD rows.
 
-    `special` (n, 3): type, offset and section of each block that is no packet. `records`: zeroed RECORD rows. `units`,
-    `offsets`, `snaplens`: per interface. `interface_base`: first interface of each section, and their number at the
-    end. Returns (packets, special blocks, malformed packets, end of the last whole block, state): state 0 whole, 1 cut
-    short, 2 damaged.
+    `state`: one WALK row, which is changed. `units`, `offsets`, `snaplens`: per interface. Returns (rows filled, why
+    the walk paused: END, CUT, DAMAGED, FULL, BLOCK or UNKNOWN).
     """
+    walk = state[0]
+    at, base, count, big = walk.at, walk.base, walk.count, walk.big != 0
     size = data.size
-    at = np.int64(0)
-    packets = others = malformed = 0
-    section = -1
-    base = count = np.int64(0)
-    big = False
-    while at + 12 <= size:
+    filled = 0
+    pause = END
+    fetched = at
+    while at < stop:
+        if at + 12 > size:
+            pause = CUT
+            break
         kind = _u32(data, at, big)
         if kind == _SECTION:
-            magic = _u32(data, at + 8, False)
+            magic = le32(data, at + 8)
             if magic != _MAGIC and magic != 0x4D3C2B1A:
-                return packets, others, malformed, at, 2
+                pause = DAMAGED
+                break
             big = magic != _MAGIC
-            section += 1
-            if records.size > 0:
-                base = interface_base[section]
-                count = interface_base[section + 1] - base
         length = np.int64(_u32(data, at + 4, big))
         if length < 12 or length % 4 != 0:
-            return packets, others, malformed, at, 2
-        if at + length > size:
-            return packets, others, malformed, at, 1
-        if _u32(data, at + length - 4, big) != length:
-            return packets, others, malformed, at, 2
-        if kind in (_ENHANCED, _SIMPLE, _OBSOLETE):
-            if records.size > 0 and not _locate_packet(
-                data, at, kind, length, big, base, count, units, offsets, snaplens, records[packets]
-            ):
-                malformed += 1
-            packets += 1
-        elif kind in (9, 0x204, 0x216, 0x00000BAD, 0x40000BAD):
-            # Wireshark counts systemd, sysdig and custom blocks as frames: they take a number, and point at nothing.
-            if records.size > 0:
-                records[packets].interface = 0xFFFFFFFF
-            packets += 1
-        else:
-            if special.shape[0] > 0:
-                special[others, 0] = kind
-                special[others, 1] = at
-                special[others, 2] = section
-            others += 1
-        at += length
-    return packets, others, malformed, at, 0 if at == size else 1
-
-
-@njit(cache=True)
-def walk_records(data, records, big, fraction_ns):
-    """The same for classic pcap: fills `records` if there are any; returns (packets, end of the last whole record)."""
-    at = np.int64(24)
-    packets = 0
-    while at + 16 <= data.size:
-        captured = np.int64(_u32(data, at + 8, big))
-        if at + 16 + captured > data.size:
+            pause = DAMAGED
             break
-        if records.size > 0:
-            row = records[packets]
-            row.time_ns = np.int64(_u32(data, at, big)) * 1000000000 + np.int64(_u32(data, at + 4, big)) * fraction_ns
-            row.offset = at + 16
-            row.captured = captured
-            row.original = _u32(data, at + 12, big)
-            row.interface = 0
-            row.direction = 0
-        packets += 1
+        if at + length > size:
+            pause = CUT
+            break
+        if np.int64(_u32(data, at + length - 4, big)) != length:
+            pause = DAMAGED
+            break
+        while fetched < at + length:
+            prefetch(data, fetched + _AHEAD)
+            fetched += 64
+        if kind in (_ENHANCED, _SIMPLE, _OBSOLETE):
+            if filled == records.size:
+                pause = FULL
+                break
+            row = records[filled]
+            found = _locate_packet(data, at, kind, length, big, base, count, units, offsets, snaplens, row)
+            if found == 2 and not walk.complete:
+                pause = UNKNOWN
+                break
+            if found:
+                walk.malformed += 1
+                _point_at_nothing(row, at)
+            filled += 1
+        elif kind == 9 or kind == 0x204 or kind == 0x216 or kind == 0x00000BAD or kind == 0x40000BAD:
+            # Wireshark counts systemd, sysdig and custom blocks as frames: they take a number, and point at nothing.
+            if filled == records.size:
+                pause = FULL
+                break
+            _point_at_nothing(records[filled], 0)
+            filled += 1
+        else:
+            walk.block = at
+            walk.kind = kind
+            at += length
+            pause = BLOCK
+            break
+        at += length
+    walk.at = at
+    walk.big = big
+    return filled, pause
+
+
+@njit(cache=True, nogil=True)
+def find_block(data, at, end, big):
+    """Where in data[at:end] an enhanced packet block may begin, for it and those behind it have lengths that fit; -1
+    when there is no such place. All blocks begin at multiples of 4, as `at` must be."""
+    while at < end:
+        here = at
+        fit = 0
+        while fit < _ROW and here + 12 <= data.size and (fit > 0 or _u32(data, here, big) == _ENHANCED):
+            length = np.int64(_u32(data, here + 4, big))
+            if length < 12 or length % 4 != 0 or here + length > data.size:
+                break
+            if np.int64(_u32(data, here + length - 4, big)) != length:
+                break
+            here += length
+            fit += 1
+        if fit == _ROW:
+            return at
+        at += 4
+    return np.int64(-1)
+
+
+@njit(cache=True, nogil=True)
+def walk_records(data, at, stop, records, big, fraction_ns):
+    """The same for classic pcap, from offset `at`; returns (rows filled, end of the last of them). Where neither the
+    rows are full nor `stop` has come, the file ends, or what can be read of it."""
+    filled = 0
+    size = data.size
+    fetched = at
+    while filled < records.size and at < stop and at + 16 <= size:
+        captured = np.int64(_u32(data, at + 8, big))
+        if at + 16 + captured > size:
+            break
+        while fetched < at + 16 + captured:
+            prefetch(data, fetched + _AHEAD)
+            fetched += 64
+        row = records[filled]
+        row.time_ns = np.int64(_u32(data, at, big)) * 1000000000 + np.int64(_u32(data, at + 4, big)) * fraction_ns
+        row.offset = at + 16
+        row.captured = captured
+        row.original = _u32(data, at + 12, big)
+        row.interface = 0
+        row.direction = 0
+        filled += 1
         at += 16 + captured
-    return packets, at
+    return filled, at
+
+
+@njit(cache=True, nogil=True)
+def survey_records(records, is_snapshot, counts, times):
+    """Count the records of each interface (the last: of none) and widen `times`: earliest and latest of all but
+    snapshots, earliest and latest above 0."""
+    none = counts.size - 1
+    for i in range(records.size):
+        record = records[i]
+        interface = min(np.int64(record.interface), none)
+        counts[interface] += 1
+        time = record.time_ns
+        if not is_snapshot[interface]:
+            times[0] = min(times[0], time)
+            times[1] = max(times[1], time)
+        if time > 0:
+            times[2] = min(times[2], time)
+            times[3] = max(times[3], time)

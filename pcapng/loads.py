@@ -1,0 +1,88 @@
+"""Loads from any address of a byte array, and hints to the cache, for compiled kernels.
+
+A number put together from single bytes costs an index check and a shift for each of them; these are one instruction,
+or two where the byte order differs. Nothing checks that the bytes lie within the array: the caller has.
+"""
+
+import sys
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+_compiled: Any = intrinsic
+"""To mypy the functions would still take the typing context that numba gives them."""
+_SWAP = sys.byteorder == "little"
+"""Network order is not that of the machine."""
+
+
+def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - llvmlite is untyped
+    """Pointer to data[at], for the arguments (data, at)."""
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]])
+
+
+def _load(data: Any, bits: int, swap: bool) -> Any:  # noqa: ANN401
+    """Signature and code of a load of `bits` bits, whose bytes are exchanged if `swap`."""
+    result: Any = {16: types.uint32, 32: types.uint32, 64: types.uint64}[bits]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        pointer = builder.bitcast(_address(context, builder, signature, arguments), ir.IntType(bits).as_pointer())
+        value = builder.load(pointer, align=1)
+        if swap:
+            value = builder.bswap(value)
+        return builder.zext(value, ir.IntType(32)) if bits == 16 else value
+
+    return result(data, types.int64), generate
+
+
+@_compiled
+def be16(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+    """16 bits in network order, as uint32."""
+    return _load(data, 16, _SWAP)
+
+
+@_compiled
+def be32(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+    """32 bits in network order, as uint32."""
+    return _load(data, 32, _SWAP)
+
+
+@_compiled
+def be64(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+    """64 bits in network order, as uint64."""
+    return _load(data, 64, _SWAP)
+
+
+@_compiled
+def le16(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+    """16 bits, the lowest byte first, as uint32."""
+    return _load(data, 16, not _SWAP)
+
+
+@_compiled
+def le32(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+    """32 bits, the lowest byte first, as uint32."""
+    return _load(data, 32, not _SWAP)
+
+
+@_compiled
+def le64(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+    """64 bits, the lowest byte first, as uint64."""
+    return _load(data, 64, not _SWAP)
+
+
+@_compiled
+def prefetch(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+    """Ask for the cache line of a byte. Of any address: what is not there is not fetched, and nothing fails."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        # To read (0), keep it in all caches (3), data and not instructions (1).
+        builder.call(function, [_address(context, builder, signature, arguments), word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.none(data, types.int64), generate

@@ -1,0 +1,30 @@
+"""Compiled kernels on several cores: they let go of the interpreter lock (`nogil`), so threads are enough."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+_MOST: Final = 8
+"""Threads. Beyond it the memory is what limits."""
+
+
+def threads() -> int:
+    """How many threads are worth it on this machine, for this process."""
+    return min(len(os.sched_getaffinity(0)), _MOST)
+
+
+def run_all(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
+    """The results of `work` for each piece, in order, made on all cores; it must be a kernel or little else.
+
+    Each thread takes the next piece when it is done with one, so several small pieces for each make up for cores that
+    others use as well.
+    """
+    workers = min(threads(), len(pieces))
+    if workers < 2:
+        return [work(piece) for piece in pieces]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, pieces))
