@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .connections import Connections
+from .grouping import first_with, group_ids
 from .order import path_bounds
 from .outcomes import OUTCOMES, Outcome, Outcomes, Reason
 from .topology import Topology
@@ -41,12 +42,13 @@ def doubt_unanswered(
     namespaces = len(topology.namespaces)
     # The last time that each connection's packets began in each namespace, per direction.
     sent = (connections.connection[first] * 2 + connections.forward[first]) * namespaces + sightings["namespace"][first]
-    keys, inverse = np.unique(sent, return_inverse=True)
+    which, example = group_ids(sent.astype(np.uint64))
+    keys = sent[example].astype(np.uint64)
     latest = np.full(keys.size, np.iinfo(np.int64).min)
-    np.maximum.at(latest, inverse.reshape(-1), times_ns[first])
+    np.maximum.at(latest, which, times_ns[first])
     wanted = (connections.connection[last] * 2 + ~connections.forward[last]) * namespaces + sightings["namespace"][last]
-    at = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
-    answered = (keys[at] == wanted) & (latest[at] >= times_ns[last])
+    at = first_with(keys, wanted.astype(np.uint64))
+    answered = (at >= 0) & (latest[np.maximum(at, 0)] >= times_ns[last])
     doubtful = bare & ~answered
     outcomes.outcome[doubtful] = OUTCOMES.index(Outcome.UNKNOWN)
     outcomes.reason[doubtful] = Reason.ARRIVED

@@ -8,14 +8,16 @@ time is cut there. What the bounds cannot show is an asymmetry of the two delays
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from .node_delays import Bounds, Flows, delay_bounds
+from .delay_clouds import lower_hull
+from .node_delays import Bounds, Pairs, delay_bounds
 from .topology import Topology
 
 _STEEPEST: Final = 150e-6
@@ -103,17 +105,15 @@ class Clock:
         return offsets
 
 
-def align_clocks(observations: npt.NDArray[np.void], flows: Flows, topology: Topology) -> list[Clock]:
+def align_clocks(delays: Pairs, topology: Topology) -> list[Clock]:
     """One Clock per node, in the order of the files; nodes reached over others add up their offsets and errors.
 
-    `observations` are SIGHTING rows, `flows` says which way each travels in which connection. Nodes whose captures were
-    made on the same running kernel (same boot id) share a clock.
+    `delays`: see node_delays. Nodes whose captures were made on the same running kernel (same boot id) share a clock.
     """
     nodes = list(dict.fromkeys(topology.file_nodes))
     clocks = {nodes[0]: Clock(node=nodes[0], offset_ns=0, error_ns=0, basis="reference")}
     if len(nodes) == 1:
         return list(clocks.values())
-    bounds = delay_bounds(observations, flows, topology)
     boots = {node: _boot_id(topology, node) for node in nodes}
     progress = True
     while progress:
@@ -121,7 +121,7 @@ def align_clocks(observations: npt.NDArray[np.void], flows: Flows, topology: Top
         for node in nodes:
             if node in clocks:
                 continue
-            found = _reach(node, clocks, boots, bounds)
+            found = _reach(node, clocks, boots, partial(delay_bounds, delays, topology))
             if found is not None:
                 clocks[node] = found
                 progress = True
@@ -153,7 +153,7 @@ def _reach(
 
 def _clock_from(node: str, known: Clock, bounds: Bounds) -> Clock | None:
     """The clock of a node that exchanged packets with one whose clock is known."""
-    packets = bounds.upper_ns.size + bounds.lower_ns.size
+    packets = bounds.packets
     if packets == 0:
         return None
     unbound = f"no bound, {packets:,} packets"
@@ -259,19 +259,21 @@ def _offset_at(piece: Piece, reference_ns: int) -> int:
     return piece.offset_ns + round(piece.drift * (reference_ns + piece.offset_ns - piece.start_ns))
 
 
+def frames_set_back(frame: npt.NDArray[np.int64], times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Frames of one file before which its clock had been set back, ascending: frames stand in a file as they came."""
+    return frame[1:][np.diff(times_ns) < -SET_BACK_NS]
+
+
 def epochs_of(
-    frame: npt.NDArray[np.integer], file: npt.NDArray[np.integer], times_ns: npt.NDArray[np.int64]
+    frame: npt.NDArray[np.integer], file: npt.NDArray[np.integer], set_back: Sequence[npt.NDArray[np.int64]]
 ) -> npt.NDArray[np.int64]:
-    """How often the clock had been set back when each frame was captured: frames stand in their files as they came."""
-    order = np.lexsort((frame, file))
-    back = np.zeros(order.size, np.int64)
-    same = file[order][1:] == file[order][:-1]
-    back[1:] = same & (np.diff(times_ns[order]) < -SET_BACK_NS)
-    count = np.cumsum(back)
-    start = np.flatnonzero(np.append(True, ~same)) if order.size else np.empty(0, np.int64)
-    count -= np.repeat(count[start], np.diff(np.append(start, order.size)))
-    epochs = np.empty(order.size, np.int64)
-    epochs[order] = count
+    """How often the clock had been set back when each frame was captured; `set_back`: per file, see
+    frames_set_back."""
+    epochs = np.zeros(frame.size, np.int64)
+    for number, frames in enumerate(set_back):
+        if frames.size:
+            here = file == number
+            epochs[here] = np.searchsorted(frames, frame[here], side="right")
     return epochs
 
 
@@ -288,8 +290,10 @@ def _fit(
     below = (lower_at >= begin) & (lower_at <= end)
     if not above.any() or not below.any():
         return None if not (above.any() or below.any()) else _one_sided(upper[above], lower[below], begin)
-    x_upper, x_lower = upper_at[above] - begin, lower_at[below] - begin
-    y_upper, y_lower = upper[above], lower[below]
+    # A line touches either cloud at its hull only.
+    x_upper, y_upper = lower_hull(upper_at[above] - begin, upper[above])
+    x_lower, y_lower = lower_hull(lower_at[below] - begin, -lower[below])
+    y_lower = -y_lower
 
     def room(slope: float) -> tuple[float, float, float]:
         top = float((y_upper - slope * x_upper).min())

@@ -32,13 +32,13 @@ class ConnectionSummaries:
     spurious: npt.NDArray[np.int64]
     """Those of them whose bytes had been delivered before."""
 
-    def leg_rows(self, number: int) -> npt.NDArray[np.void]:
-        """The LEG rows of one connection by its id, from 1: the client's packets first, each way in its order."""
-        return self.legs[self.first_leg[number - 1] : self.first_leg[number]]
+    def leg_rows(self, index: int) -> npt.NDArray[np.void]:
+        """The LEG rows of one connection by its index, from 0: the client's packets first, each way in its order."""
+        return self.legs[self.first_leg[index] : self.first_leg[index + 1]]
 
-    def legs_of(self, number: int) -> list[Leg]:
+    def legs_at(self, index: int) -> list[Leg]:
         """The same as values."""
-        return leg_values(self.leg_rows(number), self.ends)
+        return leg_values(self.leg_rows(index), self.ends)
 
 
 def summarise_connections(result: Correlation, wanted: npt.NDArray[np.bool_] | None = None) -> ConnectionSummaries:

@@ -13,11 +13,12 @@ from numba import njit
 
 from .clocks import Clock
 from .evaluations import Evaluations
+from .grouping import Runs, first_with
 from .inference import infer_links
 from .links import conntrack_id_links, conntrack_links, same_flow_links, sightings_on_wires
 from .node_delays import Flows
 from .schema import NOTE_ERROR
-from .sessions import SessionIndex, split_sessions
+from .sessions import SessionIndex, Sessions, split_sessions
 from .topology import Topology
 
 
@@ -76,22 +77,25 @@ def link_connections(
     evaluations: Evaluations,
     topology: Topology,
     clocks: list[Clock],
+    repeated: npt.NDArray[np.int64],
+    contents: Runs,
 ) -> Connections:
     """Find the connections.
 
     `sightings`: SIGHTING rows, observations first, then those of the evaluations; `times_ns`: when each happened, on
-    the reference clock; `conntrack`: CONNTRACK rows.
+    the reference clock; `conntrack`: CONNTRACK rows; `repeated`: see repeated_sequences in inference.py;
+    `contents`: sightings with equal content.
     """
     nodes = topology.node_numbers()
     on_wire = sightings_on_wires(sightings, evaluations, topology)
-    session, orientation = split_sessions(sightings, times_ns, conntrack)
-    ends = 2 * session + orientation
-    parent = np.arange(2 * (int(session.max()) + 1 if session.size else 0))
-    index = SessionIndex.build(sightings, session, times_ns, on_wire, nodes)
+    sessions = split_sessions(sightings, times_ns, conntrack)
+    session, ends = sessions.session, sessions.ends
+    parent = np.arange(2 * sessions.first.size)
+    index = SessionIndex.build(sightings, sessions, on_wire, nodes)
     ties = {
         Tie.CONNTRACK: conntrack_links(index, conntrack, nodes),
         Tie.TRACE: conntrack_id_links(ends[sightings.size - evaluations.rows.size :], sightings, evaluations.rows),
-        Tie.ADDRESSES: same_flow_links(sightings, times_ns, ends, nodes, on_wire),
+        Tie.ADDRESSES: same_flow_links(sightings, times_ns, ends, nodes, on_wire, contents),
     }
     observed = sightings.size - evaluations.rows.size
     uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
@@ -103,30 +107,42 @@ def link_connections(
         times_ns[:observed],
         np.where(alone, 1 + nodes, 0),
         uninformed,
+        repeated,
+        contents,
     )
     ties[Tie.CONTENT] = inference.links
     for pairs in ties.values():
         _join(parent, pairs)
     ties[Tie.RIVAL] = inference.rivals
-    said = _said_by_conntrack(sightings, conntrack, evaluations)
+    said = _said_by_conntrack(sightings, conntrack, evaluations, sessions, ends)
     votes = {Tie.CONTENT: inference.votes, Tie.RIVAL: inference.rival_votes}
-    return _number(sightings, times_ns, session, _roots(parent, ends), _roots(parent, ends ^ 1), said, ties, votes)
+    return _number(sightings, times_ns, session, ends, _roots(parent), said, ties, votes)
 
 
 def _said_by_conntrack(
-    sightings: npt.NDArray[np.void], conntrack: npt.NDArray[np.void], evaluations: Evaluations
-) -> npt.NDArray[np.int64]:
+    sightings: npt.NDArray[np.void],
+    conntrack: npt.NDArray[np.void],
+    evaluations: Evaluations,
+    sessions: Sessions,
+    ends: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int8]:
     """Per sighting: 1 it travels in the original direction of a conntrack entry, -1 in the reply direction, 0 not
     known."""
-    said = np.zeros(sightings.size, np.int64)
-    key = _flow_keys(sightings["namespace"], sightings["flow"])
+    first = np.maximum(sessions.first, 0)  # a session without sightings has no say
+    namespace = sightings["namespace"][first]
+    flow, reverse = sightings["flow"][first], sightings["flow_reverse"][first]
+    of_end = np.empty(2 * first.size, np.uint64)
+    of_end[0::2] = _flow_keys(namespace, np.minimum(flow, reverse))
+    of_end[1::2] = _flow_keys(namespace, np.maximum(flow, reverse))
+    said_of_end = np.zeros(of_end.size, np.int8)
     for columns, sign in ((("original", "translated"), 1), (("reply", "restored"), -1)):
         told = np.concatenate([_flow_keys(conntrack["namespace"], conntrack[c]) for c in columns])
-        said[np.isin(key, told)] += sign
+        said_of_end[first_with(told, of_end) >= 0] += sign
+    said = said_of_end[ends]
     rows = evaluations.rows
     traced = said[sightings.size - rows.size :]
     known = (rows["conntrack_id"] != 0) & (rows["conntrack_direction"] <= 1)
-    traced[known] = 1 - 2 * rows["conntrack_direction"][known].astype(np.int64)
+    traced[known] = 1 - 2 * rows["conntrack_direction"][known].astype(np.int8)
     return said
 
 
@@ -155,10 +171,10 @@ def _join(parent, links):
 
 
 @njit(cache=True)
-def _roots(parent, nodes):
-    out = np.empty_like(nodes)
-    for i in range(nodes.size):
-        out[i] = _find(parent, nodes[i])
+def _roots(parent):
+    out = np.empty_like(parent)
+    for i in range(parent.size):
+        out[i] = _find(parent, i)
     return out
 
 
@@ -166,37 +182,58 @@ def _number(
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
     session: npt.NDArray[np.int64],
-    root: npt.NDArray[np.int64],
-    opposite: npt.NDArray[np.int64],
-    said: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    roots: npt.NDArray[np.int64],
+    said: npt.NDArray[np.int8],
     ties: dict[Tie, npt.NDArray[np.int64]],
     votes: dict[Tie, npt.NDArray[np.int64]],
 ) -> Connections:
-    """Number the connections by first appearance and tell which direction is the client's."""
-    key = np.minimum(root, opposite)
-    syn = (
-        (sightings["protocol"] == 6) & ((sightings["tcp_flags"] & 0x12) == 2) & ((sightings["notes"] & NOTE_ERROR) == 0)
-    )
-    # A SYN tells the client, or conntrack; without them, whoever is seen first (not by an ICMP error).
-    order = np.lexsort((times_ns, (sightings["notes"] & NOTE_ERROR) != 0, (said == 0) & ~syn, ~syn, key))
-    ordered = key[order]
-    first = np.ones(order.size, np.bool_)
-    first[1:] = ordered[1:] != ordered[:-1]
-    leaders = order[first]
-    _, inverse = np.unique(key, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    earliest = np.full(leaders.size, np.iinfo(np.int64).max)
-    np.minimum.at(earliest, inverse, times_ns)
-    rank = np.empty(leaders.size, np.int64)
-    rank[np.argsort(earliest, kind="stable")] = np.arange(leaders.size)
-    leading = root[leaders] if leaders.size else root
-    leading = np.where((said[leaders] < 0) & ~syn[leaders], opposite[leaders], leading)
+    """Number the connections by first appearance and tell which direction is the client's. `roots`: of each end."""
+    leader, clear, earliest = _leaders(sightings, times_ns, ends, roots, said)
+    keys = np.flatnonzero(leader >= 0)
+    rank = np.empty(leader.size, np.int64)
+    key = np.minimum(roots, roots[np.arange(roots.size) ^ 1])
+    rank[keys[np.argsort(earliest[keys], kind="stable")]] = np.arange(keys.size)
+    # The direction that leads: that of the leader, unless all that is known of it is that it answers.
+    leading = np.full(leader.size, -1, np.int64)
+    of_leader = ends[leader[keys]]
+    leading[keys] = np.where((said[leader[keys]] < 0) & ~clear[keys], roots[of_leader ^ 1], roots[of_leader])
+    direction_group = roots[ends]
     return Connections(
         session=session,
-        direction_group=root,
-        connection=rank[inverse],
-        forward=root == leading[inverse],
-        count=int(leaders.size),
+        direction_group=direction_group,
+        connection=rank[key][ends],
+        forward=direction_group == leading[key][ends],
+        count=int(keys.size),
         ties=ties,
         votes=votes,
     )
+
+
+@njit(cache=True, nogil=True)
+def _leaders(sightings, times, ends, roots, said):
+    """Per key of a connection (the smaller root of its two directions): the sighting that tells which direction is the
+    client's (-1 none), whether it is a SYN, and the earliest time.
+
+    A SYN tells the client, or conntrack; without them, whoever is seen first (not by an ICMP error).
+    """
+    leader = np.full(roots.size, np.int64(-1))
+    doubt = np.empty(roots.size, np.int64)
+    clear = np.zeros(roots.size, np.bool_)
+    earliest = np.empty(roots.size, np.int64)
+    for i in range(sightings.size):
+        row = sightings[i]
+        key = min(roots[ends[i]], roots[ends[i] ^ 1])
+        error = (row.notes & np.uint8(NOTE_ERROR)) != 0
+        syn = row.protocol == 6 and (row.tcp_flags & np.uint16(0x12)) == 2 and not error
+        mine = 4 * np.int64(not syn) + 2 * np.int64(said[i] == 0 and not syn) + np.int64(error)
+        if leader[key] < 0:
+            earliest[key] = times[i]
+        else:
+            earliest[key] = min(earliest[key], times[i])
+            if mine > doubt[key] or (mine == doubt[key] and times[i] >= times[leader[key]]):
+                continue
+        leader[key] = i
+        doubt[key] = mine
+        clear[key] = syn
+    return leader, clear, earliest

@@ -9,9 +9,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from .confidence import rival_pairs
 from .connections import Connections
+from .grouping import distinct, group_ids, hashed
 from .order import path_bounds
 from .outcomes import OUTCOMES, Coverage, Outcome, Outcomes, Reason
 from .topology import Topology
@@ -20,6 +22,79 @@ _SOME: Final = 0.15
 """Part of a direction's packets that end where it is bound for."""
 _NEARLY_ALL: Final = 0.8
 """Part of the packets to one destination that must go the same way for the others to be lost on it."""
+
+
+_PLACES: Final = 1 << 24
+"""More than there are capture points and chains, to put two of them into one number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passages:
+    """Where packets went on to, summed up over all connections."""
+
+    joined: npt.NDArray[np.int64]
+    """Pairs of places in one number, ascending: a packet that passed the first was last seen at the second."""
+    passing: npt.NDArray[np.uint64]
+    """Destination and place in one, ascending."""
+    ended: npt.NDArray[np.int64]
+    """Where nearly all packets to that destination that passed that place were last seen; -1 where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassageCounts:
+    """The same, still to be added up."""
+
+    joined: npt.NDArray[np.int64]
+    passing: npt.NDArray[np.uint64]
+    """By (passing, end), ascending."""
+    end: npt.NDArray[np.int64]
+    packets: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void]) -> "PassageCounts":
+        """Counted from the paths of some or all connections."""
+        start, last = path_bounds(hops)
+        joined, passing, end = (
+            np.empty(hops.size, np.int64),
+            np.empty(hops.size, np.uint64),
+            np.empty(hops.size, np.int64),
+        )
+        _describe_passages(hops, sightings, start, last, joined, passing, end)
+        return cls._count(distinct(joined)[0], passing, end, np.ones(end.size, np.int64))
+
+    @classmethod
+    def _count(
+        cls,
+        joined: npt.NDArray[np.int64],
+        passing: npt.NDArray[np.uint64],
+        end: npt.NDArray[np.int64],
+        packets: npt.NDArray[np.int64],
+    ) -> "PassageCounts":
+        """Rows of equal `passing` and `end` added up."""
+        which, first = group_ids(hashed(passing, end))
+        packets = np.bincount(which, packets, first.size).astype(np.int64)
+        passing, end = passing[first], end[first]
+        order = np.lexsort((end, passing))
+        return cls(joined=joined, passing=passing[order], end=end[order], packets=packets[order])
+
+    def with_(self, other: "PassageCounts") -> "PassageCounts":
+        """Both together."""
+        return self._count(
+            np.union1d(self.joined, other.joined),
+            np.concatenate([self.passing, other.passing]),
+            np.concatenate([self.end, other.end]),
+            np.concatenate([self.packets, other.packets]),
+        )
+
+    def summed(self) -> Passages:
+        """What follows from all of them."""
+        passing, which = np.unique(self.passing, return_inverse=True)
+        which = which.reshape(-1)
+        passed = np.bincount(which, weights=self.packets, minlength=passing.size).astype(np.int64)
+        ended = np.full(passing.size, -1)
+        most = self.packets >= _NEARLY_ALL * passed[which]
+        ended[which[most]] = self.end[most]
+        return Passages(joined=self.joined, passing=passing, ended=ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +114,12 @@ def judge_by_flow(
     connections: Connections,
     topology: Topology,
     coverage: Coverage,
+    passages: Passages,
 ) -> None:
-    """Decide the packets that end where no snapshot describes the namespace (changed in place)."""
+    """Decide the packets that end where no snapshot describes the namespace (changed in place).
+
+    `passages`: of all connections, also of those that are not among these.
+    """
     if hops.size == 0:
         return
     start, last = path_bounds(hops)
@@ -50,8 +129,7 @@ def judge_by_flow(
     in_question = ~known[sightings["namespace"][paths.last]] & (outcomes.outcome == OUTCOMES.index(Outcome.UNKNOWN))
     if not in_question.any():
         return
-    _, heads, group = np.unique(connections.direction_group[paths.first], return_index=True, return_inverse=True)
-    group = group.reshape(-1)
+    heads, group = _number_groups(connections.direction_group[paths.first])
     usual, most = _farthest(group, ends, paths.points)
     number = np.repeat(np.arange(start.size), paths.points)
     place = sightings["place"][hops["sighting"]].astype(np.int64)
@@ -60,9 +138,8 @@ def judge_by_flow(
     # Only a client that does nothing but send its SYN has heard nothing from the other side.
     unheard = np.where((opposite >= 0) & only_syn[opposite], opposite, -1)
     origin, _ = _farthest(group, place[start], paths.points)
-    bound = _at_least_to_the_sender(usual, origin, unheard, group[number], place, ends[number])
-    to = _destinations(sightings, hops["sighting"])
-    bound = _like_others(bound, usual, opposite < 0, group, place, ends[number], to, last)
+    bound = _at_least_to_the_sender(usual, origin, unheard, group[number], place, passages)
+    bound = _like_others(bound, usual, opposite < 0, group, ends, sightings, paths.last, passages)
     # One file alone, by whatever number of interfaces, does not show that a packet left the machine.
     files = sightings["file"]
     spread = bound != usual
@@ -88,15 +165,27 @@ def judge_by_flow(
     _doubt(outcomes, stopped, bound[group], times_ns[paths.last], topology, coverage)
 
 
+def _number_groups(
+    direction_group: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(first row of each direction, ascending; which of these directions each row has)."""
+    rows = np.arange(direction_group.size)
+    first = np.full(int(direction_group.max()) + 1, -1)
+    first[direction_group[::-1]] = rows[::-1]  # what is written last stays
+    heads = first >= 0
+    return first[heads], (np.cumsum(heads) - 1)[direction_group]
+
+
 def _farthest(
     group: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], points: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Per group: where the longest of its paths end, and their points; not where only a few of them do, for a switch
     may have flooded those."""
     size = int(ends.max()) + 1
-    pair, which, count = np.unique(group * size + ends, return_inverse=True, return_counts=True)
+    pair, which = distinct(group * size + ends)
+    count = np.bincount(which, minlength=pair.size)
     longest = np.zeros(pair.size, np.int64)
-    np.maximum.at(longest, which.reshape(-1), points)
+    np.maximum.at(longest, which, points)
     owner, end = np.divmod(pair, size)
     few = count < _SOME * np.bincount(group)[owner]
     best = np.lexsort((-count, -longest, few, owner))
@@ -128,18 +217,16 @@ def _at_least_to_the_sender(
     opposite: npt.NDArray[np.int64],
     group: npt.NDArray[np.int64],
     place: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
+    passages: Passages,
 ) -> npt.NDArray[np.int64]:
     """Where the packets of each group are bound for, also when none of them got there.
 
     That is where those of the other direction come from, if packets of other connections are seen to go there from
-    where these end: the first answer of a server can be lost like any other. `group`, `place`, `ends` (of its path):
-    per hop.
+    where these end: the first answer of a server can be lost like any other. `group`, `place`: per
+    hop.
     """
-    size = int(max(place.max(), farthest.max())) + 1
     source = np.where(opposite >= 0, origin[opposite], -1)
-    gone = np.unique(place * size + ends)  # from any point of a path to its last one
-    can_go = (source >= 0) & np.isin(farthest * size + source, gone)
+    can_go = (source >= 0) & np.isin(farthest * _PLACES + source, passages.joined)
     reached = np.zeros(farthest.size, np.bool_)
     reached[group[place == source[group]]] = True
     return np.where(can_go & ~reached & (source != farthest), source, farthest)
@@ -150,40 +237,58 @@ def _like_others(
     farthest: npt.NDArray[np.int64],
     unanswered: npt.NDArray[np.bool_],
     group: npt.NDArray[np.int64],
-    place: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
-    to: npt.NDArray[np.uint64],
+    sightings: npt.NDArray[np.void],
     last: npt.NDArray[np.int64],
+    passages: Passages,
 ) -> npt.NDArray[np.int64]:
     """The same for those that nobody answered: where nearly all others to their destination go on to, these had to go.
 
-    `place`, `ends` (of its path), `to` (see _destinations): per hop; `last`: rows of the last hops.
+    `group`, `ends` (its place), `last` (its row of the sightings): per path, of its last hop.
     """
     unknown = unanswered & (bound == farthest)
     if not unknown.any():
         return bound
-    keys, which = np.unique(to ^ place.astype(np.uint64), return_inverse=True)
-    which = which.reshape(-1)
-    size = int(max(place.max(), farthest.max())) + 1
-    passages = np.bincount(which, minlength=keys.size)
-    pair, count = np.unique(which * size + ends, return_counts=True)
-    owner, end = np.divmod(pair, size)
-    usual = np.full(keys.size, -1)
-    most = count >= _NEARLY_ALL * passages[owner]
-    usual[owner[most]] = end[most]
-    stops = last[unknown[group] & (place[last] == farthest[group])]
-    target = usual[which[stops]]
-    goes_on = (target >= 0) & (target != place[stops])
+    stops = np.flatnonzero(unknown[group] & (ends == farthest[group]))
+    key = _destinations(sightings, last[stops]) ^ ends[stops].astype(np.uint64)
+    target = passages.ended[np.searchsorted(passages.passing, key)]
+    goes_on = (target >= 0) & (target != ends[stops])
     found = bound.copy()
-    found[group[np.searchsorted(last, stops[goes_on])]] = target[goes_on]
+    found[group[stops[goes_on]]] = target[goes_on]
     return found
 
 
 def _destinations(sightings: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """Per row: hash of the address, port and protocol it is sent to."""
-    key = sightings["destination_low"][rows] * np.uint64(0x9E3779B97F4A7C15) ^ sightings["destination_high"][rows]
-    key ^= (sightings["destination_port"][rows].astype(np.uint64) << np.uint64(8)) | sightings["protocol"][rows]
+    found = np.empty(rows.size, np.uint64)
+    _hash_destinations(sightings, rows, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _hash_destinations(sightings, rows, found):
+    for i in range(rows.size):
+        found[i] = _destination(sightings[rows[i]])
+
+
+@njit(cache=True, nogil=True)
+def _destination(row):
+    key = (row.destination_low * np.uint64(0x9E3779B97F4A7C15)) ^ row.destination_high
+    key ^= (np.uint64(row.destination_port) << np.uint64(8)) | np.uint64(row.protocol)
     return key * np.uint64(0xBF58476D1CE4E5B9)
+
+
+@njit(cache=True, nogil=True)
+def _describe_passages(hops, sightings, start, last, joined, passing, end):
+    """Per hop: its place and that of the last hop of its path in one number; destination and place in one; the latter
+    place."""
+    for path in range(start.size):
+        final = np.int64(sightings[hops[last[path]].sighting].place)
+        for k in range(start[path], last[path] + 1):
+            row = sightings[hops[k].sighting]
+            joined[k] = np.int64(row.place) * _PLACES + final
+            passing[k] = _destination(row) ^ np.uint64(row.place)
+            end[k] = final
 
 
 def _doubt(

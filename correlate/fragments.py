@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from .schema import NOTE_NO_FLOW
 
@@ -23,13 +24,33 @@ _MOST_PIECES: Final = 64
 """Pieces with the same IP id that a whole is compared with."""
 
 
+def pieces_of(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """Rows of fragments."""
+    return _find_pieces(sightings)
+
+
+@njit(cache=True, nogil=True)
+def _find_pieces(sightings):
+    count = 0
+    for i in range(sightings.size):
+        count += sightings[i].fragment != 0
+    found = np.empty(count, np.int64)
+    count = 0
+    for i in range(sightings.size if found.size else 0):
+        if sightings[i].fragment != 0:
+            found[count] = i
+            count += 1
+    return found
+
+
 def adopt_first_fragment(observations: npt.NDArray[np.void]) -> None:
     """Give the later fragments in `observations` (SIGHTING rows, changed in place) the ports and flow of their first
     fragment.
 
     A fragment whose first one was not captured keeps the flow of its addresses alone.
     """
-    rows = np.flatnonzero((observations["fragment"] != 0) & (observations["ip_version"] > 0))
+    rows = pieces_of(observations)
+    rows = rows[observations["ip_version"][rows] > 0]
     if rows.size == 0:
         return
     piece = observations[rows]
@@ -71,17 +92,20 @@ def adopt_first_fragment(observations: npt.NDArray[np.void]) -> None:
 
 def join_datagrams(
     sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], direction_group: npt.NDArray[np.int64]
-) -> None:
+) -> bool:
     """Give all sightings of a fragmented datagram one `content`, whole or in pieces (SIGHTING rows, changed in place).
 
-    `times_ns`, `direction_group`: per sighting, from the clocks and from link_connections.
+    `times_ns`, `direction_group`: per sighting, from the clocks and from link_connections. False when there is nothing
+    to do.
     """
+    if pieces_of(sightings).size == 0:
+        return False
     by_first = (sightings["ip_version"] == 6) & (sightings["protocol"] == _UDP)
     by_first &= (sightings["notes"] & NOTE_NO_FLOW) == 0
     _join_by_first_piece(sightings, direction_group, by_first)
     pieces = np.flatnonzero((sightings["fragment"] != 0) & ~by_first)
     if pieces.size == 0:
-        return
+        return True
     key = (direction_group << 16) | sightings["ip_id"]
     pieces = pieces[np.lexsort((times_ns[pieces], key[pieces]))]
     candidates = np.flatnonzero((sightings["fragment"] == 0) & np.isin(key, key[pieces]))
@@ -95,6 +119,7 @@ def join_datagrams(
     members = np.concatenate([pieces, candidates[near]])
     sightings["content"][members] = sightings["ip_id"][members].astype(np.uint64) | _DATAGRAM
     sightings["payload"][members] = 0
+    return True
 
 
 def _join_by_first_piece(

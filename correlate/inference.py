@@ -14,7 +14,8 @@ import numpy.typing as npt
 from numba import njit
 
 from .dissect import contradict
-from .names import stays_on_link
+from .grouping import Runs, group_ids, hashed
+from .names import row_stays_on_link
 from .schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW, ONE_PACKET_NS
 
 _MOST_ENDS: Final = 16
@@ -24,6 +25,7 @@ _MOST_TRIES: Final = 256
 _CLOCKS_APART_NS: Final = 60_000_000_000
 """Clocks that nothing compares are hardly further apart; beyond, one packet is not enough."""
 _TCP: Final = 6
+_UNREADABLE: Final = NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT
 _PLAIN, _UNDECIDED, _TURN = 0, 1, 2
 """What a shared content is worth: a vote; none, for others are equal at the same place; a vote that needs a second one,
 for one place saw both with the same TTL, or clocks would be far apart."""
@@ -50,20 +52,27 @@ def infer_links(
     times_ns: npt.NDArray[np.int64],
     clock: npt.NDArray[np.int64],
     uninformed: npt.NDArray[np.bool_],
+    repeated: npt.NDArray[np.int64],
+    contents: Runs,
 ) -> Inference:
     """Find the translations that no conntrack message tells of.
 
     `sightings`: SIGHTING rows of the observations; `session`, `ends`: theirs (sessions.py); `times_ns`: on the
     reference clock; `clock`: per namespace, the same number where times can be compared; `uninformed`: per namespace,
-    the capture holds no conntrack of it.
+    the capture holds no conntrack of it; `repeated`: see repeated_sequences; `contents`: sightings with equal
+    content, maybe with others behind the observations.
     """
     nobody, nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
     none = Inference(links=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
-    rows = np.flatnonzero(can_vote(sightings))
-    if rows.size == 0 or not uninformed.any():
+    if not uninformed.any():
         return none
-    order = rows[np.lexsort((times_ns[rows], ends[rows], sightings["content"][rows]))]
-    common = _common_sequence(sightings)
+    voters = np.zeros(contents.rows.size, np.bool_)
+    voters[: sightings.size] = can_vote(sightings)
+    order = contents.only(voters).sorted_by(times_ns, ends).rows
+    if order.size == 0:
+        return none
+    common = np.zeros(sightings.size, np.bool_)
+    _mark_repeated(sightings, repeated, common)
     pairs, total = _vote(order, sightings, session, ends, times_ns, clock, uninformed, common, int(session.max()) + 1)
     if pairs.shape[0] == 0:
         return none
@@ -78,29 +87,77 @@ def infer_links(
 
 def can_vote(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
     """Per SIGHTING row: its content says something of its flow, and somebody may translate it."""
-    first_piece = (sightings["fragment"] & 0x1FFF) == 0
-    readable = (sightings["notes"] & (NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT)) == 0
-    return (sightings["ip_version"] > 0) & readable & first_piece & ~stays_on_link(sightings)
+    found = np.empty(sightings.size, np.bool_)
+    _mark_voters(sightings, found)
+    return found
 
 
-def _common_sequence(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
-    """Per row: a SYN whose sequence number several flows at its place begin with.
+@njit(cache=True, nogil=True)
+def _mark_voters(sightings, found):
+    for i in range(sightings.size):
+        row = sightings[i]
+        readable = (row.notes & np.uint8(_UNREADABLE)) == 0 and (row.fragment & np.uint16(0x1FFF)) == 0
+        found[i] = readable and row.ip_version > 0 and not row_stays_on_link(row)
+
+
+@njit(cache=True, nogil=True)
+def _is_syn(row):
+    return row.protocol == _TCP and (row.tcp_flags & np.uint16(0x12)) == 2
+
+
+@njit(cache=True, nogil=True)
+def _syn_key(row):
+    """Place and sequence number in one."""
+    return (np.int64(row.place) << 32) | np.int64(row.sequence)
+
+
+@njit(cache=True, nogil=True)
+def _mark_repeated(sightings, repeated, found):
+    """Which SYNs have one of these sequence numbers; `repeated`: ascending."""
+    for i in range(sightings.size if repeated.size else 0):
+        if _is_syn(sightings[i]):
+            key = _syn_key(sightings[i])
+            at = np.searchsorted(repeated, key)
+            found[i] = at < repeated.size and repeated[at] == key
+
+
+@njit(cache=True, nogil=True)
+def _find_syns(sightings):
+    """(Place and sequence number in one, flow) of every SYN."""
+    count = 0
+    for i in range(sightings.size):
+        count += _is_syn(sightings[i])
+    keys = np.empty(count, np.int64)
+    flows = np.empty(count, np.uint64)
+    count = 0
+    for i in range(sightings.size):
+        if _is_syn(sightings[i]):
+            keys[count] = _syn_key(sightings[i])
+            flows[count] = sightings[i].flow
+            count += 1
+    return keys, flows
+
+
+def begun_sequences(sightings: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+    """(place and sequence number in one, flow) of the SYNs among SIGHTING rows, each once."""
+    return _once(*_find_syns(sightings))
+
+
+def repeated_sequences(keys: npt.NDArray[np.int64], flows: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Places and sequence numbers that several flows begin with there, ascending; arguments: see begun_sequences.
 
     Scanners and floods do that; then 16 bits of IP id are all that tells their packets apart.
     """
-    found = np.zeros(sightings.size, np.bool_)
-    syn = np.flatnonzero((sightings["protocol"] == _TCP) & ((sightings["tcp_flags"] & 0x12) == 2))
-    if syn.size == 0:
-        return found
-    start = (sightings["place"][syn].astype(np.int64) << 32) | sightings["sequence"][syn]
-    order = np.lexsort((sightings["flow"][syn], start))
-    flow, start = sightings["flow"][syn][order], start[order]
-    first = np.append(True, start[1:] != start[:-1])
-    group = np.cumsum(first) - 1
-    flows = np.bincount(group, weights=first | np.append(True, flow[1:] != flow[:-1]))
-    # A hairpin shows one under two.
-    found[syn[order]] = (flows > 2)[group]
-    return found
+    keys, _ = _once(keys, flows)
+    found, count = np.unique(keys, return_counts=True)
+    return found[count > 2]  # a hairpin shows one flow under two
+
+
+def _once(
+    keys: npt.NDArray[np.int64], flows: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+    _, first = group_ids(hashed(keys, flows))
+    return keys[first], flows[first]
 
 
 def _pairs(numbers: npt.NDArray[np.int64], sessions: int) -> npt.NDArray[np.int64]:

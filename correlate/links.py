@@ -1,7 +1,7 @@
 """What joins sessions to connections: conntrack tuples, conntrack ids, and the same packet in two namespaces.
 
 Each function returns pairs of session ends, (n, 2) int64: session * 2 + orientation, so that a pair also says which
-direction of the one is which direction of the other.
+direction of the one is which direction of the other. Equal pairs are named once.
 """
 
 from typing import Final
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from .evaluations import Evaluations
+from .grouping import Runs, distinct_pairs, hashed, runs_of_keys
 from .sessions import SessionIndex, index_places, orientation_of, pair_key
 from .topology import Topology
 
@@ -121,23 +122,29 @@ def conntrack_id_links(
     """
     traced = sightings[sightings.size - evaluations.size :]
     known = np.flatnonzero(evaluations["conntrack_id"] != 0)
-    keys = (
-        evaluations["order"][known],
-        traced["content"][known],
-        evaluations["conntrack_direction"][known],
-        evaluations["conntrack_id"][known],
+    key = hashed(
         traced["namespace"][known],
+        evaluations["conntrack_id"][known],
+        evaluations["conntrack_direction"][known],
+        traced["content"][known],
     )
-    order = known[np.lexsort(keys)]
-    a, b = order[:-1], order[1:]
-    same = (
-        (evaluations["conntrack_id"][a] == evaluations["conntrack_id"][b])
-        & (evaluations["conntrack_direction"][a] == evaluations["conntrack_direction"][b])
-        & (traced["namespace"][a] == traced["namespace"][b])
-        & (traced["content"][a] == traced["content"][b])
-        & (ends[a] != ends[b])
-    )
-    return np.column_stack([ends[a][same], ends[b][same]])
+    runs = runs_of_keys(key).sorted_by(evaluations["order"][known])
+    return distinct_pairs(_neighbours(runs.rows, runs.start, ends[known]))
+
+
+@njit(cache=True, nogil=True)
+def _neighbours(rows, start, ends):
+    """Two ends that follow each other in a run."""
+    pairs = np.empty((rows.size, 2), np.int64)
+    count = 0
+    for g in range(start.size - 1):
+        for i in range(start[g] + 1, start[g + 1]):
+            a, b = ends[rows[i - 1]], ends[rows[i]]
+            if a != b:
+                pairs[count, 0] = a
+                pairs[count, 1] = b
+                count += 1
+    return pairs[:count].copy()
 
 
 def same_flow_links(
@@ -146,37 +153,54 @@ def same_flow_links(
     ends: npt.NDArray[np.int64],
     nodes: npt.NDArray[np.int64],
     on_wire: npt.NDArray[np.bool_],
+    contents: Runs,
 ) -> npt.NDArray[np.int64]:
     """The same packet under the same addresses in two namespaces: of one node, or where it goes from one to another.
 
-    Addresses alone would not do: every Docker host has a 172.17.0.2.
+    Addresses alone would not do: every Docker host has a 172.17.0.2. `contents`: sightings with equal content.
     """
-    node = nodes[sightings["namespace"]]
-    links = [_adjacent(sightings, times_ns, ends, node, np.arange(sightings.size), _SAME_PACKET_NS)]
-    if nodes.size and nodes.max() > 0:
-        links.append(_adjacent(sightings, times_ns, ends, np.zeros_like(node), np.flatnonzero(on_wire), None))
-    return np.concatenate(links)
+    flow = np.ascontiguousarray(sightings["flow"])
+    node = nodes[sightings["namespace"]].astype(np.int32)
+    runs = contents.sorted_by(times_ns, flow)
+    several = int(nodes.max()) + 1 if nodes.size else 1
+    most = int(ends.max()) + 1 if ends.size else 0
+    return distinct_pairs(_same_flow(runs.rows, runs.start, flow, times_ns, ends, node, several, on_wire, most))
 
 
-def _adjacent(
-    sightings: npt.NDArray[np.void],
-    times_ns: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
-    group: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.int64],
-    window_ns: int | None,
-) -> npt.NDArray[np.int64]:
-    order = rows[np.lexsort((times_ns[rows], sightings["content"][rows], sightings["flow"][rows], group[rows]))]
-    a, b = order[:-1], order[1:]
-    same = (
-        (group[a] == group[b])
-        & (sightings["flow"][a] == sightings["flow"][b])
-        & (sightings["content"][a] == sightings["content"][b])
-        & (ends[a] != ends[b])
-    )
-    if window_ns is not None:
-        same &= times_ns[b] - times_ns[a] <= window_ns
-    return np.column_stack([ends[a][same], ends[b][same]])
+@njit(cache=True, nogil=True)
+def _same_flow(rows, start, flow, times, ends, node, nodes, on_wire, most):
+    """Two ends of one packet that follow each other in time, on one node or on the wires between several; most of them
+    once only. `rows`: by content, flow and time."""
+    capacity = 1024
+    pairs = np.empty((capacity, 2), np.int64)
+    count = 0
+    latest = np.full(nodes + 1, np.int64(-1))  # of each node, and behind them of all wires
+    told = np.full((most, 2), np.int64(-1))  # what was last said of each end: on its node, and on a wire
+    for g in range(start.size - 1):
+        for k in range(start[g], start[g + 1]):
+            b = rows[k]
+            if k == start[g] or flow[b] != flow[rows[k - 1]]:
+                latest[:] = -1
+            for wire in range(2):
+                if wire == 1 and (nodes == 1 or not on_wire[b]):
+                    continue
+                slot = nodes if wire == 1 else np.int64(node[b])
+                a = latest[slot]
+                latest[slot] = b
+                if a < 0 or ends[a] == ends[b] or told[ends[a], wire] == ends[b]:
+                    continue
+                if wire == 0 and times[b] - times[a] > _SAME_PACKET_NS:
+                    continue
+                told[ends[a], wire] = ends[b]
+                if count == capacity:
+                    capacity *= 2
+                    grown = np.empty((capacity, 2), np.int64)
+                    grown[:count] = pairs
+                    pairs = grown
+                pairs[count, 0] = ends[a]
+                pairs[count, 1] = ends[b]
+                count += 1
+    return pairs[:count].copy()
 
 
 def sightings_on_wires(

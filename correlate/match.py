@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from .appearance import order_of_appearance
 from .connections import Connections
 from .dissect import contradict, mix
+from .grouping import Runs, runs_of_keys
 from .schema import ONE_PACKET_NS
 
 _NEIGHBOURS: Final = 64
@@ -38,26 +40,31 @@ def match_packets(
     connections: Connections,
     evaluations: npt.NDArray[np.void],
     nodes: npt.NDArray[np.int64],
+    contents: Runs | None = None,
 ) -> Packets:
     """Put every sighting into exactly one packet.
 
     `sightings`: SIGHTING rows, observations first, then one per row of `evaluations` (EVALUATION); `times_ns`: when
     each happened, on the reference clock (an evaluation: the time of the frame its header was found in, else of its
-    receipt); `nodes`: number of the node of each namespace.
+    receipt); `nodes`: number of the node of each namespace; `contents`: sightings with equal
+    content, where that has been found out.
     """
+    if contents is None:
+        contents = runs_of_keys(sightings["content"])
     observed = sightings.size - evaluations.size
-    queue = np.zeros(sightings.size, np.int64)
-    queue[observed:] = evaluations["order"]
-    is_evaluation = np.arange(sightings.size) >= observed
+    group = connections.direction_group
     # In each run of equal content: observations by time, then evaluations by time and the order of their socket.
-    order = np.lexsort((queue, times_ns, is_evaluation, sightings["content"], connections.direction_group))
+    if evaluations.size:
+        queue = np.zeros(sightings.size, np.int64)
+        queue[observed:] = evaluations["order"]
+        runs = contents.sorted_by(queue, times_ns, np.arange(sightings.size) >= observed, group)
+    else:
+        runs = contents.sorted_by(times_ns, group)
     packet = np.full(sightings.size, -1, np.int64)
     ambiguous = np.zeros(sightings.size + 1, np.bool_)
-    count = _assign(order, connections.direction_group, sightings, times_ns, nodes, observed, packet, ambiguous)
-    first = np.full(count, np.iinfo(np.int64).max)
-    np.minimum.at(first, packet, times_ns)
+    count = _assign(runs.rows, group, sightings, times_ns, nodes, observed, packet, ambiguous)
+    by_time = order_of_appearance(packet, count, sightings, times_ns, observed)
     rank = np.empty(count, np.int64)
-    by_time = np.argsort(first, kind="stable")
     rank[by_time] = np.arange(count)
     return Packets(packet=rank[packet], ambiguous=ambiguous[:count][by_time], count=int(count))
 

@@ -1,19 +1,25 @@
 """Packets seen on two nodes -> bounds of the offset between their clocks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from ..pcapng.blocks import Direction
-from .names import stays_on_link
+from .delay_clouds import Cloud, Delays
+from .grouping import Runs, group_ids
+from .names import row_stays_on_link
 from .schema import NOTE_ERROR, ONE_PACKET_NS
 from .topology import Topology
 
 _FEWEST_AGREEING: Final = 3
 """Packets: one or two of equal content may be others, sent at another time."""
+
+_IN: Final = int(Direction.IN)
+_OUT: Final = int(Direction.OUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,12 @@ class Bounds:
     upper_ns: npt.NDArray[np.int64]
     lower_at_ns: npt.NDArray[np.int64]
     lower_ns: npt.NDArray[np.int64]
+    packets: int
+    """That they are of; of many packets only those are kept that can matter (delay_clouds.py)."""
+
+
+Pairs = dict[tuple[str, str], Delays]
+"""By the names of two nodes, which are in the order of the files."""
 
 
 def flows_by_addresses(observations: npt.NDArray[np.void]) -> Flows:
@@ -44,26 +56,45 @@ def flows_by_addresses(observations: npt.NDArray[np.void]) -> Flows:
     return Flows(direction=flow, connection=np.minimum(flow, reverse), forward=flow < reverse)
 
 
-def delay_bounds(observations: npt.NDArray[np.void], flows: Flows, topology: Topology) -> Callable[[str, str], Bounds]:
-    """A function from two node names to the Bounds between their clocks.
+def node_delays(observations: npt.NDArray[np.void], flows: Flows, topology: Topology, contents: Runs) -> Pairs:
+    """What the packets that each two nodes share say of their clocks.
 
     Only unicast packets where they leave or enter a node count, and of those only the ones that every point of a node
-    saw once: a repeated one could be matched with the wrong copy.
+    saw once: a repeated one could be matched with the wrong copy. Whole connections can be taken apart, and the results
+    added up (add_delays). `contents`: those with equal content, maybe with other sightings behind them.
     """
     numbers = {name: i for i, name in enumerate(dict.fromkeys(topology.file_nodes))}
-    seen = _Seen.build(observations, flows, topology, numbers)
+    seen = _Seen.build(observations, flows, topology, numbers, contents)
+    return {
+        (first, second): _between(seen, numbers[first], numbers[second]) for first, second in combinations(numbers, 2)
+    }
 
-    def between(first: str, second: str) -> Bounds:
-        found = _between(seen.of(numbers[first]), seen.of(numbers[second]))
-        # A timestamp is cut to the resolution of its file: the true time is up to so much later.
-        return Bounds(
-            upper_at_ns=found.upper_at_ns,
-            upper_ns=found.upper_ns + _resolution_ns(topology, second),
-            lower_at_ns=found.lower_at_ns,
-            lower_ns=found.lower_ns - _resolution_ns(topology, first),
-        )
 
-    return between
+def add_delays(some: Pairs, more: Pairs) -> Pairs:
+    """Both together."""
+    return {pair: delays.with_(more[pair]) if pair in more else delays for pair, delays in some.items()} | {
+        pair: delays for pair, delays in more.items() if pair not in some
+    }
+
+
+def delay_bounds(pairs: Pairs, topology: Topology, first: str, second: str) -> Bounds:
+    """The Bounds between the clocks of two nodes."""
+    turned = (first, second) not in pairs
+    delays = pairs[(second, first) if turned else (first, second)]
+    toward, back = delays.toward, delays.back
+    if _only_offset(delays):
+        toward = delays.unknown
+    upper_at, upper, lower_at, lower = toward.at_ns, toward.value_ns, back.at_ns, back.value_ns
+    if turned:  # at times of the other clock, what was a lower bound is an upper one
+        upper_at, upper, lower_at, lower = lower_at + lower, -lower, upper_at + upper, -upper
+    # A timestamp is cut to the resolution of its file: the true time is up to so much later.
+    return Bounds(
+        upper_at_ns=upper_at,
+        upper_ns=upper + _resolution_ns(topology, second),
+        lower_at_ns=lower_at,
+        lower_ns=lower - _resolution_ns(topology, first),
+        packets=toward.packets + back.packets,
+    )
 
 
 def _resolution_ns(topology: Topology, node: str) -> int:
@@ -75,7 +106,8 @@ class _Seen:
     """One row per packet and node, in the order of `identity`."""
 
     node: npt.NDArray[np.int64]
-    identity: npt.NDArray[np.uint64]
+    identity: npt.NDArray[np.int64]
+    """Of content and direction; ascending."""
     connection: npt.NDArray[np.uint64]
     forward: npt.NDArray[np.bool_]
     first_ns: npt.NDArray[np.int64]
@@ -85,110 +117,171 @@ class _Seen:
     way: npt.NDArray[np.int64]
     """1 it was seen leaving, -1 coming in, 0 not known or both."""
 
-    def of(self, node: int) -> "_Seen":
-        here = self.node == node
-        return _Seen(*(getattr(self, name)[here] for name in self.__slots__))
-
     @classmethod
     def build(
-        cls, observations: npt.NDArray[np.void], flows: Flows, topology: Topology, numbers: dict[str, int]
+        cls,
+        observations: npt.NDArray[np.void],
+        flows: Flows,
+        topology: Topology,
+        numbers: dict[str, int],
+        contents: Runs,
     ) -> "_Seen":
         is_uplink = np.array([topology.is_uplink(p) for p in topology.points] or [False], np.bool_)
         node_of_place = np.array([numbers[p.node] for p in topology.points] or [0], np.int64)
-        rows = np.flatnonzero(
-            is_uplink[observations["place"]]
-            & ~stays_on_link(observations)
-            & ((observations["notes"] & NOTE_ERROR) == 0)
-        )
-        place = observations["place"][rows]
-        identity = flows.direction[rows] ^ (observations["content"][rows] * np.uint64(0x9E3779B97F4A7C15))
-        node = node_of_place[place]
-        order = np.lexsort((place, identity, node))
-        rows, place, identity, node = rows[order], place[order], identity[order], node[order]
-        start = np.ones(rows.size, np.bool_)
-        start[1:] = (identity[1:] != identity[:-1]) | (node[1:] != node[:-1])
-        group = np.cumsum(start) - 1
-        twice = np.zeros(int(group[-1]) + 1 if rows.size else 0, np.bool_)
-        twice[group[1:][~start[1:] & (place[1:] == place[:-1])]] = True
-        heads = np.flatnonzero(start)
-        keep = ~twice
-        times, ttl = observations["time_ns"][rows], observations["ttl"][rows].astype(np.int64)
-        direction = observations["direction"][rows]
-        way = (direction == Direction.OUT).astype(np.int64) - (direction == Direction.IN)
-        if heads.size == 0:
-            empty = np.empty(0, np.int64)
-            return cls(empty, identity, identity, np.empty(0, np.bool_), empty, empty, empty, empty)
+        where = np.full(contents.rows.size, -1, np.int64)
+        _locate(observations, is_uplink, node_of_place, where)
+        runs = contents.only(where >= 0).sorted_by(where, flows.direction)
         return cls(
-            node[heads][keep],
-            identity[heads][keep],
-            flows.connection[rows][heads][keep],
-            flows.forward[rows][heads][keep],
-            np.minimum.reduceat(times, heads)[keep],
-            np.maximum.reduceat(times, heads)[keep],
-            np.maximum.reduceat(ttl, heads)[keep],
-            np.where(np.minimum.reduceat(way, heads) > 0, 1, -(np.maximum.reduceat(way, heads) < 0).astype(np.int64))[
-                keep
-            ],
+            *_one_per_packet(
+                runs.rows, runs.start, where, flows.direction, flows.connection, flows.forward, observations
+            )
         )
 
 
-def _between(first: _Seen, second: _Seen) -> Bounds:
-    _, i, j = np.intersect1d(first.identity, second.identity, assume_unique=True, return_indices=True)
-    toward = _travels_to_second(first, second, i, j)
-    go, come = toward > 0, toward < 0
-    if _only_offset(first, second, i, j, go | come):
-        go = np.ones(i.size, np.bool_)
+@njit(cache=True, nogil=True)
+def _locate(observations, is_uplink, node_of_place, where):
+    """Node and capture point in one number of each observation that counts."""
+    for i in range(observations.size):
+        row = observations[i]
+        if is_uplink[row.place] and (row.notes & np.uint8(NOTE_ERROR)) == 0 and not row_stays_on_link(row):
+            where[i] = (node_of_place[row.place] << 32) | np.int64(row.place)
+
+
+@njit(cache=True, nogil=True)
+def _one_per_packet(rows, start, where, direction, connection, forward, observations):
+    """The columns of _Seen; `rows`: by content, direction, node and place."""
+    node = np.empty(rows.size, np.int64)
+    identity = np.empty(rows.size, np.int64)
+    of_connection = np.empty(rows.size, np.uint64)
+    goes_forward = np.empty(rows.size, np.bool_)
+    first_ns = np.empty(rows.size, np.int64)
+    last_ns = np.empty(rows.size, np.int64)
+    ttl = np.empty(rows.size, np.int64)
+    way = np.empty(rows.size, np.int64)
+    count = 0
+    number = -1
+    for g in range(start.size - 1):
+        begin = start[g]
+        while begin < start[g + 1]:
+            head = rows[begin]
+            if begin == start[g] or direction[head] != direction[rows[begin - 1]]:
+                number += 1
+            here = where[head] >> 32
+            twice = False
+            least, most = np.int64(1), np.int64(-1)
+            first_ns[count], last_ns[count], ttl[count] = 2**62, -(2**62), -1
+            stop = begin
+            while stop < start[g + 1] and direction[rows[stop]] == direction[head] and where[rows[stop]] >> 32 == here:
+                i = rows[stop]
+                twice |= stop > begin and where[i] == where[rows[stop - 1]]
+                row = observations[i]
+                out = np.int64(row.direction == _OUT) - np.int64(row.direction == _IN)
+                least, most = min(least, out), max(most, out)
+                first_ns[count] = min(first_ns[count], row.time_ns)
+                last_ns[count] = max(last_ns[count], row.time_ns)
+                ttl[count] = max(ttl[count], np.int64(row.ttl))
+                stop += 1
+            begin = stop
+            if twice:
+                continue
+            node[count] = here
+            identity[count] = number
+            of_connection[count] = connection[head]
+            goes_forward[count] = forward[head]
+            way[count] = 1 if least > 0 else -1 if most < 0 else 0
+            count += 1
+    return (
+        node[:count], identity[:count], of_connection[:count], goes_forward[:count], first_ns[:count],
+        last_ns[:count], ttl[:count], way[:count],
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _on_both(identity, node, first, second):
+    """Rows (i, j) of packets that were seen on both nodes."""
+    i = np.empty(identity.size // 2, np.int64)
+    j = np.empty(i.size, np.int64)
+    count = 0
+    at = 0
+    while at < identity.size:
+        a = b = -1
+        packet = identity[at]
+        while at < identity.size and identity[at] == packet:
+            if node[at] == first:
+                a = at
+            elif node[at] == second:
+                b = at
+            at += 1
+        if a >= 0 and b >= 0:
+            i[count] = a
+            j[count] = b
+            count += 1
+    return i[:count].copy(), j[:count].copy()
+
+
+def _between(seen: _Seen, first: int, second: int) -> Delays:
+    i, j = _on_both(seen.identity, seen.node, first, second)
+    toward = _travels_to_second(seen, i, j)
+    go, come, unknown = toward > 0, toward < 0, toward == 0
     # Toward the second node: the last the first saw of it, and the first the second did; the other way round coming
     # back.
-    return Bounds(
-        upper_at_ns=first.last_ns[i][go],
-        upper_ns=(second.first_ns[j] - first.last_ns[i])[go],
-        lower_at_ns=first.first_ns[i][come],
-        lower_ns=(second.last_ns[j] - first.first_ns[i])[come],
+    first_ns, last_ns = seen.first_ns[i], seen.last_ns[i]
+    ahead, difference = seen.first_ns[j] - last_ns, (seen.first_ns[j] - first_ns)[unknown]
+    return Delays(
+        toward=Cloud.of(last_ns[go], ahead[go], upper=True),
+        back=Cloud.of(first_ns[come], (seen.last_ns[j] - first_ns)[come], upper=False),
+        unknown=Cloud.of(last_ns[unknown], ahead[unknown], upper=True),
+        least_ns=int(difference.min()) if difference.size else 2**62,
+        most_ns=int(difference.max()) if difference.size else -(2**62),
     )
 
 
-def _only_offset(
-    first: _Seen,
-    second: _Seen,
-    i: npt.NDArray[np.int64],
-    j: npt.NDArray[np.int64],
-    known: npt.NDArray[np.bool_],
-) -> bool:
+def _only_offset(delays: Delays) -> bool:
     """Nothing says which way the common packets went, but several agree that the clocks are far apart.
 
     Then either way is better than clocks taken as equal, by which they would not even be the same packets.
     """
-    if i.size < _FEWEST_AGREEING or known.any():
+    if delays.unknown.packets < _FEWEST_AGREEING or delays.toward.packets or delays.back.packets:
         return False
-    difference = second.first_ns[j] - first.first_ns[i]
-    return bool(abs(np.median(difference)) > ONE_PACKET_NS and np.ptp(difference) < ONE_PACKET_NS)
+    middle = (delays.least_ns + delays.most_ns) // 2
+    return abs(middle) > ONE_PACKET_NS and delays.most_ns - delays.least_ns < ONE_PACKET_NS
 
 
-def _travels_to_second(
-    first: _Seen, second: _Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Per common packet: 1 it went from the first node to the second, -1 the other way, 0 not known.
+def _travels_to_second(seen: _Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Per common packet (rows i on the first node, j on the second): 1 it went from the first node to the second, -1
+    the other way, 0 not known.
 
     A connection's packets tell together: by the kernel's word for the direction, by the times (the differences of its
     two directions lie on two sides of the offset), and by TTL, which somebody may have rewritten.
     """
-    sign = np.where(first.forward[i], 1, -1)
-    _, connection = np.unique(first.connection[i], return_inverse=True)
-    connection = connection.reshape(-1)
-    count = int(connection.max()) + 1 if connection.size else 0
-    by_kernel, by_ttl = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    np.add.at(by_kernel, connection, np.sign(first.way[i] - second.way[j]) * sign)
-    np.add.at(by_ttl, connection, np.sign(first.ttl[i] - second.ttl[j]) * sign)
-    difference = second.first_ns[j] - first.first_ns[i]
-    extreme = np.iinfo(np.int64).max
-    least = {True: np.full(count, extreme), False: np.full(count, extreme)}
-    most = {True: np.full(count, -extreme), False: np.full(count, -extreme)}
-    for forward in (True, False):
-        mine = first.forward[i] == forward
-        np.minimum.at(least[forward], connection[mine], difference[mine])
-        np.maximum.at(most[forward], connection[mine], difference[mine])
-    both = (least[True] != extreme) & (least[False] != extreme)
-    by_time = np.where(both & (least[True] > most[False]), 1, np.where(both & (most[True] < least[False]), -1, 0))
-    orientation = np.where(by_kernel != 0, np.sign(by_kernel), np.where(by_time != 0, by_time, np.sign(by_ttl)))
-    return orientation[connection] * sign
+    connection, examples = group_ids(seen.connection[i])
+    toward = np.empty(i.size, np.int64)
+    _tell_together(i, j, connection, examples.size, seen.forward, seen.way, seen.ttl, seen.first_ns, toward)
+    return toward
+
+
+@njit(cache=True, nogil=True)
+def _tell_together(i, j, connection, connections, forward, way, ttl, first_ns, toward):
+    by_kernel = np.zeros(connections, np.int64)
+    by_ttl = np.zeros(connections, np.int64)
+    # Differences of the times, of each of the two directions.
+    least = np.full((connections, 2), np.int64(2**63 - 1))
+    most = np.full((connections, 2), np.int64(-(2**63) + 1))
+    for k in range(i.size):
+        a, b, c = i[k], j[k], connection[k]
+        sign = 1 if forward[a] else -1
+        by_kernel[c] += sign * (np.int64(way[a] > way[b]) - np.int64(way[a] < way[b]))
+        by_ttl[c] += sign * (np.int64(ttl[a] > ttl[b]) - np.int64(ttl[a] < ttl[b]))
+        side = np.int64(forward[a])
+        difference = first_ns[b] - first_ns[a]
+        least[c, side] = min(least[c, side], difference)
+        most[c, side] = max(most[c, side], difference)
+    for k in range(i.size):
+        c = connection[k]
+        said = by_kernel[c]
+        if said == 0 and least[c, 0] <= most[c, 0] and least[c, 1] <= most[c, 1]:
+            said = np.int64(least[c, 1] > most[c, 0]) - np.int64(most[c, 1] < least[c, 0])
+        if said == 0:
+            said = by_ttl[c]
+        sign = 1 if forward[i[k]] else -1
+        toward[k] = sign * (np.int64(said > 0) - np.int64(said < 0))

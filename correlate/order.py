@@ -13,7 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from ..pcapng.threads import run_all
 from .evaluations import Chain, Evaluations
+from .fragments import pieces_of
+from .grouping import Runs, runs_of_ids
 from .topology import Role, Topology
 
 HOP: Final = np.dtype(
@@ -46,7 +49,7 @@ def order_hops(
     packet: npt.NDArray[np.int64],
     evaluations: Evaluations,
     topology: Topology,
-    rank: npt.NDArray[np.int64],
+    rank: npt.NDArray[np.integer],
 ) -> npt.NDArray[np.void]:
     """HOP rows of all packets, packet by packet, each in the order of its way.
 
@@ -57,16 +60,23 @@ def order_hops(
     stage[:observed] = _observation_stages(sightings[:observed], topology)
     stage[observed:] = _evaluation_stages(evaluations, topology)
     _place_bridged_out(stage, sightings, packet, evaluations, topology)
-    queue = np.zeros(sightings.size, np.int64)
-    queue[observed:] = evaluations.rows["order"]
-    is_evaluation = np.arange(sightings.size) >= observed
-    times_ns = _gather_pieces(sightings, times_ns, packet)
-    times_ns = times_ns.copy()
+    keys = _gather_pieces(sightings, times_ns, packet).copy()
     ranked = np.flatnonzero(rank >= 0)
-    times_ns[ranked] = rank[ranked]
-    order = np.lexsort((stage, np.where(is_evaluation, queue, times_ns), is_evaluation, packet))
-    hops = np.zeros(sightings.size, HOP)
-    _order(order, packet, sightings, times_ns, stage, observed, hops)
+    keys[ranked] = rank[ranked]
+    runs = runs_of_ids(packet, int(packet.max()) + 1 if packet.size else 0)
+    if observed == sightings.size:
+        runs = runs.sorted_by(stage, keys)
+    else:
+        queued = keys.copy()
+        queued[observed:] = evaluations.rows["order"]
+        runs = runs.sorted_by(stage, queued, np.arange(sightings.size) >= observed)
+    hops = np.empty(sightings.size, HOP)
+    namespace = np.ascontiguousarray(sightings["namespace"])
+
+    def order(some: Runs) -> None:
+        _order(some.rows, some.start, some.first, namespace, keys, stage, observed, hops)
+
+    run_all(order, runs.pieces())
     return hops
 
 
@@ -74,7 +84,7 @@ def _gather_pieces(
     sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], packet: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """The fragments of a datagram pass a point one after the other: for the order, at the time of the first of them."""
-    pieces = np.flatnonzero(sightings["fragment"] != 0)
+    pieces = pieces_of(sightings)
     if pieces.size == 0:
         return times_ns
     key = np.zeros(pieces.size, [("packet", "i8"), ("place", "u4"), ("direction", "u1")])
@@ -103,7 +113,16 @@ def _observation_stages(observations: npt.NDArray[np.void], topology: Topology) 
         port = point.role == Role.PORT
         inbound, outbound = (0, 80) if port else (_STAGE_IN, STAGE_OUT)
         table[point.index] = (inbound, inbound, outbound, inbound)  # direction 0 unknown, 1 in, 2 out
-    return table[observations["place"], observations["direction"]]
+    stage = np.empty(observations.size, np.int64)
+    _look_up_stages(observations, table, stage)
+    return stage
+
+
+@njit(cache=True, nogil=True)
+def _look_up_stages(observations, table, stage):
+    for i in range(observations.size):
+        row = observations[i]
+        stage[i] = table[row.place, row.direction]
 
 
 def _evaluation_stages(evaluations: Evaluations, topology: Topology) -> npt.NDArray[np.int64]:
@@ -154,34 +173,31 @@ def _chain_stage(chain: Chain) -> int:
     return stages.get(chain.base.hook, 40)
 
 
-@njit(cache=True)
-def _number_visits(rows, sightings, stage, visit):
+@njit(cache=True, nogil=True)
+def _number_visits(rows, namespace, stage, visit):
     """Visit of each of `rows` (in order): a new one where the namespace changes or the way through it begins again."""
     count = 0
     for i in range(rows.size):
-        if i > 0:
-            a = sightings[rows[i - 1]].namespace
-            b = sightings[rows[i]].namespace
-            if a != b or stage[rows[i]] < stage[rows[i - 1]]:
-                count += 1
+        if i > 0 and (namespace[rows[i - 1]] != namespace[rows[i]] or stage[rows[i]] < stage[rows[i - 1]]):
+            count += 1
         visit[i] = count
     return count + 1 if rows.size else 0
 
 
 @njit(cache=True)
-def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visit, keys):
+def _visits_of_evaluations(rows, seen, namespace_of, times, stage, visit_seen, visit, keys):
     """Give each evaluation the visit of the frames it belongs to, or one of its own; `keys` grows by the time of the
     new ones."""
     used = keys.size
     out_keys = np.empty(used + rows.size, np.int64)
     out_keys[:used] = keys
     for i in range(rows.size):
-        namespace = sightings[rows[i]].namespace
+        namespace = namespace_of[rows[i]]
         # How many visits of this namespace did the trace see up to here?
         nth = 0
         last = np.int64(-1)
         for j in range(i + 1):
-            if sightings[rows[j]].namespace != namespace:
+            if namespace_of[rows[j]] != namespace:
                 continue
             if last >= 0 and stage[rows[j]] < last:
                 nth += 1
@@ -189,7 +205,7 @@ def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visi
         found = np.int64(-1)
         distinct = -1
         for k in range(seen.size):
-            if sightings[seen[k]].namespace == namespace and visit_seen[k] != found:
+            if namespace_of[seen[k]] == namespace and visit_seen[k] != found:
                 distinct += 1
                 found = visit_seen[k]
                 if distinct == nth:
@@ -201,7 +217,7 @@ def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visi
         last = np.int64(-1)
         reuse = np.int64(-1)
         for j in range(i):
-            if sightings[rows[j]].namespace != namespace:
+            if namespace_of[rows[j]] != namespace:
                 continue
             reuse = visit[j] if stage[rows[i]] >= stage[rows[j]] else np.int64(-1)
         if reuse >= 0:
@@ -220,41 +236,62 @@ def _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visi
     return out_keys[:used]
 
 
-@njit(cache=True)
-def _order(order, packet, sightings, times, stage, observed, hops):
-    start = 0
-    while start < order.size:
-        stop = start + 1
-        while stop < order.size and packet[order[stop]] == packet[order[start]]:
-            stop += 1
+@njit(cache=True, nogil=True)
+def _order(order, bounds, first, namespace, times, stage, observed, hops):
+    """`order`, `bounds`: the sightings of each packet, frames first; of both in their own order. `first`: number of the
+    first packet."""
+    for p in range(bounds.size - 1):
+        start, stop = bounds[p], bounds[p + 1]
         middle = start
         while middle < stop and order[middle] < observed:
             middle += 1
-        seen = order[start:middle]
-        rows = order[middle:stop]
-        visit_seen = np.empty(seen.size, np.int64)
-        visit_rows = np.empty(rows.size, np.int64)
-        visits = _number_visits(seen, sightings, stage, visit_seen)
-        keys = np.empty(visits, np.int64)
-        for i in range(seen.size - 1, -1, -1):
-            keys[visit_seen[i]] = times[seen[i]]
-        keys = _visits_of_evaluations(rows, seen, sightings, times, stage, visit_seen, visit_rows, keys)
-        # Merge: by visit, then stage, then the order each source has by itself.
-        size = stop - start
-        by_key = np.argsort(keys, kind="mergesort")
-        position = np.empty(keys.size, np.int64)
-        for i in range(keys.size):
-            position[by_key[i]] = i
-        sort_key = np.empty(size, np.int64)
-        for i in range(size):
-            visit = visit_seen[i] if i < seen.size else visit_rows[i - seen.size]
-            sort_key[i] = (position[visit] << 40) | (stage[order[start + i]] << 24) | i
-        merged = np.argsort(sort_key, kind="mergesort")
-        for i in range(size):
-            source = merged[i]
-            hop = hops[start + i]
-            hop.packet = packet[order[start]]
-            hop.sighting = order[start + source]
-            hop.visit = sort_key[source] >> 40
-            hop.stage = stage[order[start + source]]
-        start = stop
+        if middle == stop:
+            _order_frames(first + p, order, start, stop, namespace, stage, hops)
+        else:
+            _merge(first + p, order, start, middle, stop, namespace, times, stage, hops)
+
+
+@njit(cache=True, nogil=True)
+def _order_frames(packet, order, start, stop, namespace, stage, hops):
+    """Frames alone are in order already."""
+    visit = 0
+    for k in range(start, stop):
+        i = order[k]
+        if k > start and (namespace[order[k - 1]] != namespace[i] or stage[i] < stage[order[k - 1]]):
+            visit += 1
+        hop = hops[k]
+        hop.packet = packet
+        hop.sighting = i
+        hop.visit = visit
+        hop.stage = stage[i]
+
+
+@njit(cache=True, nogil=True)
+def _merge(packet, order, start, middle, stop, namespace, times, stage, hops):
+    """Frames and evaluations, by visit, then stage, then the order each source has by itself."""
+    seen = order[start:middle]
+    rows = order[middle:stop]
+    visit_seen = np.empty(seen.size, np.int64)
+    visit_rows = np.empty(rows.size, np.int64)
+    visits = _number_visits(seen, namespace, stage, visit_seen)
+    keys = np.empty(visits, np.int64)
+    for i in range(seen.size - 1, -1, -1):
+        keys[visit_seen[i]] = times[seen[i]]
+    keys = _visits_of_evaluations(rows, seen, namespace, times, stage, visit_seen, visit_rows, keys)
+    size = stop - start
+    by_key = np.argsort(keys, kind="mergesort")
+    position = np.empty(keys.size, np.int64)
+    for i in range(keys.size):
+        position[by_key[i]] = i
+    sort_key = np.empty(size, np.int64)
+    for i in range(size):
+        visit = visit_seen[i] if i < seen.size else visit_rows[i - seen.size]
+        sort_key[i] = (position[visit] << 40) | (stage[order[start + i]] << 24) | i
+    merged = np.argsort(sort_key, kind="mergesort")
+    for i in range(size):
+        source = merged[i]
+        hop = hops[start + i]
+        hop.packet = packet
+        hop.sighting = order[start + source]
+        hop.visit = sort_key[source] >> 40
+        hop.stage = stage[order[start + source]]

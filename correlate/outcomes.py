@@ -11,16 +11,19 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from ..pcapng.blocks import Direction
 from .beyond import Beyond
 from .evaluations import Evaluations
+from .grouping import first_with
 from .names import stays_on_link
 from .order import STAGE_INPUT
 from .rulebook import RuleBook
 from .topology import Role, Topology
 
 _FORWARD_STAGE: Final = 40
+_OUT: Final = int(Direction.OUT)
 _EDGE_NS: Final = 200_000_000
 """A packet last seen this close to the end of a capture may have gone on after it."""
 
@@ -126,6 +129,7 @@ def judge(
     book: RuleBook,
     topology: Topology,
     coverage: Coverage,
+    beyond: Beyond,
 ) -> Outcomes:
     """Decide the outcome of every packet from its last hop. Arguments as for `order_hops` and `find_rewrites`."""
     ends = (
@@ -156,7 +160,7 @@ def judge(
     open_ = _judge_passed(result, final, hops, sightings, observed, open_)
     open_ = _judge_deliveries(result, final, open_)
     open_ = _judge_time_to_live(result, final, open_)
-    lost, reason, suspect = _judge_losses(final, open_, Beyond.build(topology, sightings[:observed]))
+    lost, reason, suspect = _judge_losses(final, open_, beyond)
     result.outcome[lost] = _LOST
     result.reason[lost] = reason[lost]
     _doubt(result, lost, suspect, final, coverage, topology)
@@ -208,7 +212,7 @@ class _Final:
     def owns(self, rows: npt.NDArray[np.void], location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """The same for any rows."""
         key = _owner_key(rows["destination_high"], rows["destination_low"], location)
-        return np.isin(key, self.owner_keys) & (location >= 0)
+        return (first_with(self.owner_keys, key) >= 0) & (location >= 0)
 
     def owner_on_node(self, which: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The location on its own node that has the destination address, -1 when none, of some of the rows."""
@@ -263,8 +267,21 @@ def _locations(topology: Topology) -> list[tuple[str, str]]:
 def _owner_key(
     high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64], location: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint64]:
-    mixed = high * np.uint64(0x9E3779B97F4A7C15) ^ low * np.uint64(0xBF58476D1CE4E5B9)
-    return mixed * np.uint64(0x94D049BB133111EB) ^ location.astype(np.uint64)
+    found = np.empty(high.size, np.uint64)
+    _owner_keys(high, low, location, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _owner_key_of(high, low, location):
+    mixed = (high * np.uint64(0x9E3779B97F4A7C15)) ^ (low * np.uint64(0xBF58476D1CE4E5B9))
+    return (mixed * np.uint64(0x94D049BB133111EB)) ^ np.uint64(location)
+
+
+@njit(cache=True, nogil=True)
+def _owner_keys(high, low, location, found):
+    for i in range(high.size):
+        found[i] = _owner_key_of(high[i], low[i], location[i])
 
 
 def _owner_table(topology: Topology, index: dict[tuple[str, str], int]) -> npt.NDArray[np.uint64]:
@@ -306,21 +323,37 @@ def _judge_passed(
     elsewhere."""
     if max(*final.far_of_point, *final.container_of_namespace, -1, -1) < 0:
         return open_
-    at = np.flatnonzero(hops["sighting"] < observed)
-    seen = sightings[hops["sighting"][at]]
-    out = seen["direction"] == Direction.OUT
-    far = _gather(final.far_of_point, seen["place"])
-    inside = _gather(final.container_of_namespace, seen["namespace"])
-    here = np.where(out & (_gather(final.role_of_point, seen["place"]) == Role.PORT), far, np.where(~out, inside, -1))
-    arrived = final.owns(seen, here)
+    far, inside = (np.array(of or [-1], np.int64) for of in (final.far_of_point, final.container_of_namespace))
+    port = np.array(final.role_of_point or [-1], np.int64) == Role.PORT
     location = np.full(final.rows.size, -1, np.int64)
-    number = np.searchsorted(final.packets, hops["packet"][at[arrived]])
-    location[number] = here[arrived]
+    _find_arrivals(hops, sightings, observed, np.where(port, far, -1), inside, np.sort(final.owner_keys), location)
     delivered = open_ & (location >= 0)
     result.outcome[delivered] = _DELIVERED
     result.reason[delivered] = Reason.NONE
     result.location[delivered] = location[delivered]
     return open_ & ~delivered
+
+
+@njit(cache=True, nogil=True)
+def _find_arrivals(hops, sightings, observed, behind, inside, owners, location):
+    """Location of the last frame of each path that is at the container which has its destination address.
+
+    `behind`: per capture point, the location that a packet gets to which goes out there; `inside`: per namespace, its
+    own; -1 for none. `owners`: sorted keys of addresses and locations.
+    """
+    path = -1
+    for k in range(hops.size):
+        path += k == 0 or hops[k].packet != hops[k - 1].packet
+        if hops[k].sighting >= observed:
+            continue
+        row = sightings[hops[k].sighting]
+        here = behind[row.place] if row.direction == _OUT else inside[row.namespace]
+        if here < 0:
+            continue
+        key = _owner_key_of(row.destination_high, row.destination_low, here)
+        at = np.searchsorted(owners, key)
+        if at < owners.size and owners[at] == key:
+            location[path] = here
 
 
 def _judge_deliveries(result: Outcomes, final: _Final, open_: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from ..pcapng.threads import run_all
 from .clocks import Clock
 from .dissect import mix
+from .grouping import Runs, runs_of_ids
 from .topology import Topology
 
 _MOST_VIEWS: Final = 24
@@ -32,7 +34,7 @@ _MOST_TRIED: Final = 6
 class PointOrder:
     """Per observation: its place on the way of its direction."""
 
-    rank: npt.NDArray[np.int64]
+    rank: npt.NDArray[np.int8]
     """Smaller comes first; -1 where the packet's own times (or the kernel's words) decide."""
     doubtful: npt.NDArray[np.bool_]
     """Nothing says that it comes behind the hop before it, and not before that."""
@@ -52,7 +54,7 @@ def order_points(
     `observations`: SIGHTING rows; `times_ns` (on the reference clock), `packet`, `direction_group`: theirs;
     `traced`: packets of the evaluations.
     """
-    rank = np.full(observations.size, -1, np.int64)
+    rank = np.full(observations.size, -1, np.int8)
     doubtful = np.zeros(observations.size, np.bool_)
     known = np.array([n.known for n in topology.namespaces] or [True], np.bool_)
     rows = np.flatnonzero(~known[observations["namespace"]] & (observations["ip_version"] > 0))
@@ -63,9 +65,17 @@ def order_points(
     mixed[packet[known[observations["namespace"]]]] = True
     mixed[traced[traced < mixed.size]] = True
     rows = rows[~mixed[packet[rows]]]
-    order = rows[np.lexsort((times_ns[rows], packet[rows], direction_group[rows]))]
+    by_packet = runs_of_ids(packet, mixed.size, rows).sorted_by(times_ns)
+    ways = runs_of_ids(direction_group, int(direction_group.max()) + 1, by_packet.rows)
     error = np.array([-1 if c.error_ns is None else c.error_ns for c in clocks], np.int64)
-    _rank(order, direction_group, packet, observations, times_ns, topology.node_numbers(), error, rank, doubtful)
+    nodes = topology.node_numbers()
+    # What is looked at again and again stands together: a sighting is 160 bytes, and those of a way are far apart.
+    key, ttl, node = _describe(observations, nodes)
+
+    def rank_ways(some: Runs) -> None:
+        _rank(some.rows, some.start, packet, times_ns, key, ttl, node, observations, nodes, error, rank, doubtful)
+
+    run_all(rank_ways, ways.pieces())
     return PointOrder(rank, doubtful)
 
 
@@ -77,54 +87,81 @@ def _key(row):
 
 
 @njit(cache=True)
-def _rank(order, group, packet, sightings, times, node, error, rank, doubtful):
-    # What is looked at again and again stands together: a sighting is 160 bytes, and they are far apart.
-    key = np.empty(order.size, np.uint64)
-    ttl = np.empty(order.size, np.int64)
-    of_packet = np.empty(order.size, np.int64)
-    time = np.empty(order.size, np.int64)
-    for i in range(order.size):
-        row = sightings[order[i]]
+def _describe(sightings, node_of_namespace):
+    """What tells the views of a way apart, TTL and node of every sighting."""
+    key = np.empty(sightings.size, np.uint64)
+    ttl = np.empty(sightings.size, np.uint8)
+    node = np.empty(sightings.size, np.uint16)
+    for i in range(sightings.size):
+        row = sightings[i]
         key[i] = _key(row)
         ttl[i] = row.ttl
-        of_packet[i] = packet[order[i]]
-        time[i] = times[order[i]]
-    view = np.empty(order.size, np.int64)
+        node[i] = node_of_namespace[row.namespace]
+    return key, ttl, node
+
+
+@njit(cache=True, nogil=True)
+def _rank(order, start, packet, times, keys, ttls, nodes, sightings, node_of_namespace, error, rank, doubtful):
+    """`order`, `start`: the sightings of each direction, by packet and time; `keys`, `ttls`, `nodes`: of every
+    sighting."""
+    largest = 0
+    for way in range(start.size - 1):
+        largest = max(largest, start[way + 1] - start[way])
+    key = np.empty(largest, np.uint64)
+    ttl = np.empty(largest, np.int64)
+    node = np.empty(largest, np.int64)
+    of_packet = np.empty(largest, np.int64)
+    time = np.empty(largest, np.int64)
+    view = np.empty(largest, np.int64)
+    found = np.empty(largest, np.int8)
+    doubt = np.empty(largest, np.bool_)
     example = np.empty(_MOST_VIEWS, np.int64)
     weights = np.empty((4, _MOST_VIEWS, _MOST_VIEWS), np.int64)
     preferred = np.empty((_MOST_VIEWS, _MOST_VIEWS), np.int64)
-    start = 0
-    while start < order.size:
-        stop = start + 1
-        while stop < order.size and group[order[stop]] == group[order[start]]:
-            stop += 1
-        way = slice(start, stop)
-        views = _number_views(key[way], sightings, order[way], of_packet[way], view[way], example)
-        if views > 0:
-            _weigh(of_packet[way], time[way], ttl[way], view[way], views, weights)
-            _rank_way(
-                order[way], of_packet[way], time[way], sightings, node, error, views, view[way], example, weights,
-                preferred, rank, doubtful,
-            )  # fmt: skip
-        start = stop
+    for way in range(start.size - 1):
+        rows = order[start[way] : start[way + 1]]
+        if rows.size == 0:
+            continue
+        size = rows.size
+        for i in range(size):
+            row = rows[i]
+            key[i] = keys[row]
+            ttl[i] = ttls[row]
+            node[i] = nodes[row]
+            of_packet[i] = packet[row]
+            time[i] = times[row]
+        views = _number_views(key[:size], sightings, rows, of_packet[:size], view[:size], example)
+        if views < 0:
+            continue
+        doubt[:size] = False
+        _weigh(of_packet[:size], time[:size], ttl[:size], view[:size], views, weights)
+        _rank_way(
+            of_packet[:size], time[:size], node[:size], sightings, node_of_namespace, error, views, view[:size],
+            example, weights, preferred, found[:size], doubt[:size],
+        )  # fmt: skip
+        for i in range(size):
+            rank[rows[i]] = found[i]
+            doubtful[rows[i]] = doubt[i]
 
 
 @njit(cache=True)
-def _rank_way(rows, packet, times, sightings, node, error, views, view, example, weights, preferred, rank, doubtful):
+def _rank_way(
+    packet, times, node, sightings, node_of_namespace, error, views, view, example, weights, preferred, rank, doubtful
+):
     """One direction: prefer one or the other view of every pair, and find the order that contradicts least."""
     evidence = False
     for a in range(views):
         for b in range(views):
-            preferred[a, b] = _prefer(a, b, example, sightings, node, error, weights)
+            preferred[a, b] = _prefer(a, b, example, sightings, node_of_namespace, error, weights)
             evidence |= preferred[a, b] >= 2
     way = _best_order(views, preferred, example, sightings)
     place = np.empty(views, np.int64)
     for i in range(views):
         place[way[i]] = i
-    for i in range(rows.size):
-        rank[rows[i]] = place[view[i]]
-    _doubt(rows, packet, sightings, view, place, example, preferred, evidence, doubtful)
-    _leave_others(rows, packet, times, sightings, node, rank, doubtful)
+    for i in range(view.size):
+        rank[i] = place[view[i]]
+    _doubt(packet, sightings, view, place, example, preferred, evidence, doubtful)
+    _leave_others(packet, times, node, rank, doubtful)
 
 
 @njit(cache=True)
@@ -287,43 +324,47 @@ def _best_order(views, preferred, example, sightings):
 
 
 @njit(cache=True)
-def _doubt(rows, packet, sightings, view, place, example, preferred, evidence, doubtful):
+def _doubt(packet, sightings, view, place, example, preferred, evidence, doubtful):
     """Mark the hops of each packet that nothing but a guess puts behind the hop before."""
+    certain = np.empty((place.size, place.size), np.bool_)
+    for a in range(place.size):
+        for b in range(place.size):
+            certain[a, b] = a == b or _certain(a, b, example, sightings, preferred, evidence)
+    if certain.all():
+        return
     latest = np.full(place.size, -1, np.int64)  # row of the current packet, by place on the way
     first = 0
-    for i in range(rows.size + 1):
-        if i == rows.size or packet[i] != packet[first]:
+    for i in range(packet.size + 1):
+        if i == packet.size or packet[i] != packet[first]:
             last = -1
             for p in range(place.size):
                 if latest[p] < 0:
                     continue
-                if last >= 0 and not _certain(view[last], view[latest[p]], example, sightings, preferred, evidence):
+                if last >= 0 and not certain[view[last], view[latest[p]]]:
                     for k in range(first, i):  # all pieces of a datagram
-                        doubtful[rows[k]] |= view[k] == view[latest[p]]
+                        doubtful[k] |= view[k] == view[latest[p]]
                 last = latest[p]
             latest[:] = -1
             first = i
-        if i < rows.size:
+        if i < packet.size:
             latest[place[view[i]]] = i
 
 
 @njit(cache=True)
-def _leave_others(rows, packet, times, sightings, node, rank, doubtful):
+def _leave_others(packet, times, node, rank, doubtful):
     """A packet that the times of one clock show on another way (a route changed) is ordered by its own times."""
     first = 0
-    for i in range(rows.size + 1):
-        if i < rows.size and packet[i] == packet[first]:
+    for i in range(packet.size + 1):
+        if i < packet.size and packet[i] == packet[first]:
             continue
         other_way = False
         for j in range(first, i):  # in order of time
             for k in range(first, j):
-                same = node[sightings[rows[j]].namespace] == node[sightings[rows[k]].namespace]
                 later = times[j] - times[k] > _COARSE_NS
-                other_way |= same and later and rank[rows[j]] < rank[rows[k]]
+                other_way |= node[j] == node[k] and later and rank[j] < rank[k]
         if other_way:
-            for j in range(first, i):
-                rank[rows[j]] = -1
-                doubtful[rows[j]] = False
+            rank[first:i] = -1
+            doubtful[first:i] = False
         first = i
 
 

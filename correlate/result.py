@@ -28,6 +28,20 @@ DIRECTIONS: Final = ("unknown", "in", "out", "unknown")
 _VERDICTS: Final = {0: "drop", 1: "accept", 3: "queue", -1: "continue", -2: "break", -5: "return"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """Ids that the paths and connections of a part have among those of all parts."""
+
+    paths: npt.NDArray[np.int64]
+    """By index, ascending; they begin at 1."""
+    connections: npt.NDArray[np.int64]
+
+    @classmethod
+    def of_all(cls, paths: int, connections: int) -> "Numbers":
+        """Where there are no other parts: index + 1."""
+        return cls(paths=np.arange(1, paths + 1), connections=np.arange(1, connections + 1))
+
+
 @dataclass(kw_only=True)
 class Correlation:
     """Everything found in a set of captures. The arrays are documented in schema.py, order.py and rewrites.py."""
@@ -55,6 +69,13 @@ class Correlation:
     reach: npt.NDArray[np.int64]
     """Bytes of the transport headers that contents were made of, per IP version (4, 6): see reach.py."""
     coverage: Coverage
+    among_all: Numbers | None = None
+    """Where these are a part of all connections: the ids they have among all."""
+
+    @cached_property
+    def ids(self) -> Numbers:
+        """The ids of the paths and connections, by index."""
+        return self.among_all or Numbers.of_all(self.packets.count, self.connections.count)
 
     @cached_property
     def first_hop(self) -> npt.NDArray[np.int64]:
@@ -105,8 +126,8 @@ class Correlation:
     def _rival_connections(self) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
         for a, b in rival_pairs(self.connections).tolist():
-            found.setdefault(a, []).append(b + 1)
-            found.setdefault(b, []).append(a + 1)
+            found.setdefault(a, []).append(b)
+            found.setdefault(b, []).append(a)
         return found
 
     @cached_property
@@ -129,26 +150,28 @@ class Correlation:
         return self.connections.forward[self.hops["sighting"][self.first_hop[:-1]]]
 
     def path(self, number: int) -> Path:
-        """One path by its id, from 1. Raises IndexError when there is none."""
-        if not 1 <= number <= self.packets.count:
-            raise IndexError(f"there is no path {number}")
-        index = number - 1
+        """One path by its id. Raises IndexError when there is none."""
+        return self.path_at(_index_of(self.ids.paths, number, "path"))
+
+    def path_at(self, index: int) -> Path:
+        """One path by its index, from 0."""
+        ids = self.ids.paths
         rows = np.arange(self.first_hop[index], self.first_hop[index + 1])
         shown = rows[self.visible[rows]]
         head = self.sightings[self.head[index]]
         location = int(self.outcomes.location[index])
         return Path(
-            id=number,
-            connection=int(self.connection_of_path[index]) + 1,
+            id=int(ids[index]),
+            connection=int(self.ids.connections[self.connection_of_path[index]]),
             protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
             info=packet_info(head),
             outcome=str(OUTCOMES[self.outcomes.outcome[index]]),
             reason=self._reason(index),
             confidence=float(self.confidence[index]),
             ambiguous=bool(self.packets.ambiguous[index]),
-            goes_on_as=tuple(piece + 1 for piece in self.segments.goes_on_as.get(index, ())),
-            comes_from=tuple(packet + 1 for packet in self.segments.comes_from.get(index, ())),
-            rivals=tuple(rival + 1 for rival in self._equal_packets.rivals(index)),
+            goes_on_as=tuple(int(ids[piece]) for piece in self.segments.goes_on_as.get(index, ())),
+            comes_from=tuple(int(ids[packet]) for packet in self.segments.comes_from.get(index, ())),
+            rivals=tuple(int(ids[rival]) for rival in self._equal_packets.rivals(index)),
             forward=bool(self.forward_of_path[index]),
             delivered_to=self._location_name(location) if location >= 0 else None,
             hops=tuple(self.hop(int(row)) for row in shown),
@@ -267,27 +290,27 @@ class Correlation:
         related = int(self.outcomes.related[index])
         if related >= 0:
             said = self.sightings[self.hops["sighting"][self.first_hop[related]]]
-            text += f"; it was answered with ICMP {packet_info(said)} (path {related + 1})"
+            text += f"; it was answered with ICMP {packet_info(said)} (path {self.ids.paths[related]})"
         return ReasonNote(kind=REASON_KIND[reason], text=text, rule=rule)
 
     def connection(self, number: int) -> Connection:
-        """One connection by its id, from 1. Raises IndexError when there is none."""
-        if not 1 <= number <= self.connections.count:
-            raise IndexError(f"there is no connection {number}")
-        return self.connection_list([number])[0]
+        """One connection by its id. Raises IndexError when there is none."""
+        return self.connections_at([_index_of(self.ids.connections, number, "connection")])[0]
 
-    def connection_list(self, wanted: list[int] | None = None) -> list[Connection]:
-        """Connections as values: all of them, or those with the wanted ids in that order."""
+    def connection_list(self) -> list[Connection]:
+        """All connections as values."""
+        return self.connections_at(list(range(self.connections.count)))
+
+    def connections_at(self, indexes: list[int]) -> list[Connection]:
+        """Connections as values, by their indexes, from 0, in that order."""
         order = np.argsort(self.connection_of_path, kind="stable")
         bounds = np.searchsorted(self.connection_of_path[order], np.arange(self.connections.count + 1))
-        numbers = list(range(1, self.connections.count + 1)) if wanted is None else wanted
         chosen = np.zeros(self.connections.count, np.bool_)
-        chosen[[number - 1 for number in numbers]] = True
+        chosen[indexes] = True
         views = self._views(chosen)
         failures = [OUTCOMES.index(o) for o in OUTCOMES if str(o) in ("dropped", "lost")]
         found = []
-        for number in numbers:
-            index = number - 1
+        for index in indexes:
             paths = order[bounds[index] : bounds[index + 1]]
             head = self.sightings[self.head[paths[0]]]
             # An ICMP error about a connection is one of its paths, but what became of it is not what became of them.
@@ -296,7 +319,7 @@ class Correlation:
             client, server = self._ends(paths)
             found.append(
                 Connection(
-                    id=number,
+                    id=int(self.ids.connections[index]),
                     protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
                     client=client,
                     client_name=self._name_of(client),
@@ -306,8 +329,8 @@ class Correlation:
                     outcome=_connection_outcome(self.outcomes.outcome[own if own.size else paths]),
                     packets=int(paths.size),
                     views=tuple(views.get(index, [])),
-                    paths=tuple((paths + 1).tolist()),
-                    rivals=tuple(sorted(self._rival_connections.get(index, ()))),
+                    paths=tuple(self.ids.paths[paths].tolist()),
+                    rivals=tuple(self.ids.connections[sorted(self._rival_connections.get(index, ()))].tolist()),
                 )
             )
         return found
@@ -373,6 +396,13 @@ class Correlation:
             )
             views.setdefault(int(connection[usable[row]]), []).append(view)
         return views
+
+
+def _index_of(ids: npt.NDArray[np.int64], number: int, what: str) -> int:
+    index = int(np.searchsorted(ids, number))
+    if index == ids.size or ids[index] != number:
+        raise IndexError(f"there is no {what} {number}")
+    return index
 
 
 def _connection_outcome(outcomes: npt.NDArray[np.uint8]) -> str:

@@ -12,10 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from .connections import Connections
 from .dissect import mix
 from .evaluations import Evaluations
+from .grouping import first_with
 from .rulebook import Kind, RuleBook
 from .schema import NOTE_OUTER, STATUS_DESTINATION_NAT, STATUS_SOURCE_NAT
+
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""Multiplying by it mixes the bits of a number."""
 
 
 class Field(IntEnum):
@@ -52,16 +57,16 @@ def find_rewrites(
     hops: npt.NDArray[np.void],
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
-    forward: npt.NDArray[np.bool_],
+    connections: Connections,
     conntrack: npt.NDArray[np.void],
     evaluations: Evaluations,
     book: RuleBook,
 ) -> npt.NDArray[np.void]:
     """REWRITE rows, in the order of the hops.
 
-    `hops` as from `order_hops`; `sightings`, `times_ns` as for `match_packets`; `forward`: per sighting, it travels
-    from client to server.
+    `hops` as from `order_hops`; `sightings`, `times_ns` as for `match_packets`.
     """
+    forward = connections.forward
     rewrites = _changes(hops, sightings)
     if rewrites.size == 0:
         return rewrites
@@ -69,16 +74,15 @@ def find_rewrites(
     row = hops["sighting"]
     before, after = row[rewrites["before"]], row[rewrites["after"]]
     entries = _Entries.build(conntrack)
-    traced = _traced_rules(hops, row - observed, evaluations, book)
     ct_id, reply, namespace = _conntrack_of(hops, rewrites, sightings, times_ns, observed, evaluations, entries)
-    rule = traced[rewrites["before"], rewrites["field"]]
+    rule = _traced_rules(hops, rewrites, observed, evaluations, book)
     by_rule = rule >= 0
     known = ct_id >= 0
     rewrites["evidence"] = np.where(by_rule, Evidence.TRACE, np.where(known, Evidence.CONNTRACK, Evidence.INFERRED))
     rewrites["undo"] = ~by_rule & np.where(known, reply, ~forward[before] & ~forward[after])
     # Undoing a source translation changes the destination of the reply, and the other way round.
     made = rewrites["field"] ^ rewrites["undo"]
-    inherited = _bound_rules(namespace, ct_id, made, rule)
+    inherited = _bound_rules(connections.connection[before], namespace, ct_id, made, rule)
     rewrites["rule"] = np.where(by_rule, rule, inherited)
     named = rewrites["rule"] >= 0
     status = np.where(made == Field.SOURCE, Kind.SNAT, Kind.DNAT)
@@ -88,61 +92,83 @@ def find_rewrites(
 
 def _changes(hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
     """Every change of an end between consecutive hops of a packet, its cause still open."""
-    a, b = hops["sighting"][:-1], hops["sighting"][1:]
-    same = (hops["packet"][:-1] == hops["packet"][1:]) & (sightings["ip_version"][a] > 0)
-    # An outer header in a trace against the packet inside it: other addresses, and nothing was rewritten.
-    same &= (sightings["notes"][a] & NOTE_OUTER) == (sightings["notes"][b] & NOTE_OUTER)
-    # The identifier of an ICMP echo is shared by both ends: its change comes with the one that NAT changed.
-    ports = np.isin(sightings["protocol"][a], (6, 17, 33, 132, 136))
-    found = []
-    for field, end in ((Field.SOURCE, "source"), (Field.DESTINATION, "destination")):
-        changed = (
-            (sightings[f"{end}_high"][a] != sightings[f"{end}_high"][b])
-            | (sightings[f"{end}_low"][a] != sightings[f"{end}_low"][b])
-            | (ports & (sightings[f"{end}_port"][a] != sightings[f"{end}_port"][b]))
-        )
-        where = np.flatnonzero(same & changed)
-        rows = np.zeros(where.size, REWRITE)
-        rows["packet"] = hops["packet"][where]
-        rows["before"] = where
-        rows["after"] = where + 1
-        rows["field"] = field
-        rows["rule"] = -1
-        found.append(rows)
-    every = np.concatenate(found)
-    return every[np.lexsort((every["field"], every["before"]))]
+    changed = np.zeros(hops.size, np.uint8)
+    rewrites = np.zeros(_find_changes(hops, sightings, changed), REWRITE)
+    _fill_changes(hops, changed, rewrites)
+    return rewrites
+
+
+@njit(cache=True, nogil=True)
+def _find_changes(hops, sightings, changed):
+    """Per hop: bit 0 when the source, bit 1 when the destination changes behind it; returns how many do."""
+    count = 0
+    for k in range(hops.size - 1):
+        if hops[k].packet != hops[k + 1].packet:
+            continue
+        a, b = sightings[hops[k].sighting], sightings[hops[k + 1].sighting]
+        # An outer header in a trace against the packet inside it: other addresses, and nothing was rewritten.
+        if a.ip_version == 0 or (a.notes ^ b.notes) & np.uint8(NOTE_OUTER):
+            continue
+        # The identifier of an ICMP echo is shared by both ends: its change comes with the one that NAT changed.
+        ports = a.protocol in (6, 17, 33, 132, 136)
+        source = a.source_high != b.source_high or a.source_low != b.source_low
+        source |= ports and a.source_port != b.source_port
+        destination = a.destination_high != b.destination_high or a.destination_low != b.destination_low
+        destination |= ports and a.destination_port != b.destination_port
+        changed[k] = np.int64(source) | np.int64(destination) << 1
+        count += int(source) + int(destination)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _fill_changes(hops, changed, rewrites):
+    at = 0
+    for k in range(changed.size):
+        for field in range(2):
+            if (changed[k] >> field) & 1:
+                row = rewrites[at]
+                row.packet = hops[k].packet
+                row.before = k
+                row.after = k + 1
+                row.field = field
+                row.rule = -1
+                at += 1
 
 
 def _traced_rules(
-    hops: npt.NDArray[np.void], evaluation: npt.NDArray[np.int64], evaluations: Evaluations, book: RuleBook
+    hops: npt.NDArray[np.void],
+    rewrites: npt.NDArray[np.void],
+    observed: int,
+    evaluations: Evaluations,
+    book: RuleBook,
 ) -> npt.NDArray[np.int64]:
-    """(hops, 2): the rule of a nat chain, at this hop or earlier in the same hook, that translates the source or the
-    destination."""
+    """Per rewrite: the rule of a nat chain, at the hop before it or earlier in the same hook, that translates this
+    end; -1 when there is none."""
     rows = evaluations.rows
-    rule = np.full((hops.size, 2), -1, np.int64)
-    if rows.size == 0:
-        return rule
-    is_evaluation = evaluation >= 0
-    safe = np.maximum(evaluation, 0)
-    nat = np.array([chain.base.kind == "nat" for chain in evaluations.chains], np.bool_)
-    last = book.of_event[rows["last_event"] - 1]
-    kind = book.kinds[np.maximum(last, 0)]
-    applies = nat[rows["chain"]] & (last >= 0) & (kind != Kind.UNKNOWN)
-    own = np.where(is_evaluation & applies[safe], last[safe], -1)
-    own_kind = np.where(own >= 0, kind[safe], 0)
-    is_source = (own_kind == Kind.SNAT) | (own_kind == Kind.MASQUERADE)
-    new = np.ones(hops.size, np.bool_)
-    new[1:] = (
-        (hops["packet"][1:] != hops["packet"][:-1])
-        | (hops["visit"][1:] != hops["visit"][:-1])
-        | (hops["stage"][1:] != hops["stage"][:-1])
-    )
-    group = np.maximum.accumulate(np.where(new, np.arange(hops.size), 0))
-    for field, mine in ((Field.SOURCE, is_source), (Field.DESTINATION, ~is_source)):
-        at = np.maximum.accumulate(np.where((own >= 0) & mine, np.arange(hops.size), -1))
-        valid = at >= group
-        rule[valid, field] = own[at[valid]]
-    return rule
+    found = np.full(rewrites.size, -1, np.int64)
+    if rows.size:
+        nat = np.array([chain.base.kind == "nat" for chain in evaluations.chains], np.bool_)
+        last = book.of_event[rows["last_event"] - 1]
+        kind = book.kinds[np.maximum(last, 0)]
+        applies = nat[rows["chain"]] & (last >= 0) & (kind != Kind.UNKNOWN)
+        end = np.where((kind == Kind.SNAT) | (kind == Kind.MASQUERADE), Field.SOURCE, Field.DESTINATION)
+        _rules_before(hops, rewrites, observed, np.where(applies, last, -1), end, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _rules_before(hops, rewrites, observed, rule, end, found):
+    """`rule`, `end`: per evaluation, the rule that translates and which end."""
+    for i in range(rewrites.size):
+        row = rewrites[i]
+        k = row.before
+        at = hops[k]
+        while k >= 0 and hops[k].packet == at.packet and hops[k].visit == at.visit and hops[k].stage == at.stage:
+            evaluation = hops[k].sighting - observed
+            if evaluation >= 0 and rule[evaluation] >= 0 and end[evaluation] == row.field:
+                found[i] = rule[evaluation]
+                break
+            k -= 1
 
 
 @dataclass(slots=True)
@@ -186,14 +212,15 @@ def _flow_key(namespace: npt.NDArray[np.uint16], flow: npt.NDArray[np.uint64]) -
 
 
 @njit(cache=True)
-def _look_up(keys, starts, wanted, times, out):
-    """Row of the entry that was alive: the last that had begun (its message may come a little late), else the first."""
-    for i in range(wanted.size):
-        at = np.searchsorted(keys, wanted[i])
-        out[i] = -1
-        while at < keys.size and keys[at] == wanted[i]:
-            if out[i] < 0 or starts[at] <= times[i] + 100_000_000:
-                out[i] = at
+def _alive(keys, starts, times, rows):
+    """`rows`: the first entry of each key (-1 none) becomes the one that was alive: the last that had begun (its
+    message may come a little late), else the first."""
+    for i in range(rows.size):
+        first = rows[i]
+        at = first + 1
+        while first >= 0 and at < keys.size and keys[at] == keys[first]:
+            if starts[at] <= times[i] + 100_000_000:
+                rows[i] = at
             at += 1
 
 
@@ -215,61 +242,67 @@ def _conntrack_of(
     reply = np.zeros(size, np.bool_)
     namespace = sightings["namespace"][before].astype(np.int64)
     for at, other in ((before, after), (after, before)):
-        wanted = ct_id < 0
-        where = sightings["namespace"][at]
-        for flow in (sightings["flow"][at], sightings["flow"][other]):
-            wanted = ct_id < 0
-            found = np.full(size, -1, np.int64)
-            if entries.key.size:
-                _look_up(entries.key, entries.start_ns, _flow_key(where, flow), times_ns[at], found)
-            hit = wanted & (found >= 0)
-            ct_id[hit] = entries.id[found[hit]]
-            reply[hit] = entries.reply[found[hit]]
-            namespace[hit] = where[hit]
+        for shows in (at, other):
+            open_ = np.flatnonzero(ct_id < 0)
+            if open_.size == 0 or entries.key.size == 0:
+                break
+            where = sightings["namespace"][at[open_]]
+            found = first_with(entries.key, _flow_key(where, sightings["flow"][shows[open_]]))
+            _alive(entries.key, entries.start_ns, times_ns[at[open_]], found)
+            hit, found = open_[found >= 0], found[found >= 0]
+            ct_id[hit] = entries.id[found]
+            reply[hit] = entries.reply[found]
+            namespace[hit] = sightings["namespace"][at[hit]]
     # The trace names the entry itself, which beats a look-up by tuple and time.
     if evaluations.rows.size:
-        visit_id, visit_reply = _visit_conntrack(hops, row - observed, evaluations)
+        told = _told_by_evaluations(evaluations.rows)
         for at in (rewrites["after"], rewrites["before"]):
-            hit = visit_id[at] > 0
-            ct_id[hit] = visit_id[at][hit]
-            reply[hit] = visit_reply[at][hit]
-            namespace[hit] = sightings["namespace"][row[at]][hit]
+            by = _told_in_visit(hops, at, observed, told)
+            hit = np.flatnonzero(by >= 0)
+            ct_id[hit] = evaluations.rows["conntrack_id"][by[hit]]
+            reply[hit] = evaluations.rows["conntrack_direction"][by[hit]] == 1
+            namespace[hit] = sightings["namespace"][row[at[hit]]]
     return ct_id, reply, namespace
 
 
-def _visit_conntrack(
-    hops: npt.NDArray[np.void], evaluation: npt.NDArray[np.int64], evaluations: Evaluations
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Per hop: conntrack id (0 none) and direction that any evaluation of its visit names, with NAT in its status."""
-    rows = evaluations.rows
-    new = np.ones(hops.size, np.bool_)
-    new[1:] = (hops["packet"][1:] != hops["packet"][:-1]) | (hops["visit"][1:] != hops["visit"][:-1])
-    visit = np.cumsum(new) - 1
-    ids = np.zeros(int(visit[-1]) + 1 if visit.size else 0, np.int64)
-    replies = np.zeros(ids.size, np.bool_)
-    safe = np.maximum(evaluation, 0)
-    status = rows["conntrack_status"][safe] & (STATUS_SOURCE_NAT | STATUS_DESTINATION_NAT)
-    told = (
-        (evaluation >= 0) & (rows["conntrack_id"][safe] > 0) & (rows["conntrack_direction"][safe] <= 1) & (status != 0)
-    )
-    ids[visit[told]] = rows["conntrack_id"][safe][told]
-    replies[visit[told]] = rows["conntrack_direction"][safe][told] == 1
-    return ids[visit], replies[visit]
+def _told_by_evaluations(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per evaluation: it names a conntrack entry, with NAT in its status."""
+    status = rows["conntrack_status"] & (STATUS_SOURCE_NAT | STATUS_DESTINATION_NAT)
+    return (rows["conntrack_id"] > 0) & (rows["conntrack_direction"] <= 1) & (status != 0)
+
+
+@njit(cache=True, nogil=True)
+def _told_in_visit(hops, at, observed, told):
+    """Per hop of `at`: the last evaluation of its visit that names a conntrack entry, -1 when none does."""
+    found = np.full(at.size, np.int64(-1))
+    for i in range(at.size):
+        hop = hops[at[i]]
+        k = at[i]
+        while k + 1 < hops.size and hops[k + 1].packet == hop.packet and hops[k + 1].visit == hop.visit:
+            k += 1
+        while k >= 0 and hops[k].packet == hop.packet and hops[k].visit == hop.visit:
+            evaluation = hops[k].sighting - observed
+            if evaluation >= 0 and told[evaluation]:
+                found[i] = evaluation
+                break
+            k -= 1
+    return found
 
 
 def _bound_rules(
+    connection: npt.NDArray[np.int64],
     namespace: npt.NDArray[np.int64],
     ct_id: npt.NDArray[np.int64],
     made: npt.NDArray[np.uint8],
     rule: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
     """For each rewrite the rule that made the binding of its conntrack entry, wherever in the capture that was
-    traced."""
-    key = (namespace << 34) | (np.maximum(ct_id, 0) << 1) | made
+    traced. An id is a hash over the address of the entry in the kernel: another connection may have had it before."""
+    entry = (((namespace << 34) | (np.maximum(ct_id, 0) << 1) | made).astype(np.uint64)) * _ODD
+    key = ((entry ^ (entry >> np.uint64(32))) + connection.astype(np.uint64)) * _ODD
     makers = (rule >= 0) & (ct_id >= 0)
-    keys, first = np.unique(key[makers], return_index=True)
-    if keys.size == 0:
-        return np.full(key.size, -1, np.int64)
-    rules = rule[makers][first]
-    at = np.minimum(np.searchsorted(keys, key), keys.size - 1)
-    return np.where((keys[at] == key) & (ct_id >= 0), rules[at], -1)
+    made_by = np.flatnonzero(makers)
+    at = first_with(key[made_by], key)
+    if made_by.size == 0:
+        return at
+    return np.where((at >= 0) & (ct_id >= 0), rule[made_by[np.maximum(at, 0)]], -1)

@@ -1,6 +1,7 @@
 """Paths -> routes: what many paths share. A million paths are a handful of routes."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -9,16 +10,23 @@ from numba import njit
 from .dissect import mix
 from .outcomes import OUTCOMES, Outcome
 from .result import Correlation
+from .rules import Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """The same hops, chains, rules, kinds of rewrite and outcome."""
 
+    key: int
+    """The same for equal routes, also in other parts of a correlation."""
     example: int
-    """Id of the first path that took it."""
+    """Index of the first path that took it, from 0."""
     paths: int
     """Number of paths that took it."""
+    urgency: int
+    """What became of its packets: the less, the worse."""
+    untranslated: bool
+    """No address was rewritten."""
 
 
 def find_routes(result: Correlation, chosen: npt.NDArray[np.bool_]) -> list[Route]:
@@ -33,26 +41,39 @@ def find_routes(result: Correlation, chosen: npt.NDArray[np.bool_]) -> list[Rout
     urgency = np.array([order[o] for o in OUTCOMES])[result.outcomes.outcome[example]]
     untranslated = np.diff(result.first_rewrite)[example] == 0
     ranked = np.lexsort((example, untranslated, urgency))
-    return [Route(example=int(example[i]) + 1, paths=int(count[i])) for i in ranked]
+    return [
+        Route(
+            key=int(key[example[i]]), example=int(example[i]), paths=int(count[i]), urgency=int(urgency[i]),
+            untranslated=bool(untranslated[i]),
+        )
+        for i in ranked
+    ]  # fmt: skip
 
 
 def route_keys(result: Correlation) -> npt.NDArray[np.uint64]:
     """One number per path, equal for paths of the same route."""
     signatures = np.zeros(result.evaluations.rows.size, np.uint64)
-    _evaluation_signatures(result.evaluations.rows, result.book.of_event, signatures)
+    rules = _rule_keys(result.book.rules)
+    _evaluation_signatures(result.evaluations.rows, result.book.of_event, rules, signatures)
     key = np.zeros(result.packets.count, np.uint64)
     _hop_keys(result.hops, result.visible, result.sightings, result.observed, signatures, key)
-    _rewrite_keys(result.rewrites, key)
+    _rewrite_keys(result.rewrites, rules, key)
     outcome = (result.outcomes.outcome.astype(np.uint64) << np.uint64(8)) | result.outcomes.reason
     return key ^ (outcome * np.uint64(0x9E3779B97F4A7C15))
 
 
+def _rule_keys(rules: list[Rule]) -> npt.NDArray[np.uint64]:
+    """One number per rule by what it says, and a last one for none, which index -1 finds."""
+    digests = [blake2b(repr(rule).encode(), digest_size=8).digest() for rule in rules]
+    return np.append(np.frombuffer(b"".join(digests), np.uint64), np.uint64(0))
+
+
 @njit(cache=True)
-def _evaluation_signatures(rows, rule_of_event, out):
+def _evaluation_signatures(rows, rule_of_event, rules, out):
     for i in range(rows.size):
         state = np.uint64(rows[i].verdict) | (np.uint64(rows[i].policy) << np.uint64(8))
         for e in range(rows[i].first_event, rows[i].last_event):
-            state = mix(state, np.uint64(rule_of_event[e] + 1))
+            state = mix(state, rules[rule_of_event[e]])
         out[i] = state
 
 
@@ -71,8 +92,8 @@ def _hop_keys(hops, visible, sightings, observed, signatures, key):
 
 
 @njit(cache=True)
-def _rewrite_keys(rewrites, key):
+def _rewrite_keys(rewrites, rules, key):
     for i in range(rewrites.size):
         row = rewrites[i]
         word = np.uint64(row.field) | (np.uint64(row.kind) << np.uint64(4)) | (np.uint64(row.undo) << np.uint64(8))
-        key[row.packet] = mix(mix(key[row.packet], word), np.uint64(row.rule + 1))
+        key[row.packet] = mix(mix(key[row.packet], word), rules[row.rule])

@@ -7,8 +7,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
+from .dissect import mix
 from .evaluations import Evaluations
+from .grouping import group_ids
 from .rules import FAMILIES, Rule, Ruleset
 
 
@@ -56,34 +59,55 @@ def build_rule_book(
     others. A rule in none keeps its handle and has no text.
     """
     events = evaluations.events
-    named = (events["type"] == 3) & ((events["handle"] > 0) | (events["legacy"] > 0))
+    rows = np.flatnonzero((events["type"] == 3) & ((events["handle"] > 0) | (events["legacy"] > 0)))
+    version = _versions(events, rows, rulesets, changes)
+    key = np.empty(rows.size, np.uint64)
+    _hash_rules(events, rows, version, key)
+    which, example = group_ids(key)
+    # Few, so the rest is done in the order of their columns.
     keys = np.zeros(
-        int(named.sum()), [(n, "u8") for n in ("namespace", "family", "table", "chain", "handle", "number", "version")]
+        example.size, [(n, "u8") for n in ("namespace", "family", "table", "chain", "handle", "number", "version")]
     )
     for column in ("namespace", "family", "table", "chain", "handle"):
-        keys[column] = events[column][named]
-    keys["number"] = events["rule_number"][named]
-    keys["version"] = _versions(events[named], rulesets, changes)
+        keys[column] = events[column][rows[example]]
+    keys["number"] = events["rule_number"][rows[example]]
+    keys["version"] = version[example]
     unique, inverse = np.unique(keys, return_inverse=True)
     rules = [_find_rule(row, evaluations.names, rulesets) for row in unique.tolist()]
     of_event = np.full(events.size, -1, np.int32)
-    of_event[named] = inverse.reshape(-1)
+    of_event[rows] = inverse.reshape(-1)[which]
     kinds = np.array([int(kind_of(rule.text)) for rule in rules] or [0], np.uint8)
     return RuleBook(rules=rules, of_event=of_event, kinds=kinds)
 
 
+@njit(cache=True, nogil=True)
+def _hash_rules(events, rows, version, key):
+    for k in range(rows.size):
+        event = events[rows[k]]
+        state = mix(event.table, (np.uint64(event.namespace) << np.uint64(8)) | np.uint64(event.family))
+        state = mix(mix(state, event.chain), event.handle)
+        key[k] = mix(state, (np.uint64(event.rule_number) << np.uint64(32)) | np.uint64(version[k]))
+
+
 def _versions(
-    events: npt.NDArray[np.void], rulesets: dict[int, list[Ruleset]], changes: npt.NDArray[np.int64]
+    events: npt.NDArray[np.void],
+    rows: npt.NDArray[np.int64],
+    rulesets: dict[int, list[Ruleset]],
+    changes: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """Per event: index of the snapshot that held: the last one before it, or the next where the rules changed since."""
-    version = np.zeros(events.size, np.int64)
+    """Per row of events: index of the snapshot that held: the last one before it, or the next where the rules changed
+    since."""
+    version = np.zeros(rows.size, np.int64)
+    if all(len(snapshots) < 2 for snapshots in rulesets.values()):
+        return version
+    of, when = events["namespace"][rows], events["time_ns"][rows]
     for namespace, snapshots in rulesets.items():
         if len(snapshots) < 2:
             continue
-        here = np.flatnonzero(events["namespace"] == namespace)
+        here = np.flatnonzero(of == namespace)
         taken = np.array([s.time_ns for s in snapshots])
         changed = np.sort(changes[changes[:, 1] == namespace, 0])
-        times = events["time_ns"][here]
+        times = when[here]
         last = np.maximum(np.searchsorted(taken, times, side="right") - 1, 0)
         since = np.searchsorted(changed, times, side="right") - np.searchsorted(changed, taken[last], side="right")
         version[here] = np.minimum(last + (since > 0), len(snapshots) - 1)

@@ -55,22 +55,23 @@ def find_segments(
 ) -> Segments:
     """Find them, and turn `lost` into `delivered` for packets whose bytes were all delivered so (changed in place)."""
     first, last = path_bounds(hops)
-    head = sightings[hops["sighting"][first]]
-    data = (head["protocol"] == 6) & (head["payload_length"] > 0)
-    group = direction_group[hops["sighting"][first]]
-    data &= _begin_in_several_places(group, head, data)
+    heads = hops["sighting"][first]
+    length = sightings["payload_length"][heads].astype(np.int64)
+    group = direction_group[heads]
+    data = (sightings["protocol"][heads] == 6) & (length > 0)
+    data &= _begin_in_several_places(group, sightings, heads, data)
     ended = np.isin(outcomes.outcome, [OUTCOMES.index(Outcome.LOST), OUTCOMES.index(Outcome.UNKNOWN)])
     gone = np.flatnonzero(data & ended)
     if gone.size == 0:
         return Segments(gone, gone)
     order = np.flatnonzero(data)
     sequence = np.zeros(first.size, np.int64)
-    begin_ns = times_ns[hops["sighting"][first[order]]]
-    sequence[order] = _unwrapped(head["sequence"][order].astype(np.int64), group[order], begin_ns)
+    numbers = sightings["sequence"][heads[order]].astype(np.int64)
+    sequence[order] = _unwrapped(numbers, group[order], times_ns[heads[order]])
     order = order[np.lexsort((sequence[order], group[order]))]
     pairs, complete = _cover(
-        gone, order, group[order], group, sequence, head["payload_length"].astype(np.int64),
-        times_ns[hops["sighting"][first]], times_ns[hops["sighting"][last]], first, last, hops, sightings, times_ns,
+        gone, order, group[order], group, sequence, length,
+        times_ns[heads], times_ns[hops["sighting"][last]], first, last, hops, sightings, times_ns,
         _longest_of_direction(group, last - first),
     )  # fmt: skip
     segments = Segments(pairs[:, 0], pairs[:, 1])
@@ -79,25 +80,28 @@ def find_segments(
 
 
 def _begin_in_several_places(
-    group: npt.NDArray[np.int64], head: npt.NDArray[np.void], data: npt.NDArray[np.bool_]
+    group: npt.NDArray[np.int64],
+    sightings: npt.NDArray[np.void],
+    heads: npt.NDArray[np.int64],
+    data: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
-    """Per path: those of its direction first appear at more than one place, as cut ones do."""
-    place = head["place"].astype(np.int64) * 4 + head["direction"]
-    _, inverse = np.unique(group, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    least = np.full(int(inverse.max()) + 1 if inverse.size else 0, np.iinfo(np.int64).max)
+    """Per path: those of its direction first appear at more than one place, as cut ones do. `heads`: first sighting of
+    each path."""
+    place = sightings["place"][heads].astype(np.int64) * 4 + sightings["direction"][heads]
+    least = np.full(int(group.max()) + 1 if group.size else 0, np.iinfo(np.int64).max)
     most = np.full(least.size, -1)
-    np.minimum.at(least, inverse[data], place[data])
-    np.maximum.at(most, inverse[data], place[data])
-    return (least < most)[inverse]
+    np.minimum.at(least, group[data], place[data])
+    np.maximum.at(most, group[data], place[data])
+    return (least < most)[group]
 
 
 def _longest_of_direction(group: npt.NDArray[np.int64], hops: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Per path: the one of its direction with the most hops, which shows the order of the points."""
     order = np.lexsort((-hops, group))
-    heads = np.flatnonzero(np.append(True, group[order][1:] != group[order][:-1]))
-    _, inverse = np.unique(group, return_inverse=True)
-    return order[heads][inverse.reshape(-1)]
+    heads = order[np.flatnonzero(np.append(True, group[order][1:] != group[order][:-1]))]
+    longest = np.zeros(int(group.max()) + 1, np.int64)
+    longest[group[heads]] = heads
+    return longest[group]
 
 
 def _deliver(outcomes: Outcomes, segments: Segments, complete: npt.NDArray[np.int64]) -> None:

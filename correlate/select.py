@@ -45,16 +45,19 @@ def select(
     paths: Sequence[int] | None = None,
     every_path: bool = False,
 ) -> Selection:
-    """The connections and paths that fit everything given. Raises UsageError for a bad expression or an unknown
-    number."""
+    """The connections and paths that fit everything given, by their ids. Raises UsageError for a bad expression or an
+    unknown id; a part of a correlation may not have those of other parts (see check_numbers)."""
+    if result.among_all is None:
+        check_numbers(connections or (), result.connections.count, "connection")
+        check_numbers(paths or (), result.packets.count, "path")
     chosen = np.ones(result.connections.count, np.bool_)
     if expression:
         chosen = match_connections(result, expression)
     if not connections and not paths:
         return Selection(connections=chosen, paths=chosen[result.connection_of_path], in_full=every_path)
     # What is asked for by number: these connections and these paths together.
-    numbered = _numbered(connections or (), result.connections.count, "connection")
-    wanted = numbered[result.connection_of_path] | _numbered(paths or (), result.packets.count, "path")
+    numbered = np.isin(result.ids.connections, list(connections or ()))
+    wanted = numbered[result.connection_of_path] | np.isin(result.ids.paths, list(paths or ()))
     wanted &= chosen[result.connection_of_path]
     shown = np.zeros(result.connections.count, np.bool_)
     shown[result.connection_of_path[wanted]] = True
@@ -70,13 +73,11 @@ def select_handshakes(result: Correlation) -> Selection:
     return Selection(connections=connections, paths=paths, in_full=True)
 
 
-def _numbered(numbers: Sequence[int], count: int, what: str) -> npt.NDArray[np.bool_]:
-    chosen = np.zeros(count, np.bool_)
+def check_numbers(numbers: Sequence[int], count: int, what: str) -> None:
+    """Raise UsageError where one of these ids is none of `count`; `what`: `path` or `connection`."""
     for number in numbers:
         if not 1 <= number <= count:
             raise UsageError(f"there is no {what} {number}", f"they are numbered 1 to {count}" if count else None)
-        chosen[number - 1] = True
-    return chosen
 
 
 def match_connections(result: Correlation, expression: str) -> npt.NDArray[np.bool_]:

@@ -1,11 +1,12 @@
 """What went into a correlation, file by file: counts, losses, clocks."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from .apart import Shown
+from .apart import Kind, Shown
 from .clocks import Clock
 from .common import NothingInCommon, find_common
 from .names import protocol_name
@@ -90,6 +91,45 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
             )
         )
     return facts
+
+
+def merged_facts(parts: Sequence[Sequence[CaptureFacts]]) -> list[CaptureFacts]:
+    """The facts of all parts of a correlation together."""
+    return [_merged(facts) for facts in zip(*parts, strict=True)]
+
+
+def _merged(parts: Sequence[CaptureFacts]) -> CaptureFacts:
+    """The facts of one file."""
+    undecoded: dict[str, int] = {}
+    for facts in parts:
+        for what, packets in facts.undecoded:
+            undecoded[what] = undecoded.get(what, 0) + packets
+    points = zip(*(facts.interfaces for facts in parts), strict=True)
+    return replace(
+        parts[0],
+        packets=sum(facts.packets for facts in parts),
+        trace_events=sum(facts.trace_events for facts in parts),
+        conntrack_events=sum(facts.conntrack_events for facts in parts),
+        malformed=max(facts.malformed for facts in parts),
+        undecoded=tuple(sorted(undecoded.items(), key=lambda item: -item[1])),
+        shared_packets=sum(facts.shared_packets for facts in parts),
+        nothing_in_common=_nothing_anywhere(parts),
+        interfaces=tuple(replace(same[0], packets=sum(point.packets for point in same)) for same in points),
+    )
+
+
+def _nothing_anywhere(parts: Sequence[CaptureFacts]) -> NothingInCommon | None:
+    """What is to be said if no part of the file has anything in common with others: what its largest part says, of
+    those that have anything to compare."""
+    there = [facts for facts in parts if facts.packets or facts.trace_events] or parts
+    said = [(facts.packets, facts.nothing_in_common) for facts in there]
+    alone = [(packets, nothing) for packets, nothing in said if nothing is not None]
+    if len(alone) < len(said):
+        return None
+    chatter = sum(nothing.chatter_packets for _, nothing in alone)
+    nothing_to_compare = (Kind.EMPTY, Kind.LINK_CHATTER, Kind.NO_PARTNER)
+    _, largest = max(alone, key=lambda one: (one[1].kind not in nothing_to_compare, one[0]))
+    return replace(largest, chatter_packets=chatter)
 
 
 def _shown(result: Correlation) -> Shown:

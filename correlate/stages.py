@@ -1,0 +1,273 @@
+"""The stages of the pipeline over one part: connections that have nothing to do with those of other parts.
+
+Without parts there is one, with all of them. What has to be known of all parts before a stage can begin is in the
+Setting; pipeline.py and parts/ put the stages together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..pcapng.read import CaptureFile
+from .answers import explain_by_icmp
+from .appearance import order_of_appearance
+from .arrivals import doubt_unanswered
+from .beyond import Arrivals, Beyond
+from .clocks import Clock, epochs_of
+from .connections import Connections, link_connections
+from .encapsulation import join_outer_evaluations, separate_underlay
+from .evaluation_times import times_by_frames
+from .evaluations import Evaluations, build_evaluations
+from .extent import PassageCounts, Passages, judge_by_flow
+from .fragments import join_datagrams
+from .grouping import Runs, runs_of_keys
+from .match import Packets, match_packets
+from .netlink import KernelMessages
+from .node_delays import Pairs, flows_by_addresses, node_delays
+from .observations import Observations
+from .order import order_hops
+from .outcomes import Coverage, Outcomes, judge
+from .point_order import order_points
+from .result import Correlation
+from .rewrites import find_rewrites
+from .rulebook import RuleBook, build_rule_book
+from .rules import Ruleset
+from .schema import CONNTRACK, NOTE_ERROR
+from .segments import find_segments
+from .topology import Topology
+
+
+@dataclass(slots=True, kw_only=True)
+class Setting:
+    """What holds for all packets of a correlation."""
+
+    captures: list[CaptureFile]
+    topology: Topology
+    rulesets: dict[int, list[Ruleset]]
+    """Namespace index to its snapshots, earliest first."""
+    reach: npt.NDArray[np.int64]
+    """See reach.py."""
+    set_back: list[npt.NDArray[np.int64]]
+    """Per file: frames before which its clock had been set back (clocks.py)."""
+    arrivals: Arrivals
+    repeated: npt.NDArray[np.int64]
+    """See repeated_sequences in inference.py."""
+    changes: npt.NDArray[np.int64]
+    """(time in ns, namespace) of each change of a ruleset."""
+    clocks: list[Clock]
+    coverage: Coverage
+    chain_heads: npt.NDArray[np.void] | None = None
+    """TRACE_EVENT rows of the base chains of all parts, so that they are numbered alike in each."""
+
+    @property
+    def clocks_follow_connections(self) -> bool:
+        """Once flows are known on both sides of translations, more packets bound the clocks."""
+        return any(clock.basis not in ("reference", "same machine") for clock in self.clocks)
+
+
+@dataclass(slots=True, kw_only=True)
+class Linked:
+    """The sightings of a part, and which connection each belongs to."""
+
+    messages: list[KernelMessages]
+    """Of each file."""
+    outers: npt.NDArray[np.void]
+    evaluations: Evaluations
+    sightings: npt.NDArray[np.void]
+    """SIGHTING rows: `observed` captured frames, then one per row of `evaluations`."""
+    observed: int
+    contents: Runs
+    """Sightings with equal content."""
+    connections: Connections | None = None
+
+    @property
+    def conntrack(self) -> npt.NDArray[np.void]:
+        """CONNTRACK rows of all files."""
+        return np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in self.messages)])
+
+    @property
+    def linked(self) -> Connections:
+        """The connections, once they have been found."""
+        if self.connections is None:
+            raise ValueError("link() comes first")
+        return self.connections
+
+
+@dataclass(slots=True, kw_only=True)
+class Followed:
+    """The paths of a part, with what can be said of them without the others."""
+
+    linked: Linked
+    times_ns: npt.NDArray[np.int64]
+    packets: Packets
+    hops: npt.NDArray[np.void]
+    rewrites: npt.NDArray[np.void]
+    book: RuleBook
+    outcomes: Outcomes
+    order_doubtful: npt.NDArray[np.bool_]
+
+
+def prepare(decoded: Observations, messages: list[KernelMessages], setting: Setting) -> Linked:
+    """Frames and kernel messages -> sightings."""
+    observations = decoded.rows
+    evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
+    sightings = np.concatenate([observations, evaluations.sightings]) if evaluations.sightings.size else observations
+    join_outer_evaluations(sightings, observations.size, decoded.outers, evaluations)
+    _borrow_flows(sightings, observations.size)
+    return Linked(
+        messages=messages, outers=decoded.outers, evaluations=evaluations, sightings=sightings,
+        observed=observations.size, contents=runs_of_keys(sightings["content"]),
+    )  # fmt: skip
+
+
+def delays_by_addresses(part: Linked, setting: Setting) -> Pairs:
+    """What its packets say of the clocks before anything is known of translations."""
+    observations = part.sightings[: part.observed]
+    return node_delays(observations, flows_by_addresses(observations), setting.topology, part.contents)
+
+
+def delays_by_connections(part: Linked, setting: Setting) -> Pairs:
+    """The same with its connections, once they are linked."""
+    observations = part.sightings[: part.observed]
+    return node_delays(observations, part.linked.flows(part.observed), setting.topology, part.contents)
+
+
+def link(part: Linked, setting: Setting) -> None:
+    """Find its connections, by the clocks of the setting."""
+    times_ns = _reference_times(part, setting)
+    entries = _at_reference(part.conntrack, setting)
+    part.connections = link_connections(
+        part.sightings, times_ns, entries, part.evaluations, setting.topology, setting.clocks, setting.repeated,
+        part.contents,
+    )  # fmt: skip
+
+
+def follow(part: Linked, setting: Setting, say: Callable[[str], None] = lambda _stage: None) -> Followed:
+    """Sightings -> packets -> hops -> rewrites and outcomes. `say` is called with the name of each stage."""
+    sightings, observed, evaluations, topology = part.sightings, part.observed, part.evaluations, setting.topology
+    connections = part.linked
+    times_ns = _reference_times(part, setting)
+    entries = _at_reference(part.conntrack, setting)
+    _number_connections(connections, sightings, times_ns, observed)
+    joined = join_datagrams(sightings, times_ns, connections.direction_group)
+    contents = None if joined else part.contents
+    say("matching packets")
+    packets = match_packets(sightings, times_ns, connections, evaluations.rows, topology.node_numbers(), contents)
+    say("ordering hops")
+    separated, underlaid = separate_underlay(sightings, topology)
+    seen, traced = slice(observed), packets.packet[observed:]
+    point_order = order_points(
+        sightings[seen], times_ns[seen], packets.packet[seen], connections.direction_group[seen], traced, topology,
+        setting.clocks,
+    )  # fmt: skip
+    hops = order_hops(separated, times_ns, packets.packet, evaluations, underlaid, point_order.rank)
+    del separated
+    say("explaining rewrites and outcomes")
+    book = build_rule_book(evaluations, setting.rulesets, setting.changes)
+    rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, book)
+    beyond = Beyond.build(topology, setting.arrivals)
+    outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, setting.coverage, beyond)
+    doubt_unanswered(outcomes, hops, sightings, times_ns, observed, connections, topology)
+    return Followed(
+        linked=part, times_ns=times_ns, packets=packets, hops=hops, rewrites=rewrites, book=book, outcomes=outcomes,
+        order_doubtful=point_order.doubtful,
+    )  # fmt: skip
+
+
+def _number_connections(
+    connections: Connections, sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], observed: int
+) -> None:
+    """Number them in order of appearance by the final clocks (in place)."""
+    rank = np.empty(connections.count, np.int64)
+    order = order_of_appearance(connections.connection, connections.count, sightings, times_ns, observed)
+    rank[order] = np.arange(connections.count)
+    connections.connection = rank[connections.connection]
+
+
+def count_passages(part: Followed) -> PassageCounts:
+    """Where its packets went on to, which tells of those of other parts."""
+    return PassageCounts.of(part.hops, part.linked.sightings)
+
+
+def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlation:
+    """The rest of the outcomes, and the result."""
+    linked, hops, times_ns, outcomes = part.linked, part.hops, part.times_ns, part.outcomes
+    sightings, connections = linked.sightings, linked.linked
+    judge_by_flow(outcomes, hops, sightings, times_ns, connections, setting.topology, setting.coverage, passages)
+    explain_by_icmp(outcomes, hops, sightings, times_ns, connections)
+    segments = find_segments(outcomes, hops, sightings, times_ns, connections.direction_group)
+    return Correlation(
+        captures=setting.captures, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
+        sightings=sightings, times_ns=times_ns, observed=linked.observed, outers=linked.outers,
+        evaluations=linked.evaluations, connections=connections, packets=part.packets, hops=hops,
+        rewrites=part.rewrites, book=part.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
+        segments=segments, reach=setting.reach, coverage=setting.coverage,
+    )  # fmt: skip
+
+
+def _to_reference(
+    times_ns: npt.NDArray[np.int64],
+    namespace: npt.NDArray[np.integer],
+    setting: Setting,
+    sightings: npt.NDArray[np.void] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Times of the nodes' clocks on the reference clock; `sightings`: where the times come from."""
+    clocks, topology = setting.clocks, setting.topology
+    node_of = {clock.node: number for number, clock in enumerate(clocks)}
+    node = np.array([node_of[n.node] for n in topology.namespaces] or [0], np.int64)[namespace]
+    converted = times_ns.copy()
+    for number, clock in enumerate(clocks):
+        if clock.offset_ns or clock.pieces:
+            here = node == number
+            epochs = None
+            # In a file with a pause there the times do not come twice, and tell by themselves.
+            if clock.epochs and sightings is not None and _most_set_back(clock.node, setting) == clock.epochs:
+                epochs = epochs_of(sightings["frame"][here], sightings["file"][here], setting.set_back)
+            converted[here] -= clock.offsets(times_ns[here], epochs)
+    return converted
+
+
+def _most_set_back(node: str, setting: Setting) -> int:
+    """How often a file of the node shows that its clock was set back."""
+    pairs = zip(setting.set_back, setting.topology.file_nodes, strict=True)
+    return max((frames.size for frames, of_file in pairs if of_file == node), default=0)
+
+
+def _at_reference(conntrack: npt.NDArray[np.void], setting: Setting) -> npt.NDArray[np.void]:
+    """CONNTRACK rows with their times on the reference clock."""
+    entries = conntrack.copy()
+    entries["time_ns"] = _to_reference(conntrack["time_ns"], conntrack["namespace"], setting)
+    return entries
+
+
+def _reference_times(part: Linked, setting: Setting) -> npt.NDArray[np.int64]:
+    """When each sighting happened, on the reference clock."""
+    sightings, observed = part.sightings, part.observed
+    times = _to_reference(sightings["time_ns"], sightings["namespace"], setting, sightings)
+    return times_by_frames(times, sightings, observed, part.contents)
+
+
+def _borrow_flows(sightings: npt.NDArray[np.void], observed: int) -> None:
+    """The header copy of a trace message ends before the ports inside an ICMP error: take the flow from a frame with
+    that header."""
+    errors = np.flatnonzero(sightings["notes"] & NOTE_ERROR)
+    from_trace = errors[errors >= observed]
+    frames = errors[errors < observed]
+    if from_trace.size == 0 or frames.size == 0:
+        return
+    key = error_key(sightings)
+    order = frames[np.argsort(key[frames], kind="stable")]
+    at = np.minimum(np.searchsorted(key[order], key[from_trace]), order.size - 1)
+    hit = key[order[at]] == key[from_trace]
+    for column in ("flow", "flow_reverse"):
+        sightings[column][from_trace[hit]] = sightings[column][order[at[hit]]]
+
+
+def error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """Content, namespace and the addresses the error itself carries at this point of its way."""
+    key = sightings["content"] ^ (sightings["namespace"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    for column in ("source_low", "destination_low", "source_high", "destination_high"):
+        key = (key ^ sightings[column]) * np.uint64(0xBF58476D1CE4E5B9)
+    return key
