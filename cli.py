@@ -83,6 +83,10 @@ Explained = Annotated[
     list[str] | None,
     Option("--explain", metavar="FILE:FRAME", help="Why this frame is matched with others, or is not; again for more."),
 ]
+Memory = Annotated[
+    int | None,
+    Option("--memory", metavar="MIB", min=512, help="MiB it may take; more goes to TMPDIR. Default: half of the free."),
+]
 Captures = Annotated[list[str], Argument(metavar="FILE...", help="FILE, NODE=FILE or NODE/INTERFACE=FILE.")]
 Prefix = Annotated[str, Option("--prefix", metavar="NAME", help="Prefix of the names of its namespaces.")]
 
@@ -158,26 +162,32 @@ def correlate(
     connection: Annotated[list[int] | None, Option("--connection", metavar="N", help="All paths of this one.")] = None,
     vxlan_port: VxlanPorts = None,
     explained: Explained = None,
+    memory: Memory = None,
 ) -> None:
     """Reconstruct every hop and rewrite from the captures of one or more nodes."""
     if paths not in (None, "all"):
         raise typer.BadParameter("the only choice is `all`", param_hint="--paths")
     if explained and (filter_ or paths or path or connection):
         raise UsageError("`--explain` is about single frames", "leave out --filter, --paths, --path and --connection")
-    from .correlate import correlate_captures
+    from .correlate import correlate_captures, correlate_files
     from .correlate.frame_reference import find_frame
-    from .correlate.select import select
-    from .report import render, render_explanations
+    from .report import Views, render_explanations, render_views
     from .report.progress import stages
 
-    with stages() as show_stage:
-        result = correlate_captures(captures, progress=show_stage, vxlan_ports=vxlan_port or ())
-        chosen = select(result, expression=filter_, connections=connection, paths=path, every_path=paths == "all")
-        frames = [find_frame(result, reference) for reference in explained or ()]
-    if frames:
-        _write(render_explanations(result, frames, format_.value), output)
+    with stages() as show:
+        if explained:
+            whole = correlate_captures(captures, lambda stage: show(stage, None), vxlan_ports=vxlan_port or ())
+            frames = [find_frame(whole, reference) for reference in explained]
+        else:
+            budget = memory << 20 if memory else None
+            result = correlate_files(captures, show, vxlan_ports=vxlan_port or (), memory=budget)
+            views = Views.chosen(
+                result, expression=filter_, connections=connection or (), paths=path or (), every_path=paths == "all"
+            )
+    if explained:
+        _write(render_explanations(whole, frames, format_.value), output)
         return
-    _write(render(result, chosen, format_.value), output)
+    _write(render_views(views, format_.value), output)
 
 
 @app.command(short_help="Say what a capture holds.")

@@ -9,14 +9,16 @@
 
 The modules are the stages. topology, dissect and netlink read a file; evaluations and rulebook make sense of the trace;
 clocks aligns the nodes; sessions, links and connections follow flows through NAT; match and fragments find the packets,
-order their hops, rewrites and outcomes explain them. pipeline.py is their order, result.py what comes out.
+order their hops, rewrites and outcomes explain them. stages.py is their order; pipeline.py runs them in memory, and
+parts/ part by part what is too large for it. result.py is what comes out.
 """
 
 from .kernel_cache import drop_stale_kernels
 
 drop_stale_kernels()
 
-from .pipeline import correlate_captures  # noqa: E402 - after the kernels they load are known to be fresh
+from .any_size import correlate_files  # noqa: E402 - after the kernels they load are known to be fresh
+from .pipeline import correlate_captures  # noqa: E402
 from .result import Correlation  # noqa: E402
 
-__all__ = ["Correlation", "correlate_captures"]
+__all__ = ["Correlation", "correlate_captures", "correlate_files"]

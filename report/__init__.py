@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 from . import explanation_json, explanation_text
 from .contract import json_pieces
 from .text import text_pieces
+from .views import Views
 
 if TYPE_CHECKING:
     from ..correlate.result import Correlation
     from ..correlate.select import Selection
 
-__all__ = ["render", "render_explanations"]
+__all__ = ["Views", "render", "render_explanations", "render_views"]
 
 _FORMS = {"text": text_pieces, "json": json_pieces}
 _EXPLANATIONS = {"text": explanation_text.explanation_pieces, "json": explanation_json.explanation_pieces}
@@ -19,7 +20,12 @@ _EXPLANATIONS = {"text": explanation_text.explanation_pieces, "json": explanatio
 
 def render(result: "Correlation", selection: "Selection", form: str) -> Iterator[str]:
     """The result in pieces, to be written one after the other. `form` is `text` or `json`."""
-    return _FORMS[form](result, selection)
+    return render_views(Views.of_one(result, selection), form)
+
+
+def render_views(views: Views, form: str) -> Iterator[str]:
+    """The same of a result that may come in parts."""
+    return _FORMS[form](views)
 
 
 def render_explanations(result: "Correlation", sightings: Sequence[int], form: str) -> Iterator[str]:

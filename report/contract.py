@@ -12,25 +12,35 @@ from ..correlate.paths import ChainHop, Connection, Encapsulation, Hop, Path, Re
 from ..correlate.result import Correlation
 from ..correlate.rules import Rule
 from ..correlate.select import Selection
-from ..correlate.summary import CaptureFacts, capture_facts
+from ..correlate.summary import CaptureFacts, capture_facts, merged_facts
 from .legs_json import SummaryText
+from .views import Views, in_order_of_ids
 
 SCHEMA: Final = 1
 
 
-def json_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
+def json_pieces(views: Views) -> Iterator[str]:
     """The document in pieces: one connection or path at a time, so that a large one never stands in memory whole."""
-    captures = [_capture(facts) for facts in capture_facts(result)]
+    captures = [_capture(facts) for facts in merged_facts([capture_facts(part) for part, _ in views.each()])]
     yield f'{{"schema": {SCHEMA},\n "captures": {json.dumps(captures)},\n "connections": ['
-    connections = result.connection_list((np.flatnonzero(selection.connections) + 1).tolist())
-    summary = SummaryText(summarise_connections(result, selection.connections))
-    yield ",\n  ".join(["", *(f"{json.dumps(_connection(c))[:-1]}, {summary.fields(c.id)}}}" for c in connections)])[1:]
+    yield from in_order_of_ids(views, _connections, separator=",")
     yield '\n ],\n "paths": ['
-    separator = "\n  "
-    for index in np.flatnonzero(selection.paths).tolist():
-        yield separator + json.dumps(path_object(result.path(index + 1)))
-        separator = ",\n  "
+    yield from in_order_of_ids(views, _paths, separator=",")
     yield "\n ]}\n"
+
+
+def _connections(result: Correlation, selection: Selection) -> Iterator[tuple[int, str]]:
+    """(id, JSON text) of the chosen connections."""
+    summary = SummaryText(summarise_connections(result, selection.connections))
+    indexes = np.flatnonzero(selection.connections).tolist()
+    for index, connection in zip(indexes, result.connections_at(indexes), strict=True):
+        yield connection.id, f"\n  {json.dumps(_connection(connection))[:-1]}, {summary.fields(index)}}}"
+
+
+def _paths(result: Correlation, selection: Selection) -> Iterator[tuple[int, str]]:
+    """(id, JSON text) of the chosen paths."""
+    for index in np.flatnonzero(selection.paths).tolist():
+        yield int(result.ids.paths[index]), "\n  " + json.dumps(path_object(result.path_at(index)))
 
 
 def _capture(facts: CaptureFacts) -> dict[str, Any]:

@@ -20,10 +20,10 @@ class SummaryText:
         self._summaries = summaries
         self._ends = {number: json.dumps(_end(end)) for number, end in summaries.ends.items()} | {-1: "null"}
 
-    def fields(self, number: int) -> str:
-        """`"legs": […], "retransmissions": {…}, …` of a connection, by its id."""
-        legs = ", ".join(map(self._leg, self._summaries.leg_rows(number).tolist()))
-        again, spurious = self._summaries.retransmissions[number - 1], self._summaries.spurious[number - 1]
+    def fields(self, index: int) -> str:
+        """`"legs": […], "retransmissions": {…}, …` of a connection, by its index."""
+        legs = ", ".join(map(self._leg, self._summaries.leg_rows(index).tolist()))
+        again, spurious = self._summaries.retransmissions[index], self._summaries.spurious[index]
         return (
             f'"legs": [{legs}], "retransmissions": {{"forward": {again[0]}, "reply": {again[1]}}}, '
             f'"spurious_retransmissions": {{"forward": {spurious[0]}, "reply": {spurious[1]}}}'

@@ -1,6 +1,5 @@
 """What each connection met on its way, as text: a table of its segments, and its losses in a few words."""
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -16,15 +15,15 @@ _HEADINGS: Final = ("packets", "lost", "unknown", "min", "median", "p99")
 _NONE: Final = "-"
 
 
-def losses_in_words(summaries: ConnectionSummaries, number: int, paths: int) -> str:
+def losses_in_words(summaries: ConnectionSummaries, index: int, paths: int) -> str:
     """`, 3 lost, 4 retransmitted (1 spurious)`: what a connection of so many paths lost and sent again; empty for
     nothing. Of a single path the outcome says it all."""
-    return "".join(f", {word}" for word in _losses(summaries, number, (0, 1))) if paths > 1 else ""
+    return "".join(f", {word}" for word in _losses(summaries, index, (0, 1))) if paths > 1 else ""
 
 
-def _losses(summaries: ConnectionSummaries, number: int, directions: tuple[int, ...]) -> list[str]:
+def _losses(summaries: ConnectionSummaries, index: int, directions: tuple[int, ...]) -> list[str]:
     def total(counts: npt.NDArray[np.int64]) -> int:
-        return sum(int(counts[number - 1, direction]) for direction in directions)
+        return sum(int(counts[index, direction]) for direction in directions)
 
     again, spurious = total(summaries.retransmissions), total(summaries.spurious)
     note = f" ({spurious:,} spurious)" if spurious else ""
@@ -33,19 +32,19 @@ def _losses(summaries: ConnectionSummaries, number: int, directions: tuple[int, 
 
 
 def segments_tables(
-    result: Correlation, selection: Selection, summaries: ConnectionSummaries, numbers: list[int]
-) -> Iterator[str]:
-    """The tables of those of these connections, by id, of which every path was asked for."""
+    result: Correlation, selection: Selection, summaries: ConnectionSummaries, indexes: npt.NDArray[np.int64]
+) -> dict[int, str]:
+    """The tables of those of these connections, by index, of which every path was asked for."""
     whole = np.ones(result.connections.count, np.bool_)
     whole[result.connection_of_path[~selection.paths]] = False
-    for number in numbers:
-        if whole[number - 1]:
-            yield segments_table(summaries, number)
+    ids = result.ids.connections
+    return {i: segments_table(summaries, i, int(ids[i])) for i in indexes.tolist() if whole[i]}
 
 
-def segments_table(summaries: ConnectionSummaries, number: int) -> str:
-    """The segments of a connection, by its id, and its retransmissions; empty where only single points saw it."""
-    legs = summaries.legs_of(number)
+def segments_table(summaries: ConnectionSummaries, index: int, number: int) -> str:
+    """The segments of a connection, by its index, and its retransmissions; empty where only single points saw it.
+    `number`: its id."""
+    legs = summaries.legs_at(index)
     if not any(leg.to_point for leg in legs):
         return ""
     names = [(_point(leg.from_point), _point(leg.to_point) if leg.to_point else "not seen further") for leg in legs]
@@ -58,7 +57,7 @@ def segments_table(summaries: ConnectionSummaries, number: int) -> str:
     for direction, title in enumerate(("client to server", "server to client")):
         rows = [i for i, leg in enumerate(legs) if leg.forward == (direction == 0)]
         if rows:
-            losses = ", ".join(_losses(summaries, number, (direction,)))
+            losses = ", ".join(_losses(summaries, index, (direction,)))
             lines.append(f"  {title}{f': {losses}' if losses else ''}\n")
         for i in rows:
             segment = f"    {names[i][0]:<{begin}} -> {names[i][1]:<{end}}"

@@ -3,12 +3,25 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .units import duration, plural, size
 
 if TYPE_CHECKING:
     from ..capture import CaptureStatus, CaptureSummary
+
+
+_SHARES: Final = {
+    "reading": 0.12,
+    "surveying": 0.12,
+    "distributing": 0.18,
+    "aligning clocks": 0.15,
+    "linking connections": 0.16,
+    "following packets": 0.16,
+    "explaining rewrites and outcomes": 0.11,
+}
+"""Of the time that a correlation in parts takes (docs/performance.md)."""
+_ORDER: Final = {name: number for number, name in enumerate(_SHARES)}
 
 
 @contextmanager
@@ -63,12 +76,30 @@ def capture_summary(summary: "CaptureSummary") -> str:
 
 
 @contextmanager
-def stages() -> Iterator[Callable[[str], None] | None]:
-    """A spinner with the name of the stage; None when stderr is not a terminal."""
+def stages() -> Iterator[Callable[[str, float | None], None]]:
+    """The name of the stage, and, where it is known how much of it is done, a bar for the whole with the time that is
+    left; nothing when stderr is not a terminal."""
     if not sys.stderr.isatty():
-        yield None
+        yield lambda _stage, _done: None
         return
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    with Console(stderr=True).status("reading") as status:
-        yield lambda stage: status.update(stage)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("reading", total=None)
+
+        def show(stage: str, done: float | None) -> None:
+            if done is None:
+                bars.update(task, description=stage)
+                return
+            before = sum(share for name, share in _SHARES.items() if _ORDER[name] < _ORDER.get(stage, 0))
+            bars.update(task, description=stage, total=1.0, completed=before + _SHARES.get(stage, 0) * done)
+
+        yield show

@@ -1,22 +1,26 @@
 """The text form: what was captured, the connections, then one full path per route, those that did not arrive first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from ..correlate.common import NothingInCommon, Scope
 from ..correlate.connection_summary import summarise_connections
 from ..correlate.names import is_link_chatter
 from ..correlate.outcomes import OUTCOMES
-from ..correlate.paths import Connection
+from ..correlate.paths import Connection, Path
 from ..correlate.result import Correlation
 from ..correlate.routes import Route, find_routes
 from ..correlate.select import Selection
-from ..correlate.summary import CaptureFacts, capture_facts
+from ..correlate.summary import CaptureFacts, capture_facts, merged_facts
 from .legs_text import losses_in_words, segments_tables
 from .path_text import path_text
 from .units import duration, plural
+from .views import Views, in_order_of_ids
 
 _MOST_CONNECTIONS: Final = 20
 _MOST_ROUTES: Final = 12
@@ -24,32 +28,87 @@ _MOST_KINDS: Final = 6
 _MOST_RIVALS: Final = 4
 
 
-def text_pieces(result: Correlation, selection: Selection) -> Iterator[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What is told of one part of a correlation; of a small one there is only one part."""
+
+    facts: list[CaptureFacts]
+    orphans: int
+    connections: int
+    paths: int
+    """Of these connections."""
+    listed: list["_Listed"]
+    """The connections that may be among those shown."""
+    routes: list[tuple[Route, Path | None]]
+    """With the first path of those that may be shown."""
+    untold: int
+    """Paths of what links say among themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class _Listed:
+    """A connection in the list; failed ones come first, then those with the least id."""
+
+    arrived: bool
+    id: int
+    text: str
+    segments: str
+    """Its table of segments, where it is wanted."""
+
+
+def text_pieces(views: Views) -> Iterator[str]:
     """The report in pieces of whole lines."""
-    yield from _captures(result)
-    chatter = link_chatter(result) & selection.paths
-    told = selection.paths if selection.in_full or (chatter == selection.paths).all() else selection.paths & ~chatter
-    yield from _connections(result, selection, told)
-    if selection.in_full:
-        for index in np.flatnonzero(selection.paths).tolist():
-            yield "\n" + path_text(result.path(index + 1))
+    chatter_only = all((link_chatter(part) | ~selection.paths).all() for part, selection in views.each())
+    parts, in_full = [], False
+    for part, selection in views.each():
+        parts.append(_tell(part, selection, chatter_only))
+        in_full = selection.in_full
+    yield from _captures(merged_facts([part.facts for part in parts]), sum(part.orphans for part in parts))
+    yield from _connections(parts)
+    if in_full:
+        yield from in_order_of_ids(views, _paths_in_full)
         return
-    routes = find_routes(result, told)
-    yield from _routes(result, routes)
-    if (selection.paths & ~told).any():
-        rest = int((selection.paths & ~told).sum())
-        paths = plural(rest, "path")
-        yield f"\nNot shown: {paths} of ARP, multicast and neighbour discovery. `--paths all` shows them.\n"
+    yield from _routes(parts)
+    untold = sum(part.untold for part in parts)
+    if untold:
+        yield (
+            f"\nNot shown: {plural(untold, 'path')} of ARP, multicast and neighbour discovery. "
+            "`--paths all` shows them.\n"
+        )
 
 
-def link_chatter(result: Correlation) -> np.ndarray:
+def link_chatter(result: Correlation) -> npt.NDArray[np.bool_]:
     """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves."""
     return is_link_chatter(result.sightings[result.head])
 
 
-def _captures(result: Correlation) -> Iterator[str]:
+def _tell(result: Correlation, selection: Selection, chatter_only: bool) -> _Told:
+    chatter = link_chatter(result) & selection.paths
+    told = selection.paths if selection.in_full or chatter_only else selection.paths & ~chatter
+    wanted = np.unique(result.connection_of_path[told])
+    wanted = wanted[selection.connections[wanted]]
+    per_connection = np.bincount(result.connection_of_path, minlength=result.connections.count)
+    routes = [] if selection.in_full else find_routes(result, told)
+    return _Told(
+        facts=capture_facts(result),
+        orphans=result.evaluations.orphans,
+        connections=int(wanted.size),
+        paths=int(per_connection[wanted].sum()),
+        listed=_listed(result, selection, wanted),
+        routes=[
+            (route, result.path_at(route.example) if rank < _MOST_ROUTES else None) for rank, route in enumerate(routes)
+        ],
+        untold=int((selection.paths & ~told).sum()),
+    )
+
+
+def _paths_in_full(result: Correlation, selection: Selection) -> Iterator[tuple[int, str]]:
+    for index in np.flatnonzero(selection.paths).tolist():
+        yield int(result.ids.paths[index]), "\n" + path_text(result.path_at(index))
+
+
+def _captures(facts: list[CaptureFacts], orphans: int) -> Iterator[str]:
     yield "Captures\n"
-    facts = capture_facts(result)
     width = max(len(f.node) for f in facts)
     said: set[str] = set()
     for fact in facts:
@@ -72,8 +131,8 @@ def _captures(result: Correlation) -> Iterator[str]:
         for point in fact.interfaces:
             if point.lost:
                 yield f"  {'':<{width}}  {point.netns} {point.name}: {plural(point.lost, 'packet')} lost\n"
-    if result.evaluations.orphans:
-        yield f"  {plural(result.evaluations.orphans, 'trace event')} without a header: their chain is not known\n"
+    if orphans:
+        yield f"  {plural(orphans, 'trace event')} without a header: their chain is not known\n"
 
 
 def _nothing_in_common(node: str, nothing: NothingInCommon) -> str:
@@ -97,23 +156,33 @@ def _clock(fact: CaptureFacts) -> str:
     return f"{sign}{duration(abs(clock.offset_ns))}{error}{drift}{steps} ({clock.basis})"
 
 
-def _connections(result: Correlation, selection: Selection, told: np.ndarray) -> Iterator[str]:
-    wanted = np.unique(result.connection_of_path[told])
-    wanted = wanted[selection.connections[wanted]]
-    per_connection = np.bincount(result.connection_of_path, minlength=result.connections.count)
+def _listed(result: Correlation, selection: Selection, wanted: npt.NDArray[np.int64]) -> list[_Listed]:
+    """Those of the wanted connections (by index) that come first."""
     failed = np.zeros(result.connections.count, np.bool_)
     bad = np.isin(result.outcomes.outcome, [OUTCOMES.index(o) for o in OUTCOMES if o in ("dropped", "lost")])
     failed[result.connection_of_path[bad]] = True
-    ranked = wanted[np.lexsort((wanted, ~failed[wanted]))]
-    yield f"\nConnections: {len(wanted):,} with {plural(int(per_connection[wanted].sum()), 'path')}\n"
-    shown = result.connection_list((ranked[:_MOST_CONNECTIONS] + 1).tolist())
-    summaries = summarise_connections(result, np.isin(np.arange(result.connections.count), ranked[:_MOST_CONNECTIONS]))
-    for connection in shown:
-        yield _connection_line(connection, losses_in_words(summaries, connection.id, connection.packets))
-    if len(wanted) > len(shown):
-        yield f"  … and {len(wanted) - len(shown):,} more: `--filter` narrows them down\n"
-    if selection.in_full:
-        yield from segments_tables(result, selection, summaries, [connection.id for connection in shown])
+    ranked = wanted[np.lexsort((wanted, ~failed[wanted]))][:_MOST_CONNECTIONS]
+    summaries = summarise_connections(result, np.isin(np.arange(result.connections.count), ranked))
+    tables = segments_tables(result, selection, summaries, ranked) if selection.in_full else {}
+    return [
+        _Listed(
+            arrived=not failed[index],
+            id=connection.id,
+            text=_connection_line(connection, losses_in_words(summaries, index, connection.packets)),
+            segments=tables.get(index, ""),
+        )
+        for index, connection in zip(ranked.tolist(), result.connections_at(ranked.tolist()), strict=True)
+    ]
+
+
+def _connections(parts: Sequence[_Told]) -> Iterator[str]:
+    count, paths = sum(part.connections for part in parts), sum(part.paths for part in parts)
+    yield f"\nConnections: {count:,} with {plural(paths, 'path')}\n"
+    shown = sorted(listed for part in parts for listed in part.listed)[:_MOST_CONNECTIONS]
+    yield from (listed.text for listed in shown)
+    if count > len(shown):
+        yield f"  … and {count - len(shown):,} more: `--filter` narrows them down\n"
+    yield from (listed.segments for listed in shown)
 
 
 def _connection_line(connection: Connection, losses: str) -> str:
@@ -138,17 +207,26 @@ def _end(address: str, name: str | None) -> str:
     return f"{address} ({name})" if name else address
 
 
-def _routes(result: Correlation, routes: list[Route]) -> Iterator[str]:
-    total = sum(route.paths for route in routes)
+def _routes(parts: Sequence[_Told]) -> Iterator[str]:
+    routes: dict[int, list[tuple[Route, Path | None]]] = {}
+    for part in parts:
+        for route, path in part.routes:
+            routes.setdefault(route.key, []).append((route, path))
+    total = sum(route.paths for same in routes.values() for route, _ in same)
     yield f"\nRoutes: {len(routes):,} for {plural(total, 'path')}; the first path of each\n"
-    for route in routes[:_MOST_ROUTES]:
-        note = (
-            f"{plural(route.paths, 'path')} took this route"
-            if route.paths > 1
-            else "the only path that took this route"
-        )
-        yield "\n" + path_text(result.path(route.example), note)
-    if len(routes) > _MOST_ROUTES:
-        rest = routes[_MOST_ROUTES:]
-        more = f"{plural(len(rest), 'more route')} with {plural(sum(r.paths for r in rest), 'path')}"
+    # Of equal routes of several parts, one with a path: where that is missing, the route is none of the first anyway.
+    ranked = sorted(routes.values(), key=lambda same: min(_rank(*one) for one in same))
+    for same in ranked[:_MOST_ROUTES]:
+        _, path = min(same, key=lambda one: _rank(*one))
+        if path is not None:
+            count = sum(route.paths for route, _ in same)
+            note = f"{plural(count, 'path')} took this route" if count > 1 else "the only path that took this route"
+            yield "\n" + path_text(path, note)
+    rest = sum(route.paths for same in ranked[_MOST_ROUTES:] for route, _ in same)
+    if rest:
+        more = f"{plural(len(ranked) - _MOST_ROUTES, 'more route')} with {plural(rest, 'path')}"
         yield f"\n{more}: `--filter` or `--connection N` shows them\n"
+
+
+def _rank(route: Route, path: Path | None) -> tuple[int, bool, float]:
+    return route.urgency, route.untranslated, path.id if path is not None else inf

@@ -35,6 +35,7 @@ from .frames import (
     tuple_attribute,
     word,
 )
+from .in_parts import assert_same_in_parts
 
 IN, OUT = Direction.IN, Direction.OUT
 START_NS = 1_700_000_000_000_000_000
@@ -235,8 +236,11 @@ def _header_attributes(data: bytes, iif: int, oif: int, ct: tuple[int, int, int]
 
 
 def correlate(folder: Path, *nodes: Node) -> Correlation:
-    """What the pipeline makes of the nodes' files."""
-    return correlate_captures([node.write(folder) for node in nodes])
+    """What the pipeline makes of the nodes' files, in memory and, to the same result, in parts."""
+    files = [node.write(folder) for node in nodes]
+    result = correlate_captures(files)
+    assert_same_in_parts(files, result)
+    return result
 
 
 def paths(result: Correlation) -> list[PacketPath]:

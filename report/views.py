@@ -1,0 +1,82 @@
+"""Results that come in parts, one in memory at a time; a small one is a single part."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..correlate.result import Correlation
+from ..correlate.select import Selection, check_numbers, select
+
+if TYPE_CHECKING:
+    from ..correlate.parts.result import PartedCorrelation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """What is to be reported."""
+
+    parts: int
+    each: Callable[[], Iterator[tuple[Correlation, Selection]]]
+    """Goes through all parts, and what was chosen of them, from the start."""
+
+    @classmethod
+    def of_one(cls, result: Correlation, selection: Selection) -> "Views":
+        """A result that is a single part."""
+        return cls(parts=1, each=lambda: iter([(result, selection)]))
+
+    @classmethod
+    def chosen(
+        cls,
+        result: "Correlation | PartedCorrelation",
+        *,
+        expression: str | None = None,
+        connections: Sequence[int] = (),
+        paths: Sequence[int] = (),
+        every_path: bool = False,
+    ) -> "Views":
+        """What is chosen of a result of any size; arguments and errors as for `select`."""
+
+        def choose(part: Correlation) -> Selection:
+            return select(part, expression=expression, connections=connections, paths=paths, every_path=every_path)
+
+        if isinstance(result, Correlation):
+            return cls.of_one(result, choose(result))
+        check_numbers(connections, result.connections, "connection")
+        check_numbers(paths, result.paths, "path")
+        choose(result.part(0))  # what is wrong with the expression is said before anything is written
+        return cls(parts=result.count, each=lambda: ((part, choose(part)) for part in result))
+
+
+def in_order_of_ids(
+    views: Views, pieces_of: Callable[[Correlation, Selection], Iterator[tuple[int, str]]], separator: str = ""
+) -> Iterator[str]:
+    """The pieces of all parts by their ids. `pieces_of` gives (id, text) of one part, ascending.
+
+    The parts follow each other in time only roughly, so the text of several goes through a temporary file.
+    """
+    if views.parts == 1:
+        yield from _separated((text for part in views.each() for _, text in pieces_of(*part)), separator)
+        return
+    ids: list[int] = []
+    bounds = [0]
+    with tempfile.TemporaryFile() as spool:
+        for part in views.each():
+            for number, text in pieces_of(*part):
+                data = text.encode()
+                spool.write(data)
+                ids.append(number)
+                bounds.append(bounds[-1] + len(data))
+        spool.flush()
+        descriptor = spool.fileno()
+        order = np.argsort(np.array(ids, np.int64)).tolist()
+        whole = (os.pread(descriptor, bounds[i + 1] - bounds[i], bounds[i]).decode() for i in order)
+        yield from _separated(whole, separator)
+
+
+def _separated(texts: Iterator[str], separator: str) -> Iterator[str]:
+    for number, text in enumerate(texts):
+        yield separator + text if number else text

@@ -1,0 +1,174 @@
+"""Captures that are larger than the memory: in parts, to the same result. Every scene of the other tests is correlated
+in parts too (scene.py)."""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ttrace.bench.synthesis import synthesize, synthesize_large
+from ttrace.correlate import correlate_captures, correlate_files
+from ttrace.correlate.parts.flow_groups import FlowGroups
+from ttrace.correlate.parts.number_table import NumberTable
+from ttrace.correlate.parts.result import PartedCorrelation
+from ttrace.correlate.parts.run import correlate_in_parts
+from ttrace.errors import TtraceError, UsageError
+from ttrace.report import Views, render_views
+
+from .in_parts import assert_same_in_parts
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+SCENES = sorted(folder.name for folder in PCAPS.iterdir() if folder.is_dir())
+
+
+def recording(scene: str) -> list[str]:
+    return [str(file) for file in sorted((PCAPS / scene).glob("*.pcapng"))]
+
+
+def quiet(_stage: str, _done: float | None) -> None:
+    """No progress."""
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_recording_of_docker_comes_out_the_same_in_parts_and_on_two_cores(scene):
+    files = recording(scene)
+    parts = assert_same_in_parts(files, correlate_captures(files), most=20, workers=2)
+    assert parts > 1
+
+
+def test_thousands_of_connections_with_trace_come_out_the_same(tmp_path):
+    files = synthesize(tmp_path, 12_000, traced=True)
+    parts = assert_same_in_parts(files, correlate_captures([str(f) for f in files]), most=1_500, workers=2)
+    assert parts >= 8
+
+
+@pytest.fixture(scope="module")
+def parted():
+    found = correlate_in_parts(recording("docker-http"), quiet, most=30, workers=1)
+    assert found.count > 1
+    yield found
+    found.close()
+
+
+def report(result, form="json", **chosen):
+    return "".join(render_views(Views.chosen(result, **chosen), form))
+
+
+def test_paths_and_connections_of_parts_are_chosen_by_their_numbers_among_all(parted):
+    whole = correlate_captures(recording("docker-http"))
+    last = whole.packets.count
+    assert report(parted, paths=[1, last], form="text") == report(whole, paths=[1, last], form="text")
+    for chosen in ({"paths": [1, last]}, {"connections": [2]}, {"expression": "tcp and port 8080"}):
+        found, expected = (json.loads(report(result, **chosen)) for result in (parted, whole))
+        assert found["paths"] == expected["paths"] != []
+        assert found["connections"] == expected["connections"] != []
+
+
+@pytest.mark.parametrize(
+    ("chosen", "says"),
+    [
+        ({"paths": [100_000]}, "there is no path 100000"),
+        ({"connections": [0]}, "there is no connection 0"),
+        ({"expression": "port web"}, "`web` is not a port number"),
+    ],
+)
+def test_what_is_not_there_is_said_before_anything_is_written(parted, chosen, says):
+    with pytest.raises(UsageError, match=says):
+        Views.chosen(parted, **chosen)
+
+
+def test_progress_says_how_much_of_each_stage_is_done():
+    told: list[tuple[str, float]] = []
+    correlate_in_parts(recording("docker-http"), lambda *one: told.append(one), most=30, workers=2).close()
+    stages = list(dict.fromkeys(stage for stage, _ in told))
+    assert stages == [
+        "reading", "surveying", "distributing", "aligning clocks", "following packets",
+        "explaining rewrites and outcomes",
+    ]  # fmt: skip
+    for stage in stages:
+        done = [part for name, part in told if name == stage]
+        assert done == sorted(done)
+        assert done[-1] == 1
+
+
+def test_a_correlation_in_parts_needs_less_memory(tmp_path):
+    files = [str(path) for path in synthesize_large(tmp_path, 300_000_000)]
+    # ru_maxrss counts what was resident in the program that started this one, VmHWM does not.
+    program = """
+import re, resource, sys
+from pathlib import Path
+from ttrace.correlate import correlate_files
+found = correlate_files(sys.argv[2:], memory=int(sys.argv[1]))
+mine = int(re.search("VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+print(type(found).__name__, max(mine, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+"""
+
+    def measured(memory: int) -> tuple[str, int]:
+        command = [sys.executable, "-c", program, str(memory), *files]
+        name, peak_kib = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        return name, int(peak_kib)
+
+    measured(600 << 20)  # the kernels are compiled
+    in_parts, in_memory = measured(600 << 20), measured(8 << 30)
+    assert (in_parts[0], in_memory[0]) == ("PartedCorrelation", "Correlation")
+    assert in_parts[1] < 0.6 * in_memory[1]
+
+
+def test_what_fits_into_the_memory_is_not_divided():
+    assert not isinstance(correlate_files(recording("docker-demo")), PartedCorrelation)
+
+
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "ttrace-test", str(small)], check=True)
+    try:
+        monkeypatch.setattr(tempfile, "tempdir", str(small))
+        monkeypatch.setenv("TMPDIR", str(small))
+        with pytest.raises(TtraceError, match=f"no room in `{small}` to correlate out of memory") as error:
+            correlate_in_parts(recording("docker-http"), quiet, most=30, workers=1)
+        assert "TMPDIR" in error.value.hint
+    finally:
+        monkeypatch.undo()
+        subprocess.run(["umount", "--lazy", str(small)], check=True)  # what has failed is still open
+
+
+def test_too_few_files_may_be_open_for_many_parts():
+    """A part has two files: their number is bounded, whatever the size of the parts."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        found = correlate_in_parts(recording("docker-http"), quiet, most=1, workers=1)
+        assert 1 < found.count <= 200
+        found.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_table_of_numbers_finds_what_was_added():
+    keys = np.random.default_rng(3).integers(0, 2**64, 50_000, np.uint64)
+    table = NumberTable()
+    first = table.add(keys[:30_000])
+    again = table.add(keys)
+    assert (again[:30_000] == first).all()
+    assert np.unique(again).size == np.unique(keys).size == table.count
+    assert (table.find(keys) == again).all()
+    assert (table.find(keys + np.uint64(1)) == -1).all()
+
+
+def test_flows_that_share_a_content_are_in_one_part_and_others_are_not():
+    groups = FlowGroups()
+    pairs = np.arange(1, 101, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    numbers = groups.see(pairs, np.arange(100) * 1_000)
+    groups.share(np.full(2, 77, np.uint64), numbers[[3, 90]])
+    groups.share(np.full(40, 78, np.uint64), numbers[40:80])  # a scanner's SYN: it tells nothing
+    found = groups.assign(1)
+    groups.close()
+    assert found.part[3] == found.part[90]
+    assert found.parts == 99
+    assert np.unique(found.part).size == 99
