@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ttrace.lab.interrupts import one_interrupt
 
-from . import capture_rows, correlating_rows, forwarding_rows, reading_rows, startup_rows, trace_rows
+from . import capture_rows, correlating_rows, forwarding_rows, large_rows, reading_rows, startup_rows, trace_rows
 from .document import document, lines
 from .machine import Machine
 from .sizes import QUICK, Sizes
@@ -20,6 +20,7 @@ ROWS = {
     "forwarding": forwarding_rows,
     "reading": reading_rows,
     "correlating": correlating_rows,
+    "large": large_rows,
     "trace": trace_rows,
     "startup": startup_rows,
 }

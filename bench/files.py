@@ -11,8 +11,8 @@ from .measuring import measured, python
 
 
 def made(folder, name, packets):
-    """The paths of the files `name` with about `packets` packets (or messages); made unless they are there, and in the
-    page cache."""
+    """The paths of the files `name` with about `packets` packets (messages of `trace`, bytes of `large`); made unless
+    they are there, and in the page cache."""
     directory = folder / f"{name}-{packets}"
     if not directory.exists():
         # A module is found from the root of the repository.
@@ -27,13 +27,15 @@ def made(folder, name, packets):
 
 def _make(name, packets, directory):
     from .mixed import MIXED, SMALL, write_plain
-    from .synthesis import synthesize, write_trace
+    from .synthesis import synthesize, synthesize_large, write_trace
 
     directory.mkdir(parents=True)
     if name in ("mixed", "small"):
         write_plain(directory / "plain.pcapng", packets, MIXED if name == "mixed" else SMALL)
     elif name in ("nat", "traced"):
         synthesize(directory, packets, traced=name == "traced")
+    elif name == "large":
+        synthesize_large(directory, packets)
     elif name == "trace":
         write_trace(directory / "master.pcapng", packets)
 

@@ -30,6 +30,24 @@ def packets():
     return read
 
 
+def chunks():
+    """The same chunk by chunk, in little memory."""
+    from ttrace.correlate.observations import stream_observations
+    from ttrace.correlate.topology import Source, build_topology
+    from ttrace.pcapng.stream import open_capture
+
+    def read(paths):
+        streams = [open_capture(path) for path in paths]
+        topology = build_topology([stream.capture for stream in streams], [Source(path=str(path)) for path in paths])
+        places = zip(topology.places, topology.file_namespaces, strict=True)
+        pieces = (
+            stream_observations(stream, i, *at) for i, (stream, at) in enumerate(zip(streams, places, strict=True))
+        )
+        return {"packets": sum(found.rows.size for chunks in pieces for _, found in chunks)}
+
+    return read
+
+
 def trace():
     """Decode all trace messages, and put them together to the traversals of packets."""
     from ttrace.correlate.evaluations import build_evaluations
@@ -94,13 +112,13 @@ def scapy():
     return read
 
 
-KINDS = {kind.__name__: kind for kind in (packets, trace, stages, dpkt, scapy)}
+KINDS = {kind.__name__: kind for kind in (packets, chunks, trace, stages, dpkt, scapy)}
 
 
 def main():
     kind, *files = sys.argv[1:]
     read = KINDS[kind]()
-    if kind in ("packets", "trace", "stages"):
+    if kind in ("packets", "chunks", "trace", "stages"):
         read([DEMO])
     wall, cpu = time.perf_counter(), time.process_time()
     found = read([Path(file) for file in files])

@@ -25,6 +25,9 @@ class Sizes:
     trace_events: int = 1_000_000
     start_rounds: int = 7
     cold_rounds: int = 2
+    large_bytes: int = 10_000_000_000
+    """In two files together that are larger than the memory."""
+    large_rounds: int = 1
     large: bool = False
     """Correlate ten times as much too."""
 
@@ -42,4 +45,5 @@ QUICK = Sizes(
     trace_events=10_000,
     start_rounds=1,
     cold_rounds=0,
+    large_bytes=100_000_000,
 )

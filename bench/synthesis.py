@@ -6,6 +6,7 @@ would have sent, and with trace events of every tenth packet (traced.py) or with
 recorded traffic.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -16,46 +17,60 @@ from ttrace.pcapng.write import interface_description, section_header
 
 from .traced import messages_per_connection, trace_blocks
 
-_FRAME: Final = 154  # 14 Ethernet, 20 IPv4, 20 TCP, 100 payload
-_BLOCK: Final = np.dtype(
-    [
-        ("type", "<u4"),
-        ("length", "<u4"),
-        ("interface", "<u4"),
-        ("high", "<u4"),
-        ("low", "<u4"),
-        ("captured", "<u4"),
-        ("original", "<u4"),
-        ("ethernet", "S12"),
-        ("ethertype", ">u2"),
-        ("version", "u1"),
-        ("tos", "u1"),
-        ("ip_length", ">u2"),
-        ("ip_id", ">u2"),
-        ("fragment", ">u2"),
-        ("ttl", "u1"),
-        ("protocol", "u1"),
-        ("ip_checksum", ">u2"),
-        ("source", ">u4"),
-        ("destination", ">u4"),
-        ("source_port", ">u2"),
-        ("destination_port", ">u2"),
-        ("sequence", ">u4"),
-        ("acknowledgment", ">u4"),
-        ("offset", "u1"),
-        ("flags", "u1"),
-        ("window", ">u2"),
-        ("checksum", ">u2"),
-        ("urgent", ">u2"),
-        ("payload", "u1", 100),
-        ("pad", "S2"),
-        ("option", "<u2"),
-        ("option_length", "<u2"),
-        ("direction", "<u4"),
-        ("end", "<u4"),
-        ("length_again", "<u4"),
-    ]
-)
+_HEADERS: Final = 54  # 14 Ethernet, 20 IPv4, 20 TCP
+_SMALL: Final = 100
+"""Bytes of payload, unless told otherwise."""
+
+
+_PIECE: Final = 25_000
+"""Connections that are made at a time, where there are many."""
+
+
+@cache
+def _block_type(payload: int) -> np.dtype:
+    """An enhanced packet block with so many bytes of payload."""
+    padding = -(_HEADERS + payload) % 4
+    return np.dtype(
+        [
+            ("type", "<u4"),
+            ("length", "<u4"),
+            ("interface", "<u4"),
+            ("high", "<u4"),
+            ("low", "<u4"),
+            ("captured", "<u4"),
+            ("original", "<u4"),
+            ("ethernet", "S12"),
+            ("ethertype", ">u2"),
+            ("version", "u1"),
+            ("tos", "u1"),
+            ("ip_length", ">u2"),
+            ("ip_id", ">u2"),
+            ("fragment", ">u2"),
+            ("ttl", "u1"),
+            ("protocol", "u1"),
+            ("ip_checksum", ">u2"),
+            ("source", ">u4"),
+            ("destination", ">u4"),
+            ("source_port", ">u2"),
+            ("destination_port", ">u2"),
+            ("sequence", ">u4"),
+            ("acknowledgment", ">u4"),
+            ("offset", "u1"),
+            ("flags", "u1"),
+            ("window", ">u2"),
+            ("checksum", ">u2"),
+            ("urgent", ">u2"),
+            ("payload", "u1", payload),
+            ("pad", f"S{padding}"),
+            ("option", "<u2"),
+            ("option_length", "<u2"),
+            ("direction", "<u4"),
+            ("end", "<u4"),
+            ("length_again", "<u4"),
+        ]
+    )
+
+
 _POINTS: Final = {"master": ("veth1", "docker0", "eth0"), "slave": ("eth0", "docker0", "veth2")}
 _INDEXES: Final = {"eth0": 2, "docker0": 3}
 _VETH_INDEX: Final = 5
@@ -70,26 +85,60 @@ def synthesize(directory: Path, packets: int, per_connection: int = 20, *, trace
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
     connections = max(packets // 6 // per_connection, 1)
-    connection = np.repeat(np.arange(connections), per_connection)
-    step = np.tile(np.arange(per_connection), connections)
-    time_ns = START_NS + connection * 40_000 + step * 1_000_000 + rng.integers(0, 5_000, connection.size)
+    time_ns = _times(rng, np.arange(connections), per_connection)
     paths = []
     for number, (node, points) in enumerate(_POINTS.items()):
         path = directory / f"{node}.pcapng"
-        # Not np.concatenate: it would turn the big-endian columns into native ones.
-        table = np.empty(len(points) * connection.size, _BLOCK)
-        for index in range(len(points)):
-            rows = slice(index * connection.size, (index + 1) * connection.size)
-            table[rows] = _frames(index + 3 * number, index, connection, step, time_ns)
-        when = (table["high"].astype(np.int64) << 32) | table["low"]
         with path.open("wb") as file:
             file.write(_head(node, points))
             file.write(_conntrack(node, np.arange(connections)))
-            table[np.argsort(when, kind="stable")].tofile(file)
+            _table(number, np.arange(connections), time_ns, _SMALL).tofile(file)
             if traced:
-                file.write(_trace(node, time_ns.reshape(connections, per_connection)))
+                file.write(_trace(node, time_ns))
         paths.append(path)
     return paths
+
+
+def synthesize_large(directory: Path, size: int, payload: int = 440, per_connection: int = 20) -> list[Path]:
+    """The same with about `size` bytes in both files together and `payload` bytes in each packet, written in pieces of
+    a second, so that files of any size can be made; returns the paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = [directory / f"{node}.pcapng" for node in _POINTS]
+    connections = max(size // (6 * per_connection * _block_type(payload).itemsize), 1)
+    each = min(connections, _PIECE)
+    pieces = connections // each
+    for number, (path, (node, points)) in enumerate(zip(paths, _POINTS.items(), strict=True)):
+        rng = np.random.default_rng(7)
+        with path.open("wb") as file:
+            file.write(_head(node, points))
+            for piece in range(pieces):
+                connection = np.arange(piece * each, (piece + 1) * each)
+                # What comes behind a piece begins when its last connection has ended.
+                time_ns = _times(rng, connection, per_connection) + piece * per_connection * 1_000_000
+                file.write(_conntrack(node, connection))
+                _table(number, connection, time_ns, payload).tofile(file)
+    return paths
+
+
+def _times(rng, connection, per_connection):
+    """When each packet of each connection leaves the container (connection, step)."""
+    step = np.arange(per_connection)
+    jitter = rng.integers(0, 5_000, (connection.size, per_connection))
+    return START_NS + connection[:, None] * 40_000 + step[None, :] * 1_000_000 + jitter
+
+
+def _table(number, connections, time_ns, payload):
+    """All frames of one node in the order of their times; `number`: 0 or 1, `time_ns`: connection, step."""
+    connection = np.repeat(connections, time_ns.shape[1])
+    step = np.tile(np.arange(time_ns.shape[1]), connections.size)
+    points = 3
+    # Not np.concatenate: it would turn the big-endian columns into native ones.
+    table = np.empty(points * connection.size, _block_type(payload))
+    for index in range(points):
+        rows = slice(index * connection.size, (index + 1) * connection.size)
+        table[rows] = _frames(index + 3 * number, index, connection, step, time_ns.reshape(-1), payload)
+    when = (table["high"].astype(np.int64) << 32) | table["low"]
+    return table[np.argsort(when, kind="stable")]
 
 
 def _head(node: str, points: tuple[str, ...]) -> bytes:
@@ -133,17 +182,18 @@ def _trace(node: str, time_ns: np.ndarray) -> bytes:
     return b"".join(blocks[i].tobytes() for i in np.argsort(np.concatenate(times), kind="stable"))
 
 
-def _frames(stage, index, connection, step, time_ns):
+def _frames(stage, index, connection, step, time_ns, payload):
     """One block per packet at one capture point; `stage` 0 to 5 is its place on the way from client to server."""
     forward = step % 2 == 0
-    block = np.zeros(connection.size, _BLOCK)
-    block["type"], block["length"], block["length_again"] = 6, _BLOCK.itemsize, _BLOCK.itemsize
+    block = np.zeros(connection.size, _block_type(payload))
+    size = _HEADERS + payload
+    block["type"], block["length"], block["length_again"] = 6, block.itemsize, block.itemsize
     block["interface"] = index
     at = time_ns + np.where(forward, stage, 5 - stage) * 10_000
     block["high"], block["low"] = at >> 32, at & 0xFFFFFFFF
-    block["captured"] = block["original"] = _FRAME
+    block["captured"] = block["original"] = size
     block["ethernet"], block["ethertype"] = b"\x02\x42\xac\x11\x00\x02\x02\x42\xac\x11\x00\x01", 0x0800
-    block["version"], block["ip_length"], block["protocol"] = 0x45, _FRAME - 14, 6
+    block["version"], block["ip_length"], block["protocol"] = 0x45, size - 14, 6
     block["ip_id"] = (connection * 31 + step) & 0xFFFF
     block["ttl"] = 64 - np.where(forward, stage, 5 - stage) // 2
     port = (20_000 + connection % 40_000).astype(np.uint32)
@@ -157,7 +207,7 @@ def _frames(stage, index, connection, step, time_ns):
     block["acknowledgment"] = np.where(step == 0, 0, (connection * 7_000_003 + step * 100) & 0xFFFFFFFF)
     block["offset"], block["window"] = 0x50, 502
     block["flags"] = np.where(step == 0, 0x02, np.where(step == 1, 0x12, 0x18))
-    block["payload"] = (step[:, None] + np.arange(100)[None, :]) & 0xFF
+    block["payload"] = (step[:, None] + np.arange(payload)[None, :]) & 0xFF
     inward = (stage in (0, 3)) or (stage == 1)
     block["option"], block["option_length"] = 2, 4
     block["direction"] = np.where(forward == inward, 1, 2)
