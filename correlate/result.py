@@ -13,7 +13,7 @@ from .confidence import EqualPackets, path_confidence, rival_pairs
 from .connections import Connections
 from .evaluations import Evaluations
 from .match import Packets
-from .names import encapsulation, endpoint, packet_info, protocol_name
+from .names import encapsulation, endpoint, is_link_chatter, packet_info, protocol_name
 from .netlink import KernelMessages
 from .outcomes import OUTCOMES, REASON_KIND, Coverage, Outcomes, Reason
 from .paths import ChainHop, Connection, Hop, InterfaceHop, Path, ReasonNote, RewriteStep, RuleMatch, View
@@ -138,6 +138,11 @@ class Correlation:
         itself = np.flatnonzero((self.sightings["notes"][sighting] & NOTE_OUTER) == 0)
         found = np.append(itself, sighting.size)[np.searchsorted(itself, first)]
         return sighting[np.where(found < self.first_hop[1:], found, first)]
+
+    @cached_property
+    def chatter(self) -> npt.NDArray[np.bool_]:
+        """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves."""
+        return is_link_chatter(self.sightings[self.head])
 
     @cached_property
     def connection_of_path(self) -> npt.NDArray[np.int64]:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from ..correlate.common import NothingInCommon, Scope
 from ..correlate.connection_summary import summarise_connections
-from ..correlate.names import is_link_chatter
 from ..correlate.outcomes import OUTCOMES
 from ..correlate.paths import Connection, Path
 from ..correlate.result import Correlation
@@ -58,7 +57,7 @@ class _Listed:
 
 def text_pieces(views: Views) -> Iterator[str]:
     """The report in pieces of whole lines."""
-    chatter_only = all((link_chatter(part) | ~selection.paths).all() for part, selection in views.each())
+    chatter_only = all((part.chatter | ~selection.paths).all() for part, selection in views.each())
     parts, in_full = [], False
     for part, selection in views.each():
         parts.append(_tell(part, selection, chatter_only))
@@ -77,13 +76,8 @@ def text_pieces(views: Views) -> Iterator[str]:
         )
 
 
-def link_chatter(result: Correlation) -> npt.NDArray[np.bool_]:
-    """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves."""
-    return is_link_chatter(result.sightings[result.head])
-
-
 def _tell(result: Correlation, selection: Selection, chatter_only: bool) -> _Told:
-    chatter = link_chatter(result) & selection.paths
+    chatter = result.chatter & selection.paths
     told = selection.paths if selection.in_full or chatter_only else selection.paths & ~chatter
     wanted = np.unique(result.connection_of_path[told])
     wanted = wanted[selection.connections[wanted]]
