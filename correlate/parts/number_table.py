@@ -49,8 +49,8 @@ class NumberTable:
 def _slot(keys, numbers, key):
     """Where a key is, or belongs."""
     mask = keys.size - 1
-    # The keys are hashes: their low bits are as good as any.
-    slot = np.int64(key & np.uint64(mask))
+    # Not all keys are hashes (trace ids are not): the upper half of a product depends on all bits below it.
+    slot = np.int64((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
     while numbers[slot] >= 0 and keys[slot] != key:
         slot = (slot + 1) & mask
     return slot

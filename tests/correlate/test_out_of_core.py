@@ -161,6 +161,16 @@ def test_a_table_of_numbers_finds_what_was_added():
     assert (table.find(keys + np.uint64(1)) == -1).all()
 
 
+def test_a_table_of_numbers_is_not_slow_for_keys_that_are_no_hashes():
+    """Steps of 4,096, as trace ids are addresses: the whole table would be one chain of neighbours."""
+    table = NumberTable()
+    keys = np.arange(200_000, dtype=np.uint64) * np.uint64(4096)
+    table.add(keys)
+    slots = np.flatnonzero(table._numbers >= 0)
+    longest = np.diff(np.flatnonzero(np.append(True, np.diff(slots) > 1))).max()
+    assert longest < 200
+
+
 def test_flows_that_share_a_content_are_in_one_part_and_others_are_not():
     groups = FlowGroups()
     pairs = np.arange(1, 101, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
