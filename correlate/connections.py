@@ -20,6 +20,7 @@ from .node_delays import Flows
 from .schema import NOTE_ERROR
 from .sessions import SessionIndex, Sessions, split_sessions
 from .topology import Topology
+from .union_find import find_all, join
 
 
 class Tie(IntEnum):
@@ -116,7 +117,7 @@ def link_connections(
     ties[Tie.RIVAL] = inference.rivals
     said = _said_by_conntrack(sightings, conntrack, evaluations, sessions, ends)
     votes = {Tie.CONTENT: inference.votes, Tie.RIVAL: inference.rival_votes}
-    return _number(sightings, times_ns, session, ends, _roots(parent), said, ties, votes)
+    return _number(sightings, times_ns, session, ends, find_all(parent), said, ties, votes)
 
 
 def _said_by_conntrack(
@@ -151,31 +152,10 @@ def _flow_keys(namespace: npt.NDArray[np.uint16], flow: npt.NDArray[np.uint64]) 
 
 
 @njit(cache=True)
-def _find(parent, i):
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
-
-
-@njit(cache=True)
 def _join(parent, links):
     for k in range(links.shape[0]):
         for flip in range(2):  # what holds for one direction holds for the other
-            a = _find(parent, links[k, 0] ^ flip)
-            b = _find(parent, links[k, 1] ^ flip)
-            if a < b:
-                parent[b] = a
-            else:
-                parent[a] = b
-
-
-@njit(cache=True)
-def _roots(parent):
-    out = np.empty_like(parent)
-    for i in range(parent.size):
-        out[i] = _find(parent, i)
-    return out
+            join(parent, links[k, 0] ^ flip, links[k, 1] ^ flip)
 
 
 def _number(

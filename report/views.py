@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,19 +62,23 @@ def in_order_of_ids(
     if views.parts == 1:
         yield from _separated((text for part in views.each() for _, text in pieces_of(*part)), separator)
         return
-    ids: list[int] = []
-    bounds = [0]
+    ids, ends = array("q"), array("q")  # there may be many millions
+    end = 0
     with tempfile.TemporaryFile() as spool:
         for part in views.each():
             for number, text in pieces_of(*part):
                 data = text.encode()
                 spool.write(data)
+                end += len(data)
                 ids.append(number)
-                bounds.append(bounds[-1] + len(data))
+                ends.append(end)
         spool.flush()
-        descriptor = spool.fileno()
-        order = np.argsort(np.array(ids, np.int64)).tolist()
-        whole = (os.pread(descriptor, bounds[i + 1] - bounds[i], bounds[i]).decode() for i in order)
+        order, until = np.argsort(np.array(ids)), np.array(ends)
+        begin = np.append(0, until[:-1])[order]
+        whole = (
+            os.pread(spool.fileno(), int(size), int(at)).decode()
+            for at, size in zip(begin, until[order] - begin, strict=True)
+        )
         yield from _separated(whole, separator)
 
 

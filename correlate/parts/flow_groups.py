@@ -12,6 +12,7 @@ import numpy.typing as npt
 from numba import njit
 
 from ..dissect import mix
+from ..union_find import find_all, join
 from .number_table import NumberTable
 from .spill import Spill, close_all
 
@@ -97,7 +98,7 @@ class FlowGroups:
         """Put all groups into parts of about `most` sightings, in the order in which they begin."""
         self._join_shared()
         count = self._table.count
-        root = _roots(self._parent[:count])
+        root = find_all(self._parent[:count])
         groups, group = np.unique(root, return_inverse=True)
         group = group.reshape(-1)
         size = np.bincount(group, weights=self._sightings[:count], minlength=groups.size).astype(np.int64)
@@ -192,28 +193,15 @@ def _join_near(parent, rows):
                 if abs(rows[k].time_ns - rows[i].time_ns) > _NEAR_NS:
                     break
                 if not rows[k].traced:
-                    a, b = _root(parent, rows[i].number), _root(parent, rows[k].number)
-                    parent[max(a, b)] = min(a, b)
+                    join(parent, rows[i].number, rows[k].number)
                     break
                 k += step
 
 
 @njit(cache=True)
-def _root(parent, i):
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
-
-
-@njit(cache=True)
 def _join(parent, first, second):
     for i in range(first.size):
-        a, b = _root(parent, first[i]), _root(parent, second[i])
-        if a < b:
-            parent[b] = a
-        else:
-            parent[a] = b
+        join(parent, first[i], second[i])
 
 
 @njit(cache=True)
@@ -229,11 +217,3 @@ def _join_equal(parent, keys, numbers):
         if distinct <= _MOST_FLOWS:
             _join(parent, numbers[start : stop - 1], numbers[start + 1 : stop])
         start = stop
-
-
-@njit(cache=True)
-def _roots(parent):
-    out = np.empty_like(parent)
-    for i in range(parent.size):
-        out[i] = _root(parent, np.int32(i))
-    return out
