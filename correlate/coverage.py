@@ -8,8 +8,21 @@ import numpy as np
 
 from ..pcapng.read import CaptureFile, is_packet_interface
 from .clocks import Clock
-from .outcomes import Coverage
 from .topology import Topology
+
+
+@dataclass(slots=True, kw_only=True)
+class Coverage:
+    """When and how completely each namespace was captured, on the reference clock."""
+
+    start_ns: dict[str, int]
+    """Per node."""
+    end_ns: dict[str, int]
+    gaps: dict[int, list[tuple[int, int]]]
+    """Namespace index to the intervals in which its captures lost something."""
+    files: dict[int, list[tuple[int, int]]]
+    """Capture point to the (start, end) of the files that hold it."""
+
 
 _FAR_NS: Final = 2**62
 

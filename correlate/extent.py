@@ -13,9 +13,10 @@ from numba import njit
 
 from .confidence import rival_pairs
 from .connections import Connections
+from .coverage import Coverage
 from .grouping import distinct, group_ids, hashed
 from .order import path_bounds
-from .outcomes import OUTCOMES, Coverage, Outcome, Outcomes, Reason
+from .outcomes import OUTCOMES, Outcome, Outcomes, Reason
 from .topology import Topology
 
 _SOME: Final = 0.15

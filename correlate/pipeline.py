@@ -10,12 +10,11 @@ from ..errors import TtraceError
 from ..pcapng.read import CaptureFile, is_packet_interface, read_capture
 from .beyond import Arrivals
 from .clocks import align_clocks, frames_set_back
-from .coverage import FileTimes, find_coverage
+from .coverage import Coverage, FileTimes, find_coverage
 from .fragments import adopt_first_fragment
 from .inference import begun_sequences, repeated_sequences
 from .netlink import decode_messages
 from .observations import Observations, concatenate, dissect_packets
-from .outcomes import Coverage
 from .reach import common_reach, whole_reach
 from .result import Correlation
 from .rules import Ruleset, parse_ruleset

@@ -11,11 +11,12 @@ from ..pcapng.read import CaptureFile
 from .clocks import Clock
 from .confidence import EqualPackets, path_confidence, rival_pairs
 from .connections import Connections
+from .coverage import Coverage
 from .evaluations import Evaluations
 from .match import Packets
 from .names import encapsulation, endpoint, is_link_chatter, packet_info, protocol_name
 from .netlink import KernelMessages
-from .outcomes import OUTCOMES, REASON_KIND, Coverage, Outcomes, Reason
+from .outcomes import OUTCOMES, REASON_KIND, Outcomes, Reason
 from .paths import ChainHop, Connection, Hop, InterfaceHop, Path, ReasonNote, RewriteStep, RuleMatch, View
 from .rewrites import Evidence, Field
 from .rulebook import Kind, RuleBook

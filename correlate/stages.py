@@ -17,18 +17,20 @@ from .arrivals import doubt_unanswered
 from .beyond import Arrivals, Beyond
 from .clocks import Clock, epochs_of
 from .connections import Connections, link_connections
+from .coverage import Coverage
 from .encapsulation import join_outer_evaluations, separate_underlay
 from .evaluation_times import times_by_frames
 from .evaluations import Evaluations, build_evaluations
 from .extent import PassageCounts, Passages, judge_by_flow
 from .fragments import join_datagrams
 from .grouping import Runs, runs_of_keys
+from .judge import judge
 from .match import Packets, match_packets
 from .netlink import KernelMessages
 from .node_delays import Pairs, flows_by_addresses, node_delays
 from .observations import Observations
 from .order import order_hops
-from .outcomes import Coverage, Outcomes, judge
+from .outcomes import Outcomes
 from .point_order import order_points
 from .result import Correlation
 from .rewrites import find_rewrites

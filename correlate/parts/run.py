@@ -12,10 +12,9 @@ from typing import Final
 
 from ...pcapng.stream import CaptureStream, open_capture
 from ..clocks import align_clocks
-from ..coverage import find_coverage
+from ..coverage import Coverage, find_coverage
 from ..extent import PassageCounts, Passages
 from ..node_delays import Pairs, add_delays
-from ..outcomes import Coverage
 from ..pipeline import parse_rulesets, parse_sources
 from ..result import Correlation
 from ..stages import (
