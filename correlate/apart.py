@@ -80,7 +80,7 @@ class Sessions:
     def of(cls, shown: Shown) -> "Sessions":
         """Where a session has others, its example is no ICMP error about it and no outer header around it."""
         session = shown.connections.session
-        example = np.empty(int(session.max(initial=-1)) + 1, np.int64)
+        example = np.zeros(int(session.max(initial=-1)) + 1, np.int64)  # some have no sighting (sessions.py)
         example[session] = np.arange(session.size)
         odd = (shown.sightings["notes"] & (NOTE_ERROR | NOTE_OUTER)) != 0
         if odd[example].any():

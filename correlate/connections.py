@@ -129,6 +129,8 @@ def _said_by_conntrack(
 ) -> npt.NDArray[np.int8]:
     """Per sighting: 1 it travels in the original direction of a conntrack entry, -1 in the reply direction, 0 not
     known."""
+    if sightings.size == 0:
+        return np.empty(0, np.int8)  # there may be sessions all the same
     first = np.maximum(sessions.first, 0)  # a session without sightings has no say
     namespace = sightings["namespace"][first]
     flow, reverse = sightings["flow"][first], sightings["flow_reverse"][first]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scapy.layers.inet import IP, UDP
 
 from ttrace.bench.synthesis import synthesize, synthesize_large
 from ttrace.correlate import correlate_captures, correlate_files
@@ -21,6 +22,7 @@ from ttrace.errors import TtraceError, UsageError
 from ttrace.report import Views, render_views
 
 from .in_parts import assert_same_in_parts
+from .scene import DESTROYED, OUT, SNAT, correlate, docker_host, paths
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 SCENES = sorted(folder.name for folder in PCAPS.iterdir() if folder.is_dir())
@@ -182,3 +184,16 @@ def test_flows_that_share_a_content_are_in_one_part_and_others_are_not():
     assert found.part[3] == found.part[90]
     assert found.parts == 99
     assert np.unique(found.part).size == 99
+
+
+def test_conntrack_entries_that_end_without_a_packet(tmp_path):
+    nodes = docker_host("a"), docker_host("b", "192.0.2.2")
+    for node in nodes:
+        node.see("eth0", OUT, 0, IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=1, dport=2))
+        for k in range(3):
+            sides = (("192.0.2.1", k), ("192.0.2.7", 53)), (("192.0.2.7", 53), ("192.0.2.8", k))
+            node.conntrack(k, *sides, event=DESTROYED, protocol=17, status=SNAT)
+    assert len(paths(correlate(tmp_path, *nodes))) == 1
+    nothing = docker_host("c")
+    nothing.conntrack(0, *sides, event=DESTROYED, protocol=17, status=SNAT)
+    assert paths(correlate(tmp_path, nothing)) == []
