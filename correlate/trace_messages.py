@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from .attributes import attribute, intern
-from .dissect import be32, be64, dissect_ip
+from .dissect import be32, be64, dissect_ip, mix
 
 
 @njit(cache=True)
@@ -152,6 +152,8 @@ def decode_legacy(data, at, end, row, header, names, reach):
     row.table = intern(data, prefix + 7, table_end, names)
     row.chain = intern(data, table_end + 1, chain_end, names)
     if payload_end > payload and dissect_ip(data, payload, payload_end, header, reach):
-        row.id = np.uint32(header.content ^ (row.table >> np.uint64(8)) ^ np.uint64(row.hook))
+        # Equal contents under other addresses are other packets.
+        packet = mix(header.content, min(header.flow, header.flow_reverse))
+        row.id = np.uint32(packet ^ (row.table >> np.uint64(8)) ^ np.uint64(row.hook))
         return 1
     return 0

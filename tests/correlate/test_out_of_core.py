@@ -3,6 +3,7 @@ in parts too (scene.py)."""
 
 import json
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,9 @@ from ttrace.correlate.parts.run import correlate_in_parts
 from ttrace.errors import TtraceError, UsageError
 from ttrace.report import Views, render_views
 
+from .frames import NFLOG, attribute, message
 from .in_parts import assert_same_in_parts
-from .scene import DESTROYED, OUT, SNAT, correlate, docker_host, paths
+from .scene import DESTROYED, OUT, SNAT, Node, correlate, docker_host, paths
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 SCENES = sorted(folder.name for folder in PCAPS.iterdir() if folder.is_dir())
@@ -184,6 +186,18 @@ def test_flows_that_share_a_content_are_in_one_part_and_others_are_not():
     assert found.part[3] == found.part[90]
     assert found.parts == 99
     assert np.unique(found.part).size == 99
+
+
+def test_equal_datagrams_of_two_flows_are_two_packets_of_a_legacy_trace(tmp_path):
+    node = Node("a")
+    node.interface("eth0", 2)
+    for k, port in enumerate((1000, 2000)):
+        packet = IP(src="192.0.2.1", dst="192.0.2.9", id=0) / UDP(sport=port, dport=53) / b"beat"
+        hook = attribute(1, struct.pack(">HBB", 0x0800, 4, 0))
+        prefix = attribute(10, b"TRACE: raw:POSTROUTING:rule:1 ")
+        node.message(10 * k, message(NFLOG, hook + prefix + attribute(9, bytes(packet))))
+        node.see("eth0", OUT, 10 * k + 5, packet)
+    assert [len(path.hops) for path in paths(correlate(tmp_path, node))] == [2, 2]
 
 
 def test_conntrack_entries_that_end_without_a_packet(tmp_path):
