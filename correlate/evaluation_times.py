@@ -11,7 +11,7 @@ from .grouping import Runs
 _FAR_NS: Final = 1_000_000_000
 """A frame so far away is another packet with the same header."""
 _OPEN: Final = -(2**63)
-"""No frame had its header yet."""
+"""No frame near in time had its header yet."""
 
 
 def times_by_frames(
@@ -19,7 +19,7 @@ def times_by_frames(
 ) -> npt.NDArray[np.int64]:
     """`times_ns` of sightings, with those of evaluations taken from the frames with their header.
 
-    That is the latest one that their namespace had seen by then, or the next one where it saw none before.
+    That is the latest one that their namespace had seen by then, or the next one where it saw none just before.
     `sightings`: SIGHTING rows, `observed` frames first; `contents`: those with equal content.
     """
     if observed in (0, sightings.size):
@@ -44,7 +44,7 @@ def _take_times(rows, start, namespace, times, observed, found):
                 before = i
             elif before >= 0 and times[i] - times[before] < _FAR_NS:
                 found[i] = times[before]
-            elif before < 0:
+            else:
                 found[i] = _OPEN
         after = np.int64(-1)
         for k in range(start[g + 1] - 1, start[g] - 1, -1):

@@ -10,8 +10,7 @@ from numba import njit
 from ..netlink import KernelMessages
 from ..observations import Observations
 from ..reach import WHOLE
-from ..schema import CONNTRACK, NOTE_ERROR, OUTER, SIGHTING, TRACE_EVENT
-from ..stages import error_key
+from ..schema import CONNTRACK, OUTER, SIGHTING, TRACE_EVENT
 from .decoding import Decoder, messages_of, slices
 from .flow_groups import Assignment
 from .keys import outer_key, pair_of
@@ -102,11 +101,8 @@ class Distribution:
         return self._assignment.part[self._survey.groups.find(pairs)].astype(np.int64)
 
     def _pairs_of_headers(self, headers: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
-        """Address pairs of the packets that trace messages are about, some of which only a frame shows."""
-        pairs = self._survey.tunnels.pairs_of(outer_key(headers["namespace"], headers), pair_of(headers))
-        wrong = np.flatnonzero(headers["notes"] & NOTE_ERROR)
-        pairs[wrong] = self._survey.errors.pairs_of(error_key(headers[wrong]), pairs[wrong])
-        return pairs
+        """Address pairs of the packets that trace messages are about; what is in a tunnel only a frame shows."""
+        return self._survey.tunnels.pairs_of(outer_key(headers["namespace"], headers), pair_of(headers))
 
     def _parts_of_events(
         self, ids: npt.NDArray[np.uint64], header: npt.NDArray[np.int64], part_of_header: npt.NDArray[np.int64]

@@ -25,9 +25,9 @@ _CACHE: Final = 1 << 18
 
 _KEYED: Final = np.dtype([("key", "u8"), ("number", "i4")])
 _TIMED: Final = np.dtype([("key", "u8"), ("time_ns", "i8"), ("number", "i4"), ("traced", "u1")], align=True)
-_NEAR_NS: Final = 1_500_000_000
-"""A trace message takes its time from a frame no further away than 1 s (evaluation_times.py), and one that was left
-out of the spill was at most half a second behind one that was not."""
+_NEAR_NS: Final = 2_000_000_000
+"""A trace message takes its time from a frame no further away than 1 s (evaluation_times.py), and what was left out of
+the spill, of both, was at most half a second away from what was not."""
 _AGAIN_NS: Final = 500_000_000
 
 
@@ -183,18 +183,24 @@ def _not_just_now(keys, numbers, times, traced, recent, out):
 
 @njit(cache=True)
 def _join_near(parent, rows):
-    """Join what trace messages show with what frames show near in time; rows in order of (key, time)."""
+    """Join what trace messages show with what frames show near in time; rows in order of (key, time).
+
+    The nearest frame either way counts, but it may have been left out, and so may the message it is nearest to.
+    """
     for i in range(rows.size):
         if not rows[i].traced:
             continue
         for step in (-1, 1):
+            far = _NEAR_NS
             k = i + step
             while 0 <= k < rows.size and rows[k].key == rows[i].key:
-                if abs(rows[k].time_ns - rows[i].time_ns) > _NEAR_NS:
+                apart = abs(rows[k].time_ns - rows[i].time_ns)
+                if apart > far:
                     break
                 if not rows[k].traced:
                     join(parent, rows[i].number, rows[k].number)
-                    break
+                    if apart >= _AGAIN_NS:
+                        far = min(far, apart + _AGAIN_NS)
                 k += step
 
 

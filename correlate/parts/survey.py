@@ -39,8 +39,6 @@ class Survey:
     """Messages per file that did not decode."""
     chain_heads: npt.NDArray[np.void]
     """One TRACE_EVENT with a header for each base chain."""
-    errors: "Lookup"
-    """Frames that are ICMP errors: what the trace shows of them ends before the ports (stages.error_key)."""
     tunnels: "Lookup"
     """Frames in tunnels by their outer header (keys.outer_key)."""
     reach: npt.NDArray[np.int64]
@@ -89,7 +87,8 @@ def _survey(
     kept = [np.zeros((2, WHOLE + 1), np.int64) for _ in range(files)]
     set_back, malformed = _SetBack(files), [0] * files
     begun: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]] = []
-    errors, tunnels = [], []
+    tunnels = []
+    shown: list[npt.NDArray[np.uint64]] = [np.empty(0, np.uint64)]
     changes, names = [np.empty((0, 2), np.int64)], {}
     heads = np.empty(0, TRACE_EVENT)
     traced = any(i.link_type == LinkType.NETLINK for stream in decoder.streams for i in stream.capture.interfaces)
@@ -109,21 +108,24 @@ def _survey(
             continue
         groups.trace(content_key(rows), numbers, rows["time_ns"], traced=False)
         wrong = np.flatnonzero(rows["notes"] & NOTE_ERROR)
-        errors.append(Lookup(error_key(rows[wrong]), pairs[wrong]))
+        groups.join(error_key(rows[wrong]), pairs[wrong])
         inside = np.flatnonzero(rows["outer"])
+        # A message about the outer header will be one about what is inside.
+        groups.trace(content_key(rows[inside]), numbers[inside], rows["time_ns"][inside], traced=True)
         tunnels.append(Lookup(outer_key(rows["namespace"][inside], piece.observations.outers), pairs[inside]))
         messages = messages_of(decoder, piece, reach)
         malformed[file] += messages.malformed
         changes.append(messages.ruleset_changes_ns)
         names.update(messages.names)
         heads = _chain_heads(heads, messages)
+        shown.append(np.unique(outer_key(messages.headers["namespace"], messages.headers)))
         _survey_messages(groups, messages)
+    _join_alike(groups, tunnels, np.unique(np.concatenate(shown)))
     return (
         Survey(
             groups=groups, arrivals=arrivals, times=[_times_of(stream) for stream in decoder.streams],
             set_back=set_back.frames(), repeated=_repeated(begun), changes=np.concatenate(changes), names=names,
-            malformed=malformed,
-            chain_heads=heads, errors=Lookup.joined(errors), tunnels=Lookup.joined(tunnels), reach=reach,
+            malformed=malformed, chain_heads=heads, tunnels=Lookup.joined(tunnels), reach=reach,
         ),
         kept,
     )  # fmt: skip
@@ -148,6 +150,9 @@ def _survey_messages(groups: FlowGroups, messages: KernelMessages) -> None:
         np.minimum(entries["original"], entries["restored"]), np.minimum(entries["translated"], entries["reply"])
     )
     headers = messages.headers
+    # What the trace shows of an ICMP error ends before the ports: it takes the flow of a frame with the same key.
+    wrong = headers[(headers["notes"] & NOTE_ERROR) != 0]
+    groups.join(error_key(wrong), pair_of(wrong))
     numbers = groups.see(pair_of(headers), headers["time_ns"])
     groups.trace(content_key(headers), numbers, headers["time_ns"], traced=True)
     events = messages.events[messages.events["header"] >= 0]
@@ -164,6 +169,17 @@ def _chain_heads(heads: npt.NDArray[np.void], messages: KernelMessages) -> npt.N
     both = np.concatenate([heads, messages.events[messages.events["header"] >= 0]])
     _, first = np.unique(chain_keys(both), return_index=True)
     return both[first]
+
+
+def _join_alike(groups: FlowGroups, tunnels: Sequence["Lookup"], shown: npt.NDArray[np.uint64]) -> None:
+    """Frames in tunnels with the same outer header, where the trace shows that: the one that is near in time says what
+    a message is about (encapsulation.py)."""
+    keys = np.concatenate([np.empty(0, np.uint64), *(piece.keys for piece in tunnels)])
+    pairs = np.concatenate([np.empty(0, np.uint64), *(piece.pairs for piece in tunnels)])
+    known = np.isin(keys, shown)
+    pairs = pairs[known]
+    _, first, which = np.unique(keys[known], return_index=True, return_inverse=True)
+    groups.join(pairs, pairs[first][which.reshape(-1)])
 
 
 class _SetBack:

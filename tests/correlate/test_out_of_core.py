@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import GRE
 
 from ttrace.bench.synthesis import synthesize, synthesize_large
 from ttrace.correlate import correlate_captures, correlate_files
@@ -24,7 +26,7 @@ from ttrace.report import Views, render_views
 
 from .frames import NFLOG, attribute, message
 from .in_parts import assert_same_in_parts
-from .scene import DESTROYED, OUT, SNAT, Node, correlate, docker_host, paths
+from .scene import DESTROYED, OUT, SNAT, START_NS, Node, correlate, docker_host, paths
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 SCENES = sorted(folder.name for folder in PCAPS.iterdir() if folder.is_dir())
@@ -188,6 +190,20 @@ def test_flows_that_share_a_content_are_in_one_part_and_others_are_not():
     assert np.unique(found.part).size == 99
 
 
+def test_connections_whose_outer_headers_are_equal_share_the_messages_about_them(tmp_path):
+    """IPv6 has no identification, and the trace shows no more of a tunnel than the addresses in it."""
+    node = Node("a")
+    node.interface("eth0", 2, addresses=["2001:db8::1"])
+    for k in range(6):
+        port, time_us = 1000 + k % 3, 300_000 * k
+        inner = IPv6(src="fd00::1", dst="fd00::2") / TCP(sport=port, dport=53, flags="A", seq=port * 77, ack=9)
+        outer = IPv6(src="2001:db8::1", dst="2001:db8::9") / GRE(proto=0x86DD) / inner
+        node.see("eth0", OUT, time_us + 20, outer)
+        node.trace(time_us + 30, outer, "OUTPUT", family="ip6", trace_id=k + 1, oif=2)
+    found = paths(correlate(tmp_path, node))
+    assert {path.protocol for path in found} == {"tcp"}
+
+
 def test_equal_datagrams_of_two_flows_are_two_packets_of_a_legacy_trace(tmp_path):
     node = Node("a")
     node.interface("eth0", 2)
@@ -211,3 +227,18 @@ def test_conntrack_entries_that_end_without_a_packet(tmp_path):
     nothing = docker_host("c")
     nothing.conntrack(0, *sides, event=DESTROYED, protocol=17, status=SNAT)
     assert paths(correlate(tmp_path, nothing)) == []
+
+
+def test_a_message_takes_the_time_of_the_last_frame_however_many_flows_show_its_header(tmp_path):
+    node = Node("a")
+    node.interface("eth0", 2)
+    beats = [IP(src="192.0.2.1", dst="192.0.2.9", id=0) / UDP(sport=p, dport=53) / b"beat" for p in (1, 2, 3)]
+    node.conntrack(0, (("10.0.0.1", 1), ("10.0.0.2", 1)), (("10.0.0.2", 1), ("10.0.0.1", 1)))
+    for time_us, number in ((0, 0), (200_000, 1), (400_000, 0)):
+        node.see("eth0", OUT, time_us, beats[number])
+    node.trace(450_000, beats[2], "OUTPUT")
+    node.see("eth0", OUT, 2_000_000, beats[0])
+    node.trace(3_500_000, beats[2], "OUTPUT", trace_id=8)
+    node.see("eth0", OUT, 3_600_000, beats[1])
+    result = correlate(tmp_path, node)
+    assert (result.times_ns[result.observed :] - START_NS).tolist() == [400_000_000, 3_600_000_000]
