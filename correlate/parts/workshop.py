@@ -6,9 +6,11 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, Final
 
+from ...errors import TtraceError
 from .spill import no_room
 
 _MOST_WORKERS: Final = 8
@@ -61,8 +63,13 @@ class Workshop:
             yield from map(_work, range(self.parts))
             return
         # Forked, so that nothing is copied: not the mapped files, not what the kernels are.
-        with ProcessPoolExecutor(self._workers, multiprocessing.get_context("fork")) as pool:
-            yield from pool.map(_work, range(self.parts))
+        try:
+            with ProcessPoolExecutor(self._workers, multiprocessing.get_context("fork")) as pool:
+                yield from pool.map(_work, range(self.parts))
+        except BrokenProcessPool as error:
+            raise TtraceError(
+                "a process that correlated a part was killed", "was the memory full? give it less with `--memory`"
+            ) from error
 
     def work(self, number: int) -> Any:  # noqa: ANN401 - whatever the task has for the caller
         """Do the task with one part."""

@@ -2,7 +2,9 @@
 in parts too (scene.py)."""
 
 import json
+import os
 import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from scapy.layers.l2 import GRE
 
 from ttrace.bench.synthesis import synthesize, synthesize_large
 from ttrace.correlate import correlate_captures, correlate_files
+from ttrace.correlate.parts import run
 from ttrace.correlate.parts.flow_groups import FlowGroups
 from ttrace.correlate.parts.number_table import NumberTable
 from ttrace.correlate.parts.result import PartedCorrelation
@@ -142,6 +145,15 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     finally:
         monkeypatch.undo()
         subprocess.run(["umount", "--lazy", str(small)], check=True)  # what has failed is still open
+
+
+def test_a_process_that_was_killed_is_said(monkeypatch):
+    def killed(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(run, "follow", killed)
+    with pytest.raises(TtraceError, match="a process that correlated a part was killed"):
+        correlate_in_parts(recording("docker-http"), quiet, most=30, workers=2)
 
 
 def test_too_few_files_may_be_open_for_many_parts():
