@@ -38,14 +38,15 @@ def correlate_files(
     sources = parse_sources(files)
     budget = memory_budget() if memory is None else memory
     size = _size(sources)
-    of_unknown_size = memory is not None and any(source.path == "-" for source in sources)
-    if not of_unknown_size and bytes_needed(most_sightings(size), size) <= budget:
+    from_stdin = any(source.path == "-" for source in sources)
+    if not (from_stdin and memory is not None) and bytes_needed(most_sightings(size), size) <= budget:
         return correlate_captures(sources, lambda stage: progress(stage, None), vxlan_ports=vxlan_ports)
     from .parts.run import correlate_in_parts, open_streams
 
     streams = open_streams(sources, progress)
     records = sum(stream.size for stream in streams)
-    if not of_unknown_size and bytes_needed(records, sum(stream.capture.data.size for stream in streams)) <= budget:
+    # What came from stdin cannot be read again.
+    if not from_stdin and bytes_needed(records, sum(stream.capture.data.size for stream in streams)) <= budget:
         del streams
         return correlate_captures(sources, lambda stage: progress(stage, None), vxlan_ports=vxlan_ports)
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
