@@ -47,7 +47,7 @@ STAGE_OVERRUNS: Final = 13  # how often the kernel reported ENOBUFS
 STAGE_WAKE: Final = 14  # descriptor that is readable when there is something to receive
 STAGE_STAMPS: Final = 15  # arena offset of the ring buffer with the times of messages (stamps.py), 0 for none
 STAGE_STAMPS_BYTES: Final = 16  # its size
-STAGE_LAST_NS: Final = 17  # time of the last message: it never goes back, even if the clock does
+STAGE_LAST_NS: Final = 17  # time of the last message: it goes back only when the clock is set back
 STAGE_COLUMNS: Final = 18
 
 NO_SOCKET: Final = -2

@@ -43,6 +43,7 @@ _OVERHEAD: Final = 48  # enhanced packet block: 28 in front, 16 of pseudo-header
 _BATCHES: Final = 16  # received from one socket before something else has its turn: rings fill up meanwhile
 _COMPACT_BYTES: Final = 1 << 16  # not worth the while with less
 _IN_FLIGHT_NS: Final = 1_000_000  # a message may be queued so long after it got its stamp
+_SET_BACK_NS: Final = 100_000_000  # by so much and more only somebody who sets the clock lets it go back
 _BUSY: Final = 1 << 31  # of a ring buffer's record: it is not complete yet (BPF_RINGBUF_BUSY_BIT)
 _MSG_DONTWAIT: Final = 0x40
 _AGAIN, _INTERRUPTED, _NO_BUFFERS = errno.EAGAIN, errno.EINTR, errno.ENOBUFS
@@ -68,6 +69,7 @@ def receive(sources: Sources, stage: Integer, progress: State) -> None:
         if stages[stage, STAGE_BYTES] - stages[stage, STAGE_TAIL] < 2 * SLOTS * SLOT_BYTES:
             return
         batch = sources.octets.ctypes.data + stages[stage, STAGE_BATCH]
+        before_ns = clock_ns(CLOCK_MONOTONIC, progress)
         count = recvmmsg(stages[stage, STAGE_DESCRIPTOR], batch, SLOTS, _MSG_DONTWAIT, 0)
         if count < 0:
             number = error_number()
@@ -82,7 +84,7 @@ def receive(sources: Sources, stage: Integer, progress: State) -> None:
         offset_ns = _offset(progress)
         _stage_batch(sources, stage, np.int64(count), now_ns, offset_ns)
         if count < SLOTS:
-            _skip_stamps(sources, stage, now_ns - _IN_FLIGHT_NS - offset_ns)
+            _skip_stamps(sources, stage, before_ns - _IN_FLIGHT_NS)
             return
 
 
@@ -125,7 +127,8 @@ def _take_stamp(sources: Sources, stage: Integer, now_ns: Integer, offset_ns: In
     if stamp_ns != NEVER:
         sources.longwords[stages[stage, STAGE_STAMPS] >> 3] += STAMP_BYTES
     time_ns = now_ns if stamp_ns == NEVER else min(now_ns, stamp_ns + offset_ns)
-    stages[stage, STAGE_LAST_NS] = max(stages[stage, STAGE_LAST_NS], time_ns)
+    last_ns = stages[stage, STAGE_LAST_NS]
+    stages[stage, STAGE_LAST_NS] = time_ns if last_ns - time_ns > _SET_BACK_NS else max(last_ns, time_ns)
     return np.int64(stages[stage, STAGE_LAST_NS])
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from ttrace.capture import CaptureOptions, containers, journal, watch
@@ -23,6 +24,8 @@ from ttrace.capture.netns import Netns, open_container_netns, open_netns, own_ne
 from ttrace.capture.output import OutputFile
 from ttrace.capture.ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring, ring_budget
 from ttrace.capture.rules import read_ruleset, tables_without_owner
+from ttrace.capture.sources import RING_COLUMNS, STAGE_COLUMNS, Sources
+from ttrace.capture.staging import _take_stamp
 from ttrace.capture.targets import resolve_targets
 from ttrace.capture.tracing import TracingTable, split_match, table_text
 from ttrace.errors import TtraceError
@@ -628,3 +631,16 @@ def test_no_heavy_import_with_the_package():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == "[]\n"
+
+
+def test_times_of_messages_never_go_back_unless_the_clock_is_set_back():
+    arena = np.zeros(64, np.uint64)
+    stages = np.zeros((1, STAGE_COLUMNS), np.int64)
+    source = Sources(
+        octets=arena.view(np.uint8), halfwords=arena.view(np.uint16), words=arena.view(np.uint32),
+        longwords=arena.view(np.int64), rings=np.zeros((0, RING_COLUMNS), np.int64), stages=stages,
+        times=np.zeros(1, np.int64),
+    )  # fmt: skip
+    second = 1_000_000_000
+    taken = [int(_take_stamp(source, 0, now_ns, 0)) for now_ns in (9 * second, 9 * second - 1_000, 4 * second)]
+    assert taken == [9 * second, 9 * second, 4 * second]
