@@ -147,7 +147,7 @@ def decode_messages(
     generation_rows = np.zeros((generations, 2), np.int64)
     e = h = c = malformed = 0
     names: dict[int, str] = {}
-    if traces + entries + generations:
+    if is_netlink.any() and capture.records.size:
         table = np.zeros((_NAME_SLOTS, 3), np.uint64)
         e, h, c, _, malformed = _decode(
             capture.data, capture.records, capture.first, is_netlink, namespaces, file,
