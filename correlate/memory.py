@@ -10,6 +10,8 @@ BASE_BYTES: Final = 320 << 20
 """The interpreter with its libraries and compiled kernels."""
 _LEAST_FRAME: Final = 100
 """Bytes that a frame takes in a file, as a rule: 60 of its own and its headers in the file."""
+_FEWEST: Final = 10_000
+"""Sightings of a part, however little memory there is."""
 
 _CGROUP: Final = Path("/sys/fs/cgroup/memory.max")
 _MEMINFO: Final = Path("/proc/meminfo")
@@ -44,4 +46,11 @@ def most_sightings(size: int) -> int:
 
 def sightings_per_part(budget: int, workers: int) -> int:
     """How many sightings each of the processes may have in memory."""
-    return max((budget - BASE_BYTES * 3 // 2) // (workers * BYTES_PER_SIGHTING), 10_000)
+    return max((budget - BASE_BYTES * 3 // 2) // (workers * BYTES_PER_SIGHTING), _FEWEST)
+
+
+def parts_at_once(workers: int, most: int, wanted: int, largest: int) -> int:
+    """How many processes there is memory for, where each of `workers` was to have `most` sightings, but most parts have
+    `wanted`, for there must not be too many, and one has `largest`, for it could not be divided."""
+    room = max(most, _FEWEST) * workers * 5 // 4  # a part is never quite as large as was wanted
+    return min(workers, 1 + max(room - largest, 0) // max(wanted, 1))

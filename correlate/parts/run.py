@@ -14,6 +14,7 @@ from ...pcapng.stream import CaptureStream, open_capture
 from ..clocks import align_clocks
 from ..coverage import Coverage, find_coverage
 from ..extent import PassageCounts, Passages
+from ..memory import parts_at_once
 from ..node_delays import Pairs, add_delays
 from ..pipeline import parse_rulesets, parse_sources
 from ..result import Correlation
@@ -55,8 +56,8 @@ def correlate_in_parts(
     """Reconstruct every hop and rewrite, with about `most` sightings in memory for each of `workers` processes.
 
     Arguments and errors otherwise as for `correlate_captures`. What is in a part that is too large to be divided is in
-    memory all the same: `PartedCorrelation.largest` says how many sightings that was. `streams`: the captures, where
-    they have been opened before.
+    memory all the same, with fewer others at a time: `PartedCorrelation.largest` says how many sightings that was.
+    `streams`: the captures, where they have been opened before.
     """
     sources = parse_sources(files)
     if streams is None:
@@ -64,9 +65,11 @@ def correlate_in_parts(
     topology = build_topology([stream.capture for stream in streams], sources)
     decoder = Decoder(streams=streams, topology=topology, vxlan_ports=vxlan_ports)
     surveyed = survey(decoder, lambda done: progress("surveying", done))
-    assignment = surveyed.groups.assign(most)
+    wanted = most
+    assignment = surveyed.groups.assign(wanted)
     if assignment.parts > MOST_PARTS:
-        assignment = surveyed.groups.assign(most * -(-assignment.parts // MOST_PARTS))
+        wanted *= -(-assignment.parts // MOST_PARTS)
+        assignment = surveyed.groups.assign(wanted)
     distribution = distribute(decoder, surveyed, assignment, lambda done: progress("distributing", done))
     surveyed.groups.close()
     setting = Setting(
@@ -75,7 +78,7 @@ def correlate_in_parts(
         arrivals=surveyed.arrivals, repeated=surveyed.repeated, changes=surveyed.changes, clocks=[],
         coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}), chain_heads=surveyed.chain_heads,
     )  # fmt: skip
-    shop = Workshop(assignment.parts, workers)
+    shop = Workshop(assignment.parts, parts_at_once(workers, most, wanted, assignment.largest))
     rounds = _Rounds(setting, distribution, shop, progress)
     setting.clocks = align_clocks(rounds.delays_by_addresses(), topology)
     if setting.clocks_follow_connections:

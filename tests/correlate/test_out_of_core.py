@@ -19,6 +19,7 @@ from scapy.layers.l2 import GRE
 
 from ttrace.bench.synthesis import synthesize, synthesize_large
 from ttrace.correlate import correlate_captures, correlate_files
+from ttrace.correlate.memory import parts_at_once
 from ttrace.correlate.parts import run
 from ttrace.correlate.parts.flow_groups import FlowGroups
 from ttrace.correlate.parts.number_table import NumberTable
@@ -179,6 +180,20 @@ def test_too_few_files_may_be_open_for_many_parts():
         found.close()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(
+    ("workers", "wanted", "largest", "expected"),
+    [
+        (8, 50_000, 51_000, 8),
+        (2, 50_000, 60_000, 2),
+        (2, 50_000, 500_000, 1),  # one flow that is larger than all the memory
+        (8, 50_000, 250_000, 6),  # it leaves room for some others
+        (8, 150_000, 150_000, 3),  # the number of parts is limited, so all are larger
+    ],
+)
+def test_where_parts_are_larger_than_wanted_there_are_fewer_at_a_time(workers, wanted, largest, expected):
+    assert parts_at_once(workers, 50_000, wanted, largest) == expected
 
 
 def test_a_table_of_numbers_finds_what_was_added():
