@@ -26,7 +26,7 @@ def set_flow(row, protocol, s_high, s_low, d_high, d_low, s_port, d_port):
 
 
 @njit(cache=True)
-def _payload_hash(data, start, end):
+def payload_hash(data, start, end):
     """Hash of the first 96 and last 32 bytes: a segment of 64 KiB costs no more than a small one. Never 0."""
     if end - start <= 128:
         return hash_bytes(data, start, end, np.uint64(3)) | np.uint64(1)
@@ -41,6 +41,16 @@ def _words(value):
     return (value & np.uint64(0xFFFFFFFF)) + (value >> np.uint64(32))
 
 
+@njit(cache=True, inline="always")
+def remainders_residue(field, addresses, others, ports):
+    """See checksum_residue. `addresses`: the sum of their words, or what leaves the same remainder by 0xffff; `others`:
+    of what else is in the pseudo header."""
+    total = field + addresses + ports
+    residue = np.uint16(total % np.uint64(0xFFFF) + np.uint64(1))
+    absent = field == 0 or field % np.uint64(0xFFFF) == (addresses + others) % np.uint64(0xFFFF)
+    return np.uint16(0) if absent else residue
+
+
 @njit(cache=True)
 def checksum_residue(field, row, length):
     """What NAT leaves of a TCP or UDP checksum: the sum over all but addresses and ports, so it stands for the whole
@@ -52,11 +62,8 @@ def checksum_residue(field, row, length):
     addresses = (
         _words(row.source_high) + _words(row.source_low) + _words(row.destination_high) + _words(row.destination_low)
     )
-    pseudo = (addresses + np.uint64(row.protocol) + np.uint64(length)) % np.uint64(0xFFFF)
-    if field == 0 or np.uint64(field) % np.uint64(0xFFFF) == pseudo:
-        return np.uint16(0)
-    total = np.uint64(field) + addresses + np.uint64(row.source_port) + np.uint64(row.destination_port)
-    return np.uint16(total % np.uint64(0xFFFF) + np.uint64(1))
+    ports = np.uint64(row.source_port) + np.uint64(row.destination_port)
+    return remainders_residue(np.uint64(field), addresses, np.uint64(row.protocol) + np.uint64(length), ports)
 
 
 @njit(cache=True)
@@ -191,12 +198,12 @@ def _dissect_icmp(data, at, end, row, state, stop, reach):
         answers,
     )
     if end == stop:
-        row.payload = _payload_hash(data, min(at + 8, end), end)
+        row.payload = payload_hash(data, min(at + 8, end), end)
     return state
 
 
 @njit(cache=True, inline="always")
-def _header_hash(protocol, label, length, ip_id, fragment):
+def header_hash(protocol, label, length, ip_id, fragment):
     """Hash of what no router changes of an IP header."""
     words = np.uint64(length) | (np.uint64(ip_id) << np.uint64(32)) | (np.uint64(fragment) << np.uint64(48))
     return step(SEED, words, np.uint64(protocol) | (np.uint64(label) << np.uint64(8)))
@@ -216,9 +223,9 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
         # apart; TCP has its sequence number.
         label = np.uint32(0)
     if as_whole:
-        state = _header_hash(protocol, label, np.uint64(40) + np.uint64(be16(data, at + 4)), 0, 0)
+        state = header_hash(protocol, label, np.uint64(40) + np.uint64(be16(data, at + 4)), 0, 0)
     else:
-        state = _header_hash(protocol, label, row.length, row.ip_id, row.fragment)
+        state = header_hash(protocol, label, row.length, row.ip_id, row.fragment)
     if row.fragment & np.uint16(0x1FFF):
         row.notes |= np.uint8(2)
         state = hash_bytes(data, at, min(at + reach, end), state)
@@ -250,7 +257,7 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
                 (np.uint64(row.tcp_flags) << np.uint64(16)) | np.uint64(row.window),
             )
             if whole and at + header <= end:
-                row.payload = _payload_hash(data, at + header, end)
+                row.payload = payload_hash(data, at + header, end)
             # A router may clamp the MSS option of a SYN, which changes the sum.
             if (row.tcp_flags & np.uint16(2)) == 0:
                 row.residue = checksum_residue(be16(data, at + 16), row, stop - at)
@@ -266,7 +273,7 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
             row.payload_length = max(0, stop - at - 8)
             state = hash_bytes(data, at + 8, min(at + reach, end), mix(state, np.uint64(be16(data, at + 4))))
             if whole:
-                row.payload = _payload_hash(data, at + 8, end)
+                row.payload = payload_hash(data, at + 8, end)
             if row.fragment == 0:
                 row.residue = checksum_residue(be16(data, at + 6), row, stop - at)
     elif protocol == 1 or protocol == 58:
@@ -289,11 +296,11 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
             else:
                 state = hash_bytes(data, at + 8, min(at + reach, end), mix(state, np.uint64(be16(data, at + 4))))
             if whole:
-                row.payload = _payload_hash(data, at + 12, end)
+                row.payload = payload_hash(data, at + 12, end)
     else:
         state = hash_bytes(data, at, min(at + reach, end), state)
         if whole:
-            row.payload = _payload_hash(data, at, end)
+            row.payload = payload_hash(data, at, end)
     row.content = state
     set_flow(
         row, row.protocol, row.source_high, row.source_low, row.destination_high, row.destination_low,

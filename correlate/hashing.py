@@ -73,6 +73,13 @@ def last_step(state, first, second):
     return _fold((first * second) ^ _S0, _high(first, second) ^ _S3)
 
 
+@njit(cache=True, inline="always")
+def hash_words(data, start, end, state):
+    """hash_bytes of 8 to 16 bytes."""
+    state = state + np.uint64(end - start) * _SPREAD
+    return last_step(state, le64(data, start), le64(data, end - 8))
+
+
 @njit(cache=True)
 def hash_bytes(data, start, end, state):
     """Hash of data[start:end], sixteen bytes a step; what is left over is read together with bytes before it."""

@@ -18,6 +18,7 @@ from ..pcapng.stream import PER_CHUNK, CaptureStream, Chunk
 from ..pcapng.threads import run_all
 from .dissect import MAPPED, be32, dissect_network, hash_bytes, set_flow
 from .link_headers import ethernet_start, network_start
+from .plain import dissect_plain
 from .reach import WHOLE, whole_reach
 from .schema import OUTER, SIGHTING
 from .tunnels import find_tunnel, may_be_tunnel, vxlan_at
@@ -146,6 +147,37 @@ def _fetch_ahead(data, record):
         prefetch(data, at + size - 1)
 
 
+@njit(cache=True)
+def _dissect_any(data, start, end, original, link_type, out, number, outers, encapsulated, levels, reach, vxlan, kept):
+    """Dissect the frame data[start:end], whatever it is, into out[number]; returns how many rows of `outers` are filled
+    now."""
+    row = out[number]
+    at = network_start(data, start, end, link_type, row)
+    payload = np.int64(-1)
+    if row.ethertype == 0x0800 or row.ethertype == 0x86DD:
+        payload, captured, stop = dissect_network(data, at, end, row, reach)
+    if payload < 0:
+        _dissect_other(data, at, end, row, original)
+        return encapsulated
+    version = row.ip_version
+    here = captured - payload if captured < stop else np.int64(-1)
+    if row.fragment == 0 and may_be_tunnel(data, payload, captured, row, vxlan):
+        opened, inside = _descend(
+            data, payload, captured, stop, out, number, levels, outers[encapsulated], reach, vxlan
+        )
+        version = out[number].ip_version
+        if opened:
+            encapsulated += 1
+            out[number].outer = encapsulated
+            here = inside
+        elif inside >= 0:  # too little with this reach
+            version = levels[1].ip_version
+            here = inside
+    if version != 0:
+        kept[np.int64(version == 6), here if 0 <= here < WHOLE else WHOLE] += 1
+    return encapsulated
+
+
 @njit(cache=True, nogil=True)
 def _dissect_records(
     data, records, first, link_types, places, namespaces, file, out, outers, levels, reach, vxlan, kept
@@ -154,45 +186,34 @@ def _dissect_records(
     many rows of `outers` that took."""
     count = 0
     encapsulated = 0
+    plain = 0
+    whole = reach[0] >= WHOLE
     for i in range(records.size):
         if i + _AHEAD < records.size:
             _fetch_ahead(data, records[i + _AHEAD])
         record = records[i]
-        if record.interface >= np.uint32(link_types.size) or link_types[record.interface] < 0:
+        interface = np.int64(record.interface)
+        link_type = link_types[interface] if interface < link_types.size else np.int64(-1)
+        if link_type < 0:
             continue
         row = out[count]
         row.time_ns = record.time_ns
         row.frame = first + i + 1
         row.file = file
-        row.place = places[record.interface]
-        row.namespace = namespaces[record.interface]
+        row.place = places[interface]
+        row.namespace = namespaces[interface]
         row.direction = record.direction
         start = np.int64(record.offset)
         end = start + np.int64(record.captured)
-        at = network_start(data, start, end, link_types[record.interface], row)
-        payload = np.int64(-1)
-        if row.ethertype == 0x0800 or row.ethertype == 0x86DD:
-            payload, captured, stop = dissect_network(data, at, end, row, reach)
-        if payload < 0:
-            _dissect_other(data, at, end, row, record.original)
+        if whole and link_type == 1 and dissect_plain(data, start, end, row, vxlan):
+            plain += 1
         else:
-            version = row.ip_version
-            here = captured - payload if captured < stop else np.int64(-1)
-            if row.fragment == 0 and may_be_tunnel(data, payload, captured, row, vxlan):
-                opened, inside = _descend(
-                    data, payload, captured, stop, out, count, levels, outers[encapsulated], reach, vxlan
-                )
-                version = out[count].ip_version
-                if opened:
-                    encapsulated += 1
-                    out[count].outer = encapsulated
-                    here = inside
-                elif inside >= 0:  # too little with this reach
-                    version = levels[1].ip_version
-                    here = inside
-            if version != 0:
-                kept[np.int64(version == 6), here if 0 <= here < 20 else 20] += 1
+            original = np.int64(record.original)
+            encapsulated = _dissect_any(
+                data, start, end, original, link_type, out, count, outers, encapsulated, levels, reach, vxlan, kept
+            )
         count += 1
+    kept[0, WHOLE] += plain
     return encapsulated
 
 

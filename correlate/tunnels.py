@@ -41,18 +41,24 @@ def vxlan_at(ports: Iterable[int]) -> npt.NDArray[np.bool_]:
 
 
 @njit(cache=True, inline="always")
+def udp_may_be_tunnel(data, at, end, source_port, destination_port, vxlan):
+    """may_be_tunnel of UDP."""
+    if at + 28 > end:
+        return False
+    if vxlan[destination_port] or vxlan[source_port]:
+        return True
+    word = be32(data, at + 8)
+    kind = word & np.uint32(0xFFFF)
+    return word & np.uint32(0x7F000000) == 0x08000000 or kind == 0x6558 or kind == 0x0800 or kind == 0x86DD
+
+
+@njit(cache=True, inline="always")
 def may_be_tunnel(data, at, end, row, vxlan):
     """A few compares that nearly every other packet fails; `at`: payload of the datagram, `end`: of its captured
     bytes, `vxlan`: see vxlan_at."""
     protocol = row.protocol
     if protocol == 17:
-        if at + 28 > end:
-            return False
-        word = be32(data, at + 8)
-        kind = word & np.uint32(0xFFFF)
-        if vxlan[row.destination_port] or vxlan[row.source_port]:
-            return True
-        return word & np.uint32(0x7F000000) == 0x08000000 or kind == 0x6558 or kind == 0x0800 or kind == 0x86DD
+        return udp_may_be_tunnel(data, at, end, row.source_port, row.destination_port, vxlan)
     return protocol == 4 or protocol == 41 or protocol == 47
 
 
