@@ -7,7 +7,7 @@ The same kernels read captured frames and the header copies in trace messages, s
 import numpy as np
 from numba import njit
 
-from ..pcapng.loads import be16, be32, be64
+from ..pcapng.loads import be16, be32, be64, load8
 from .hashing import SEED, flow_hash, flow_hashes, hash_bytes, last_step, mix, step
 
 __all__ = ["MAPPED", "be16", "be32", "be64", "flow_hash", "hash_bytes", "mix"]
@@ -99,12 +99,12 @@ def _behind_extensions(data, at, end, following):
     ip_id = np.uint16(0)
     while at + 8 <= end:
         if following == 0 or following == 43 or following == 60:
-            following, size = data[at], np.int64(data[at + 1]) * 8 + 8
+            following, size = load8(data, at), np.int64(load8(data, at + 1)) * 8 + 8
         elif following == 44:
             offset = be16(data, at + 2)
             fragment = np.uint16((offset >> np.uint32(3)) | ((offset & np.uint32(1)) << np.uint32(13)))
             ip_id = np.uint16(be16(data, at + 6))
-            following, size = data[at], np.int64(8)
+            following, size = load8(data, at), np.int64(8)
         else:
             break
         at += size
@@ -117,17 +117,17 @@ def _behind_extensions(data, at, end, following):
 def _embedded_flow(data, at, end, row):
     """Flow of the packet an ICMP error carries; the error travels against it, so the directions are exchanged. False
     when its ports cannot be read."""
-    version = data[at] >> 4 if at < end else 0
+    version = load8(data, at) >> 4 if at < end else 0
     if version == 4 and at + 20 <= end:
-        transport = at + np.int64(data[at] & 15) * 4
-        protocol = data[at + 9]
+        transport = at + np.int64(load8(data, at) & 15) * 4
+        protocol = load8(data, at + 9)
         fragment = np.uint16(be16(data, at + 6))
         s_high = np.uint64(0)
         d_high = np.uint64(0)
         s_low = MAPPED | np.uint64(be32(data, at + 12))
         d_low = MAPPED | np.uint64(be32(data, at + 16))
     elif version == 6 and at + 40 <= end:
-        protocol, transport, fragment, _ = _behind_extensions(data, at + 40, end, data[at + 6])
+        protocol, transport, fragment, _ = _behind_extensions(data, at + 40, end, load8(data, at + 6))
         s_high = be64(data, at + 8)
         s_low = be64(data, at + 16)
         d_high = be64(data, at + 24)
@@ -146,7 +146,7 @@ def _embedded_flow(data, at, end, row):
     elif protocol == 1 or protocol == 58:
         if transport + 6 > end:
             return False
-        s_port, d_port = query_ports(data[transport], be16(data, transport + 4))
+        s_port, d_port = query_ports(load8(data, transport), be16(data, transport + 4))
     set_flow(row, protocol, d_high, d_low, s_high, s_low, d_port, s_port)
     return True
 
@@ -154,8 +154,8 @@ def _embedded_flow(data, at, end, row):
 @njit(cache=True)
 def _dissect_icmp(data, at, end, row, state, stop, reach):
     """ICMP and ICMPv6 behind the IP header; `stop` is the end of the datagram by its own length."""
-    row.icmp_type = data[at]
-    row.icmp_code = data[at + 1]
+    row.icmp_type = load8(data, at)
+    row.icmp_code = load8(data, at + 1)
     kind = row.icmp_type
     if row.protocol == 1:
         error = kind == 3 or kind == 4 or kind == 5 or kind == 11 or kind == 12
@@ -169,7 +169,7 @@ def _dissect_icmp(data, at, end, row, state, stop, reach):
         # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id (or flow label)
         # and protocol stay.
         if reach >= 20 and at + 20 <= end:
-            embedded = data[at + 8 + (9 if row.protocol == 1 else 6)]
+            embedded = load8(data, at + 8 + (9 if row.protocol == 1 else 6))
             state = mix(state, np.uint64(be32(data, at + 8 + 2)) ^ (np.uint64(embedded) << np.uint64(40)))
         if not _embedded_flow(data, at + 8, end, row):
             # Whose ports were cut off belongs to no connection; NAT leaves it its content, so that stands for the flow.
@@ -249,7 +249,7 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
             row.acknowledgment = be32(data, at + 8)
             row.tcp_flags = be16(data, at + 12) & np.uint32(0x1FF)
             row.window = be16(data, at + 14)
-            header = np.int64(data[at + 12] >> 4) * 4
+            header = np.int64(load8(data, at + 12) >> 4) * 4
             row.payload_length = max(0, stop - at - header)
             state = last_step(
                 state,
@@ -318,33 +318,33 @@ def dissect_network(data, at, end, row, reach):
     """
     if at + 20 > end:
         return np.int64(-1), end, end
-    version = data[at] >> 4
+    version = load8(data, at) >> 4
     label = np.uint32(0)
     if version == 4:
-        header = np.int64(data[at] & 15) * 4
+        header = np.int64(load8(data, at) & 15) * 4
         if header < 20:
             return np.int64(-1), end, end
         row.ip_version = 4
         row.length = be16(data, at + 2)
         row.ip_id = be16(data, at + 4)
         row.fragment = be16(data, at + 6) & np.uint32(0x3FFF)
-        row.ttl = data[at + 8]
-        row.protocol = data[at + 9]
+        row.ttl = load8(data, at + 8)
+        row.protocol = load8(data, at + 9)
         row.source_low = MAPPED | np.uint64(be32(data, at + 12))
         row.destination_low = MAPPED | np.uint64(be32(data, at + 16))
     elif version == 6 and at + 40 <= end:
         row.ip_version = 6
         label = be32(data, at) & np.uint32(0xFFFFF)
         row.length = be16(data, at + 4) + np.uint32(40)
-        row.ttl = data[at + 7]
+        row.ttl = load8(data, at + 7)
         row.source_high = be64(data, at + 8)
         row.source_low = be64(data, at + 16)
         row.destination_high = be64(data, at + 24)
         row.destination_low = be64(data, at + 32)
-        jumbo = data[at + 6] == 0 and at + 48 <= end and be16(data, at + 42) == 0xC204
+        jumbo = load8(data, at + 6) == 0 and at + 48 <= end and be16(data, at + 42) == 0xC204
         if jumbo and row.length == 40:  # a super-packet beyond 64 KiB (BIG TCP) says its length there (RFC 2675, 2)
             row.length = be32(data, at + 44) + np.uint32(40)
-        row.protocol, transport, row.fragment, row.ip_id = _behind_extensions(data, at + 40, end, data[at + 6])
+        row.protocol, transport, row.fragment, row.ip_id = _behind_extensions(data, at + 40, end, load8(data, at + 6))
         header = transport - at
     else:
         return np.int64(-1), end, end

@@ -13,7 +13,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 
-from ..pcapng.loads import le32, le64
+from ..pcapng.loads import le32, le64, load8
 
 _compiled: Any = intrinsic
 """See loads.py."""
@@ -99,9 +99,9 @@ def hash_bytes(data, start, end, state):
         low, high = np.uint64(le32(data, start)), np.uint64(le32(data, end - 4))
     else:
         low = (
-            np.uint64(data[start])
-            | (np.uint64(data[start + (size >> 1)]) << np.uint64(8))
-            | (np.uint64(data[end - 1]) << np.uint64(16))
+            np.uint64(load8(data, start))
+            | (np.uint64(load8(data, start + (size >> 1))) << np.uint64(8))
+            | (np.uint64(load8(data, end - 1)) << np.uint64(16))
         )
         high = np.uint64(0)
     return last_step(state, low, high)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from .dissect import be16, be32
+from ..pcapng.loads import be16, be32, load8
 
 LINK_TYPE_BASE: Final = 0x0400
 """`ethertype` of a frame whose link type is not decoded: this + the link type. EtherTypes begin at 0x0600."""
@@ -23,9 +23,9 @@ _MOST_SHIMS: Final = 16
 def guess_ip(data, at, end):
     """EtherType by the version field; 0 when it is neither version of IP."""
     if at < end:
-        if data[at] >> 4 == 4:
+        if load8(data, at) >> 4 == 4:
             return 0x0800
-        if data[at] >> 4 == 6:
+        if load8(data, at) >> 4 == 6:
             return 0x86DD
     return 0
 
@@ -36,8 +36,8 @@ def _ppp(data, at, end, row):
     row.ethertype = PPP
     if at >= end:
         return at
-    if data[at] & 1:
-        protocol = np.uint32(data[at])
+    if load8(data, at) & 1:
+        protocol = np.uint32(load8(data, at))
         at += 1
     elif at + 2 <= end:
         protocol = be16(data, at)
@@ -60,9 +60,9 @@ def _ppp_frame(data, at, end, row):
     """PPP with or without the address and control fields of HDLC; 0x0F and 0x8F begin Cisco's HDLC with an
     EtherType."""
     if at + 4 <= end:
-        if data[at] == 0xFF and data[at + 1] == 0x03:
+        if load8(data, at) == 0xFF and load8(data, at + 1) == 0x03:
             return _ppp(data, at + 2, end, row)
-        if data[at] == 0x0F or data[at] == 0x8F:
+        if load8(data, at) == 0x0F or load8(data, at) == 0x8F:
             row.ethertype = be16(data, at + 2)
             return at + 4
     return _ppp(data, at, end, row)
@@ -71,7 +71,7 @@ def _ppp_frame(data, at, end, row):
 @njit(cache=True)
 def _pppoe(data, at, end, row):
     """Behind a PPPoE session header with IP in it; anything else of the session stays what it is."""
-    if at + 8 > end or data[at] != 0x11 or data[at + 1] != 0:
+    if at + 8 > end or load8(data, at) != 0x11 or load8(data, at + 1) != 0:
         return at
     inner = _ppp(data, at + 6, end, row)
     if row.ethertype == PPP:
@@ -87,7 +87,7 @@ def _mpls(data, at, end, row):
     for _ in range(_MOST_SHIMS):
         if inner + 4 > end:
             return at
-        last = data[inner + 2] & 1
+        last = load8(data, inner + 2) & 1
         inner += 4
         if last:
             guess = guess_ip(data, inner, end)
@@ -115,7 +115,7 @@ def _shims(data, at, end, row):
             at = _mpls(data, at, end, row)
         elif kind <= 1500 and kind > 0:
             row.ethertype = LLC
-            if at + 8 <= end and be32(data, at) == 0xAAAA0300 and data[at + 4] == 0:
+            if at + 8 <= end and be32(data, at) == 0xAAAA0300 and load8(data, at + 4) == 0:
                 row.ethertype = be16(data, at + 6)
                 at += 8
         if at == before:
@@ -148,7 +148,7 @@ def network_start(data, at, end, link_type, row):
         size = 16 if link_type == 113 else 20
         if at + size > end:
             return end
-        kind = be16(data, at) if link_type == 113 else np.uint32(data[at + 10])
+        kind = be16(data, at) if link_type == 113 else np.uint32(load8(data, at + 10))
         row.direction = 2 if kind == 4 else 1
         row.ethertype = be16(data, at + 14) if link_type == 113 else be16(data, at)
         return _behind_ethertype(data, at + size, end, row)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from ..pcapng.loads import prefetch
+from ..pcapng.loads import address, load8, prefetch
 from ..pcapng.read import CaptureFile, is_packet_interface
 from ..pcapng.stream import PER_CHUNK, CaptureStream, Chunk
 from ..pcapng.threads import run_all
@@ -47,7 +47,7 @@ class Observations:
 def _dissect_other(data, at, end, row, original):
     """A frame that is not IP: ARP by its addresses (RFC 826), anything else by its first 64 bytes."""
     row.length = original
-    if row.ethertype == 0x0806 and at + 28 <= end and data[at + 5] == 4:
+    if row.ethertype == 0x0806 and at + 28 <= end and load8(data, at + 5) == 4:
         row.source_low = MAPPED | np.uint64(be32(data, at + 14))
         row.destination_low = MAPPED | np.uint64(be32(data, at + 24))
         end = at + 28
@@ -71,15 +71,15 @@ def _dissect_inner(data, at, end, stop, kind, row, reach):
 
 
 @njit(cache=True)
-def _descend(data, at, end, stop, rows, number, levels, outer, reach, vxlan):
-    """Put the innermost packet of a tunnel in the place of rows[number] and what is around it into `outer`.
+def _descend(data, at, end, stop, rows, levels, outer, reach, vxlan):
+    """Put the innermost packet of a tunnel in the place of rows[0] and what is around it into `outer`.
 
     Arguments behind `data` as dissect_network returned them. `levels`: scratch of SIGHTING rows, the last one blank.
     Returns whether it is one that can be read, and how many bytes of the innermost datagram's payload were captured, -1
     when all.
     """
     deepest = levels.size - 2
-    levels[0] = rows[number]
+    levels[0] = rows[0]
     depth = 0
     cut = np.int64(-1)
     while depth < deepest:
@@ -113,8 +113,8 @@ def _descend(data, at, end, stop, rows, number, levels, outer, reach, vxlan):
     outer.ip_version = around.ip_version
     outer.flow = around.flow
     outer.content = around.content
-    rows[number] = levels[depth]
-    row = rows[number]
+    rows[0] = levels[depth]
+    row = rows[0]
     row.time_ns = around.time_ns
     row.frame = around.frame
     row.file = around.file
@@ -148,42 +148,26 @@ def _fetch_ahead(data, record):
 
 
 @njit(cache=True)
-def _dissect_any(data, start, end, original, link_type, out, number, outers, encapsulated, levels, reach, vxlan, kept):
-    """Dissect the frame data[start:end], whatever it is, into out[number]; returns how many rows of `outers` are filled
-    now."""
-    row = out[number]
+def _dissect_any(data, start, end, original, link_type, row, reach):
+    """Dissect the frame data[start:end], whatever it is. Returns what dissect_network does."""
     at = network_start(data, start, end, link_type, row)
-    payload = np.int64(-1)
+    payload, captured, stop = np.int64(-1), end, end
     if row.ethertype == 0x0800 or row.ethertype == 0x86DD:
         payload, captured, stop = dissect_network(data, at, end, row, reach)
     if payload < 0:
         _dissect_other(data, at, end, row, original)
-        return encapsulated
-    version = row.ip_version
-    here = captured - payload if captured < stop else np.int64(-1)
-    if row.fragment == 0 and may_be_tunnel(data, payload, captured, row, vxlan):
-        opened, inside = _descend(
-            data, payload, captured, stop, out, number, levels, outers[encapsulated], reach, vxlan
-        )
-        version = out[number].ip_version
-        if opened:
-            encapsulated += 1
-            out[number].outer = encapsulated
-            here = inside
-        elif inside >= 0:  # too little with this reach
-            version = levels[1].ip_version
-            here = inside
-    if version != 0:
-        kept[np.int64(version == 6), here if 0 <= here < WHOLE else WHOLE] += 1
-    return encapsulated
+    return payload, captured, stop
 
 
 @njit(cache=True, nogil=True)
 def _dissect_records(
-    data, records, first, link_types, places, namespaces, file, out, outers, levels, reach, vxlan, kept
+    capture, records, first, link_types, places, namespaces, file, out, outers, levels, reaches, vxlan_ports, kept
 ):
     """Dissect the packets among RECORD rows, of which the first is number `first` of its file, into `out`; returns how
-    many rows of `outers` that took."""
+    many rows of `outers` that took. `capture`: the bytes of the file."""
+    # What is called for each packet takes no arrays (loads.py).
+    data, vxlan = address(capture), address(vxlan_ports)
+    reach = (reaches[0], reaches[1])
     count = 0
     encapsulated = 0
     plain = 0
@@ -205,14 +189,29 @@ def _dissect_records(
         row.direction = record.direction
         start = np.int64(record.offset)
         end = start + np.int64(record.captured)
+        count += 1
         if whole and link_type == 1 and dissect_plain(data, start, end, row, vxlan):
             plain += 1
-        else:
-            original = np.int64(record.original)
-            encapsulated = _dissect_any(
-                data, start, end, original, link_type, out, count, outers, encapsulated, levels, reach, vxlan, kept
+            continue
+        payload, captured, stop = _dissect_any(data, start, end, np.int64(record.original), link_type, row, reach)
+        if payload < 0:
+            continue
+        version = row.ip_version
+        here = captured - payload if captured < stop else np.int64(-1)
+        if row.fragment == 0 and may_be_tunnel(data, payload, captured, row, vxlan):
+            opened, inside = _descend(
+                data, payload, captured, stop, out[count - 1 : count], levels, outers[encapsulated], reach, vxlan
             )
-        count += 1
+            version = row.ip_version
+            if opened:
+                encapsulated += 1
+                row.outer = encapsulated
+                here = inside
+            elif inside >= 0:  # too little with this reach
+                version = levels[1].ip_version
+                here = inside
+        if version != 0:
+            kept[np.int64(version == 6), here if 0 <= here < WHOLE else WHOLE] += 1
     kept[0, WHOLE] += plain
     return encapsulated
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from ..errors import UsageError
-from .dissect import be16, be32
+from ..pcapng.loads import be16, be32, load8
 
 
 class Tunnel(IntEnum):
@@ -45,7 +45,7 @@ def udp_may_be_tunnel(data, at, end, source_port, destination_port, vxlan):
     """may_be_tunnel of UDP."""
     if at + 28 > end:
         return False
-    if vxlan[destination_port] or vxlan[source_port]:
+    if load8(vxlan, destination_port) or load8(vxlan, source_port):
         return True
     word = be32(data, at + 8)
     kind = word & np.uint32(0xFFFF)
@@ -66,12 +66,12 @@ def may_be_tunnel(data, at, end, row, vxlan):
 def sane_ip(data, at, end, stop, ethertype):
     """An IP header of the version of `ethertype`, whose datagram ends not behind `stop`."""
     if ethertype == 0x0800:
-        if at + 20 > end or data[at] >> 4 != 4:
+        if at + 20 > end or load8(data, at) >> 4 != 4:
             return False
         size = np.int64(be16(data, at + 2))
-        header = np.int64(data[at] & 15) * 4
+        header = np.int64(load8(data, at) & 15) * 4
         return header >= 20 and size >= header and at + size <= stop
-    return at + 40 <= end and data[at] >> 4 == 6 and at + 40 + np.int64(be16(data, at + 4)) <= stop
+    return at + 40 <= end and load8(data, at) >> 4 == 6 and at + 40 + np.int64(be16(data, at + 4)) <= stop
 
 
 @njit(cache=True)
@@ -113,22 +113,22 @@ def _in_udp(data, at, end, stop, row, vxlan):
         return 0, np.uint32(0), at, 0
     word = be32(data, header)
     key = be32(data, header + 4) >> np.uint32(8)
-    if (vxlan[row.destination_port] or vxlan[row.source_port]) and header + 8 + 14 <= end:
+    if (load8(vxlan, row.destination_port) or load8(vxlan, row.source_port)) and header + 8 + 14 <= end:
         carried = _what_vxlan_carries(word)
         if carried:
             return 1, key, header + 8, carried
-    if data[header + 7] == 0:
+    if load8(data, header + 7) == 0:
         own_port = row.destination_port == 4789 or row.destination_port == 8472
         policy = word & np.uint32(0xFFB70000) == 0x88000000 and own_port
         if (word == 0x08000000 or policy) and _sane_ethernet(data, header + 8, end, stop):
             return 1, key, header + 8, 0x6558
         kind = np.int64(word & np.uint32(0xFFFF))
         if (
-            data[header] < 0x40
-            and data[header + 1] & 0x3F == 0
+            load8(data, header) < 0x40
+            and load8(data, header + 1) & 0x3F == 0
             and (kind == 0x6558 or kind == 0x0800 or kind == 0x86DD)
         ):
-            inner = header + 8 + np.int64(data[header] & 0x3F) * 4
+            inner = header + 8 + np.int64(load8(data, header) & 0x3F) * 4
             if _sane_ethernet(data, inner, end, stop) if kind == 0x6558 else sane_ip(data, inner, end, stop, kind):
                 return 2, key, inner, kind
     return 0, np.uint32(0), at, 0

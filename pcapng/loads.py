@@ -2,6 +2,9 @@
 
 A number put together from single bytes costs an index check and a shift for each of them; these are one instruction,
 or two where the byte order differs. Nothing checks that the bytes lie within the array: the caller has.
+
+Each takes an array, or its `address`. An array that is handed to a function is counted as in use, with two atomic
+operations that cost more than the loads; in what is called for every packet, the compiler does not get rid of them.
 """
 
 import sys
@@ -19,22 +22,41 @@ _SWAP = sys.byteorder == "little"
 
 def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - llvmlite is untyped
     """Pointer to data[at], for the arguments (data, at)."""
+    if isinstance(signature.args[0], types.Integer):
+        return builder.inttoptr(builder.add(*arguments), ir.IntType(8).as_pointer())
     array = context.make_array(signature.args[0])(context, builder, arguments[0])
     return builder.gep(array.data, [arguments[1]])
 
 
 def _load(data: Any, bits: int, swap: bool) -> Any:  # noqa: ANN401
     """Signature and code of a load of `bits` bits, whose bytes are exchanged if `swap`."""
-    result: Any = {16: types.uint32, 32: types.uint32, 64: types.uint64}[bits]
+    result: Any = {8: types.uint32, 16: types.uint32, 32: types.uint32, 64: types.uint64}[bits]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
         pointer = builder.bitcast(_address(context, builder, signature, arguments), ir.IntType(bits).as_pointer())
         value = builder.load(pointer, align=1)
         if swap:
             value = builder.bswap(value)
-        return builder.zext(value, ir.IntType(32)) if bits == 16 else value
+        return builder.zext(value, ir.IntType(32)) if bits < 32 else value
 
     return result(data, types.int64), generate
+
+
+@_compiled
+def address(typing: Any, data: Any) -> Any:  # noqa: ANN401, ARG001
+    """Where the bytes of an array are, for the loads. Whoever uses it keeps the array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.ptrtoint(array.data, ir.IntType(64))
+
+    return types.int64(data), generate
+
+
+@_compiled
+def load8(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+    """One byte, as uint32."""
+    return _load(data, 8, swap=False)
 
 
 @_compiled

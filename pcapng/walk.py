@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from .blocks import BYTE_ORDER_MAGIC, BlockType
-from .loads import be16, be32, le16, le32, prefetch
+from .loads import address, be16, be32, le16, le32, le64, prefetch
 
 WALK: Final = np.dtype(
     [
@@ -63,6 +63,16 @@ def _u16(data, at, big):
     return np.int64(be16(data, at) if big else le16(data, at))
 
 
+@njit(cache=True, inline="always")
+def _fetch_ahead(data, fetched, at):
+    """Ask for the bytes that are _AHEAD of `at`, of which those up to `fetched` have been asked for; returns up to
+    where they have been now."""
+    while fetched < at:
+        prefetch(data, fetched + _AHEAD)
+        fetched += 64
+    return fetched
+
+
 @njit(cache=True)
 def _nanoseconds(raw, per_second):
     """A raw timestamp in nanoseconds, `per_second` raw units a second."""
@@ -74,7 +84,7 @@ def _nanoseconds(raw, per_second):
     return whole + np.int64(np.float64(raw % per_second) / per_second * 1e9)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _direction(data, option, end, big):
     """The direction in epb_flags among the options data[option:end], 0 without one."""
     while option + 4 <= end:
@@ -135,6 +145,21 @@ def _locate_packet(data, at, kind, length, big, base, count, units, offsets, sna
     return 0
 
 
+@njit(cache=True, forceinline=True)
+def _plain_length(memory, at, size, count):
+    """The length of a whole enhanced packet block of a little-endian section, which nearly all blocks are; 0 when it is
+    none, or anything is wrong with it. `memory`: address of the file; `count`: interfaces of the section."""
+    if at + 32 > size:
+        return np.int64(0)
+    word = le64(memory, at)
+    length = np.int64(word >> np.uint64(32))
+    if np.uint32(word) != np.uint32(_ENHANCED) or length < 32 or length & 3 != 0 or at + length > size:
+        return np.int64(0)
+    if np.int64(le32(memory, at + length - 4)) != length or np.int64(le32(memory, at + 20)) > length - 32:
+        return np.int64(0)
+    return length if np.int64(le32(memory, at + 8)) < count else np.int64(0)
+
+
 @njit(cache=True, nogil=True)
 def walk_blocks(data, stop, state, records, units, offsets, snaplens):
     """Walk over the blocks of a pcapng file from `state.at` until one ends at `stop` or behind it; fill RECORD rows.
@@ -145,10 +170,32 @@ def walk_blocks(data, stop, state, records, units, offsets, snaplens):
     walk = state[0]
     at, base, count, big = walk.at, walk.base, walk.count, walk.big != 0
     size = data.size
+    memory = address(data)
     filled = 0
     pause = END
     fetched = at
     while at < stop:
+        if filled < records.size and not big:
+            length = _plain_length(memory, at, size, count)
+            if length:
+                row = records[filled]
+                interface = base + np.int64(le32(memory, at + 8))
+                captured = np.int64(le32(memory, at + 20))
+                raw = le64(memory, at + 12)  # the upper half comes first
+                raw = (raw << np.uint64(32)) | (raw >> np.uint64(32))
+                unit = units[interface]
+                time = np.int64(raw) if unit == np.uint64(1000000000) else _nanoseconds(raw, unit)
+                options, end = at + 28 + ((captured + 3) & ~np.int64(3)), at + length - 4
+                row.time_ns = time + offsets[interface] * 1000000000
+                row.offset = at + 28
+                row.captured = captured
+                row.original = le32(memory, at + 24)
+                row.interface = interface
+                row.direction = _direction(memory, options, end, False) if options + 8 <= end else np.uint32(0)
+                filled += 1
+                at += length
+                fetched = _fetch_ahead(memory, fetched, at)
+                continue
         if at + 12 > size:
             pause = CUT
             break
@@ -169,15 +216,13 @@ def walk_blocks(data, stop, state, records, units, offsets, snaplens):
         if np.int64(_u32(data, at + length - 4, big)) != length:
             pause = DAMAGED
             break
-        while fetched < at + length:
-            prefetch(data, fetched + _AHEAD)
-            fetched += 64
+        fetched = _fetch_ahead(memory, fetched, at + length)
         if kind in (_ENHANCED, _SIMPLE, _OBSOLETE):
             if filled == records.size:
                 pause = FULL
                 break
             row = records[filled]
-            found = _locate_packet(data, at, kind, length, big, base, count, units, offsets, snaplens, row)
+            found = _locate_packet(memory, at, kind, length, big, base, count, units, offsets, snaplens, row)
             if found == 2 and not walk.complete:
                 pause = UNKNOWN
                 break
@@ -236,9 +281,7 @@ def walk_records(data, at, stop, records, big, fraction_ns):
         captured = np.int64(_u32(data, at + 8, big))
         if at + 16 + captured > size:
             break
-        while fetched < at + 16 + captured:
-            prefetch(data, fetched + _AHEAD)
-            fetched += 64
+        fetched = _fetch_ahead(data, fetched, at + 16 + captured)
         row = records[filled]
         row.time_ns = np.int64(_u32(data, at, big)) * 1000000000 + np.int64(_u32(data, at + 4, big)) * fraction_ns
         row.offset = at + 16
