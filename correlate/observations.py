@@ -41,6 +41,18 @@ class Observations:
     """OUTER rows: the outermost header of each encapsulated packet."""
     kept: npt.NDArray[np.int64]
     """Packets by IP version and the bytes kept of their transport headers, see reach.py."""
+    table: npt.NDArray[np.void] | None = None
+    """SIGHTING rows that begin with `rows`, where there is room behind them."""
+
+    def and_behind(self, more: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+        """`rows` and SIGHTING rows behind them as one table: without a copy of `rows` where there is room."""
+        size = self.rows.size + more.size
+        if more.size == 0:
+            return self.rows
+        if self.table is None or self.table.size < size:
+            return np.concatenate([self.rows, more])
+        self.table[self.rows.size : size] = more
+        return self.table[:size]
 
 
 @njit(cache=True)
@@ -224,6 +236,26 @@ def _number_outers(rows, before):
             rows[i].outer += before
 
 
+def _link_types(capture: CaptureFile) -> npt.NDArray[np.int64]:
+    """Per interface of a file its link type, -1 for what is no capture point."""
+    return np.array([i.link_type if is_packet_interface(i) else -1 for i in capture.interfaces], np.int64)
+
+
+def _ends(capture: CaptureFile, pieces: list[slice]) -> list[int]:
+    """How many packets there are up to the end of each piece of the records, from 0."""
+    records, link_types = capture.records, _link_types(capture)
+    return np.cumsum([0, *run_all(lambda piece: _count_packets(records[piece], link_types), pieces)]).tolist()
+
+
+def _pieces(capture: CaptureFile) -> list[slice]:
+    return [slice(at, at + _PIECE) for at in range(0, capture.records.size, _PIECE)]
+
+
+def count_packets(capture: CaptureFile) -> int:
+    """How many rows dissect_packets makes of a file."""
+    return _ends(capture, _pieces(capture))[-1]
+
+
 def dissect_packets(
     capture: CaptureFile,
     file: int,
@@ -231,19 +263,20 @@ def dissect_packets(
     namespaces: npt.NDArray[np.uint16],
     reach: npt.NDArray[np.int64] | None = None,
     vxlan_ports: Iterable[int] = (),
+    rows: npt.NDArray[np.void] | None = None,
 ) -> Observations:
     """All captured packets of one file, in file order.
 
     `places` and `namespaces` give the capture point and the namespace of each of the file's interfaces; `reach`
     says how many bytes of the transport headers count (reach.py; default: all there are); `vxlan_ports`: UDP ports of
-    VXLAN alone. Netlink and snapshot frames are left out.
+    VXLAN alone; `rows`: where to put them, as many blank SIGHTING rows as there are packets. Netlink and snapshot
+    frames are left out.
     """
-    link_types = np.array([i.link_type if is_packet_interface(i) else -1 for i in capture.interfaces], np.int64)
+    link_types, pieces = _link_types(capture), _pieces(capture)
     records, vxlan = capture.records, vxlan_at(vxlan_ports)
     reach = whole_reach() if reach is None else reach
-    pieces = [slice(at, at + _PIECE) for at in range(0, records.size, _PIECE)]
-    ends = np.cumsum([0, *run_all(lambda piece: _count_packets(records[piece], link_types), pieces)]).tolist()
-    rows = np.zeros(ends[-1], SIGHTING)
+    ends = _ends(capture, pieces)
+    rows = np.zeros(ends[-1], SIGHTING) if rows is None else rows
 
     def dissect(number: int) -> Observations:
         piece, out = pieces[number], rows[ends[number] : ends[number + 1]]
@@ -255,11 +288,14 @@ def dissect_packets(
         )  # fmt: skip
         return Observations(rows=out, outers=outers[:encapsulated].copy(), kept=kept)
 
-    return _put_together(rows, run_all(dissect, range(len(pieces))))
+    return put_together(rows, run_all(dissect, range(len(pieces))))
 
 
-def _put_together(rows: npt.NDArray[np.void], parts: list[Observations]) -> Observations:
-    """Parts of one table of observations as the whole (`rows`, of which theirs are slices, in order)."""
+def put_together(
+    rows: npt.NDArray[np.void], parts: list[Observations], table: npt.NDArray[np.void] | None = None
+) -> Observations:
+    """Parts of one table of observations as the whole (`rows`, of which theirs are slices, in order). `table`: see
+    Observations."""
     before = 0
     for part in parts:
         if before and part.outers.size:
@@ -269,6 +305,7 @@ def _put_together(rows: npt.NDArray[np.void], parts: list[Observations]) -> Obse
         rows=rows,
         outers=np.concatenate([np.empty(0, OUTER), *(p.outers for p in parts)]),
         kept=sum((p.kept for p in parts), np.zeros((2, WHOLE + 1), np.int64)),
+        table=table,
     )
 
 
@@ -298,4 +335,4 @@ def concatenate(files: list[Observations]) -> Observations:
     rows = np.concatenate([np.empty(0, SIGHTING), *(f.rows for f in files)])
     ends = np.cumsum([0, *(f.rows.size for f in files)]).tolist()
     slices = [rows[start:end] for start, end in pairwise(ends)]
-    return _put_together(rows, [replace(f, rows=part) for f, part in zip(files, slices, strict=True)])
+    return put_together(rows, [replace(f, rows=part) for f, part in zip(files, slices, strict=True)])

@@ -14,10 +14,11 @@ from .coverage import Coverage, FileTimes, find_coverage
 from .fragments import adopt_first_fragment
 from .inference import begun_sequences, repeated_sequences
 from .netlink import decode_messages
-from .observations import Observations, concatenate, dissect_packets
+from .observations import Observations, count_packets, dissect_packets, put_together
 from .reach import common_reach, whole_reach
 from .result import Correlation
 from .rules import Ruleset, parse_ruleset
+from .schema import SIGHTING
 from .stages import (
     Setting,
     conclude,
@@ -92,24 +93,28 @@ def _decode_packets(
     captures: list[CaptureFile], topology: Topology, vxlan_ports: Sequence[int]
 ) -> tuple[Observations, npt.NDArray[np.int64]]:
     """The packets of all files, and the reach (reach.py) with which their contents were made."""
-    files = [_dissect(captures, topology, i, None, vxlan_ports) for i in range(len(captures))]
+    counts = [count_packets(capture) for capture in captures]
+    # What is no packet may be a trace message, so each record has a row; what is not used of the room costs nothing.
+    room = sum(capture.records.size for capture in captures)
+
+    def dissect(reach: npt.NDArray[np.int64] | None) -> tuple[npt.NDArray[np.void], list[Observations]]:
+        table, ends = np.zeros(room, SIGHTING), np.cumsum([0, *counts]).tolist()
+        return table, [
+            dissect_packets(
+                capture, i, topology.places[i], topology.file_namespaces[i], reach, vxlan_ports,
+                table[ends[i] : ends[i + 1]],
+            )
+            for i, capture in enumerate(captures)
+        ]  # fmt: skip
+
+    table, files = dissect(None)
     reach = common_reach([f.kept for f in files])
     if (reach < whole_reach()).any():
-        files = [_dissect(captures, topology, i, reach, vxlan_ports) for i in range(len(captures))]
+        del table, files
+        table, files = dissect(reach)
     for file in files:
         adopt_first_fragment(file.rows)
-    return concatenate(files), reach
-
-
-def _dissect(
-    captures: list[CaptureFile],
-    topology: Topology,
-    number: int,
-    reach: npt.NDArray[np.int64] | None,
-    vxlan_ports: Sequence[int],
-) -> Observations:
-    places, namespaces = topology.places[number], topology.file_namespaces[number]
-    return dissect_packets(captures[number], number, places, namespaces, reach, vxlan_ports)
+    return put_together(table[: sum(counts)], files, table), reach
 
 
 def parse_rulesets(topology: Topology) -> dict[int, list[Ruleset]]:

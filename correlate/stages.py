@@ -113,14 +113,14 @@ class Followed:
 
 def prepare(decoded: Observations, messages: list[KernelMessages], setting: Setting) -> Linked:
     """Frames and kernel messages -> sightings."""
-    observations = decoded.rows
+    observed = decoded.rows.size
     evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
-    sightings = np.concatenate([observations, evaluations.sightings]) if evaluations.sightings.size else observations
-    join_outer_evaluations(sightings, observations.size, decoded.outers, evaluations)
-    _borrow_flows(sightings, observations.size)
+    sightings = decoded.and_behind(evaluations.sightings)
+    join_outer_evaluations(sightings, observed, decoded.outers, evaluations)
+    _borrow_flows(sightings, observed)
     return Linked(
         messages=messages, outers=decoded.outers, evaluations=evaluations, sightings=sightings,
-        observed=observations.size, contents=runs_of_keys(sightings["content"]),
+        observed=observed, contents=runs_of_keys(sightings["content"]),
     )  # fmt: skip
 
 

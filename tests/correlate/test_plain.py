@@ -37,7 +37,7 @@ words = st.integers(0, 0xFFFF) | st.sampled_from([0, 1, 0xFFFF])
 
 @st.composite
 def datagrams(draw):
-    """IPv4 with a transport header and a payload of any size; lengths, flags and fields that may be wrong; maybe cut."""
+    """IPv4, a transport header and a payload of any size; lengths, flags and fields that may be wrong; maybe cut."""
     protocol = draw(st.sampled_from([6, 17, 6, 17, 1, 47, 4]))
     payload = draw(st.binary(max_size=24)) + bytes(range(256)) * 8
     payload = payload[: draw(st.sampled_from([0, 1, 2, 3, 7, 8, 12, 15, 16, 17, 31, 32, 33, 96, 127, 128, 129, 1460]))]
@@ -90,4 +90,4 @@ def test_a_plain_frame_is_dissected():
     row = assert_both_ways_agree([header + segment + b"data"]).rows[0]
     assert (row["source_port"], row["destination_port"], row["sequence"]) == (1000, 80, 0xDEADBEEF)
     assert (row["payload_length"], row["ttl"], row["length"]) == (4, 64, 44)
-    assert row["residue"] and row["payload"] and row["content"] and row["flow"]
+    assert all(row[name] for name in ("residue", "payload", "content", "flow"))
