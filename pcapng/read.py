@@ -73,7 +73,7 @@ def read_all(reader: Reader) -> npt.NDArray[np.void]:
         rows = min((size - reader.at) // _LEAST + 1, _MOST_ROWS)
         if tries and isinstance(reader, SectionReader) and size - reader.at > 2 * LEAST_PART:
             before = reader.at
-            pieces += reader.read_ahead()
+            pieces.append(reader.read_ahead())
             # A new interface ends it; where they come often it is not worth it.
             tries -= reader.at - before < min(size - before, MOST_AT_ONCE) // 2
             rows = _FEW if reader.at < size else 1

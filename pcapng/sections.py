@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..errors import TtraceError
 from .blocks import BlockType, Option
 from .capture_file import RECORD, CaptureFile, Interface, Statistics
-from .parts import Columns, walk_in_parts
+from .parts import Columns, Stretch
 from .residence import WINDOW, fetch, give_back
 from .source import MappedSource
 from .walk import BLOCK, DAMAGED, END, FULL, UNKNOWN, WALK, walk_blocks
@@ -109,20 +109,15 @@ class SectionReader:
                 break
         return filled
 
-    def read_ahead(self) -> list[npt.NDArray[np.void]]:
+    def read_ahead(self) -> npt.NDArray[np.void]:
         """RECORD rows of the next packets, as many as can be found on all cores: maybe none, and maybe not all."""
         if self._section < 0 or self._state["complete"][0]:
-            return []
-        found = []
-        for part in walk_in_parts(self.capture.data, self._state, self._tables.columns):
-            if part.start != self.at:
-                break
-            part.state["malformed"] += self._state["malformed"]
-            self._state = part.state
-            for kind, start, end in part.passed:
-                self._parse(kind, start, end)
-            found.append(part.records)
-        return found
+            return np.empty(0, RECORD)
+        found = Stretch(self.capture.data, self._state, self._tables.columns)
+        self._state = found.state
+        for kind, start, end in found.passed:
+            self._parse(kind, start, end)
+        return found.records
 
     def position(self) -> Position:
         """Where the reader is."""

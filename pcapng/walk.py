@@ -48,7 +48,7 @@ _MAGIC: Final = BYTE_ORDER_MAGIC
 _NONE: Final = 0xFFFFFFFF
 _ROW: Final = 6
 """Blocks whose lengths fit, in a row, are taken for blocks."""
-_AHEAD: Final = 1 << 14
+_AHEAD: Final = 1 << 12
 """Each block says where the next begins, so the walk would wait for the memory at every one of them: bytes that are
 fetched ahead."""
 

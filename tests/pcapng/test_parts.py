@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from ttrace.pcapng import parts, read, sections
+from ttrace.pcapng import parts, read, sections, threads
 from ttrace.pcapng.capture_file import RECORD
 from ttrace.pcapng.walk import find_block
 
@@ -20,8 +20,7 @@ def many_parts(monkeypatch):
     monkeypatch.setattr(parts, "LEAST_PART", 1 << 10)
     monkeypatch.setattr(read, "LEAST_PART", 1 << 10)
     monkeypatch.setattr(read, "_FEW", 4)
-    monkeypatch.setattr(parts, "threads", lambda: 4)
-    monkeypatch.setattr(parts, "WINDOW", 4096)
+    monkeypatch.setattr(threads, "threads", lambda: 4)
     monkeypatch.setattr(sections, "WINDOW", 4096)
 
 
