@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import TtraceError
+from .kernels import kernel_folders
 
 RECORDED: Final = Path(__file__).parent / "pcaps" / "docker-demo"
 
@@ -19,7 +20,7 @@ def demo_captures(*, keep: Path | None, recorded: bool, say: Callable[[str], Non
 
     Without root or Docker, or with `recorded`, these are the captures in pcaps/, and `say` is told so.
     """
-    if not any((Path(__file__).parent / "correlate" / "__pycache__").glob("match.*.nbi")):
+    if not kernel_folders().holds("correlate.match."):
         say("The first run compiles ttrace's kernels: half a minute, once.")
     why = "as asked" if recorded else _why_no_lab()
     if why:

@@ -9,8 +9,8 @@ Layouts: struct tpacket_block_desc, tpacket3_hdr, sockaddr_ll (linux/if_packet.h
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from .ring import HOLD_BACK_NS
 from .sources import (
     BATCH_BYTES,

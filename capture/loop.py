@@ -7,8 +7,8 @@ import errno
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from .convert import is_urgent, merge, release, settled_until
 from .sources import (
     BATCH_BYTES,

@@ -4,11 +4,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
 
 from .. import __version__
+from ..kernels import kernel_folders
 from ..pcapng.write import name_resolution, section_header
 from .active import Session, add_ring, add_snapshot, close_rings, describe, open_point, write_statistics
 from .arena import Arena
@@ -30,6 +30,8 @@ from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
 if TYPE_CHECKING:
     from .stream import Stream
 
+COMPILED: Final = "capture.complete"
+"""Marks a folder that holds every kernel of the capture."""
 StatusCallback = Callable[[CaptureStatus], None]
 _TICK_S = 0.25
 _SETTLE_S = 0.02
@@ -73,20 +75,13 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
 def _compile_first() -> None:
     """The first time on a machine, compile the kernels (some seconds) before the rings open: they would fill up.
 
-    Afterwards numba has them in its cache, and they are loaded while the rings already buffer.
+    Afterwards they are kept, and loaded while the rings already buffer.
     """
-    folder = Path(__file__).parent
-    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
-    kernels = list((folder / "__pycache__").glob("*.nb?"))
-    # Numba looks at the age of a kernel's own file only, not at those of the kernels and constants that it uses.
-    stale = [kernel for kernel in kernels if kernel.stat().st_mtime < newest]
-    with suppress(OSError):
-        for kernel in stale:
-            kernel.unlink()
-    if stale or not kernels:
+    if not kernel_folders().holds(COMPILED):
         from .stream import compile_kernels
 
         compile_kernels()
+        kernel_folders().mark(COMPILED)
 
 
 def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:

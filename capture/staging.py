@@ -7,8 +7,8 @@ import errno
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from .netlink import BATCH_WORDS, LENGTH_WORD, SLOT_BYTES, SLOTS
 from .sources import (
     ERROR,

@@ -7,8 +7,9 @@ import platform
 from typing import Any, Final
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
+from ..compiled import njit
 from .sources import CLOCK_NANOSECONDS, CLOCK_SECONDS, Integer, State
 
 _int, _pointer = types.int32, types.intp

@@ -13,12 +13,8 @@ order their hops, rewrites and outcomes explain them. stages.py is their order; 
 parts/ part by part what is too large for it. result.py is what comes out.
 """
 
-from .kernel_cache import drop_stale_kernels
-
-drop_stale_kernels()
-
-from .any_size import correlate_files  # noqa: E402 - after the kernels they load are known to be fresh
-from .pipeline import correlate_captures  # noqa: E402
-from .result import Correlation  # noqa: E402
+from .any_size import correlate_files
+from .pipeline import correlate_captures
+from .result import Correlation
 
 __all__ = ["Correlation", "correlate_captures", "correlate_files"]

@@ -2,8 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .connections import Connections
 from .order import path_bounds
 from .outcomes import OUTCOMES, Outcome, Outcomes, Reason

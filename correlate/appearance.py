@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .grouping import Runs
 
 _BEHIND_FRAMES: Final = 1 << 62

@@ -2,8 +2,8 @@
 parent."""
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from .dissect import hash_bytes
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.blocks import Direction
 from .grouping import first_with, group_ids, hashed
 from .topology import Role, Topology

@@ -9,8 +9,8 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .clocks import Clock
 from .evaluations import Evaluations
 from .grouping import Runs, first_with

@@ -1,8 +1,8 @@
 """Compiled decoding of one conntrack message (linux/netfilter/nfnetlink_conntrack.h, CTA_*). Values are big-endian."""
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from .attributes import attribute
 from .dissect import be16, be32, be64, flow_hash, query_ports
 

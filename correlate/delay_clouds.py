@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from ..compiled import njit
 
 _MOST_POINTS: Final = 1 << 17
 """A cloud of no more packets is kept whole."""

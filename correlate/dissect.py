@@ -5,8 +5,8 @@ The same kernels read captured frames and the header copies in trace messages, s
 """
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.loads import be16, be32, be64, load8
 from .hashing import SEED, flow_hash, flow_hashes, hash_bytes, last_step, mix, step
 

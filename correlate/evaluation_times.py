@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .grouping import Runs
 
 _FAR_NS: Final = 1_000_000_000

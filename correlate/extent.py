@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .confidence import rival_pairs
 from .connections import Connections
 from .coverage import Coverage

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .schema import NOTE_NO_FLOW
 
 _OFFSET: Final = 0x1FFF

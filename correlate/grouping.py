@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.threads import run_all
 from .dissect import mix
 
@@ -36,7 +36,7 @@ class Runs:
         """The same groups, each in the order of the keys (per row of the table), the last of which counts most, as in
         np.lexsort; what is equal stays in its order."""
         found = Runs(self.rows.copy(), self.start, self.first)
-        columns = [np.ascontiguousarray(key) for key in keys]
+        columns = [_of_one_type(key) for key in keys]
 
         def sort(piece: Runs) -> None:
             for column in columns:
@@ -89,8 +89,15 @@ def hashed(*columns: npt.NDArray[np.generic]) -> npt.NDArray[np.uint64]:
     """One number for the values of several integer columns."""
     key = np.zeros(columns[0].size, np.uint64)
     for column in columns:
-        _mix_in(key, np.ascontiguousarray(column))
+        _mix_in(key, np.ascontiguousarray(column, dtype=np.uint64))
     return key
+
+
+def _of_one_type(key: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Integers in the same order: the sort is compiled once, and not for each type, which takes seconds."""
+    if key.dtype == np.uint64:
+        return (key ^ np.uint64(1 << 63)).view(np.int64)
+    return np.ascontiguousarray(key, dtype=np.int64)
 
 
 def distinct(values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

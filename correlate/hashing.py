@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from ..compiled import njit
 from ..pcapng.loads import le32, le64, load8
 
 _compiled: Any = intrinsic

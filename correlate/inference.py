@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .dissect import contradict
 from .grouping import Runs, group_ids, hashed
 from .names import row_stays_on_link

@@ -6,8 +6,8 @@ Link types: tcpdump.org/linktypes.html. RFC 1661 and 1662 (PPP), 2516 (PPPoE), 3
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.loads import be16, be32, load8
 
 LINK_TYPE_BASE: Final = 0x0400

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .evaluations import Evaluations
 from .grouping import Runs, distinct_pairs, hashed, runs_of_keys
 from .sessions import SessionIndex, index_places, orientation_of, pair_key

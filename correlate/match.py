@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .appearance import order_of_appearance
 from .connections import Connections
 from .dissect import contradict, mix
@@ -71,7 +71,7 @@ def match_packets(
 
 @njit(cache=True)
 def _assign(order, group, sightings, times, nodes, observed, packet, ambiguous):
-    count = 0
+    count = np.int64(0)  # for numba, the constant 0 would be a type of its own, with kernels of its own
     start = 0
     while start < order.size:
         head = order[start]

@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .link_headers import LINK_TYPE_BASE, LLC, PPP
 from .paths import Encapsulation
 

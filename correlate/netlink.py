@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.blocks import LinkType
 from ..pcapng.read import CaptureFile
 from .attributes import u16
@@ -56,8 +56,22 @@ def _count(data, records, is_netlink):
 
 
 @njit(cache=True)
-def _decode(data, records, first, is_netlink, namespaces, file, events, headers, entries, generations, names, reach):
-    scratch = np.zeros(64, np.uint8)
+def _decode(
+    data,
+    records,
+    first,
+    is_netlink,
+    namespaces,
+    file,
+    events,
+    headers,
+    entries,
+    generations,
+    names,
+    scratch,
+    copied,
+    reach,
+):
     original = np.zeros(7, np.uint64)
     reply = np.zeros(7, np.uint64)
     e = h = c = g = malformed = 0
@@ -84,7 +98,7 @@ def _decode(data, records, first, is_netlink, namespaces, file, events, headers,
             row.namespace = namespaces[record.interface]
             row.family = data[start + 16]
             if kind == 0x0A11:
-                state = decode_trace(data, start + 20, end, row, header, names, scratch, reach)
+                state = decode_trace(data, start + 20, end, row, header, names, scratch, copied, reach)
             else:
                 state = decode_legacy(data, start + 20, end, row, header, names, reach)
             if state == 1:
@@ -149,9 +163,13 @@ def decode_messages(
     names: dict[int, str] = {}
     if is_netlink.any() and capture.records.size:
         table = np.zeros((_NAME_SLOTS, 3), np.uint64)
+        scratch = np.zeros(64, np.uint8)
+        copied = scratch[:]
+        copied.flags.writeable = False
         e, h, c, _, malformed = _decode(
             capture.data, capture.records, capture.first, is_netlink, namespaces, file,
-            event_rows, header_rows, entry_rows, generation_rows, table, whole_reach() if reach is None else reach,
+            event_rows, header_rows, entry_rows, generation_rows, table, scratch, copied,
+            whole_reach() if reach is None else reach,
         )  # fmt: skip
         for key, offset, length in table[table[:, 0] != 0].tolist():
             names[key] = bytes(capture.data[offset : offset + length]).decode(errors="replace")

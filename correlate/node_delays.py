@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.blocks import Direction
 from .delay_clouds import Cloud, Delays
 from .grouping import Runs, group_ids

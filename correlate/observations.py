@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.loads import address, load8, prefetch
 from ..pcapng.read import CaptureFile, is_packet_interface
 from ..pcapng.stream import PER_CHUNK, CaptureStream, Chunk
@@ -180,7 +180,7 @@ def _dissect_records(
     # What is called for each packet takes no arrays (loads.py).
     data, vxlan = address(capture), address(vxlan_ports)
     reach = (reaches[0], reaches[1])
-    count = 0
+    count = np.int64(0)  # for numba, the constant 0 would be a type of its own, with kernels of its own
     encapsulated = 0
     plain = 0
     whole = reach[0] >= WHOLE

@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.threads import run_all
 from .evaluations import Chain, Evaluations
 from .fragments import pieces_of

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.threads import run_all
 from .clocks import Clock
 from .dissect import mix

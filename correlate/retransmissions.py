@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .outcomes import OUTCOMES, Outcome
 from .result import Correlation
 from .schema import NOTE_CUT, NOTE_ERROR

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .connections import Connections
 from .dissect import mix
 from .evaluations import Evaluations

@@ -5,8 +5,8 @@ from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .dissect import mix
 from .outcomes import OUTCOMES, Outcome
 from .result import Correlation

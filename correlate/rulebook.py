@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .dissect import mix
 from .evaluations import Evaluations
 from .grouping import group_ids

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .order import path_bounds
 from .outcomes import OUTCOMES, Outcome, Outcomes, Reason
 

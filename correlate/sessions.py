@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .dissect import mix
 from .grouping import group_ids
 

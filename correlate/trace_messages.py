@@ -4,16 +4,19 @@ Attribute numbers: linux/netfilter/nf_tables.h (NFTA_TRACE_*) and nfnetlink_log.
 """
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from .attributes import attribute, intern
 from .dissect import be32, be64, dissect_ip, mix
 
 
 @njit(cache=True)
-def _trace_header(data, network, network_end, transport, transport_end, scratch, header, reach):
+def _trace_header(data, network, network_end, transport, transport_end, scratch, copied, header, reach):
     """Dissect the header copy of a trace message: network (<= 40 bytes) and transport (<= 20 bytes) put behind each
-    other."""
+    other.
+
+    `copied` is `scratch`, read-only as a file is: for numba another type, and all that dissects is compiled once.
+    """
     size = 0
     for at in range(network, min(network_end, network + 40)):
         scratch[size] = data[at]
@@ -24,11 +27,11 @@ def _trace_header(data, network, network_end, transport, transport_end, scratch,
     if size > 40 and scratch[0] >> 4 == 6 and scratch[6] == 0 and network_end - network <= 40:
         # The copy ends before the hop-by-hop header, which multicast listener reports carry (RFC 3810): ICMPv6 follows.
         scratch[6] = 58
-    return dissect_ip(scratch, 0, size, header, reach)
+    return dissect_ip(copied, np.int64(0), np.int64(size), header, reach)
 
 
 @njit(cache=True)
-def decode_trace(data, at, end, row, header, names, scratch, reach):
+def decode_trace(data, at, end, row, header, names, scratch, copied, reach):
     """One NFT_MSG_TRACE; returns 1 when `header` was filled, 0 when the message has none, -1 when it is malformed."""
     network = network_end = transport = transport_end = np.int64(0)
     row.policy = 255
@@ -88,7 +91,7 @@ def decode_trace(data, at, end, row, header, names, scratch, reach):
             row.conntrack_direction = data[value]
         at += ((stop - at) + 3) & ~np.int64(3)
     if network_end > network:
-        if _trace_header(data, network, network_end, transport, transport_end, scratch, header, reach):
+        if _trace_header(data, network, network_end, transport, transport_end, scratch, copied, header, reach):
             return 1
         return 0
     return 0

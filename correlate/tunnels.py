@@ -10,8 +10,8 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..errors import UsageError
 from ..pcapng.loads import be16, be32, load8
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .blocks import LinkType
 from .capture_file import CaptureFile
 from .loads import be32

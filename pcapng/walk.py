@@ -6,8 +6,8 @@ A walk can pause anywhere and go on: its state is a WALK row. So a file is walke
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from .blocks import BYTE_ORDER_MAGIC, BlockType
 from .loads import address, be16, be32, le16, le32, le64, prefetch
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ...compiled import njit
 from ..netlink import KernelMessages
 from ..observations import Observations
 from ..reach import WHOLE

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ...compiled import njit
 from ..dissect import mix
 from ..union_find import find_all, join
 from .number_table import NumberTable

@@ -4,7 +4,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from ...compiled import njit
 
 _FIRST_SIZE: Final = 1 << 12
 _FULLEST: Final = 0.6

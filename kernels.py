@@ -1,0 +1,167 @@
+"""Where compiled kernels are kept: in a folder that is named by everything they are made of.
+
+Numba looks at the file of a kernel alone. It does not see that a kernel in another file, or a constant, has changed,
+and after an update would run one that hashes packets in the old way beside one that does in the new. So kernels are
+kept in a folder whose name holds a fingerprint of all sources; other sources, other folder. The folder is in the
+package's `__pycache__`, or in the user's cache where that cannot be written.
+
+This module is for those who only ask: it does not import numba. `compiled.py` is what makes kernels.
+"""
+
+import os
+import re
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent
+_SOURCES: Final = ("", "capture", "correlate", "correlate/parts", "pcapng")
+"""Folders of kernels and of the constants that are compiled into them."""
+_VERSIONS: Final = (("numba", "_version.py"), ("llvmlite", "_version.py"), ("numpy", "version.py"))
+"""Where packages say their version: asking importlib.metadata takes ten times as long as all the rest."""
+_CPU: Final = ("/sys/devices/system/cpu/modalias", "/proc/cpuinfo")
+_SETTINGS: Final = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT", "NUMBA_BOUNDSCHECK", "NUMBA_DEBUGINFO")
+"""What changes the code that numba makes."""
+_NAME: Final = re.compile(r"kernels-[0-9a-f]{12}-[0-9a-f]{24}")
+
+
+@dataclass(frozen=True)
+class KernelFolders:
+    """Where kernels are looked for and kept."""
+
+    own: Path | None
+    """Looked into first, and new ones are written here; None where nothing can be written."""
+    packaged: Path | None = None
+    """What whoever installed ttrace compiled for this machine, where we may only read it."""
+
+    def holds(self, what: str) -> bool:
+        """Whether there is a file whose name begins so: `correlate.match.`, a mark."""
+        for folder in (self.own, self.packaged):
+            with suppress(OSError):
+                if folder and any(name.startswith(what) for name in os.listdir(folder)):  # noqa: PTH208 - names suffice
+                    return True
+        return False
+
+    def mark(self, what: str) -> None:
+        """Note that all kernels of `what` are there, so that none has to be compiled when there is no time for it."""
+        if self.own and not self.holds(what):
+            with suppress(OSError):
+                make_folder(self.own)
+                (self.own / what).touch()
+
+
+@cache
+def kernel_folders() -> KernelFolders:
+    """The folders of this process: from the first call on they stay the same."""
+    try:
+        name = f"kernels-{_machine()}-{_fingerprint()}"
+    except OSError:
+        return KernelFolders(own=None)  # sources that cannot be read, as in an archive: nothing to name it by
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    if chosen:
+        own = Path(chosen) / _installation() / name
+        return KernelFolders(own=own if _can_be_made(own) else None)
+    packaged = ROOT / "__pycache__" / name
+    if _can_be_made(packaged):
+        return KernelFolders(own=packaged)
+    user = user_folder()
+    own_in_user = user / _installation() / name if user else None
+    readable = packaged.is_dir() and os.access(packaged, os.R_OK | os.X_OK)
+    return KernelFolders(own=own_in_user, packaged=packaged if readable else None)
+
+
+def user_folder() -> Path | None:
+    """`ttrace` in the user's cache; None where that cannot be written, or is not the user's (as may be with sudo)."""
+    with suppress(RuntimeError):  # no home
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ttrace"
+        existing = _existing(folder)
+        if _can_be_made(folder) and existing.stat().st_uid == os.geteuid():
+            return folder
+    return None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of kernels, and remove those that this machine and this installation had of other sources."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = folder.name.rpartition("-")[0]
+    for other in folder.parent.iterdir():
+        if other != folder and other.name.startswith(f"{machine}-") and _NAME.fullmatch(other.name):
+            _remove(other)
+
+
+def _remove(folder: Path) -> None:
+    """Files, then the folder; another process may do the same, or still use it and then compiles again."""
+    with suppress(OSError):
+        if folder.is_symlink():
+            return
+        for file in folder.iterdir():
+            file.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _fingerprint() -> str:
+    """Of the content of all sources, and the versions of what compiles them.
+
+    Content and not times: a package, an image or a checkout sets times as it likes, and reading takes 2 ms.
+    """
+    digest = blake2b(sys.version.encode(), digest_size=12)
+    for folder in _SOURCES:
+        place = os.path.join(ROOT, folder)  # noqa: PTH118 - a hundred paths: strings take half the time
+        for name in sorted(os.listdir(place)):  # noqa: PTH208
+            if name.endswith(".py") and (folder or name in ("__init__.py", "compiled.py")):
+                digest.update(f"\0{folder}/{name}\0".encode())
+                digest.update(_content(f"{place}/{name}"))
+    for package, file in _VERSIONS:
+        spec = find_spec(package)
+        for place in (spec and spec.submodule_search_locations) or ():
+            digest.update(_content(f"{place}/{file}"))
+    return digest.hexdigest()
+
+
+def _machine() -> str:
+    """Processor and settings that numba compiles for, so that machines with one home do not share kernels."""
+    digest = blake2b(os.uname().machine.encode(), digest_size=6)
+    for setting in _SETTINGS:
+        digest.update(f"\0{os.environ.get(setting)}".encode())
+    for path in _CPU:
+        with suppress(OSError):
+            text = _content(path, 1 << 16 if path.startswith("/sys") else 4096)
+            # Of /proc/cpuinfo the first processor, without what changes all the time.
+            lines = [
+                line for line in text.split(b"\n\n")[0].splitlines() if not line.startswith((b"cpu MHz", b"bogomips"))
+            ]
+            digest.update(b"\n".join(lines))
+            break
+    return digest.hexdigest()
+
+
+def _installation() -> str:
+    """A name for this place of the package, where several may keep their kernels."""
+    return f"ttrace-{blake2b(str(ROOT.resolve()).encode(), digest_size=6).hexdigest()}"
+
+
+def _content(path: str, most: int = 1 << 24) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, most)
+    finally:
+        os.close(descriptor)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _can_be_made(folder: Path) -> bool:
+    existing = _existing(folder)
+    return existing.is_dir() and os.access(existing, os.R_OK | os.W_OK | os.X_OK)
