@@ -211,6 +211,15 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@app.command(name="warm-up", short_help="Compile everything now, not at the first use.")
+def warm_up() -> None:
+    """Compile everything that capture and correlate need, and keep it: half a minute, once for each version."""
+    from .report.findings import warm_up_text
+    from .warm_up import warm_up
+
+    _write([warm_up_text(warm_up(lambda line: typer.echo(line, err=True)))])
+
+
 @app.command(short_help="Two Docker nodes, and the way of a request.")
 def demo(
     keep: Annotated[Path | None, Option("--keep", metavar="DIR", help="Keep the capture files here.")] = None,

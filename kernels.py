@@ -17,7 +17,10 @@ from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Final
+
+from .errors import TtraceError
 
 ROOT: Final = Path(__file__).parent
 _SOURCES: Final = ("", "capture", "correlate", "correlate/parts", "pcapng")
@@ -27,6 +30,8 @@ _VERSIONS: Final = (("numba", "_version.py"), ("llvmlite", "_version.py"), ("num
 _CPU: Final = ("/sys/devices/system/cpu/modalias", "/proc/cpuinfo")
 _SETTINGS: Final = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT", "NUMBA_BOUNDSCHECK", "NUMBA_DEBUGINFO")
 """What changes the code that numba makes."""
+COMPILED_CAPTURE: Final = "capture.complete"
+"""Marks a folder that holds every kernel of the capture."""
 _NAME: Final = re.compile(r"kernels-[0-9a-f]{12}-[0-9a-f]{24}")
 
 
@@ -78,11 +83,38 @@ def kernel_folders() -> KernelFolders:
 def user_folder() -> Path | None:
     """`ttrace` in the user's cache; None where that cannot be written, or is not the user's (as may be with sudo)."""
     with suppress(RuntimeError):  # no home
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ttrace"
+        folder = _user_folder()
         existing = _existing(folder)
         if _can_be_made(folder) and existing.stat().st_uid == os.geteuid():
             return folder
     return None
+
+
+def check_writable(folders: KernelFolders) -> Path:
+    """The folder where kernels are kept. Raises TtraceError when nothing can be written there."""
+    hint = "name a folder of yours in NUMBA_CACHE_DIR"
+    if folders.own is None:
+        tried = [os.environ.get("NUMBA_CACHE_DIR")] if os.environ.get("NUMBA_CACHE_DIR") else _usual_places()
+        raise TtraceError(f"compiled kernels cannot be kept in {' or '.join(f'`{place}`' for place in tried)}", hint)
+    try:
+        make_folder(folders.own)
+        fd, name = mkstemp(dir=folders.own)
+        os.close(fd)
+        os.unlink(name)  # noqa: PTH108
+    except OSError as error:
+        raise TtraceError(f"compiled kernels cannot be kept in `{folders.own}`: {error.strerror}", hint) from error
+    return folders.own
+
+
+def _usual_places() -> list[Path]:
+    user = []
+    with suppress(RuntimeError):
+        user = [_user_folder()]
+    return [ROOT / "__pycache__", *user]
+
+
+def _user_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ttrace"
 
 
 def make_folder(folder: Path) -> None:

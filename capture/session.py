@@ -5,10 +5,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..kernels import kernel_folders
+from ..kernels import COMPILED_CAPTURE, kernel_folders
 from ..pcapng.write import name_resolution, section_header
 from .active import Session, add_ring, add_snapshot, close_rings, describe, open_point, write_statistics
 from .arena import Arena
@@ -30,8 +30,6 @@ from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
 if TYPE_CHECKING:
     from .stream import Stream
 
-COMPILED: Final = "capture.complete"
-"""Marks a folder that holds every kernel of the capture."""
 StatusCallback = Callable[[CaptureStatus], None]
 _TICK_S = 0.25
 _SETTLE_S = 0.02
@@ -77,11 +75,11 @@ def _compile_first() -> None:
 
     Afterwards they are kept, and loaded while the rings already buffer.
     """
-    if not kernel_folders().holds(COMPILED):
+    if not kernel_folders().holds(COMPILED_CAPTURE):
         from .stream import compile_kernels
 
         compile_kernels()
-        kernel_folders().mark(COMPILED)
+        kernel_folders().mark(COMPILED_CAPTURE)
 
 
 def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:

@@ -172,7 +172,8 @@ def _group_ids(keys, ids):
             size = slots.size
             mask = np.uint64(size - 1)
             longer = np.empty(size // 2, np.int64)
-            longer[:count] = first
+            for k in range(count):  # numba takes two seconds to compile an assignment to a slice
+                longer[k] = first[k]
             first = longer
     return first[:count].copy()
 
@@ -218,7 +219,10 @@ def _sort_large(rows, key):
         values[i] = key[rows[i]]
         ordered &= i == 0 or values[i - 1] <= values[i]
     if not ordered:
-        rows[:] = rows[np.argsort(values, kind="mergesort")]
+        before = rows.copy()
+        order = np.argsort(values, kind="mergesort")
+        for i in range(rows.size):
+            rows[i] = before[order[i]]
 
 
 @njit(cache=True, nogil=True)
@@ -274,15 +278,19 @@ def _radix_order(keys):
         for digit in range(8):
             counts[digit, (keys[i] >> np.uint64(8 * digit)) & np.uint64(255)] += 1
     for digit in range(8):
-        if counts[digit].max() == size:  # all the same there
+        most = np.int64(0)
+        for bucket in range(256):
+            most = max(most, counts[digit, bucket])
+        if most == size:  # all the same there
             continue
         shift = np.uint64(8 * digit)
         at = np.zeros(256, np.int64)
-        at[1:] = np.cumsum(counts[digit])[:-1]
+        for bucket in range(255):
+            at[bucket + 1] = at[bucket] + counts[digit, bucket]
         for i in range(size):
-            bucket = (values[i] >> shift) & np.uint64(255)
-            place = at[bucket]
-            at[bucket] = place + 1
+            value = (values[i] >> shift) & np.uint64(255)
+            place = at[value]
+            at[value] = place + 1
             other[place] = order[i]
             other_values[place] = values[i]
         order, other = other, order

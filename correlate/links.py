@@ -195,7 +195,8 @@ def _same_flow(rows, start, flow, times, ends, node, nodes, on_wire, most):
                 if count == capacity:
                     capacity *= 2
                     grown = np.empty((capacity, 2), np.int64)
-                    grown[:count] = pairs
+                    for n in range(count):
+                        grown[n, 0], grown[n, 1] = pairs[n, 0], pairs[n, 1]
                     pairs = grown
                 pairs[count, 0] = ends[a]
                 pairs[count, 1] = ends[b]

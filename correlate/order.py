@@ -190,7 +190,8 @@ def _visits_of_evaluations(rows, seen, namespace_of, times, stage, visit_seen, v
     new ones."""
     used = keys.size
     out_keys = np.empty(used + rows.size, np.int64)
-    out_keys[:used] = keys
+    for i in range(used):
+        out_keys[i] = keys[i]
     for i in range(rows.size):
         namespace = namespace_of[rows[i]]
         # How many visits of this namespace did the trace see up to here?

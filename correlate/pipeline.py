@@ -13,7 +13,7 @@ from .clocks import align_clocks, frames_set_back
 from .coverage import Coverage, FileTimes, find_coverage
 from .fragments import adopt_first_fragment
 from .inference import begun_sequences, repeated_sequences
-from .netlink import decode_messages
+from .netlink import KernelMessages, decode_messages
 from .observations import Observations, count_packets, dissect_packets, put_together
 from .reach import common_reach, whole_reach
 from .result import Correlation
@@ -51,6 +51,18 @@ def correlate_captures(
     say("decoding")
     decoded, reach = _decode_packets(captures, topology, vxlan_ports)
     messages = [decode_messages(c, i, topology.file_namespaces[i], reach) for i, c in enumerate(captures)]
+    return correlate_decoded(captures, topology, decoded, messages, reach, say)
+
+
+def correlate_decoded(
+    captures: list[CaptureFile],
+    topology: Topology,
+    decoded: Observations,
+    messages: list[KernelMessages],
+    reach: npt.NDArray[np.int64],
+    say: Progress,
+) -> Correlation:
+    """The stages behind decoding. `reach`: with which the contents were made (reach.py)."""
     setting = Setting(
         captures=captures, topology=topology, rulesets=parse_rulesets(topology), reach=reach,
         set_back=[_set_back(capture) for capture in captures],
@@ -59,7 +71,6 @@ def correlate_captures(
         coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}),
     )  # fmt: skip
     part = prepare(decoded, messages, setting)
-    del decoded, messages
     say("aligning clocks")
     setting.clocks = align_clocks(delays_by_addresses(part, setting), topology)
     say("linking connections")

@@ -4,9 +4,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .units import plural, size
+
 if TYPE_CHECKING:
     from ..capture.doctor import Finding
     from ..lab import NodeStatus
+    from ..warm_up import WarmUp
 
 _MARKS = {"ok": "ok", "warning": "note", "missing": "MISSING"}
 
@@ -36,3 +39,12 @@ def lab_text(nodes: "Sequence[NodeStatus]") -> str:
         lines.append(f"{node.name}  {node.state}  {node.address}  netns {node.netns}  {node.docker_host}".rstrip())
         lines += [f"  {name}  {address}" for name, address in node.containers.items()]
     return "\n".join(lines) + "\n"
+
+
+def warm_up_text(done: "WarmUp") -> str:
+    """Where the compiled kernels are, and what it took."""
+    where = f"{plural(done.kept, 'kernel')}, {size(done.bytes)}, in {done.folder}"
+    if done.packaged:
+        where += f"\n(what is not there is taken from {done.packaged})"
+    took = f"{done.compiled} of them compiled" if done.compiled else "all of them were there"
+    return f"{where}\n{took}, {done.elapsed_s:.1f} s\n"

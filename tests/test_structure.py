@@ -13,10 +13,10 @@ MAY_IMPORT = {
     "pcapng": {"compiled", "errors"},
     "capture": {"compiled", "errors", "kernels", "pcapng"},
     "correlate": {"compiled", "errors", "pcapng"},
-    "report": {"errors", "correlate", "capture", "lab"},
+    "report": {"errors", "correlate", "capture", "lab", "warm_up"},
     "lab": {"errors"},
 }
-"""Which parts of ttrace each package may import; report names types of capture and lab only for the type checker."""
+"""Which parts of ttrace each package may import; report names types of capture, lab and warm_up only for the type checker."""
 
 
 def imported_parts(path: Path) -> set[str]:
