@@ -8,28 +8,31 @@ where they are used to.
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 
 from .kernels import ROOT, kernel_folders, make_folder
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+
+def njit(*, cache: bool = False, **options: Any) -> Callable[[F], F]:
     """As `numba.njit`. With `cache`, the kernel is kept for as long as no source of any kernel changes."""
 
-    def compiled(function: Callable[..., Any]) -> Any:
-        kernel = numba.njit(**options)(function)
+    def compiled(function: F) -> F:
+        kernel: Any = numba.njit(**options)(function)
         folders = kernel_folders()
         if cache and (folders.own or folders.packaged) and hasattr(kernel, "_cache"):  # none with NUMBA_DISABLE_JIT
             kernel._cache = KernelCache(function)
-        return kernel
+        found: F = kernel
+        return found
 
     return compiled
 
 
-class KernelLocator(_CacheLocator):  # type: ignore[misc]
+class KernelLocator(_CacheLocator):
     """Tells numba the folder. Its name says what the kernels are made of, so there is nothing else to compare."""
 
     def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
@@ -60,10 +63,10 @@ class KernelLocator(_CacheLocator):  # type: ignore[misc]
         return str(self._line)
 
 
-class KernelFiles(CompileResultCacheImpl):  # type: ignore[misc]
+class KernelFiles(CompileResultCacheImpl):
     """Names of the files: numba's, with the package, since all packages share one folder."""
 
-    _locator_classes = (KernelLocator,)
+    _locator_classes = [KernelLocator]  # noqa: RUF012 - as numba has it
 
     def get_filename_base(self, fullname: str, abiflags: str) -> str:
         """`correlate.match.kernel-12.py311`."""
@@ -72,7 +75,7 @@ class KernelFiles(CompileResultCacheImpl):  # type: ignore[misc]
         return f"{package}.{super().get_filename_base(fullname, abiflags)}"
 
 
-class KernelCache(FunctionCache):  # type: ignore[misc]
+class KernelCache(FunctionCache):
     """One kernel's files: looked for in our own folder, then in the package's; written to our own.
 
     A file that cannot be read or written is as if there were none: the kernel is compiled, once more.

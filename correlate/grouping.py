@@ -96,7 +96,7 @@ def hashed(*columns: npt.NDArray[np.generic]) -> npt.NDArray[np.uint64]:
 def _of_one_type(key: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     """Integers in the same order: the sort is compiled once, and not for each type, which takes seconds."""
     if key.dtype == np.uint64:
-        return (key ^ np.uint64(1 << 63)).view(np.int64)
+        return (key.astype(np.uint64, copy=False) ^ np.uint64(1 << 63)).view(np.int64)
     return np.ascontiguousarray(key, dtype=np.int64)
 
 

@@ -229,7 +229,7 @@ def _dissect_records(
 
 
 @njit(cache=True, nogil=True)
-def _number_outers(rows, before):
+def number_outers(rows, before):
     """Count the rows of the OUTER table from the beginning of it, `before` rows above those of this piece."""
     for i in range(rows.size):
         if rows[i].outer:
@@ -299,7 +299,7 @@ def put_together(
     before = 0
     for part in parts:
         if before and part.outers.size:
-            _number_outers(part.rows, before)
+            number_outers(part.rows, before)
         before += part.outers.size
     return Observations(
         rows=rows,

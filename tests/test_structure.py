@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "report": {"errors", "correlate", "capture", "lab", "warm_up"},
     "lab": {"errors"},
 }
-"""Which parts of ttrace each package may import; report names types of capture, lab and warm_up only for the type checker."""
+"""Which parts of ttrace each package may import; report names types of the others for the type checker
+only."""
 
 
 def imported_parts(path: Path) -> set[str]:
