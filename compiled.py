@@ -8,26 +8,23 @@ where they are used to.
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 
 from .kernels import ROOT, kernel_folders, make_folder
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def njit(*, cache: bool = False, **options: Any) -> Callable[[F], F]:
+def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """As `numba.njit`. With `cache`, the kernel is kept for as long as no source of any kernel changes."""
 
-    def compiled(function: F) -> F:
-        kernel: Any = numba.njit(**options)(function)
+    def compiled(function: Callable[..., Any]) -> Any:
+        kernel = numba.njit(**options)(function)
         folders = kernel_folders()
         if cache and (folders.own or folders.packaged) and hasattr(kernel, "_cache"):  # none with NUMBA_DISABLE_JIT
             kernel._cache = KernelCache(function)
-        found: F = kernel
-        return found
+        return kernel
 
     return compiled
 

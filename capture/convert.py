@@ -79,7 +79,8 @@ def _ring_time(words: Words, rings: State, ring: Integer) -> Integer:
             _finish_block(rings, ring)
         rings[ring, RING_LEFT] = count
         rings[ring, RING_NEXT] = block + np.int64(words[descriptor + _BLOCK_FIRST])
-    return _packet_time(words, rings[ring, RING_NEXT])
+    time_ns: np.int64 = _packet_time(words, rings[ring, RING_NEXT])
+    return time_ns
 
 
 @njit(cache=True, nogil=True)
