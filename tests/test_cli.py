@@ -20,10 +20,17 @@ def ttrace(*arguments, **more):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled():
+    """No test here waits for a compiler."""
+    warm_up = [sys.executable, "-c", "from ttrace.cli import main; main()", "warm-up"]
+    subprocess.run(warm_up, capture_output=True, check=True, timeout=600)
+
+
 def test_help_names_every_command():
     done = ttrace("--help")
     assert done.returncode == 0
-    for command in ("capture", "correlate", "show", "doctor", "demo", "lab"):
+    for command in ("capture", "correlate", "show", "doctor", "warm-up", "demo", "lab"):
         assert command in done.stdout
 
 
