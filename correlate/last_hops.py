@@ -5,8 +5,8 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.blocks import Direction
 from .evaluations import Evaluations
 from .grouping import first_with

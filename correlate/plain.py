@@ -8,8 +8,8 @@ the row at once, so the processor can work at the hashes side by side: a third o
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from ..compiled import njit
 from ..pcapng.loads import be16, be32
 from .dissect import MAPPED, header_hash, payload_hash, remainders_residue
 from .hashing import flow_hashes, hash_words, last_step, mix

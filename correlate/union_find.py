@@ -1,7 +1,8 @@
 """Which numbers belong together, for kernels: each points to another of its set, the least to itself."""
 
 import numpy as np
-from numba import njit
+
+from ..compiled import njit
 
 
 @njit(cache=True, nogil=True)
