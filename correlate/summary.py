@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .apart import Kind, Shown
+from .apart import Shown
 from .clocks import Clock
-from .common import NothingInCommon, find_common
+from .common import NothingInCommon, Sharing, Standing, find_common
 from .names import protocol_name
 from .result import Correlation
 
@@ -41,11 +41,19 @@ class CaptureFacts:
     """Packets, kernel messages and snapshots that could not be read."""
     undecoded: tuple[tuple[str, int], ...]
     """(what, packets) of frames that are neither IP nor ARP, such as `link type 127`; the most frequent first."""
-    shared_packets: int
-    """Paths that this file and at least one other show."""
-    nothing_in_common: NothingInCommon | None
+    sharing: Sharing
     clock: Clock
     interfaces: tuple[PointFacts, ...]
+
+    @property
+    def shared_packets(self) -> int:
+        """Paths that this file and at least one other show."""
+        return self.sharing.file.shared
+
+    @property
+    def nothing_in_common(self) -> NothingInCommon | None:
+        """Why it has nothing in common with the others, where that is so."""
+        return self.sharing.nothing
 
 
 def capture_facts(result: Correlation) -> list[CaptureFacts]:
@@ -84,8 +92,7 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
                 truncated=capture.truncated_at is not None,
                 malformed=capture.malformed + messages.malformed + result.topology.damaged_snapshots[index],
                 undecoded=_undecoded(rows),
-                shared_packets=sharing[index].shared_packets,
-                nothing_in_common=sharing[index].nothing,
+                sharing=sharing[index],
                 clock=clocks[result.topology.file_nodes[index]],
                 interfaces=tuple(interfaces),
             )
@@ -104,6 +111,7 @@ def _merged(parts: Sequence[CaptureFacts]) -> CaptureFacts:
     for facts in parts:
         for what, packets in facts.undecoded:
             undecoded[what] = undecoded.get(what, 0) + packets
+    nodes = [(facts.packets, facts.sharing.node) for facts in parts if facts.sharing.node]
     points = zip(*(facts.interfaces for facts in parts), strict=True)
     return replace(
         parts[0],
@@ -112,24 +120,12 @@ def _merged(parts: Sequence[CaptureFacts]) -> CaptureFacts:
         conntrack_events=sum(facts.conntrack_events for facts in parts),
         malformed=max(facts.malformed for facts in parts),
         undecoded=tuple(sorted(undecoded.items(), key=lambda item: -item[1])),
-        shared_packets=sum(facts.shared_packets for facts in parts),
-        nothing_in_common=_nothing_anywhere(parts),
+        sharing=Sharing(
+            file=Standing.merged([(facts.packets, facts.sharing.file) for facts in parts]),
+            node=Standing.merged(nodes) if nodes else None,
+        ),
         interfaces=tuple(replace(same[0], packets=sum(point.packets for point in same)) for same in points),
     )
-
-
-def _nothing_anywhere(parts: Sequence[CaptureFacts]) -> NothingInCommon | None:
-    """What is to be said if no part of the file has anything in common with others: what its largest part says, of
-    those that have anything to compare."""
-    there = [facts for facts in parts if facts.packets or facts.trace_events] or parts
-    said = [(facts.packets, facts.nothing_in_common) for facts in there]
-    alone = [(packets, nothing) for packets, nothing in said if nothing is not None]
-    if len(alone) < len(said):
-        return None
-    chatter = sum(nothing.chatter_packets for _, nothing in alone)
-    nothing_to_compare = (Kind.EMPTY, Kind.LINK_CHATTER, Kind.NO_PARTNER)
-    _, largest = max(alone, key=lambda one: (one[1].kind not in nothing_to_compare, one[0]))
-    return replace(largest, chatter_packets=chatter)
 
 
 def _shown(result: Correlation) -> Shown:

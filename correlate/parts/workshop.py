@@ -66,9 +66,10 @@ class Workshop:
         try:
             with ProcessPoolExecutor(self._workers, multiprocessing.get_context("fork")) as pool:
                 yield from pool.map(_work, range(self.parts))
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, MemoryError) as error:
             raise TtraceError(
-                "a process that correlated a part was killed", "was the memory full? give it less with `--memory`"
+                "a process that correlated a part was killed, or found no memory",
+                "give it less with `--memory`, so that parts are smaller",
             ) from error
 
     def work(self, number: int) -> Any:  # noqa: ANN401 - whatever the task has for the caller

@@ -17,7 +17,7 @@ def document(views: Views) -> dict:
     the largest part."""
     found = json.loads("".join(render_views(views, "json")))
     for capture in found["captures"]:
-        capture["nothing_in_common"] = capture["nothing_in_common"] is not None
+        capture["nothing_in_common"] = (capture["nothing_in_common"] or {}).get("scope")
     return found
 
 
