@@ -275,11 +275,13 @@ def dissect_packets(
     link_types, pieces = _link_types(capture), _pieces(capture)
     records, vxlan = capture.records, vxlan_at(vxlan_ports)
     reach = whole_reach() if reach is None else reach
-    ends = _ends(capture, pieces)
-    rows = np.zeros(ends[-1], SIGHTING) if rows is None else rows
+    guessed = link_types.size > 0 and bool((link_types >= 0).all()) and (rows is None or rows.size == records.size)
+    # Where all interfaces are capture points, nearly always each record is a packet; to count them takes a tenth of it.
+    ends = [*(piece.start for piece in pieces), records.size] if guessed else _ends(capture, pieces)
+    table = np.zeros(ends[-1], SIGHTING) if rows is None else rows
 
     def dissect(number: int) -> Observations:
-        piece, out = pieces[number], rows[ends[number] : ends[number + 1]]
+        piece, out = pieces[number], table[ends[number] : ends[number + 1]]
         outers, levels = np.zeros(out.size, OUTER), np.zeros(_MOST_LEVELS + 2, SIGHTING)
         kept = np.zeros((2, WHOLE + 1), np.int64)
         encapsulated = _dissect_records(
@@ -288,7 +290,12 @@ def dissect_packets(
         )  # fmt: skip
         return Observations(rows=out, outers=outers[:encapsulated].copy(), kept=kept)
 
-    return put_together(rows, run_all(dissect, range(len(pieces))))
+    found = run_all(dissect, range(len(pieces)))
+    if guessed and not all(part.rows["frame"][-1] for part in found):  # a row that is blank: frames count from 1
+        ends = _ends(capture, pieces)
+        table = np.zeros(ends[-1], SIGHTING)
+        found = run_all(dissect, range(len(pieces)))
+    return put_together(table, found)
 
 
 def put_together(
