@@ -82,9 +82,9 @@ def measure(options):
                 print("\n".join(lines(row)), flush=True)
                 rows.append(row)
         sections.append((kind.TITLE, kind.NOTES, rows))
+        if options.write:  # what has been measured is not lost if the rest is stopped
+            options.write.write_text(document(machine, sections), encoding="utf-8")
     print("\n".join(machine.lines()))
-    if options.write:
-        options.write.write_text(document(machine, sections), encoding="utf-8")
     return 0
 
 

@@ -10,7 +10,7 @@ class Sizes:
     quick: bool = False
     warm_up: bool = True
     """Run ttrace once before, to compile what is not and to have its programs in the page cache."""
-    rounds: int = 5
+    rounds: int = 3
     flood_s: float = 2.0
     """How long packets are sent at their rate."""
     settle_s: float = 1.2

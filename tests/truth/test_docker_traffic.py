@@ -238,8 +238,8 @@ def test_every_trace_message_is_in_the_path_of_its_packet(scene, traced, report_
 
 
 def test_these_tests_notice_a_correlation_by_trace_id_alone(scene, traced, monkeypatch, report_numbers):
-    def by_id(sightings, times_ns, connections, evaluations, nodes):
-        matched = match_packets(sightings, times_ns, connections, evaluations, nodes)
+    def by_id(sightings, times_ns, connections, evaluations, *others):
+        matched = match_packets(sightings, times_ns, connections, evaluations, *others)
         observed = len(sightings) - len(evaluations)
         leader = {}
         for index, trace_id in enumerate(evaluations["trace_id"].tolist(), observed):
@@ -247,7 +247,7 @@ def test_these_tests_notice_a_correlation_by_trace_id_alone(scene, traced, monke
             matched.packet[index] = leader.setdefault((namespace, trace_id), matched.packet[index])
         return matched
 
-    monkeypatch.setattr("ttrace.correlate.pipeline.match_packets", by_id)
+    monkeypatch.setattr("ttrace.correlate.stages.match_packets", by_id)
     wrong = misplaced(scene, traced)
     report_numbers(
         f"correlation by trace id alone: {len(wrong)} of {len(traced)} traced headers in the path of another packet"
