@@ -6,8 +6,8 @@ COLUMNS = ("what", "who", "median (least to most)", "in relation to the one with
 
 HEAD = """# Performance
 
-Made by `python -m bench --write docs/performance.md`, as root. `make bench` measures the same and prints it. Where the time
-goes, and what remains to the goals, is in [speed.md](speed.md).
+Made by `python -m bench --write docs/performance.md`, as root. `make bench` measures the same and prints it.
+Where the time goes, and what remains to the goals, is in [speed.md](speed.md).
 
 ## What to know first
 
