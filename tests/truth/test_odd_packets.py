@@ -216,8 +216,8 @@ def test_another_clock_changes_no_outcome(scene, tmp_path):
 
 
 def stories_before_the_end(scene):
-    """Of what began a quarter of a second before the last packet: at the end it counts when a capture says that it ended, and
-    that time is in a snapshot, which shift_clock leaves alone."""
+    """Of what began a quarter of a second before the last packet: at the end it counts when a capture says that it
+    ended, and that time is in a snapshot, which shift_clock leaves alone."""
     begun = [min(hop["time_ns"] for hop in path["hops"]) for path in scene.paths]
     end = max(begun) - 250_000_000
     found = sorted(story(path) for path, time_ns in zip(scene.paths, begun, strict=True) if time_ns < end)
