@@ -117,7 +117,10 @@ def read_frames(path: Path) -> list[Frame]:
 
 
 def shift_clock(source: Path, target: Path, shift_ns: int) -> None:
-    """Copy a capture as if another machine, whose clock is ahead by `shift_ns`, had made it."""
+    """Copy a capture as if another machine, whose clock is ahead by `shift_ns`, had made it.
+
+    The snapshots say when it began and ended: of as many digits, so that no length changes.
+    """
     data = bytearray(source.read_bytes())
     (boot,) = set(re.findall(rb'"boot_id": "([0-9a-f-]{36})"', data))
     position = 0
@@ -128,6 +131,7 @@ def shift_clock(source: Path, target: Path, shift_ns: int) -> None:
             high, low = divmod((high << 32 | low) + shift_ns, 1 << 32)
             struct.pack_into("<II", data, position + 12, high, low)
         position += length
+    data = bytearray(re.sub(rb'(?<=_ns": )[0-9]{19}\b', lambda time: b"%d" % (int(time[0]) + shift_ns), bytes(data)))
     target.write_bytes(data.replace(boot, boot[::-1]))
 
 
