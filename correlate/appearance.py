@@ -23,7 +23,7 @@ def order_of_appearance(
     `group`, `times_ns`: of each SIGHTING row, of which the first `observed` are captured frames: chain evaluations
     stand behind all of them.
     """
-    first_ns, place = _first_of_each(group, groups, sightings, times_ns, observed)
+    first_ns, place = first_of_each(group, groups, sightings, times_ns, observed)
     order = np.argsort(first_ns, kind="stable").astype(np.int32)
     ordered = first_ns[order]
     start = np.append(np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])), groups)
@@ -31,8 +31,9 @@ def order_of_appearance(
 
 
 @njit(cache=True, nogil=True)
-def _first_of_each(group, groups, sightings, times, observed):
-    """(Least time, least place in the files) of each group."""
+def first_of_each(group, groups, sightings, times, observed):
+    """(Least time, least place in the files) of each of `groups` groups; arguments as for order_of_appearance. A
+    place is file << 32 | frame, and more than that of any frame for chain evaluations."""
     first_ns = np.full(groups, np.int64(2**63 - 1))
     place = np.full(groups, np.int64(2**63 - 1))
     for i in range(group.size):
@@ -46,20 +47,6 @@ def _first_of_each(group, groups, sightings, times, observed):
     return first_ns, place
 
 
-def places_in_files(sightings: npt.NDArray[np.void], observed: int) -> npt.NDArray[np.int64]:
-    """Per SIGHTING row where it stands: by file and frame; chain evaluations behind the `observed` frames."""
-    found = (sightings["file"].astype(np.int64) << 32) | sightings["frame"]
-    found[observed:] |= _BEHIND_FRAMES
-    return found
-
-
-def first_of_each(group: npt.NDArray[np.int64], groups: int, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The least value of each group; `group`: of each row."""
-    found = np.full(groups, np.iinfo(np.int64).max)
-    np.minimum.at(found, group, values)
-    return found
-
-
 def in_order_of_time(times_ns: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Rows by time, and those of one time by their place in the files."""
+    """Rows by time, and those of one time by their place in the files; as from first_of_each."""
     return np.lexsort((places, times_ns))

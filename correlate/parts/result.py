@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..appearance import first_of_each, in_order_of_time, places_in_files
+from ..appearance import first_of_each, in_order_of_time
 from ..result import Correlation, Numbers
 from ..stages import Setting
 from .workshop import Workshop
@@ -26,14 +26,13 @@ class Order:
     @classmethod
     def of(cls, result: Correlation) -> "Order":
         """Of one part."""
-        places = places_in_files(result.sightings, result.observed)
-        path, paths = result.packets.packet, result.packets.count
-        connection, connections = result.connections.connection, result.connections.count
+        seen, times_ns, observed = result.sightings, result.times_ns, result.observed
+        path_ns, path_place = first_of_each(result.packets.packet, result.packets.count, seen, times_ns, observed)
+        connection_ns, connection_place = first_of_each(
+            result.connections.connection, result.connections.count, seen, times_ns, observed
+        )
         return cls(
-            path_ns=first_of_each(path, paths, result.times_ns),
-            path_place=first_of_each(path, paths, places),
-            connection_ns=first_of_each(connection, connections, result.times_ns),
-            connection_place=first_of_each(connection, connections, places),
+            path_ns=path_ns, path_place=path_place, connection_ns=connection_ns, connection_place=connection_place
         )
 
 
