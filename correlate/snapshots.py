@@ -1,6 +1,7 @@
 """Snapshots in a capture -> checked data. What does not have the shape of docs/file-format.md is left out and
 counted."""
 
+import ipaddress
 import json
 import struct
 from dataclasses import dataclass, field
@@ -37,6 +38,13 @@ class _Maybe(NamedTuple):
     shape: Any
 
 
+def _is_address(value: Any) -> bool:  # noqa: ANN401 - JSON
+    try:
+        return isinstance(value, str) and bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
+
+
 _TEXT_OR_NONE: Final = _Maybe(str)
 _CHAIN: Final = {
     "family": str,
@@ -61,7 +69,7 @@ SHAPES: Final[dict[str, Any]] = {
             "peer_netns": _TEXT_OR_NONE,
         }
     ],
-    "addresses": [{"index": int, "address": str}],
+    "addresses": [{"index": int, "address": _is_address}],
     "sysctls": dict,
     "ruleset": {
         "nft": _TEXT_OR_NONE,
@@ -75,14 +83,16 @@ SHAPES: Final[dict[str, Any]] = {
 
 
 def fits(value: Any, shape: Any) -> bool:  # noqa: ANN401 - JSON
-    """Whether a JSON value has a shape: a type, [shape of the items], {key: shape}, or _Maybe for what may be
-    missing."""
+    """Whether a JSON value has a shape: a type, a function that tells, [shape of the items], {key: shape}, or _Maybe
+    for what may be missing."""
     if isinstance(shape, _Maybe):
         return value is None or fits(value, shape.shape)
     if isinstance(shape, list):
         return isinstance(value, list) and all(fits(item, shape[0]) for item in value)
     if isinstance(shape, dict):
         return isinstance(value, dict) and all(fits(value.get(key), part) for key, part in shape.items())
+    if not isinstance(shape, type):
+        return bool(shape(value))
     return isinstance(value, shape) and not (shape is int and isinstance(value, bool))
 
 

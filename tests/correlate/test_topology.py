@@ -9,6 +9,7 @@ from scapy.layers.inet import IP, UDP
 
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.describe import describe_capture
+from ttrace.correlate.summary import capture_facts
 from ttrace.correlate.topology import Role, Source
 from ttrace.errors import TtraceError
 from ttrace.pcapng.blocks import LinkType
@@ -177,6 +178,15 @@ def test_a_snapshot_that_is_nested_without_end_is_passed_over(tmp_path):
     path.write_bytes(path.read_bytes() + deep)
     result = correlate_captures([str(path)])
     assert result.topology.damaged_snapshots == [1]
+
+
+def test_a_snapshot_with_an_address_that_is_none_is_counted_as_damaged(tmp_path):
+    host = docker_host()
+    host.snapshot("addresses", [{"index": 2, "address": "192.0.2.\u00011"}])
+    host.see("eth0", OUT, 1, IP(src="192.0.2.1", dst="192.0.2.2", id=1) / UDP(sport=1, dport=2))
+    result = correlate(tmp_path, host)
+    assert result.topology.damaged_snapshots == [1]
+    assert capture_facts(result)[0].malformed == 1
 
 
 def test_a_snapshot_in_parts_is_one(tmp_path):
