@@ -4,11 +4,14 @@ import os
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
+from ..correlate.parts.spill import no_room
 from ..correlate.result import Correlation
 from ..correlate.select import Selection, check_numbers, select
 
@@ -62,24 +65,45 @@ def in_order_of_ids(
     if views.parts == 1:
         yield from _separated((text for part in views.each() for _, text in pieces_of(*part)), separator)
         return
-    ids, ends = array("q"), array("q")  # there may be many millions
-    end = 0
-    with tempfile.TemporaryFile() as spool:
-        for part in views.each():
-            for number, text in pieces_of(*part):
-                data = text.encode()
-                spool.write(data)
-                end += len(data)
-                ids.append(number)
-                ends.append(end)
-        spool.flush()
-        order, until = np.argsort(np.array(ids)), np.array(ends)
-        begin = np.append(0, until[:-1])[order]
+    with _spool_file() as spool:
+        ids, bounds = _spool(spool, (piece for part in views.each() for piece in pieces_of(*part)))
         whole = (
-            os.pread(spool.fileno(), int(size), int(at)).decode()
-            for at, size in zip(begin, until[order] - begin, strict=True)
+            os.pread(spool.fileno(), int(bounds[i + 1] - bounds[i]), int(bounds[i])).decode() for i in np.argsort(ids)
         )
         yield from _separated(whole, separator)
+
+
+@contextmanager
+def _spool_file() -> Iterator[IO[bytes]]:
+    """A temporary file without a name. What could not be written is not said once more when it is closed."""
+    try:
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise no_room(error) from error
+    try:
+        yield spool
+    finally:
+        with suppress(OSError):
+            spool.close()
+
+
+def _spool(spool: IO[bytes], pieces: Iterator[tuple[int, str]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Write all pieces; returns their ids and where each begins, and the last ends. Raises TtraceError when there is no
+    room."""
+    ids, bounds = array("q"), array("q", [0])  # there may be many millions
+    for number, text in pieces:
+        data = text.encode()
+        try:
+            spool.write(data)
+        except OSError as error:
+            raise no_room(error) from error
+        ids.append(number)
+        bounds.append(bounds[-1] + len(data))
+    try:
+        spool.flush()
+    except OSError as error:
+        raise no_room(error) from error
+    return np.array(ids), np.array(bounds)
 
 
 def _separated(texts: Iterator[str], separator: str) -> Iterator[str]:

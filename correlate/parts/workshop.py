@@ -59,11 +59,11 @@ class Workshop:
         self._open[:] = self._next
 
     def _each(self) -> Iterator[Any]:
-        if self._workers == 1:
-            yield from map(_work, range(self.parts))
-            return
-        # Forked, so that nothing is copied: not the mapped files, not what the kernels are.
         try:
+            if self._workers == 1:
+                yield from map(_work, range(self.parts))
+                return
+            # Forked, so that nothing is copied: not the mapped files, not what the kernels are.
             with ProcessPoolExecutor(self._workers, multiprocessing.get_context("fork")) as pool:
                 yield from pool.map(_work, range(self.parts))
         except (BrokenProcessPool, MemoryError) as error:

@@ -170,6 +170,16 @@ def test_a_process_that_was_killed_is_said(monkeypatch):
         correlate_in_parts(recording("docker-http"), quiet, most=30, workers=2)
 
 
+def test_a_disk_that_fills_while_the_result_is_written_is_said(parted, monkeypatch):
+    def full(*_arguments, **_more):
+        return Path("/dev/full").open("wb")
+
+    views = Views.chosen(parted)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(TtraceError, match="no room in"):
+        "".join(render_views(views, "json"))
+
+
 def test_too_few_files_may_be_open_for_many_parts():
     """A part has two files: their number is bounded, whatever the size of the parts."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
