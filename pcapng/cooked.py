@@ -94,10 +94,6 @@ class CookedInterfaces:
         rows = np.flatnonzero(self._kinds[kind] == keys)
         records["interface"][rows] = self._first + kind[rows]
 
-    def packets(self) -> dict[int, tuple[int, int]]:
-        """By each of the new interfaces: whose packets it was given, and how many."""
-        return {self._first + at: (kind >> 32, self._seen[kind]) for at, kind in enumerate(self._kinds.tolist())}
-
     def _keys(self, records: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
         keys = np.empty(records.size, np.uint64)
         _find_keys(self._capture.data, records, self._cooked, keys)

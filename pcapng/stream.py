@@ -17,10 +17,9 @@ from .capture_file import RECORD, CaptureFile, Interface
 from .cooked import CookedInterfaces
 from .read import Reader, open_reader
 from .residence import give_back
-from .walk import survey_records
 
-_SPACING: Final = 1 << 16
-"""Records between two places that are remembered: so many are walked over to find a single one."""
+_AT_ONCE: Final = 1 << 16
+"""Records of the first pass."""
 PER_CHUNK: Final = 1 << 18
 """Records of a chunk, unless told otherwise: 8 MB, and 60 MB of SIGHTING and OUTER rows."""
 
@@ -48,37 +47,29 @@ class CaptureStream:
     """All but the packets. Its records are those of the snapshot interfaces only, with offsets into its data."""
     size: int
     """Records of the file."""
-    packets: npt.NDArray[np.int64]
-    """Records of each interface; in the last element, those that belong to none."""
     first_ns: int
     """Time of the first record; 0 without any."""
     span_ns: tuple[int, int]
     """Earliest and latest time of all but the snapshots, malformed packets at 0 among them; (0, 0) without any."""
-    dated_ns: tuple[int, int] | None
-    """Earliest and latest time that is above 0, snapshots included; None without any."""
     _reader: Reader
     _cooked: CookedInterfaces
-    _places: list[Any]
-    """Positions of the reader, _SPACING records apart."""
+    _begin: Any
+    """Position of the reader in front of the first record."""
 
-    def chunks(self, records_per_chunk: int = PER_CHUNK, start: int = 0) -> Iterator[Chunk]:
-        """The records of the file in order, from number `start` (0 is Wireshark's frame 1), so many at a time; fewer
-        where they are large.
+    def chunks(self, records_per_chunk: int = PER_CHUNK) -> Iterator[Chunk]:
+        """The records of the file in order, so many at a time; fewer where they are large.
 
         A chunk's bytes are in memory while it is the last one that was asked for; later they are read from the file
-        again when somebody looks at them. One iteration at a time: a second one, or locate(), moves the reader.
+        again when somebody looks at them. One iteration at a time: a second one moves the reader.
         """
-        if start >= self.size:
-            return
-        self._reader.go_to(self._places[start // _SPACING])
-        self._reader.read(np.empty(start % _SPACING, RECORD), drop=True)
-        at, place = start, _position(self._reader)
+        place: Any = self._begin
+        at = 0
         while at < self.size:
             self._reader.go_to(place)
             begin = self._reader.at
             records = np.empty(min(records_per_chunk, self.size - at), RECORD)
             records = records[: self._reader.read(records, begin + _MOST_BYTES)]
-            place, consumed = _position(self._reader), self._reader.at
+            place, consumed = self._reader.position(), self._reader.at
             if consumed == begin:
                 return  # the file has become shorter
             if records.size:
@@ -86,23 +77,6 @@ class CaptureStream:
                 yield Chunk(capture=replace(self.capture, records=records, first=at), consumed=consumed)
                 give_back(self.capture.data, begin, consumed)
                 at += records.size
-
-    def locate(self, numbers: npt.NDArray[np.integer]) -> npt.NDArray[np.void]:
-        """RECORD rows of single records by their numbers, in any order (0 is Wireshark's frame 1)."""
-        found = np.empty(numbers.size, RECORD)
-        around = np.asarray(numbers) // _SPACING
-        for place in np.unique(around).tolist():
-            records = np.empty(min(_SPACING, self.size - place * _SPACING), RECORD)
-            self._reader.go_to(self._places[place])
-            self._reader.read(records, drop=True)
-            self._cooked.give(records)
-            here = around == place
-            found[here] = records[numbers[here] - place * _SPACING]
-        return found
-
-
-def _position(reader: Reader) -> Any:  # noqa: ANN401 - each kind of reader has its own
-    return reader.position()
 
 
 def open_capture(path: str | Path, progress: Callable[[int, int], None] | None = None) -> CaptureStream:
@@ -113,10 +87,9 @@ def open_capture(path: str | Path, progress: Callable[[int, int], None] | None =
     """
     reader = open_reader(path)
     capture = reader.capture
-    cooked, survey, places = CookedInterfaces(capture), _Survey(), []
-    records = np.empty(_SPACING, RECORD)
+    cooked, survey, begin = CookedInterfaces(capture), _Survey(), reader.position()
+    records = np.empty(_AT_ONCE, RECORD)
     while True:
-        places.append(reader.position())
         filled = reader.read(records, drop=True)
         cooked.see(records[:filled])
         survey.see(records[:filled], capture.interfaces)
@@ -129,17 +102,12 @@ def open_capture(path: str | Path, progress: Callable[[int, int], None] | None =
     return CaptureStream(
         capture=capture,
         size=survey.size,
-        packets=survey.per_interface(cooked.packets(), len(capture.interfaces)),
         first_ns=survey.first_ns,
         span_ns=survey.span_ns(),
-        dated_ns=survey.dated_ns(),
         _reader=reader,
         _cooked=cooked,
-        _places=places,
+        _begin=begin,
     )
-
-
-_NO_TIME: Final = (2**63 - 1, -(2**63))
 
 
 class _Survey:
@@ -148,42 +116,31 @@ class _Survey:
     def __init__(self) -> None:
         self.size = 0
         self.first_ns = 0
-        self._counts = np.zeros(1, np.int64)
-        self._times = np.array(_NO_TIME * 2, np.int64)
+        self._least: list[int] = []
+        self._most: list[int] = []
         self._kept: list[npt.NDArray[np.void]] = []
 
     def see(self, records: npt.NDArray[np.void], interfaces: list[Interface]) -> None:
         """Take notice of the next RECORD rows."""
-        if self.size == 0 and records.size:
+        if records.size == 0:
+            return
+        if self.size == 0:
             self.first_ns = int(records["time_ns"][0])
         self.size += records.size
         is_snapshot = np.array([*(i.facts.get("what") == "snapshot" for i in interfaces), False], np.bool_)
-        if self._counts.size < is_snapshot.size:
-            none, known = self._counts[-1], self._counts[:-1]
-            self._counts = np.zeros(is_snapshot.size, np.int64)
-            self._counts[: known.size], self._counts[-1] = known, none
-        survey_records(records, is_snapshot, self._counts, self._times)
+        times_ns = records["time_ns"]
         if is_snapshot.any():
             wanted = is_snapshot[np.minimum(records["interface"], is_snapshot.size - 1)]
             self._kept.append(records[wanted])
+            times_ns = times_ns[~wanted]
+        if times_ns.size:
+            self._least.append(int(times_ns.min()))
+            self._most.append(int(times_ns.max()))
 
     def kept(self) -> npt.NDArray[np.void]:
         """The records of the snapshot interfaces."""
         return np.concatenate([np.empty(0, RECORD), *self._kept])
 
-    def per_interface(self, split: dict[int, tuple[int, int]], interfaces: int) -> npt.NDArray[np.int64]:
-        """Records of each interface, and of none; `split`: of those that came from the file's own."""
-        counts = np.zeros(interfaces + 1, np.int64)
-        counts[: self._counts.size - 1], counts[-1] = self._counts[:-1], self._counts[-1]
-        for number, (origin, count) in split.items():
-            counts[number] += count
-            counts[origin] -= count
-        return counts
-
     def span_ns(self) -> tuple[int, int]:
         """See CaptureStream."""
-        return (int(self._times[0]), int(self._times[1])) if self._times[0] <= self._times[1] else (0, 0)
-
-    def dated_ns(self) -> tuple[int, int] | None:
-        """See CaptureStream."""
-        return (int(self._times[2]), int(self._times[3])) if self._times[2] <= self._times[3] else None
+        return min(self._least, default=0), max(self._most, default=0)

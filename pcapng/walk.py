@@ -292,21 +292,3 @@ def walk_records(data, at, stop, records, big, fraction_ns):
         filled += 1
         at += 16 + captured
     return filled, at
-
-
-@njit(cache=True, nogil=True)
-def survey_records(records, is_snapshot, counts, times):
-    """Count the records of each interface (the last: of none) and widen `times`: earliest and latest of all but
-    snapshots, earliest and latest above 0."""
-    none = counts.size - 1
-    for i in range(records.size):
-        record = records[i]
-        interface = min(np.int64(record.interface), none)
-        counts[interface] += 1
-        time = record.time_ns
-        if not is_snapshot[interface]:
-            times[0] = min(times[0], time)
-            times[1] = max(times[1], time)
-        if time > 0:
-            times[2] = min(times[2], time)
-            times[3] = max(times[3], time)
