@@ -13,7 +13,7 @@ from typing import Any, Self
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 
-from .kernels import ROOT, kernel_folders, make_folder
+from .kernels import ROOT, fingerprint_of, forget_others, kernel_folders, make_folder
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -30,7 +30,7 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
 
 
 class KernelLocator(_CacheLocator):
-    """Tells numba the folder. Its name says what the kernels are made of, so there is nothing else to compare."""
+    """Tells numba the folder. The names of the files say what kernels are made of: there is nothing else to compare."""
 
     def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
         folders = kernel_folders()
@@ -52,7 +52,7 @@ class KernelLocator(_CacheLocator):
         return str(self._folder)
 
     def get_source_stamp(self) -> str:
-        """The name of the folder says it."""
+        """The name of the file says it."""
         return ""
 
     def get_disambiguator(self) -> str:
@@ -61,15 +61,26 @@ class KernelLocator(_CacheLocator):
 
 
 class KernelFiles(CompileResultCacheImpl):
-    """Names of the files: numba's, with the package, since all packages share one folder."""
+    """Names of the files: numba's, with the package, since all packages share one folder, and with the fingerprint of
+    what the kernel is made of."""
 
     _locator_classes = [KernelLocator]  # noqa: RUF012 - as numba has it
 
     def get_filename_base(self, fullname: str, abiflags: str) -> str:
-        """`correlate.match.kernel-12.py311`."""
-        folder = Path(self._locator._py_file).parent
-        package = ".".join(folder.relative_to(ROOT).parts) if folder.is_relative_to(ROOT) else folder.name
-        return f"{package}.{super().get_filename_base(fullname, abiflags)}"
+        """`correlate.match.kernel-12.py311-0123456789abcdef`."""
+        path = Path(self._locator._py_file)
+        package = ".".join(path.parent.relative_to(ROOT).parts) if path.is_relative_to(ROOT) else path.parent.name
+        self.beginning = f"{package}.{fullname}-"
+        self.fingerprint = _fingerprint(path)
+        return f"{package}.{super().get_filename_base(fullname, abiflags)}-{self.fingerprint}"
+
+
+def _fingerprint(path: Path) -> str:
+    """Of a module's source; of a file that is none of ours, nothing is known but its place."""
+    if not path.is_relative_to(ROOT):
+        return ""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return fingerprint_of(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
 
 
 class KernelCache(FunctionCache):
@@ -114,5 +125,6 @@ class KernelCache(FunctionCache):
             return
         try:
             super().save_overload(sig, data)
+            forget_others(Path(self._cache_path), self._impl.beginning, self._impl.fingerprint)
         except OSError as error:
             KernelCache.failure = error

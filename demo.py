@@ -20,7 +20,7 @@ def demo_captures(*, keep: Path | None, recorded: bool, say: Callable[[str], Non
 
     Without root or Docker, or with `recorded`, these are the captures in pcaps/, and `say` is told so.
     """
-    if not kernel_folders().holds("correlate.match."):
+    if not kernel_folders().holds("correlate.match"):
         say("The first run compiles ttrace's kernels: half a minute, once.")
     why = "as asked" if recorded else _why_no_lab()
     if why:

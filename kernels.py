@@ -1,9 +1,11 @@
-"""Where compiled kernels are kept: in a folder that is named by everything they are made of.
+"""Where compiled kernels are kept: in files that are named by everything a kernel is made of.
 
 Numba looks at the file of a kernel alone. It does not see that a kernel in another file, or a constant, has changed,
-and after an update would run one that hashes packets in the old way beside one that does in the new. So kernels are
-kept in a folder whose name holds a fingerprint of all sources; other sources, other folder. The folder is in the
-package's `__pycache__`, or in the user's cache where that cannot be written.
+and after an update would run one that hashes packets in the old way beside one that does in the new. So the name of a
+kernel's file holds a fingerprint of its module and of all that this imports, however deep and in whatever folder:
+other sources, other file; and what has nothing to do with a change is not compiled again. The folder is named by the
+processor and by the versions of what compiles. It is in the package's `__pycache__`, or in the user's cache where that
+cannot be written.
 
 This module is for those who only ask: it does not import numba. `compiled.py` is what makes kernels.
 """
@@ -23,15 +25,13 @@ from typing import Final
 from .errors import TtraceError
 
 ROOT: Final = Path(__file__).parent
-_SOURCES: Final = ("", "capture", "correlate", "correlate/parts", "pcapng")
-"""Folders of kernels and of the constants that are compiled into them."""
 _VERSIONS: Final = (("numba", "_version.py"), ("llvmlite", "_version.py"), ("numpy", "version.py"))
 """Where packages say their version: asking importlib.metadata takes ten times as long as all the rest."""
 _CPU: Final = ("/sys/devices/system/cpu/modalias", "/proc/cpuinfo")
 _SETTINGS: Final = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT", "NUMBA_BOUNDSCHECK", "NUMBA_DEBUGINFO")
 """What changes the code that numba makes."""
-COMPILED_CAPTURE: Final = "capture.complete"
-"""Marks a folder that holds every kernel of the capture."""
+CAPTURE: Final = "capture.stream"
+"""The module that, with what it imports, has every kernel of the capture."""
 _NAME: Final = re.compile(r"kernels-[0-9a-f]{12}-[0-9a-f]{24}")
 
 
@@ -44,27 +44,45 @@ class KernelFolders:
     packaged: Path | None = None
     """What whoever installed ttrace compiled for this machine, where we may only read it."""
 
-    def holds(self, what: str) -> bool:
-        """Whether there is a file whose name begins so: `correlate.match.`, a mark."""
-        for folder in (self.own, self.packaged):
-            with suppress(OSError):
-                if folder and any(name.startswith(what) for name in os.listdir(folder)):  # noqa: PTH208 - names suffice
-                    return True
-        return False
+    def holds(self, module: str) -> bool:
+        """Whether a kernel of the module is kept, as its sources are now.
 
-    def mark(self, what: str) -> None:
-        """Note that all kernels of `what` are there, so that none has to be compiled when there is no time for it."""
-        if self.own and not self.holds(what):
+        `module`: below ttrace, as in `correlate.match`. Raises FileNotFoundError when there is none of that name.
+        """
+        fingerprint = fingerprint_of(module)
+        return any(name.startswith(f"{module}.") and fingerprint in name for name in self._names())
+
+    def are_complete(self, module: str) -> bool:
+        """Whether `mark_complete` was told of the module, as its sources are now."""
+        return _mark(module) in self._names()
+
+    def mark_complete(self, module: str) -> None:
+        """Note that all kernels that the module needs are there, so that none has to be compiled when there is no time
+        for it."""
+        if self.own and not self.are_complete(module):
             with suppress(OSError):
                 make_folder(self.own)
-                (self.own / what).touch()
+                forget_others(self.own, _mark(module).removesuffix(fingerprint_of(module)), fingerprint_of(module))
+                (self.own / _mark(module)).touch()
+
+    def _names(self) -> list[str]:
+        found: list[str] = []
+        for folder in (self.own, self.packaged):
+            with suppress(OSError):
+                found += os.listdir(folder) if folder else []  # noqa: PTH208 - names suffice
+        return found
+
+
+def _mark(module: str) -> str:
+    return f"complete-{module}-{fingerprint_of(module)}"
 
 
 @cache
 def kernel_folders() -> KernelFolders:
     """The folders of this process: from the first call on they stay the same."""
     try:
-        name = f"kernels-{_machine()}-{_fingerprint()}"
+        name = f"kernels-{_machine()}-{_versions()}"
+        fingerprint_of("kernels")
     except OSError:
         return KernelFolders(own=None)  # sources that cannot be read, as in an archive: nothing to name it by
     chosen = os.environ.get("NUMBA_CACHE_DIR")
@@ -118,7 +136,7 @@ def _user_folder() -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder of kernels, and remove those that this machine and this installation had of other sources."""
+    """Make a folder of kernels, and remove those that other versions of Python or numba made for this machine."""
     if folder.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,6 +144,13 @@ def make_folder(folder: Path) -> None:
     for other in folder.parent.iterdir():
         if other != folder and other.name.startswith(f"{machine}-") and _NAME.fullmatch(other.name):
             _remove(other)
+
+
+def forget_others(folder: Path, beginning: str, fingerprint: str) -> None:
+    """Remove the files whose name begins so and that are made of other sources: of a version that was here before."""
+    for name in os.listdir(folder):  # noqa: PTH208
+        if name.startswith(beginning) and fingerprint not in name:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _remove(folder: Path) -> None:
@@ -138,18 +163,59 @@ def _remove(folder: Path) -> None:
         folder.rmdir()
 
 
-def _fingerprint() -> str:
-    """Of the content of all sources, and the versions of what compiles them.
+@cache
+def fingerprint_of(module: str) -> str:
+    """Of the content of a module's source and of all that it imports of ttrace, and of what that imports.
 
-    Content and not times: a package, an image or a checkout sets times as it likes, and reading takes 2 ms.
+    `module`: below ttrace, as in `correlate.match`. Content and not times: a package, an image or a checkout sets
+    times as it likes, and reading takes 2 ms. Raises OSError when a source cannot be read.
     """
+    found, waiting = {}, [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name], imported = _source(name)
+            waiting += imported
+    digest = blake2b(digest_size=8)
+    for name in sorted(found):
+        digest.update(f"\0{name}\0".encode() + found[name])
+    return digest.hexdigest()
+
+
+@cache
+def _source(module: str) -> tuple[bytes, tuple[str, ...]]:
+    """(Digest of a module's source, the modules of ttrace that it imports at its top level)."""
+    parts = module.split(".") if module else []
+    path = os.path.join(ROOT, *parts)  # noqa: PTH118 - a hundred paths: strings take half the time
+    is_package = os.path.isdir(path)  # noqa: PTH112
+    content = _content(f"{path}/__init__.py" if is_package else f"{path}.py")
+    imported: list[str] = []
+    # What is imported inside a function is no part of a kernel. Splitting takes a tenth of what parsing does.
+    for piece in content.split(b"\nfrom .")[1:]:
+        where, _, names = piece.partition(b" import ")
+        text = where.decode()
+        ups = len(text) - len(text.lstrip("."))
+        package = parts[: len(parts) - ups + is_package - 1]
+        base = ".".join([*package, text[ups:]] if text[ups:] else package)
+        imported.append(base)
+        if os.path.isdir(os.path.join(ROOT, *base.split("."))):  # noqa: PTH112, PTH118 - its names may be modules
+            listed = names[1:].partition(b")")[0] if names.startswith(b"(") else names.partition(b"\n")[0]
+            imported += [f"{base}.{name}".lstrip(".") for name in _names_in(listed) if _is_module(base, name)]
+    return blake2b(content, digest_size=8).digest(), tuple(name for name in imported if name)
+
+
+def _names_in(listed: bytes) -> list[str]:
+    return [name.split()[0] for name in listed.decode().split(",") if name.strip()]
+
+
+def _is_module(package: str, name: str) -> bool:
+    path = os.path.join(ROOT, *package.split("."), name)  # noqa: PTH118
+    return os.path.isfile(f"{path}.py") or os.path.isdir(path)  # noqa: PTH112, PTH113
+
+
+def _versions() -> str:
+    """Of what compiles kernels, in one digest."""
     digest = blake2b(sys.version.encode(), digest_size=12)
-    for folder in _SOURCES:
-        place = os.path.join(ROOT, folder)  # noqa: PTH118 - a hundred paths: strings take half the time
-        for name in sorted(os.listdir(place)):  # noqa: PTH208
-            if name.endswith(".py") and (folder or name in ("__init__.py", "compiled.py")):
-                digest.update(f"\0{folder}/{name}\0".encode())
-                digest.update(_content(f"{place}/{name}"))
     for package, file in _VERSIONS:
         spec = find_spec(package)
         for place in (spec and spec.submodule_search_locations) or ():

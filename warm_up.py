@@ -12,7 +12,7 @@ from typing import Final
 
 from .demo import RECORDED
 from .errors import TtraceError
-from .kernels import COMPILED_CAPTURE, check_writable, kernel_folders
+from .kernels import CAPTURE, check_writable, kernel_folders
 from .tiny_captures import tiny_captures
 
 _NODES: Final = ("master", "slave")
@@ -60,7 +60,7 @@ def warm_up(say: Say) -> WarmUp:
                 f"cannot keep kernels in `{folder}`: {KernelCache.failure.strerror}",
                 "make room there, or name another folder in NUMBA_CACHE_DIR",
             )
-    folders.mark(COMPILED_CAPTURE)
+    folders.mark_complete(CAPTURE)
     kept = [file.stat().st_size for file in folder.glob("*.nbc")]
     return WarmUp(
         folder=folder, packaged=folders.packaged, compiled=len(kept) - before, kept=len(kept), bytes=sum(kept),

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..kernels import COMPILED_CAPTURE, kernel_folders
+from ..kernels import CAPTURE, kernel_folders
 from ..pcapng.write import name_resolution, section_header
 from .active import Session, add_ring, add_snapshot, close_rings, describe, open_point, write_statistics
 from .arena import Arena
@@ -75,11 +75,11 @@ def _compile_first() -> None:
 
     Afterwards they are kept, and loaded while the rings already buffer.
     """
-    if not kernel_folders().holds(COMPILED_CAPTURE):
+    if not kernel_folders().are_complete(CAPTURE):
         from .stream import compile_kernels
 
         compile_kernels()
-        kernel_folders().mark(COMPILED_CAPTURE)
+        kernel_folders().mark_complete(CAPTURE)
 
 
 def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ttrace.kernels import kernel_folders
+
 ROOT = Path(__file__).parent.parent
 PCAPS = ROOT / "pcaps" / "docker-http"
 FILES = [str(PCAPS / f"{node}.pcapng") for node in ("master", "slave")]
@@ -76,7 +78,8 @@ def test_a_constant_that_changes_in_another_file_gives_other_kernels(package, fo
     place = folder / "chosen" if chosen else package / "__pycache__"
     assert asked(package, **environment) == (3, 2)
     assert asked(package, **environment) == (3, 0)
-    (old,) = kernel_folders_in(place)
+    (kept,) = kernel_folders_in(place)
+    old = set(kept.iterdir())
     others = place / "kernels-mine"
     others.mkdir()
     constants = package / "pcapng" / "numbers.py"
@@ -84,9 +87,47 @@ def test_a_constant_that_changes_in_another_file_gives_other_kernels(package, fo
     constants.write_text("STEP = 5\n")
     os.utime(constants, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert asked(package, **environment) == (11, 2)
-    assert not old.exists()
+    assert not old & set(kept.iterdir())
     assert others.exists()
     assert len(kernel_folders_in(folder)) == 2
+
+
+def test_only_what_is_made_of_a_changed_source_is_compiled_again(package):
+    assert asked(package) == (3, 2)
+    (package / "correlate" / "unused.py").write_text("NOTHING = 1\n")
+    assert asked(package) == (3, 0)
+    using = package / "correlate" / "using.py"
+    using.write_text(using.read_text().replace("add(add(x))", "add(add(add(x)))"))
+    assert asked(package) == (4, 1)
+
+
+@pytest.mark.parametrize("deep", ["correlate/rooms", "correlate/rooms/within/rooms"])
+def test_a_kernel_in_a_new_folder_is_never_that_of_older_sources(package, deep):
+    """However deep it lies: no list of folders has to be kept."""
+    folder = package / deep
+    folder.mkdir(parents=True)
+    for place in (folder, *folder.parents):
+        if place.is_relative_to(package):
+            (place / "__init__.py").touch()
+    (package / "pcapng" / "adding.py").rename(folder / "adding.py")
+    ups = "." * (deep.count("/") + 2)
+    adding = folder / "adding.py"
+    adding.write_text(
+        f"from {ups}compiled import njit\nfrom {ups}pcapng import (\n    numbers,\n)\n\nSTEP = numbers.STEP\n\n\n"
+        "@njit(cache=True)\ndef add(x):\n    return x + STEP\n"
+    )
+    using = package / "correlate" / "using.py"
+    using.write_text(using.read_text().replace("..pcapng.adding", f"..{deep.replace('/', '.')}.adding"))
+    assert asked(package) == (3, 2)
+    (package / "pcapng" / "numbers.py").write_text("STEP = 7\n")
+    assert asked(package) == (15, 2)
+    adding.write_text(adding.read_text().replace("x + STEP", "x - STEP"))
+    assert asked(package) == (-13, 2)
+
+
+def test_whoever_asks_for_kernels_of_a_module_that_is_gone_is_told():
+    with pytest.raises(FileNotFoundError):
+        kernel_folders().holds("correlate.gone")
 
 
 def test_numba_keeps_the_kernels_of_others_where_it_always_does(package):
