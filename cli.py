@@ -128,7 +128,7 @@ def capture(
 ) -> None:
     """Record this node: packets, netfilter trace, conntrack and rules, in one pcapng file."""
     from .capture import CaptureOptions, run_capture
-    from .report.progress import capture_status, capture_summary
+    from .report.text.progress import capture_status, capture_summary
 
     defaults = CaptureOptions()
     options = CaptureOptions(
@@ -172,9 +172,9 @@ def correlate(
         raise UsageError("`--explain` is about single frames", "leave out --filter, --paths, --path and --connection")
     with _importing():
         from .correlate import correlate_captures, correlate_files
-        from .correlate.frame_reference import find_frame
+        from .correlate.explain.frame_reference import find_frame
         from .report import Views, render_explanations, render_views
-        from .report.progress import stages
+        from .report.text.progress import stages
 
     with stages() as show:
         if explained:
@@ -195,8 +195,8 @@ def correlate(
 @app.command(short_help="Say what a capture holds.")
 def show(file: Annotated[str, Argument(metavar="FILE", help="A capture file.")]) -> None:
     """Say what a capture holds: node, capture points, times, losses, trace, rules."""
-    from .correlate.describe import describe_capture
-    from .report.description import description_text
+    from .correlate.summaries.one_file import describe_capture
+    from .report.text.capture_file import description_text
 
     _write([description_text(describe_capture(file))])
 
@@ -205,7 +205,7 @@ def show(file: Annotated[str, Argument(metavar="FILE", help="A capture file.")])
 def doctor() -> None:
     """Can this machine be traced, and if not why? Also puts back what a killed capture left changed."""
     from .capture.doctor import examine
-    from .report.findings import findings_text
+    from .report.text.doctor import findings_text
 
     findings = examine()
     _write([findings_text(findings)])
@@ -216,8 +216,8 @@ def doctor() -> None:
 @app.command(name="warm-up", short_help="Compile everything now, not at the first use.")
 def warm_up() -> None:
     """Compile everything that capture and correlate need, and keep it: half a minute, once for each version."""
-    from .report.findings import warm_up_text
-    from .warm_up import warm_up
+    from .report.text.doctor import warm_up_text
+    from .warm_up.steps import warm_up
 
     _write([warm_up_text(warm_up(lambda line: typer.echo(line, err=True)))])
 
@@ -228,11 +228,11 @@ def demo(
     recorded: Annotated[bool, Option("--recorded", help="Use the captures in pcaps/, not a lab.")] = False,
 ) -> None:
     """Two Docker nodes, a request each way through published port 8080, and the way of its packets."""
-    from .demo import demo_captures
+    from .lab.demo import demo_captures
 
     with demo_captures(keep=keep, recorded=recorded, say=lambda text: typer.echo(text, err=True)) as files:
         from .correlate import correlate_captures
-        from .correlate.select import select_handshakes
+        from .correlate.result.select import select_handshakes
         from .report import render
 
         result = correlate_captures([str(file) for file in files])
@@ -243,7 +243,7 @@ def demo(
 def lab_up(prefix: Prefix = "ttlab") -> None:
     """Bring two Docker nodes up, `master` and `slave`."""
     from . import lab
-    from .report.findings import lab_text
+    from .report.text.doctor import lab_text
 
     lab.up(prefix)
     _write([lab_text(lab.status(prefix))])
@@ -261,7 +261,7 @@ def lab_down(prefix: Prefix = "ttlab") -> None:
 def lab_status(prefix: Prefix = "ttlab") -> None:
     """Say whether the nodes are up, and what runs on them."""
     from . import lab
-    from .report.findings import lab_text
+    from .report.text.doctor import lab_text
 
     _write([lab_text(lab.status(prefix))])
 

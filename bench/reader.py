@@ -14,8 +14,8 @@ DEMO = Path(__file__).parent.parent / "pcaps" / "docker-demo" / "master.pcapng"
 
 def packets():
     """Read, decode and fingerprint all packets."""
-    from ttrace.correlate.observations import dissect_packets
-    from ttrace.correlate.topology import Source, build_topology
+    from ttrace.correlate.decode.frames import dissect_packets
+    from ttrace.correlate.nodes.topology import Source, build_topology
     from ttrace.pcapng.read import read_capture
 
     def read(paths):
@@ -32,8 +32,8 @@ def packets():
 
 def chunks():
     """The same chunk by chunk, in little memory."""
-    from ttrace.correlate.observations import stream_observations
-    from ttrace.correlate.topology import Source, build_topology
+    from ttrace.correlate.decode.frames import stream_observations
+    from ttrace.correlate.nodes.topology import Source, build_topology
     from ttrace.pcapng.stream import open_capture
 
     def read(paths):
@@ -50,9 +50,9 @@ def chunks():
 
 def trace():
     """Decode all trace messages, and put them together to the traversals of packets."""
-    from ttrace.correlate.evaluations import build_evaluations
-    from ttrace.correlate.netlink import decode_messages
-    from ttrace.correlate.topology import Source, build_topology
+    from ttrace.correlate.netfilter.evaluations import build_evaluations
+    from ttrace.correlate.netfilter.messages import decode_messages
+    from ttrace.correlate.nodes.topology import Source, build_topology
     from ttrace.pcapng.read import read_capture
 
     def read(paths):

@@ -5,7 +5,7 @@ summary = run_capture(CaptureOptions(output="node.pcapng", duration_s=10))
 """
 
 from .options import CaptureOptions, CaptureStatus, CaptureSummary, NamespaceSummary, PointSummary
-from .session import run_capture
+from .run import run_capture
 
 __all__ = [
     "CaptureOptions",

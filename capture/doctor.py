@@ -14,19 +14,19 @@ from pathlib import Path
 
 from ..errors import TtraceError
 from ..pcapng.blocks import LinkType
-from .arena import Arena
-from .bpf import accept_all, load_libpcap
-from .containers import running_containers
-from .journal import restore_stale
-from .legacy import legacy_tables
-from .libc import unshare_network
-from .netlink import arena_bytes, open_netfilter_socket
-from .netns import own_netns
+from .machine.containers import running_containers
+from .machine.journal import restore_stale
+from .machine.libc import unshare_network
+from .machine.netns import own_netns
+from .machine.rights import missing_capabilities
 from .options import CaptureOptions
-from .rights import missing_capabilities
-from .ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring
+from .rules.tracing_table import TracingTable, load_nftables
+from .sockets.arena import Arena
+from .sockets.bpf import accept_all, load_libpcap
+from .sockets.legacy import legacy_tables
+from .sockets.netfilter import arena_bytes, open_netfilter_socket
+from .sockets.ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring
 from .targets import resolve_targets
-from .tracing import TracingTable, load_nftables
 
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_GFEATURES = {"GSO": 0x23, "GRO": 0x2B, "TSO": 0x1E}  # ETHTOOL_GGSO, ETHTOOL_GGRO, ETHTOOL_GTSO

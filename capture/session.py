@@ -1,237 +1,138 @@
-"""One capture from start to end: opened in the order that loses nothing, closed in the one that leaves nothing."""
+"""What is open while a capture runs, and how a capture point, a socket or the snapshots get their place in the file."""
 
-import os
-import socket
 import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .. import __version__
-from ..kernels import CAPTURE, kernel_folders
-from ..pcapng.write import name_resolution, section_header
-from .active import Session, add_ring, add_snapshot, close_rings, describe, open_point, write_statistics
-from .arena import Arena
-from .changes import RulesetChanges
-from .journal import Journal, restore_stale
-from .legacy import has_legacy_tables, receive_legacy_trace
-from .netlink import STAGE_BYTES, arena_bytes, open_netfilter_socket
-from .options import CaptureOptions, CaptureStatus, CaptureSummary
-from .output import OutputFile
-from .result import status_of, summary_of
-from .rights import check_rights
-from .ring import BLOCK_BYTES, HOLD_BACK_NS, RingBudget, ring_budget
-from .snapshot import CaptureTimes, container_names, take_snapshots
-from .stop import StopSignals
-from .targets import Target, Targets, resolve_targets
-from .tracing import TracingTable
-from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
+from ..errors import TtraceError
+from ..pcapng.blocks import LinkType
+from ..pcapng.write import enhanced_packet, interface_description, interface_statistics, snapshot_packets
+from .machine.journal import Journal
+from .machine.links import Link
+from .options import CaptureOptions, PointSummary
+from .rules.tracing_table import TracingTable
+from .snapshots import Snapshot
+from .sockets.arena import Arena
+from .sockets.bpf import compile_filter
+from .sockets.netfilter import NetfilterSocket
+from .sockets.ring import Ring, RingBudget, open_ring
+from .stream.output import OutputFile
+from .targets import Target, Targets
 
 if TYPE_CHECKING:
-    from .stream import Stream
-
-StatusCallback = Callable[[CaptureStatus], None]
-_TICK_S = 0.25
-_SETTLE_S = 0.02
-"""How long to wait for the last packets before looking again."""
-_PENDING_S = 0.05
-"""How soon to look again after rules that have changed."""
+    from .stream.feed import Stream
 
 
-def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None) -> CaptureSummary:
-    """Capture until a signal (SIGINT, SIGTERM, SIGHUP), the duration or the count ends it; blocks meanwhile.
+@dataclass(slots=True)
+class Session:
+    """What is open while a capture runs."""
 
-    `status` is called about four times a second. Raises TtraceError; what was recorded until then is in the file.
-    """
-    check_rights()
-    node = options.node_name or socket.gethostname()
-    with ExitStack() as stack:
-        stop = stack.enter_context(StopSignals())
-        warnings = [f"left by an earlier capture: {line}" for line in restore_stale()]
-        targets = resolve_targets(options)
-        stack.callback(targets.close)
-        path = options.output or time.strftime(f"{node.replace('/', '_')}-%Y%m%d-%H%M%S.pcapng")
-        output = stack.enter_context(OutputFile(path))
-        _compile_first()
-        arena, budget = _reserve(options, targets)
-        stack.callback(arena.close)
-        session = Session(options, node, targets, output, arena, Journal(), stack, budget, time.time_ns())
-        stack.callback(close_rings, session)
-        session.warnings += warnings + targets.warnings
-        try:
-            _open_rings(session)
-            _open_sockets(session)
-            stream = _start_stream(session)
-            _run(session, stream, stop, status)
-            _finish(session, stream)
-        finally:
-            _close_tables(session)
-            session.warnings += session.journal.restore()
-        return summary_of(session, stream)
+    options: CaptureOptions
+    node: str
+    targets: Targets
+    output: OutputFile
+    arena: Arena
+    journal: Journal
+    stack: ExitStack
+    ring_budget: RingBudget
+    started_ns: int
+    """When the rings were open."""
+    rings: list[tuple[Ring, int]] = field(default_factory=list)
+    """Capture points with their pcapng interface ids; so for the sockets."""
+    ended_points: list[PointSummary] = field(default_factory=list)
+    """Capture points whose interface went away."""
+    sockets: list[tuple[NetfilterSocket, int]] = field(default_factory=list)
+    tables: list[TracingTable] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    interfaces: int = 0
+    """Interface description blocks written."""
+    snapshot_interface: int = 0
+    programs: dict[tuple[int, LinkType], bytes] = field(default_factory=dict)
+    """Compiled filter by inode of the namespace and link type."""
 
 
-def _compile_first() -> None:
-    """The first time on a machine, compile the kernels (some seconds) before the rings open: they would fill up.
-
-    Afterwards they are kept, and loaded while the rings already buffer.
-    """
-    if not kernel_folders().are_complete(CAPTURE):
-        from .stream import compile_kernels
-
-        compile_kernels()
-        kernel_folders().mark_complete(CAPTURE)
-
-
-def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:
-    """Address space for every ring there may be, and how much memory the rings get."""
-    points = sum(len(target.chosen) for target in targets.targets)
-    expected, most = (0, 0) if options.interfaces else (EXPECTED_ARRIVALS, MAX_ARRIVALS)
-    budget = ring_budget(options.ring_mib, points + expected)
-    arena = Arena(
-        slots=points + most,
-        slot_bytes=budget.share_blocks * BLOCK_BYTES,
-        buffer_bytes=len(targets.targets) * arena_bytes(options.buffer_mib) + STAGE_BYTES,
-    )
-    return arena, budget
-
-
-def _open_rings(session: Session) -> None:
-    """Write the file's head and open every ring; packets are buffered from here on."""
-    session.output.append(
-        section_header(node=session.node, system=f"Linux {os.uname().release}", application=f"ttrace {__version__}")
-    )
-    for target in session.targets.targets:
-        with target.netns.entered():
-            for link in target.chosen:
-                add_ring(session, target, open_point(session, target, link))
-    session.started_ns = time.time_ns()
-
-
-def _open_sockets(session: Session) -> None:
-    """Listen to netfilter in every namespace; nothing is traced yet."""
+def open_point(session: Session, target: Target, link: Link) -> Ring:
+    """Open a capture point, in whose namespace the thread must be. Raises TtraceError."""
     options = session.options
-    for target in session.targets.targets:
-        listener = open_netfilter_socket(session.arena, target.netns, buffer_mib=options.buffer_mib)
-        session.stack.callback(listener.close)
-        session.sockets.append((listener, describe(session, target, "netlink", "netfilter")))
-        if options.conntrack_details:
-            _switch_conntrack_details_on(session, target)
-        if options.trace and has_legacy_tables(target.netns):
-            warning = receive_legacy_trace(listener, session.journal)
-            if warning:
-                session.warnings.append(warning)
-    session.snapshot_interface = describe(session, None, "snapshot", "snapshot")
-    session.output.append(name_resolution(container_names(session.targets)))
+    key = (target.netns.inode, link.link_type)
+    if key not in session.programs:
+        session.programs[key] = compile_filter(
+            options.filter, snaplen=options.snaplen, link_type=link.link_type, interface=link.name
+        )
+    blocks = session.ring_budget.next_blocks(sum(ring.blocks for ring, _ in session.rings))
+    return open_ring(
+        session.arena, target.netns, interface=link.name, index=link.index, link_type=link.link_type,
+        mac=link.mac_bytes, program=session.programs[key], blocks=blocks,
+    )  # fmt: skip
 
 
-def _switch_conntrack_details_on(session: Session, target: Target) -> None:
-    for name in ("nf_conntrack_timestamp", "nf_conntrack_acct"):
-        try:
-            session.journal.set_value(target.netns, f"net/netfilter/{name}", "1")
-        except OSError as error:
-            session.warnings.append(f"{target.netns.description}: {name} not set: {error.strerror}")
-
-
-def _start_stream(session: Session) -> "Stream":
-    """Load the converter, while packets are being buffered, and only then start tracing.
-
-    A message's time is that of its receipt: one that waits for numba to be imported would get a wrong one.
-    """
-    from .stream import Stream, compile_kernels
-
-    compile_kernels()
-    stream = Stream(session.arena, session.output, session.rings, session.sockets, session.options.count)
-    session.stack.callback(stream.close)
-    for listener, _ in session.sockets:
-        listener.dump_conntrack()
-    if session.options.trace:
-        for target in session.targets.targets:
-            table = TracingTable(target.netns)
-            session.tables.append(table)
-            table.load(match=session.options.trace_match, limit=session.options.trace_limit)
-            stream.receive()
-    session.output.begin()
-    for _ in _snapshots(session, stream, "start"):
-        stream.receive()
-        stream.write_until(time.time_ns() - HOLD_BACK_NS)
-    return stream
-
-
-def _snapshots(session: Session, stream: "Stream", moment: str, ended_ns: int | None = None) -> Iterator[None]:
-    """Take the snapshots of this moment into the stream; yields after each, as they take a while."""
-    times = CaptureTimes(started_ns=session.started_ns, ended_ns=ended_ns)
-    for snapshot in take_snapshots(session.options, times, session.node, session.targets, session.warnings):
-        add_snapshot(session, stream, snapshot, moment)
-        yield
-
-
-def _run(session: Session, stream: "Stream", stop: StopSignals, status: StatusCallback | None) -> None:
-    """Record; between whiles see to what is seldom."""
-    # Measured from when the rings opened, on a clock that nobody sets.
-    opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
-    deadline = None if session.options.duration_s is None else opened + session.options.duration_s
-    watch = Watch(session, stream, stop)
-    changes = RulesetChanges(session, stream)
+def add_ring(session: Session, target: Target, ring: Ring) -> int:
+    """Make an open capture point one of the session's and describe it in the file; returns its pcapng interface id."""
     try:
-        next_tick = time.monotonic()
-        while not stop.requested and not stream.is_full:
-            now = time.monotonic()
-            if now >= next_tick:
-                next_tick = now + _TICK_S
-                _note_losses(session, stream)
-                if status:
-                    status(status_of(session, stream))
-            if deadline is not None and now >= deadline:
-                return
-            until = next_tick if deadline is None else min(next_tick, deadline)
-            stream.record(min(until - now, _PENDING_S) if changes.is_pending else until - now, watch.fileno())
-            watch.wait(0)
-            changes.record()
-    finally:
-        watch.close()
+        interface = describe(session, target, "packets", ring.interface, ring)
+    except TtraceError:
+        ring.close()
+        raise
+    session.rings.append((ring, interface))
+    return interface
 
 
-def _note_losses(session: Session, stream: "Stream") -> None:
-    """Read the loss counters, and write a statistics block where one has grown."""
-    for ring, interface in session.rings:
-        ring.read_statistics()
-        if ring.lost != ring.reported_lost:
-            write_statistics(session, interface, ring.received, ring.lost)
-            ring.reported_lost = ring.lost
-    for number, (listener, interface) in enumerate(session.sockets):
-        if listener.lost != listener.reported_lost:
-            write_statistics(session, interface, stream.messages(number)[0] + listener.lost, listener.lost)
-            listener.reported_lost = listener.lost
+def end_ring(session: Session, stream: "Stream", number: int) -> None:
+    """Close capture point `number`, whose packets are all written, for good, and note what it recorded."""
+    ring, interface = session.rings.pop(number)
+    ring.read_statistics()
+    packets = stream.remove_ring(number, ring)
+    session.ended_points.append(point_summary(ring, packets))
+    ring.close()
+    write_statistics(session, interface, packets + ring.lost, ring.lost)
 
 
-def _finish(session: Session, stream: "Stream") -> None:
-    """End tracing, take what the kernel still holds, the last snapshots and the final statistics."""
-    end_ns = time.time_ns()
-    _close_tables(session)
-    stream.receive()
-    _drain_rings(stream, end_ns)
-    stream.end_packets()
-    # With a packet limit, the packets ended with the last one wanted.
-    ended_ns = end_ns if stream.full_ns is None else stream.full_ns
-    for _ in _snapshots(session, stream, "stop", ended_ns):
-        stream.receive()
-    stream.write_until(time.time_ns())
-    for number, (ring, interface) in enumerate(session.rings):
-        ring.read_statistics()
-        # Not the kernel's count: that goes on until now, and the packets in the file end with the capture.
-        write_statistics(session, interface, stream.ring_packets(number) + ring.lost, ring.lost)
-    for number, (listener, interface) in enumerate(session.sockets):
-        listener.read_lost()
-        write_statistics(session, interface, stream.messages(number)[0] + listener.lost, listener.lost)
+def close_rings(session: Session) -> None:
+    """Close all capture points. Nothing may be read from them any more."""
+    for ring, _ in session.rings:
+        ring.close()
 
 
-def _drain_rings(stream: "Stream", end_ns: int) -> None:
-    """Write packets up to `end_ns`: the kernel needs up to a block timeout to hand the last ones over."""
-    while stream.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not stream.is_full:
-        stream.record(_SETTLE_S, -1, newest_ns=end_ns)
-    stream.write_until(end_ns)
+def point_summary(ring: Ring, packets: int) -> PointSummary:
+    """What a capture point recorded."""
+    return PointSummary(netns=ring.netns.label, interface=ring.interface, packets=packets, lost=ring.lost)
 
 
-def _close_tables(session: Session) -> None:
-    while session.tables:
-        session.tables.pop().close()
+def describe(session: Session, target: Target | None, what: str, name: str, ring: Ring | None = None) -> int:
+    """Write the interface description block of one capture point, socket or the snapshots; returns its id."""
+    netns = target.netns if target else session.targets.targets[0].netns
+    link_types = {"netlink": LinkType.NETLINK, "snapshot": LinkType.WIRESHARK_UPPER_PDU}
+    session.output.append(
+        interface_description(
+            link_type=ring.link_type if ring else link_types[what],
+            name=name,
+            description=netns.description,
+            facts={
+                "netns": netns.label,
+                "inode": netns.inode,
+                "ifindex": ring.index if ring else None,
+                "container": netns.container,
+                "what": what,
+            },
+            snaplen=session.options.snaplen if ring else 0,
+            mac=ring.mac if ring else None,
+            filter_text=session.options.filter if ring else None,
+        )
+    )
+    session.interfaces += 1
+    return session.interfaces - 1
+
+
+def add_snapshot(session: Session, stream: "Stream", snapshot: Snapshot, moment: str) -> None:
+    """Put a snapshot into the stream at its time; `moment` is `start`, `change` or `stop`."""
+    for data in snapshot_packets(moment=moment, netns=snapshot.netns, kind=snapshot.kind, data=snapshot.data):
+        block = enhanced_packet(interface=session.snapshot_interface, time_ns=snapshot.time_ns, data=data)
+        stream.add(block)
+
+
+def write_statistics(session: Session, interface: int, received: int, lost: int) -> None:
+    """Write what interface `interface` received (lost included) and lost so far."""
+    session.output.append(
+        interface_statistics(interface=interface, time_ns=time.time_ns(), received=received, dropped=lost)
+    )

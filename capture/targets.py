@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 
 from ..errors import TtraceError
-from .containers import Container, running_containers
-from .links import Link, namespace_ids, read_addresses, read_links, routing
-from .netns import Netns, distinct_from, open_container_netns, open_netns, own_netns
+from .machine.containers import Container, running_containers
+from .machine.links import Link, namespace_ids, read_addresses, read_links, routing
+from .machine.netns import Netns, distinct_from, open_container_netns, open_netns, own_netns
 from .options import CaptureOptions
 
 _LIMITED_SCOPE = ("fe80:",)

@@ -9,14 +9,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import TtraceError
-from .active import Session, add_ring, end_ring, open_point
-from .links import read_links, routing
-from .ring import HOLD_BACK_NS, Ring
+from .machine.links import read_links, routing
+from .session import Session, add_ring, end_ring, open_point
+from .sockets.ring import HOLD_BACK_NS, Ring
 from .stop import StopSignals
 from .targets import new_bridge_ports
 
 if TYPE_CHECKING:
-    from .stream import Stream
+    from .stream.feed import Stream
 
 MAX_ARRIVALS = 64
 """Interfaces that may be there at once beyond those at the start: address space is set aside for their rings."""

@@ -13,8 +13,8 @@ order their hops, rewrites and outcomes explain them. stages.py is their order; 
 parts/ part by part what is too large for it. result.py is what comes out.
 """
 
-from .any_size import correlate_files
-from .pipeline import correlate_captures
-from .result import Correlation
+from .api import correlate_files
+from .in_memory import correlate_captures
+from .result.correlation import Correlation
 
 __all__ = ["Correlation", "correlate_captures", "correlate_files"]

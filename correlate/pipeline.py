@@ -1,146 +1,275 @@
-"""The pipeline, stage by stage: files -> tables -> packets -> hops -> rewrites and outcomes."""
+"""The stages of the pipeline over one part: connections that have nothing to do with those of other parts.
 
-import os
-from collections.abc import Callable, Sequence
+Without parts there is one, with all of them. What has to be known of all parts before a stage can begin is in the
+Setting; pipeline.py and parts/ put the stages together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import TtraceError
-from ..pcapng.read import CaptureFile, is_packet_interface, read_capture
-from .beyond import Arrivals
-from .clocks import align_clocks, frames_set_back
-from .coverage import Coverage, FileTimes, find_coverage
-from .fragments import adopt_first_fragment
-from .inference import begun_sequences, repeated_sequences
-from .netlink import KernelMessages, decode_messages
-from .observations import Observations, count_packets, dissect_packets, put_together
-from .reach import common_reach, whole_reach
-from .result import Correlation
-from .rules import Ruleset, parse_ruleset
-from .schema import SIGHTING
-from .stages import (
-    Setting,
-    conclude,
-    count_passages,
-    delays_by_addresses,
-    delays_by_connections,
-    follow,
-    link,
-    prepare,
-)
-from .topology import Source, Topology, build_topology
-
-Progress = Callable[[str], None]
-
-
-def correlate_captures(
-    files: Sequence[str | Source], progress: Progress | None = None, *, vxlan_ports: Sequence[int] = ()
-) -> Correlation:
-    """Reconstruct every hop and rewrite from the captures of one or more nodes.
-
-    `files`: paths, `NODE=path` or `NODE/INTERFACE=path`. `progress` is called with the name of each stage.
-    `vxlan_ports`: UDP ports of VXLAN, beside what is known by its content. Raises TtraceError when a file cannot be
-    used.
-    """
-    say = progress or (lambda _stage: None)
-    sources = parse_sources(files)
-    say("reading")
-    captures = [read_capture(s.path) for s in sources]
-    topology = build_topology(captures, sources)
-    say("decoding")
-    decoded, reach = _decode_packets(captures, topology, vxlan_ports)
-    messages = [decode_messages(c, i, topology.file_namespaces[i], reach) for i, c in enumerate(captures)]
-    return correlate_decoded(captures, topology, decoded, messages, reach, say)
+from ..pcapng.read import CaptureFile
+from .arrays.grouping import Runs, runs_of_keys
+from .clocks.align import Clock, epochs_of
+from .clocks.delays import Pairs, flows_by_addresses, node_delays
+from .decode.fragments import join_datagrams
+from .decode.frames import Observations
+from .flows.connections import Connections, link_connections
+from .hops.order import order_hops
+from .hops.point_order import order_points
+from .hops.rewrites import find_rewrites
+from .hops.underlay import join_outer_evaluations, separate_underlay
+from .netfilter.evaluations import Evaluations, build_evaluations
+from .netfilter.from_frames import times_by_frames
+from .netfilter.messages import KernelMessages
+from .netfilter.rulebook import RuleBook, build_rule_book
+from .netfilter.rules import Ruleset
+from .nodes.topology import Topology
+from .outcomes.by_answer import doubt_unanswered
+from .outcomes.by_flow import PassageCounts, Passages, judge_by_flow
+from .outcomes.by_icmp_error import explain_by_icmp
+from .outcomes.by_last_hop import judge
+from .outcomes.by_segments import find_segments
+from .outcomes.coverage import Coverage
+from .outcomes.kinds import Outcomes
+from .outcomes.next_node import Arrivals, Beyond
+from .packets.match import Packets, match_packets
+from .packets.numbering import order_of_appearance
+from .result.correlation import Correlation
+from .schema import CONNTRACK, NOTE_ERROR
 
 
-def correlate_decoded(
-    captures: list[CaptureFile],
-    topology: Topology,
-    decoded: Observations,
-    messages: list[KernelMessages],
-    reach: npt.NDArray[np.int64],
-    say: Progress,
-) -> Correlation:
-    """The stages behind decoding. `reach`: with which the contents were made (reach.py)."""
-    setting = Setting(
-        captures=captures, topology=topology, rulesets=parse_rulesets(topology), reach=reach,
-        set_back=[_set_back(capture) for capture in captures],
-        arrivals=Arrivals.of(topology, decoded.rows), repeated=repeated_sequences(*begun_sequences(decoded.rows)),
-        changes=np.concatenate([m.ruleset_changes_ns for m in messages]), clocks=[],
-        coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}),
+@dataclass(slots=True, kw_only=True)
+class Setting:
+    """What holds for all packets of a correlation."""
+
+    captures: list[CaptureFile]
+    topology: Topology
+    rulesets: dict[int, list[Ruleset]]
+    """Namespace index to its snapshots, earliest first."""
+    reach: npt.NDArray[np.int64]
+    """See reach.py."""
+    set_back: list[npt.NDArray[np.int64]]
+    """Per file: frames before which its clock had been set back (clocks.py)."""
+    arrivals: Arrivals
+    repeated: npt.NDArray[np.int64]
+    """See repeated_sequences in inference.py."""
+    changes: npt.NDArray[np.int64]
+    """(time in ns, namespace) of each change of a ruleset."""
+    clocks: list[Clock]
+    coverage: Coverage
+    chain_heads: npt.NDArray[np.void] | None = None
+    """TRACE_EVENT rows of the base chains of all parts, so that they are numbered alike in each."""
+
+    @property
+    def clocks_follow_connections(self) -> bool:
+        """Once flows are known on both sides of translations, more packets bound the clocks."""
+        return any(clock.basis not in ("reference", "same machine") for clock in self.clocks)
+
+
+@dataclass(slots=True, kw_only=True)
+class Linked:
+    """The sightings of a part, and which connection each belongs to."""
+
+    messages: list[KernelMessages]
+    """Of each file."""
+    outers: npt.NDArray[np.void]
+    evaluations: Evaluations
+    sightings: npt.NDArray[np.void]
+    """SIGHTING rows: `observed` captured frames, then one per row of `evaluations`."""
+    observed: int
+    contents: Runs
+    """Sightings with equal content."""
+    connections: Connections | None = None
+
+    @property
+    def conntrack(self) -> npt.NDArray[np.void]:
+        """CONNTRACK rows of all files."""
+        return np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in self.messages)])
+
+    @property
+    def linked(self) -> Connections:
+        """The connections, once they have been found."""
+        if self.connections is None:
+            raise ValueError("link() comes first")
+        return self.connections
+
+
+@dataclass(slots=True, kw_only=True)
+class Followed:
+    """The paths of a part, with what can be said of them without the others."""
+
+    linked: Linked
+    times_ns: npt.NDArray[np.int64]
+    packets: Packets
+    hops: npt.NDArray[np.void]
+    rewrites: npt.NDArray[np.void]
+    book: RuleBook
+    outcomes: Outcomes
+    order_doubtful: npt.NDArray[np.bool_]
+
+
+def prepare(decoded: Observations, messages: list[KernelMessages], setting: Setting) -> Linked:
+    """Frames and kernel messages -> sightings."""
+    observed = decoded.rows.size
+    evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
+    sightings = decoded.and_behind(evaluations.sightings)
+    join_outer_evaluations(sightings, observed, decoded.outers, evaluations)
+    _borrow_flows(sightings, observed)
+    return Linked(
+        messages=messages, outers=decoded.outers, evaluations=evaluations, sightings=sightings,
+        observed=observed, contents=runs_of_keys(sightings["content"]),
     )  # fmt: skip
-    part = prepare(decoded, messages, setting)
-    say("aligning clocks")
-    setting.clocks = align_clocks(delays_by_addresses(part, setting), topology)
-    say("linking connections")
-    link(part, setting)
-    if setting.clocks_follow_connections:
-        setting.clocks = align_clocks(delays_by_connections(part, setting), topology)
-    setting.coverage = find_coverage(captures, [FileTimes.of(c) for c in captures], topology, setting.clocks)
-    followed = follow(part, setting, say)
-    return conclude(followed, setting, count_passages(followed).summed())
 
 
-def parse_sources(files: Sequence[str | Source]) -> list[Source]:
-    """What the command line names. Raises TtraceError for nothing, and for what is named twice."""
-    if not files:
-        raise TtraceError("no capture to correlate", "name at least one file: `ttrace correlate a.pcapng b.pcapng`")
-    sources = [Source.parse(f) if isinstance(f, str) else f for f in files]
-    _refuse_twice(sources)
-    return sources
+def delays_by_addresses(part: Linked, setting: Setting) -> Pairs:
+    """What its packets say of the clocks before anything is known of translations."""
+    observations = part.sightings[: part.observed]
+    return node_delays(observations, flows_by_addresses(observations), setting.topology, part.contents)
 
 
-def _refuse_twice(sources: list[Source]) -> None:
-    seen: set[str] = set()
-    for source in sources:
-        path = os.path.realpath(source.path)
-        if path in seen and source.path != "-":
-            raise TtraceError(f"`{source.path}` is given twice", "each packet in it would be counted as two")
-        seen.add(path)
+def delays_by_connections(part: Linked, setting: Setting) -> Pairs:
+    """The same with its connections, once they are linked."""
+    observations = part.sightings[: part.observed]
+    return node_delays(observations, part.linked.flows(part.observed), setting.topology, part.contents)
 
 
-def _decode_packets(
-    captures: list[CaptureFile], topology: Topology, vxlan_ports: Sequence[int]
-) -> tuple[Observations, npt.NDArray[np.int64]]:
-    """The packets of all files, and the reach (reach.py) with which their contents were made."""
-    counts = [count_packets(capture) for capture in captures]
-    # What is no packet may be a trace message, so each record has a row; what is not used of the room costs nothing.
-    room = sum(capture.records.size for capture in captures)
-
-    def dissect(reach: npt.NDArray[np.int64] | None) -> tuple[npt.NDArray[np.void], list[Observations]]:
-        table, ends = np.zeros(room, SIGHTING), np.cumsum([0, *counts]).tolist()
-        return table, [
-            dissect_packets(
-                capture, i, topology.places[i], topology.file_namespaces[i], reach, vxlan_ports,
-                table[ends[i] : ends[i + 1]],
-            )
-            for i, capture in enumerate(captures)
-        ]  # fmt: skip
-
-    table, files = dissect(None)
-    reach = common_reach([f.kept for f in files])
-    if (reach < whole_reach()).any():
-        del table, files
-        table, files = dissect(reach)
-    for file in files:
-        adopt_first_fragment(file.rows)
-    return put_together(table[: sum(counts)], files, table), reach
+def link(part: Linked, setting: Setting) -> None:
+    """Find its connections, by the clocks of the setting."""
+    times_ns = _reference_times(part, setting)
+    entries = _at_reference(part.conntrack, setting)
+    part.connections = link_connections(
+        part.sightings, times_ns, entries, part.evaluations, setting.topology, setting.clocks, setting.repeated,
+        part.contents,
+    )  # fmt: skip
 
 
-def parse_rulesets(topology: Topology) -> dict[int, list[Ruleset]]:
-    """Namespace index to its snapshots of rules, earliest first."""
-    return {
-        namespace.index: [
-            parse_ruleset(data, time_ns)
-            for time_ns, data in topology.rulesets.get((namespace.node, namespace.label), [])
-        ]
-        for namespace in topology.namespaces
-    }
+def follow(part: Linked, setting: Setting, say: Callable[[str], None] = lambda _stage: None) -> Followed:
+    """Sightings -> packets -> hops -> rewrites and outcomes. `say` is called with the name of each stage."""
+    sightings, observed, evaluations, topology = part.sightings, part.observed, part.evaluations, setting.topology
+    connections = part.linked
+    times_ns = _reference_times(part, setting)
+    entries = _at_reference(part.conntrack, setting)
+    _number_connections(connections, sightings, times_ns, observed)
+    joined = join_datagrams(sightings, times_ns, connections.direction_group)
+    contents = None if joined else part.contents
+    say("matching packets")
+    packets = match_packets(sightings, times_ns, connections, evaluations.rows, topology.node_numbers(), contents)
+    say("ordering hops")
+    separated, underlaid = separate_underlay(sightings, topology)
+    seen, traced = slice(observed), packets.packet[observed:]
+    point_order = order_points(
+        sightings[seen], times_ns[seen], packets.packet[seen], connections.direction_group[seen], traced, topology,
+        setting.clocks,
+    )  # fmt: skip
+    hops = order_hops(separated, times_ns, packets.packet, evaluations, underlaid, point_order.rank)
+    del separated
+    say("explaining rewrites and outcomes")
+    book = build_rule_book(evaluations, setting.rulesets, setting.changes)
+    rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, book)
+    beyond = Beyond.build(topology, setting.arrivals)
+    outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, setting.coverage, beyond)
+    doubt_unanswered(outcomes, hops, sightings, times_ns, observed, connections, topology)
+    return Followed(
+        linked=part, times_ns=times_ns, packets=packets, hops=hops, rewrites=rewrites, book=book, outcomes=outcomes,
+        order_doubtful=point_order.doubtful,
+    )  # fmt: skip
 
 
-def _set_back(capture: CaptureFile) -> npt.NDArray[np.int64]:
-    """Frames before which the clock had been set back."""
-    packets = np.array([is_packet_interface(i) for i in capture.interfaces] + [False], np.bool_)
-    kept = np.flatnonzero(packets[np.minimum(capture.records["interface"], packets.size - 1)])
-    return frames_set_back(kept + 1, capture.records["time_ns"][kept])
+def _number_connections(
+    connections: Connections, sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], observed: int
+) -> None:
+    """Number them in order of appearance by the final clocks (in place)."""
+    rank = np.empty(connections.count, np.int64)
+    order = order_of_appearance(connections.connection, connections.count, sightings, times_ns, observed)
+    rank[order] = np.arange(connections.count)
+    connections.connection = rank[connections.connection]
+
+
+def count_passages(part: Followed) -> PassageCounts:
+    """Where its packets went on to, which tells of those of other parts."""
+    return PassageCounts.of(part.hops, part.linked.sightings)
+
+
+def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlation:
+    """The rest of the outcomes, and the result."""
+    linked, hops, times_ns, outcomes = part.linked, part.hops, part.times_ns, part.outcomes
+    sightings, connections = linked.sightings, linked.linked
+    judge_by_flow(outcomes, hops, sightings, times_ns, connections, setting.topology, setting.coverage, passages)
+    explain_by_icmp(outcomes, hops, sightings, times_ns, connections)
+    segments = find_segments(outcomes, hops, sightings, times_ns, connections.direction_group)
+    return Correlation(
+        captures=setting.captures, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
+        sightings=sightings, times_ns=times_ns, observed=linked.observed, outers=linked.outers,
+        evaluations=linked.evaluations, connections=connections, packets=part.packets, hops=hops,
+        rewrites=part.rewrites, book=part.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
+        segments=segments, reach=setting.reach, coverage=setting.coverage,
+    )  # fmt: skip
+
+
+def _to_reference(
+    times_ns: npt.NDArray[np.int64],
+    namespace: npt.NDArray[np.integer],
+    setting: Setting,
+    sightings: npt.NDArray[np.void] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Times of the nodes' clocks on the reference clock; `sightings`: where the times come from."""
+    clocks, topology = setting.clocks, setting.topology
+    node_of = {clock.node: number for number, clock in enumerate(clocks)}
+    node = np.array([node_of[n.node] for n in topology.namespaces] or [0], np.int64)[namespace]
+    converted = times_ns.copy()
+    for number, clock in enumerate(clocks):
+        if clock.offset_ns or clock.pieces:
+            here = node == number
+            epochs = None
+            # In a file with a pause there the times do not come twice, and tell by themselves.
+            if clock.epochs and sightings is not None and _most_set_back(clock.node, setting) == clock.epochs:
+                epochs = epochs_of(sightings["frame"][here], sightings["file"][here], setting.set_back)
+            converted[here] -= clock.offsets(times_ns[here], epochs)
+    return converted
+
+
+def _most_set_back(node: str, setting: Setting) -> int:
+    """How often a file of the node shows that its clock was set back."""
+    pairs = zip(setting.set_back, setting.topology.file_nodes, strict=True)
+    return max((frames.size for frames, of_file in pairs if of_file == node), default=0)
+
+
+def _at_reference(conntrack: npt.NDArray[np.void], setting: Setting) -> npt.NDArray[np.void]:
+    """CONNTRACK rows with their times on the reference clock."""
+    entries = conntrack.copy()
+    entries["time_ns"] = _to_reference(conntrack["time_ns"], conntrack["namespace"], setting)
+    return entries
+
+
+def _reference_times(part: Linked, setting: Setting) -> npt.NDArray[np.int64]:
+    """When each sighting happened, on the reference clock."""
+    sightings, observed = part.sightings, part.observed
+    times = _to_reference(sightings["time_ns"], sightings["namespace"], setting, sightings)
+    return times_by_frames(times, sightings, observed, part.contents)
+
+
+def _borrow_flows(sightings: npt.NDArray[np.void], observed: int) -> None:
+    """The header copy of a trace message ends before the ports inside an ICMP error: take the flow from a frame with
+    that header."""
+    errors = np.flatnonzero(sightings["notes"] & NOTE_ERROR)
+    from_trace = errors[errors >= observed]
+    frames = errors[errors < observed]
+    if from_trace.size == 0 or frames.size == 0:
+        return
+    key = error_key(sightings)
+    order = frames[np.argsort(key[frames], kind="stable")]
+    at = np.minimum(np.searchsorted(key[order], key[from_trace]), order.size - 1)
+    hit = key[order[at]] == key[from_trace]
+    for column in ("flow", "flow_reverse"):
+        sightings[column][from_trace[hit]] = sightings[column][order[at[hit]]]
+
+
+def error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """Content, namespace and the addresses the error itself carries at this point of its way."""
+    key = sightings["content"] ^ (sightings["namespace"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    for column in ("source_low", "destination_low", "source_high", "destination_high"):
+        key = (key ^ sightings[column]) * np.uint64(0xBF58476D1CE4E5B9)
+    return key

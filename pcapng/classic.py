@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ..errors import TtraceError
 from .capture_file import RECORD, CaptureFile, Interface
-from .residence import WINDOW, fetch, give_back
+from .pages import WINDOW, fetch, give_back
 from .source import MappedSource
 from .walk import walk_records
 

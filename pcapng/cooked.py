@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..compiled import njit
+from ..kernels.loads import be32
+from ..kernels.njit import njit
 from .blocks import LinkType
 from .capture_file import CaptureFile
-from .loads import be32
 
 _MOST_INTERFACES: Final = 1024
 """Beyond these the packets stay at the interface of the file: no node captures so many, damaged files do."""

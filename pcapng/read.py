@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import TtraceError
+from ..kernels.threads import run_all
 from .blocks import BlockType
 from .capture_file import RECORD, CaptureFile, Interface, Statistics, is_packet_interface
 from .classic import ClassicReader
 from .cooked import split_by_interface
-from .parts import LEAST_PART, MOST_AT_ONCE
+from .parallel_walk import LEAST_PART, MOST_AT_ONCE
 from .sections import SectionReader
 from .source import map_source
-from .threads import run_all
 
 __all__ = ["RECORD", "CaptureFile", "Interface", "Statistics", "is_packet_interface", "read_capture"]
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from ..errors import TtraceError
 from .blocks import BlockType, Option
 from .capture_file import RECORD, CaptureFile, Interface, Statistics
-from .parts import Columns, Stretch
-from .residence import WINDOW, fetch, give_back
+from .pages import WINDOW, fetch, give_back
+from .parallel_walk import Columns, Stretch
 from .source import MappedSource
 from .walk import BLOCK, DAMAGED, END, FULL, UNKNOWN, WALK, walk_blocks
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from .capture_file import RECORD, CaptureFile, Interface
 from .cooked import CookedInterfaces
+from .pages import give_back
 from .read import Reader, open_reader
-from .residence import give_back
 
 _AT_ONCE: Final = 1 << 16
 """Records of the first pass."""

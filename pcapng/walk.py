@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from ..compiled import njit
+from ..kernels.loads import address, be16, be32, le16, le32, le64, prefetch
+from ..kernels.njit import njit
 from .blocks import BYTE_ORDER_MAGIC, BlockType
-from .loads import address, be16, be32, le16, le32, le64, prefetch
 
 WALK: Final = np.dtype(
     [

@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from . import explanation_json, explanation_text
-from .contract import json_pieces
-from .text import text_pieces
+from .json import explanation as explanation_json
+from .json.contract import json_pieces
+from .text import explanation as explanation_text
+from .text.report import text_pieces
 from .views import Views
 
 if TYPE_CHECKING:
-    from ..correlate.result import Correlation
-    from ..correlate.select import Selection
+    from ..correlate.result.correlation import Correlation
+    from ..correlate.result.select import Selection
 
 __all__ = ["Views", "render", "render_explanations", "render_views"]
 

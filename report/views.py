@@ -11,12 +11,12 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..correlate.parts.spill import no_room
-from ..correlate.result import Correlation
-from ..correlate.select import Selection, check_numbers, select
+from ..correlate.in_parts.spill import no_room
+from ..correlate.result.correlation import Correlation
+from ..correlate.result.select import Selection, check_numbers, select
 
 if TYPE_CHECKING:
-    from ..correlate.parts.result import PartedCorrelation
+    from ..correlate.in_parts.result import PartedCorrelation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

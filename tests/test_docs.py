@@ -10,11 +10,11 @@ import typer.main
 
 from ttrace.cli import app
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.apart import Kind
-from ttrace.correlate.common import NothingInCommon, Scope
-from ttrace.correlate.outcomes import REASON_KIND
-from ttrace.correlate.select import select
-from ttrace.correlate.snapshots import SHAPES
+from ttrace.correlate.in_common.shared_packets import NothingInCommon, Scope
+from ttrace.correlate.in_common.why_nothing import Kind
+from ttrace.correlate.nodes.snapshots import SHAPES
+from ttrace.correlate.outcomes.kinds import REASON_KIND
+from ttrace.correlate.result.select import select
 from ttrace.report import render
 
 ROOT = Path(__file__).parent.parent
@@ -78,7 +78,7 @@ def test_readme_shows_what_the_recorded_demo_shows():
     result = correlate_captures(
         [str(ROOT / "pcaps" / "docker-demo" / f"{node}.pcapng") for node in ("master", "slave")]
     )
-    from ttrace.report.path_text import path_text
+    from ttrace.report.text.path import path_text
 
     readme = (ROOT / "README.md").read_text()
     shown = re.search(r"^    #(\d+) tcp SYN ", readme, re.MULTILINE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ttrace.kernels import kernel_folders
+from ttrace.kernels.folders import kernel_folders
 
 ROOT = Path(__file__).parent.parent
 PCAPS = ROOT / "pcaps" / "docker-http"
@@ -18,7 +18,7 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if o
 """Before a command: what is read-only is so for root too."""
 ASK = (
     "from ttrace.correlate.using import twice; print(twice(1));"
-    "from ttrace.compiled import KernelCache; print(KernelCache.missed)"
+    "from ttrace.kernels.njit import KernelCache; print(KernelCache.missed)"
 )
 """Prints what the kernel says, and how many were compiled for that."""
 
@@ -37,18 +37,18 @@ def folder():
 def package(folder):
     """ttrace with two kernels only: one calls the other, in another package, which has a constant from a third file."""
     root = folder / "ttrace"
-    for name in ("capture", "correlate", "correlate/parts", "pcapng"):
+    for name in ("correlate", "kernels", "pcapng"):
         (root / name).mkdir(parents=True)
         (root / name / "__init__.py").touch()
-    for name in ("__init__.py", "errors.py", "kernels.py", "compiled.py"):
+    for name in ("__init__.py", "errors.py", "kernels/folders.py", "kernels/njit.py"):
         shutil.copy(ROOT / name, root / name)
     (root / "pcapng" / "numbers.py").write_text("STEP = 1\n")
     (root / "pcapng" / "adding.py").write_text(
-        "from ..compiled import njit\nfrom .numbers import STEP\n\n\n"
+        "from ..kernels.njit import njit\nfrom .numbers import STEP\n\n\n"
         "@njit(cache=True)\ndef add(x):\n    return x + STEP\n"
     )
     (root / "correlate" / "using.py").write_text(
-        "from ..compiled import njit\nfrom ..pcapng.adding import add\n\n\n"
+        "from ..kernels.njit import njit\nfrom ..pcapng.adding import add\n\n\n"
         "@njit(cache=True)\ndef twice(x):\n    return add(add(x))\n"
     )
     return root
@@ -113,7 +113,7 @@ def test_a_kernel_in_a_new_folder_is_never_that_of_older_sources(package, deep):
     ups = "." * (deep.count("/") + 2)
     adding = folder / "adding.py"
     adding.write_text(
-        f"from {ups}compiled import njit\nfrom {ups}pcapng import (\n    numbers,\n)\n\nSTEP = numbers.STEP\n\n\n"
+        f"from {ups}kernels.njit import njit\nfrom {ups}pcapng import (\n    numbers,\n)\n\nSTEP = numbers.STEP\n\n\n"
         "@njit(cache=True)\ndef add(x):\n    return x + STEP\n"
     )
     using = package / "correlate" / "using.py"
@@ -204,4 +204,4 @@ def test_a_warm_up_that_can_keep_nothing_says_so_in_one_line():
 def test_every_kernel_is_kept_by_our_decorator():
     for package in ("capture", "correlate", "pcapng", "report"):
         for path in (ROOT / package).rglob("*.py"):
-            assert "import njit" not in path.read_text().replace("compiled import njit", ""), path
+            assert "import njit" not in path.read_text().replace("njit import njit", ""), path

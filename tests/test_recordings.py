@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.paths import ChainHop, InterfaceHop
+from ttrace.correlate.result.values import ChainHop, InterfaceHop
 from ttrace.lab.scenes import SCENES
 
 PCAPS = Path(__file__).parent.parent / "pcaps"

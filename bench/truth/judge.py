@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.summary import capture_facts
-from ttrace.correlate.tables import packets_table, paths_table, rewrites_table
+from ttrace.correlate.dataframes import packets_table, paths_table, rewrites_table
+from ttrace.correlate.summaries.captures import capture_facts
 
 from .truth import PORTS, address_of
 

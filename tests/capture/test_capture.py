@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from ttrace.capture.netns import open_netns
+from ttrace.capture.machine.netns import open_netns
 from ttrace.pcapng.capture_file import is_packet_interface
 from ttrace.pcapng.read import read_capture
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ttrace.capture.journal import JOURNAL_DIRECTORY
+from ttrace.capture.machine.journal import JOURNAL_DIRECTORY
 from ttrace.capture.watch import MAX_ARRIVALS
 from ttrace.lab import wait_until as wait_for_condition
 

@@ -15,19 +15,20 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from ttrace.capture import CaptureOptions, containers, journal, watch
-from ttrace.capture.arena import Arena
-from ttrace.capture.bpf import accept_all, compile_filter
+from ttrace.capture import CaptureOptions, watch
 from ttrace.capture.doctor import State, examine
-from ttrace.capture.journal import Journal, process_start, restore_stale
-from ttrace.capture.netns import Netns, open_container_netns, open_netns, own_netns
-from ttrace.capture.output import OutputFile
-from ttrace.capture.ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring, ring_budget
-from ttrace.capture.rules import read_ruleset, tables_without_owner
-from ttrace.capture.sources import RING_COLUMNS, STAGE_COLUMNS, Sources
-from ttrace.capture.staging import _take_stamp
+from ttrace.capture.machine import containers, journal
+from ttrace.capture.machine.journal import Journal, process_start, restore_stale
+from ttrace.capture.machine.netns import Netns, open_container_netns, open_netns, own_netns
+from ttrace.capture.rules.ruleset import read_ruleset, tables_without_owner
+from ttrace.capture.rules.tracing_table import TracingTable, split_match, table_text
+from ttrace.capture.sockets.arena import Arena
+from ttrace.capture.sockets.bpf import accept_all, compile_filter
+from ttrace.capture.sockets.ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring, ring_budget
+from ttrace.capture.stream.output import OutputFile
+from ttrace.capture.stream.sources import RING_COLUMNS, STAGE_COLUMNS, Sources
+from ttrace.capture.stream.staging import _take_stamp
 from ttrace.capture.targets import resolve_targets
-from ttrace.capture.tracing import TracingTable, split_match, table_text
 from ttrace.errors import TtraceError
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.write import enhanced_packet
@@ -218,7 +219,7 @@ def test_unnamed_namespace_is_labelled_by_its_number():
 def named(monkeypatch, tmp_path, network):
     """A function that gives the client's namespace another `ip netns` name, in a folder of this test's own."""
     source = f"/run/netns/{network.client}"
-    monkeypatch.setattr("ttrace.capture.netns.NAMED_DIRECTORY", tmp_path / "netns")
+    monkeypatch.setattr("ttrace.capture.machine.netns.NAMED_DIRECTORY", tmp_path / "netns")
     (tmp_path / "netns").mkdir()
 
     def give(name: str) -> str:
@@ -351,7 +352,7 @@ def test_a_write_that_ends_inside_a_block_keeps_the_whole_ones(tmp_path, monkeyp
         room[0] -= done
         return done
 
-    monkeypatch.setattr("ttrace.capture.output.os.write", full)
+    monkeypatch.setattr("ttrace.capture.stream.output.os.write", full)
     with pytest.raises(TtraceError, match="No space left on device") as raised:
         output.append(block * 5)
     monkeypatch.undo()
@@ -456,7 +457,7 @@ def test_no_memory_for_a_ring_names_the_option(router, monkeypatch, blocks, hint
                 raise OSError(12, "Cannot allocate memory")
             super().setsockopt(*arguments)
 
-    monkeypatch.setattr("ttrace.capture.ring.socket.socket", NoMemory)
+    monkeypatch.setattr("ttrace.capture.sockets.ring.socket.socket", NoMemory)
     with pytest.raises(TtraceError) as raised:
         open_eth(Arena(slots=1, slot_bytes=blocks * BLOCK_BYTES), router, "eth0", blocks)
     assert raised.value.hint == hint
@@ -584,7 +585,7 @@ def test_container_names_are_known_without_capturing_in_them(docker, router):
 def test_named_namespace_beside_a_container_of_that_name_has_a_label_of_its_own(
     docker, network, router, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("ttrace.capture.netns.NAMED_DIRECTORY", tmp_path / "netns")
+    monkeypatch.setattr("ttrace.capture.machine.netns.NAMED_DIRECTORY", tmp_path / "netns")
     (tmp_path / "netns").mkdir()
     (tmp_path / "netns" / "web1").symlink_to(f"/run/netns/{network.server}")
     with router.entered():

@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from ttrace.correlate.netlink import KernelMessages, decode_messages
-from ttrace.correlate.observations import dissect_packets
+from ttrace.correlate.decode.frames import dissect_packets
+from ttrace.correlate.netfilter.messages import KernelMessages, decode_messages
 from ttrace.pcapng.blocks import NETLINK_HEADER, LinkType
 from ttrace.pcapng.read import RECORD, CaptureFile, Interface
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ttrace.correlate import Correlation
-from ttrace.correlate.parts.run import correlate_in_parts
+from ttrace.correlate.in_parts.rounds import correlate_in_parts
 from ttrace.report import Views, render_views
 
 FEW = 12

@@ -13,8 +13,8 @@ from typing import Any
 from scapy.packet import Packet
 
 from ttrace.correlate import Correlation, correlate_captures
-from ttrace.correlate.paths import ChainHop, Hop
-from ttrace.correlate.paths import Path as PacketPath
+from ttrace.correlate.result.values import ChainHop, Hop
+from ttrace.correlate.result.values import Path as PacketPath
 from ttrace.pcapng.blocks import Direction, LinkType
 from ttrace.pcapng.write import (
     enhanced_packet,

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scapy.layers.l2 import ARP, Ether
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.describe import describe_capture
-from ttrace.correlate.select import select
+from ttrace.correlate.result.select import select
+from ttrace.correlate.summaries.one_file import describe_capture
 from ttrace.errors import TtraceError
 from ttrace.pcapng.blocks import LinkType
 from ttrace.report import render
-from ttrace.report.description import description_text
+from ttrace.report.text.capture_file import description_text
 from ttrace.tests.pcapng.blocks import BIG, LITTLE, Writer
 
 from .test_against_tshark import PACKETS, WAYS, box

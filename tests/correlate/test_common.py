@@ -11,7 +11,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.select import select
+from ttrace.correlate.result.select import select
 from ttrace.pcapng.blocks import LinkType
 from ttrace.report import render
 from ttrace.tests.pcapng.blocks import LITTLE

@@ -3,7 +3,7 @@
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 
-from ttrace.correlate.select import select
+from ttrace.correlate.result.select import select
 from ttrace.report import render
 
 from .scene import IN, OUT, Node, correlate, paths

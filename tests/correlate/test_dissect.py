@@ -24,8 +24,8 @@ from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1Q, Ether, Loopb
 from scapy.layers.sctp import SCTP
 from scapy.packet import Packet, Raw
 
-from ttrace.correlate.names import address_text, endpoint, packet_info
-from ttrace.correlate.observations import dissect_packets
+from ttrace.correlate.decode.frames import dissect_packets
+from ttrace.correlate.result.words import address_text, endpoint, packet_info
 from ttrace.correlate.schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.read import read_capture

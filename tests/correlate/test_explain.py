@@ -12,16 +12,16 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.layers.vxlan import VXLAN
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.absent_points import Absence, Nearness
-from ttrace.correlate.connections import Tie
-from ttrace.correlate.considered import NotIt
-from ttrace.correlate.evidence import PayloadCheck, compared_fields, differences
-from ttrace.correlate.explain import explain
-from ttrace.correlate.frame_reference import find_frame
+from ttrace.correlate.explain.absent_points import Absence, Nearness
+from ttrace.correlate.explain.compared_fields import PayloadCheck, compared_fields, differences
+from ttrace.correlate.explain.equal_packets import NotIt
+from ttrace.correlate.explain.explain import explain
+from ttrace.correlate.explain.frame_reference import find_frame
+from ttrace.correlate.flows.connections import Tie
 from ttrace.errors import UsageError
 from ttrace.pcapng.blocks import LinkType
 from ttrace.report import render_explanations
-from ttrace.report.explanation_words import WORDS
+from ttrace.report.text.words import WORDS
 
 from .scene import DOCKER0, ETH0, IN, OUT, SNAT, Node, correlate, docker_host, paths
 from .test_reach import conversation, write

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ttrace.correlate.grouping import (
+from ttrace.correlate.arrays.grouping import (
     Runs,
     distinct,
     distinct_pairs,

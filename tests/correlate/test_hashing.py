@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from ttrace.correlate.hashing import SEED, flow_hash, flow_hashes, hash_bytes, last_step, step
+from ttrace.correlate.arrays.hashing import SEED, flow_hash, flow_hashes, hash_bytes, last_step, step
 
 MANY = 1 << 18
 MAPPED = 0x0000FFFF00000000

@@ -7,9 +7,9 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
 from ttrace.correlate import Correlation
-from ttrace.correlate.connection_summary import summarise_connections
-from ttrace.correlate.legs import Leg, LegEnd
-from ttrace.correlate.tables import legs_table
+from ttrace.correlate.dataframes import legs_table
+from ttrace.correlate.summaries.connections import summarise_connections
+from ttrace.correlate.summaries.legs import Leg, LegEnd
 from ttrace.pcapng.blocks import Direction, LinkType
 
 from .scene import DOCKER0, DROP, DROP_RULE, ETH0, IN, OUT, Node, correlate, docker_host

@@ -10,8 +10,8 @@ from scapy.layers.ppp import PPPoE
 from scapy.packet import Packet, Raw
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.names import protocol_name
-from ttrace.correlate.select import select
+from ttrace.correlate.result.select import select
+from ttrace.correlate.result.words import protocol_name
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.write import enhanced_packet, interface_description, section_header
 from ttrace.report import render

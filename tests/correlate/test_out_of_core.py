@@ -19,12 +19,12 @@ from scapy.layers.l2 import GRE
 
 from ttrace.bench.synthesis import synthesize, synthesize_large
 from ttrace.correlate import correlate_captures, correlate_files
-from ttrace.correlate.memory import parts_at_once
-from ttrace.correlate.parts import run
-from ttrace.correlate.parts.flow_groups import FlowGroups
-from ttrace.correlate.parts.number_table import NumberTable
-from ttrace.correlate.parts.result import PartedCorrelation
-from ttrace.correlate.parts.run import correlate_in_parts
+from ttrace.correlate.in_parts import rounds as run
+from ttrace.correlate.in_parts.flow_groups import FlowGroups
+from ttrace.correlate.in_parts.memory import parts_at_once
+from ttrace.correlate.in_parts.number_table import NumberTable
+from ttrace.correlate.in_parts.result import PartedCorrelation
+from ttrace.correlate.in_parts.rounds import correlate_in_parts
 from ttrace.errors import TtraceError, UsageError
 from ttrace.report import Views, render_views
 

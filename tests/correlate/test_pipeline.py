@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.select import select
-from ttrace.correlate.tables import connections_table, hops_table, packets_table, paths_table, rewrites_table
+from ttrace.correlate.dataframes import connections_table, hops_table, packets_table, paths_table, rewrites_table
+from ttrace.correlate.result.select import select
 from ttrace.errors import TtraceError
 from ttrace.report import render
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttrace.correlate.observations import dissect_packets
+from ttrace.correlate.decode.frames import dissect_packets
 from ttrace.correlate.schema import SIGHTING
 from ttrace.pcapng.blocks import LinkType
 

@@ -3,7 +3,7 @@
 from scapy.layers.inet import IP, TCP, UDP
 
 from ttrace.correlate import Correlation, correlate_captures
-from ttrace.correlate.select import select
+from ttrace.correlate.result.select import select
 from ttrace.report import render
 
 from .scene import Direction, Node, correlate, paths

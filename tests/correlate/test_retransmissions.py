@@ -6,7 +6,7 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Packet
 
-from ttrace.correlate.connection_summary import ConnectionSummaries, summarise_connections
+from ttrace.correlate.summaries.connections import ConnectionSummaries, summarise_connections
 
 from .scene import IN, OUT, Node, correlate, docker_host
 

@@ -3,7 +3,7 @@
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror
 
-from ttrace.correlate.rulebook import Kind, kind_of
+from ttrace.correlate.netfilter.rulebook import Kind, kind_of
 
 from .scene import (
     ACCEPT,

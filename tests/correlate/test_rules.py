@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttrace.correlate.rules import parse_ruleset
+from ttrace.correlate.netfilter.rules import parse_ruleset
 
 from .scene import ACCEPT_RULE, DNAT_RULE, IPTABLES_RULES, MASQUERADE_RULE
 

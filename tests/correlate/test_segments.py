@@ -2,7 +2,7 @@
 
 from scapy.layers.inet import IP, TCP
 
-from ttrace.correlate.select import select
+from ttrace.correlate.result.select import select
 from ttrace.report import render
 
 from .scene import IN, OUT, Node, correlate, docker_host, paths

@@ -8,7 +8,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 
-from ttrace.correlate.select import match_connections, select, select_handshakes
+from ttrace.correlate.result.select import match_connections, select, select_handshakes
 from ttrace.errors import TtraceError
 from ttrace.pcapng.blocks import LinkType
 

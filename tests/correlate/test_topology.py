@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.describe import describe_capture
-from ttrace.correlate.summary import capture_facts
-from ttrace.correlate.topology import Role, Source
+from ttrace.correlate.nodes.topology import Role, Source
+from ttrace.correlate.summaries.captures import capture_facts
+from ttrace.correlate.summaries.one_file import describe_capture
 from ttrace.errors import TtraceError
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.write import enhanced_packet, exported_json, interface_description, section_header
-from ttrace.report.description import description_text
+from ttrace.report.text.capture_file import description_text
 
 from .scene import DOCKER0, IPTABLES_RULES, OUT, Node, correlate, docker_host
 

@@ -15,13 +15,13 @@ from scapy.layers.l2 import ARP, GRE, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
-from ttrace.correlate.names import encapsulation, endpoint, packet_info
-from ttrace.correlate.observations import Observations, dissect_packets
+from ttrace.correlate.decode.frames import Observations, dissect_packets
+from ttrace.correlate.result.words import encapsulation, endpoint, packet_info
 from ttrace.correlate.schema import NOTE_OUTER
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.write import enhanced_packet, interface_description, section_header
-from ttrace.report.contract import path_object
-from ttrace.report.path_text import path_text
+from ttrace.report.json.contract import path_object
+from ttrace.report.text.path import path_text
 
 from .frames import capture_of
 from .scene import IN, OUT, Node, correlate, paths, steps
@@ -183,7 +183,7 @@ def test_inner_and_outer_field_by_field_as_tshark(tunnel, tmp_path):
 
 
 def our_fields_of_outer(row: np.void) -> dict[str, object]:
-    from ttrace.correlate.names import address_text
+    from ttrace.correlate.result.words import address_text
 
     found = {name: int(row[name]) for name in row.dtype.names}
     for end in ("source", "destination"):

@@ -33,10 +33,10 @@ from scapy.layers.tftp import TFTP, TFTP_RRQ
 from scapy.packet import Packet, Raw
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.names import protocol_name
-from ttrace.correlate.observations import Observations, dissect_packets
+from ttrace.correlate.decode.frames import Observations, dissect_packets
+from ttrace.correlate.decode.tunnels import find_tunnel, vxlan_at
+from ttrace.correlate.result.words import protocol_name
 from ttrace.correlate.schema import SIGHTING
-from ttrace.correlate.tunnels import find_tunnel, vxlan_at
 from ttrace.errors import UsageError
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.write import enhanced_packet, interface_description, section_header

@@ -5,7 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from ttrace.pcapng import parts, read, sections, threads
+from ttrace.kernels import threads
+from ttrace.pcapng import parallel_walk as parts
+from ttrace.pcapng import read, sections
 from ttrace.pcapng.capture_file import RECORD
 from ttrace.pcapng.walk import find_block
 

@@ -18,7 +18,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import CookedLinuxV2
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.paths import InterfaceHop
+from ttrace.correlate.result.values import InterfaceHop
 from ttrace.errors import TtraceError
 from ttrace.pcapng import source
 from ttrace.pcapng.blocks import LinkType
@@ -280,7 +280,7 @@ def test_any_is_several_capture_points(tmp_path):
     result = correlate_captures([f"node/any={path}"])
     hops = [h for h in result.path(1).hops if isinstance(h, InterfaceHop)]
     assert [(h.interface, h.direction) for h in hops][:2] == [("if5", "in"), ("if3", "out")]
-    from ttrace.correlate.summary import capture_facts
+    from ttrace.correlate.summaries.captures import capture_facts
 
     (facts,) = capture_facts(result)
     assert [(i.name, i.packets) for i in facts.interfaces] == [("lo", 1), ("if3", 1), ("if5", 2)]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from ttrace.correlate.netlink import decode_messages
-from ttrace.correlate.observations import concatenate, dissect_packets, stream_observations
-from ttrace.correlate.snapshots import read_snapshots
+from ttrace.correlate.decode.frames import concatenate, dissect_packets, stream_observations
+from ttrace.correlate.netfilter.messages import decode_messages
+from ttrace.correlate.nodes.snapshots import read_snapshots
 from ttrace.errors import TtraceError
 from ttrace.pcapng import classic, sections, stream
 from ttrace.pcapng.read import CaptureFile, is_packet_interface, read_capture

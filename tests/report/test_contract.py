@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.select import select
+from ttrace.correlate.result.select import select
 from ttrace.report import render
 from ttrace.tests.correlate.scene import Node
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 
-from ttrace.correlate.select import select
+from ttrace.correlate.result.select import select
 from ttrace.report import render
 from ttrace.tests.correlate.scene import IN, OUT, correlate, docker_host
 

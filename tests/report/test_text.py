@@ -7,7 +7,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.select import select
+from ttrace.correlate.result.select import select
 from ttrace.report import render
 from ttrace.tests.correlate.scene import IN, Node
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ttrace.report.units import duration, plural, size
+from ttrace.report.text.units import duration, plural, size
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.match import match_packets
+from ttrace.correlate.packets.match import match_packets
 from ttrace.lab import DockerLab
 
 from .judge import frame_errors, frames_of_paths, number_packets, places, rewrites, score
@@ -247,7 +247,7 @@ def test_these_tests_notice_a_correlation_by_trace_id_alone(scene, traced, monke
             matched.packet[index] = leader.setdefault((namespace, trace_id), matched.packet[index])
         return matched
 
-    monkeypatch.setattr("ttrace.correlate.stages.match_packets", by_id)
+    monkeypatch.setattr("ttrace.correlate.pipeline.match_packets", by_id)
     wrong = misplaced(scene, traced)
     report_numbers(
         f"correlation by trace id alone: {len(wrong)} of {len(traced)} traced headers in the path of another packet"

@@ -3,7 +3,7 @@
 import pytest
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.paths import ChainHop, InterfaceHop
+from ttrace.correlate.result.values import ChainHop, InterfaceHop
 from ttrace.lab import LightLab
 from ttrace.lab.namespace import ip_batch
 
@@ -100,7 +100,7 @@ def test_no_outer_packet_is_left_over(result):
 
 
 def test_it_is_said_in_the_text(result):
-    from ttrace.correlate.select import select
+    from ttrace.correlate.result.select import select
     from ttrace.report import render
 
     text = "".join(render(result, select(result), "text"))

@@ -1,0 +1,1 @@
+"""The machine as it is found: namespaces, links, containers, what of it was changed, and what we may do."""

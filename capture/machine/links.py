@@ -1,0 +1,156 @@
+"""Interfaces, addresses, routes and neighbours of a network namespace, through rtnetlink (pyroute2)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...pcapng.blocks import LinkType
+from .netns import Netns
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
+
+ARPHRD_ETHER = 1
+ARPHRD_LOOPBACK = 772
+IFF_UP = 1
+IFF_LOOPBACK = 8
+_NO_NSID = 0xFFFFFFFF
+_AF_INET = 2
+_AF_INET6 = 10
+# linux/rtnetlink.h RTN_*, linux/neighbour.h NUD_*
+_ROUTE_TYPES = {
+    1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole", 7: "unreachable",
+    8: "prohibit", 9: "throw", 10: "nat",
+}  # fmt: skip
+_NEIGHBOUR_STATES = {
+    0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed",
+    0x40: "noarp", 0x80: "permanent",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One interface."""
+
+    index: int
+    name: str
+    mac: str | None
+    mtu: int
+    kind: str | None
+    """`bridge`, `veth`, …; None for a physical device."""
+    master: int | None
+    peer_index: int | None
+    peer_nsid: int | None
+    peer_netns: str | None
+    """Label of the peer's namespace, where known."""
+    up: bool
+    hardware_type: int
+    """ARPHRD_* (linux/if_arp.h)."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this is `lo`."""
+        return self.hardware_type == ARPHRD_LOOPBACK
+
+    @property
+    def link_type(self) -> LinkType:
+        """Link type of a capture on it: the loopback device has Ethernet headers, tunnels are taken without theirs."""
+        return LinkType.ETHERNET if self.hardware_type in (ARPHRD_ETHER, ARPHRD_LOOPBACK) else LinkType.RAW
+
+    @property
+    def mac_bytes(self) -> bytes:
+        """The MAC address as 6 bytes, or empty."""
+        return bytes.fromhex(self.mac.replace(":", "")) if self.mac else b""
+
+
+@contextmanager
+def routing(netns: Netns) -> Iterator["IPRoute"]:
+    """A pyroute2 IPRoute whose socket is in `netns`."""
+    from pyroute2 import IPRoute
+
+    with netns.entered():
+        route = IPRoute()
+    try:
+        yield route
+    finally:
+        route.close()
+
+
+def read_links(route: "IPRoute", *, labels: dict[int, str] | None = None) -> list[Link]:
+    """All interfaces; `labels` names peer namespaces by their nsid."""
+    links = []
+    for message in route.get_links():
+        info = message.get_attr("IFLA_LINKINFO")
+        nsid = message.get_attr("IFLA_LINK_NETNSID")
+        links.append(
+            Link(
+                index=message["index"],
+                name=message.get_attr("IFLA_IFNAME"),
+                mac=message.get_attr("IFLA_ADDRESS"),
+                mtu=message.get_attr("IFLA_MTU"),
+                kind=info.get_attr("IFLA_INFO_KIND") if info else None,
+                master=message.get_attr("IFLA_MASTER"),
+                peer_index=message.get_attr("IFLA_LINK"),
+                peer_nsid=nsid,
+                peer_netns=(labels or {}).get(nsid) if nsid is not None else None,
+                up=bool(message["flags"] & IFF_UP),
+                hardware_type=message["ifi_type"],
+            )
+        )
+    return links
+
+
+def read_addresses(route: "IPRoute") -> list[dict[str, object]]:
+    """All addresses, as `addresses` of docs/file-format.md."""
+    return [
+        {
+            "index": message["index"],
+            # IFA_LOCAL is ours where IFA_ADDRESS is the peer's, on point-to-point links.
+            "address": message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"),
+            "prefix": message["prefixlen"],
+        }
+        for message in route.get_addr()
+    ]
+
+
+def read_routes(route: "IPRoute") -> list[dict[str, object]]:
+    """All routes of all tables, as `routes` of docs/file-format.md."""
+    return [
+        {
+            "family": message["family"],
+            "destination": message.get_attr("RTA_DST"),
+            "prefix": message["dst_len"],
+            "gateway": message.get_attr("RTA_GATEWAY"),
+            "index": message.get_attr("RTA_OIF"),
+            "table": message.get_attr("RTA_TABLE") or message["table"],
+            "type": _ROUTE_TYPES.get(message["type"], str(message["type"])),
+        }
+        for family in (_AF_INET, _AF_INET6)
+        for message in route.get_routes(family=family)
+    ]
+
+
+def read_neighbours(route: "IPRoute") -> list[dict[str, object]]:
+    """The ARP and NDP tables, as `neighbours` of docs/file-format.md."""
+    return [
+        {
+            "index": message["ifindex"],
+            "address": message.get_attr("NDA_DST"),
+            "mac": message.get_attr("NDA_LLADDR"),
+            "state": _NEIGHBOUR_STATES.get(message["state"], str(message["state"])),
+        }
+        for family in (_AF_INET, _AF_INET6)
+        for message in route.get_neighbours(family=family)
+    ]
+
+
+def namespace_ids(route: "IPRoute", others: list[Netns]) -> dict[int, str]:
+    """The nsid under which the namespace of `route` knows each of `others`, to its label; those it knows."""
+    labels: dict[int, str] = {}
+    for other in others:
+        nsid = route.get_netnsid(fd=other.fd)["nsid"]
+        # -1 (as u32): it has no id here, so no link here has a peer there.
+        if nsid is not None and nsid != _NO_NSID:
+            labels[nsid] = other.label
+    return labels

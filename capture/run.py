@@ -1,0 +1,237 @@
+"""One capture from start to end: opened in the order that loses nothing, closed in the one that leaves nothing."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..kernels.folders import CAPTURE, kernel_folders
+from ..pcapng.write import name_resolution, section_header
+from .machine.journal import Journal, restore_stale
+from .machine.rights import check_rights
+from .options import CaptureOptions, CaptureStatus, CaptureSummary
+from .rules.tracing_table import TracingTable
+from .ruleset_changes import RulesetChanges
+from .session import Session, add_ring, add_snapshot, close_rings, describe, open_point, write_statistics
+from .snapshots import CaptureTimes, container_names, take_snapshots
+from .sockets.arena import Arena
+from .sockets.legacy import has_legacy_tables, receive_legacy_trace
+from .sockets.netfilter import STAGE_BYTES, arena_bytes, open_netfilter_socket
+from .sockets.ring import BLOCK_BYTES, HOLD_BACK_NS, RingBudget, ring_budget
+from .stop import StopSignals
+from .stream.output import OutputFile
+from .summary import status_of, summary_of
+from .targets import Target, Targets, resolve_targets
+from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
+
+if TYPE_CHECKING:
+    from .stream.feed import Stream
+
+StatusCallback = Callable[[CaptureStatus], None]
+_TICK_S = 0.25
+_SETTLE_S = 0.02
+"""How long to wait for the last packets before looking again."""
+_PENDING_S = 0.05
+"""How soon to look again after rules that have changed."""
+
+
+def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None) -> CaptureSummary:
+    """Capture until a signal (SIGINT, SIGTERM, SIGHUP), the duration or the count ends it; blocks meanwhile.
+
+    `status` is called about four times a second. Raises TtraceError; what was recorded until then is in the file.
+    """
+    check_rights()
+    node = options.node_name or socket.gethostname()
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopSignals())
+        warnings = [f"left by an earlier capture: {line}" for line in restore_stale()]
+        targets = resolve_targets(options)
+        stack.callback(targets.close)
+        path = options.output or time.strftime(f"{node.replace('/', '_')}-%Y%m%d-%H%M%S.pcapng")
+        output = stack.enter_context(OutputFile(path))
+        _compile_first()
+        arena, budget = _reserve(options, targets)
+        stack.callback(arena.close)
+        session = Session(options, node, targets, output, arena, Journal(), stack, budget, time.time_ns())
+        stack.callback(close_rings, session)
+        session.warnings += warnings + targets.warnings
+        try:
+            _open_rings(session)
+            _open_sockets(session)
+            stream = _start_stream(session)
+            _run(session, stream, stop, status)
+            _finish(session, stream)
+        finally:
+            _close_tables(session)
+            session.warnings += session.journal.restore()
+        return summary_of(session, stream)
+
+
+def _compile_first() -> None:
+    """The first time on a machine, compile the kernels (some seconds) before the rings open: they would fill up.
+
+    Afterwards they are kept, and loaded while the rings already buffer.
+    """
+    if not kernel_folders().are_complete(CAPTURE):
+        from .stream.feed import compile_kernels
+
+        compile_kernels()
+        kernel_folders().mark_complete(CAPTURE)
+
+
+def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:
+    """Address space for every ring there may be, and how much memory the rings get."""
+    points = sum(len(target.chosen) for target in targets.targets)
+    expected, most = (0, 0) if options.interfaces else (EXPECTED_ARRIVALS, MAX_ARRIVALS)
+    budget = ring_budget(options.ring_mib, points + expected)
+    arena = Arena(
+        slots=points + most,
+        slot_bytes=budget.share_blocks * BLOCK_BYTES,
+        buffer_bytes=len(targets.targets) * arena_bytes(options.buffer_mib) + STAGE_BYTES,
+    )
+    return arena, budget
+
+
+def _open_rings(session: Session) -> None:
+    """Write the file's head and open every ring; packets are buffered from here on."""
+    session.output.append(
+        section_header(node=session.node, system=f"Linux {os.uname().release}", application=f"ttrace {__version__}")
+    )
+    for target in session.targets.targets:
+        with target.netns.entered():
+            for link in target.chosen:
+                add_ring(session, target, open_point(session, target, link))
+    session.started_ns = time.time_ns()
+
+
+def _open_sockets(session: Session) -> None:
+    """Listen to netfilter in every namespace; nothing is traced yet."""
+    options = session.options
+    for target in session.targets.targets:
+        listener = open_netfilter_socket(session.arena, target.netns, buffer_mib=options.buffer_mib)
+        session.stack.callback(listener.close)
+        session.sockets.append((listener, describe(session, target, "netlink", "netfilter")))
+        if options.conntrack_details:
+            _switch_conntrack_details_on(session, target)
+        if options.trace and has_legacy_tables(target.netns):
+            warning = receive_legacy_trace(listener, session.journal)
+            if warning:
+                session.warnings.append(warning)
+    session.snapshot_interface = describe(session, None, "snapshot", "snapshot")
+    session.output.append(name_resolution(container_names(session.targets)))
+
+
+def _switch_conntrack_details_on(session: Session, target: Target) -> None:
+    for name in ("nf_conntrack_timestamp", "nf_conntrack_acct"):
+        try:
+            session.journal.set_value(target.netns, f"net/netfilter/{name}", "1")
+        except OSError as error:
+            session.warnings.append(f"{target.netns.description}: {name} not set: {error.strerror}")
+
+
+def _start_stream(session: Session) -> "Stream":
+    """Load the converter, while packets are being buffered, and only then start tracing.
+
+    A message's time is that of its receipt: one that waits for numba to be imported would get a wrong one.
+    """
+    from .stream.feed import Stream, compile_kernels
+
+    compile_kernels()
+    stream = Stream(session.arena, session.output, session.rings, session.sockets, session.options.count)
+    session.stack.callback(stream.close)
+    for listener, _ in session.sockets:
+        listener.dump_conntrack()
+    if session.options.trace:
+        for target in session.targets.targets:
+            table = TracingTable(target.netns)
+            session.tables.append(table)
+            table.load(match=session.options.trace_match, limit=session.options.trace_limit)
+            stream.receive()
+    session.output.begin()
+    for _ in _snapshots(session, stream, "start"):
+        stream.receive()
+        stream.write_until(time.time_ns() - HOLD_BACK_NS)
+    return stream
+
+
+def _snapshots(session: Session, stream: "Stream", moment: str, ended_ns: int | None = None) -> Iterator[None]:
+    """Take the snapshots of this moment into the stream; yields after each, as they take a while."""
+    times = CaptureTimes(started_ns=session.started_ns, ended_ns=ended_ns)
+    for snapshot in take_snapshots(session.options, times, session.node, session.targets, session.warnings):
+        add_snapshot(session, stream, snapshot, moment)
+        yield
+
+
+def _run(session: Session, stream: "Stream", stop: StopSignals, status: StatusCallback | None) -> None:
+    """Record; between whiles see to what is seldom."""
+    # Measured from when the rings opened, on a clock that nobody sets.
+    opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
+    deadline = None if session.options.duration_s is None else opened + session.options.duration_s
+    watch = Watch(session, stream, stop)
+    changes = RulesetChanges(session, stream)
+    try:
+        next_tick = time.monotonic()
+        while not stop.requested and not stream.is_full:
+            now = time.monotonic()
+            if now >= next_tick:
+                next_tick = now + _TICK_S
+                _note_losses(session, stream)
+                if status:
+                    status(status_of(session, stream))
+            if deadline is not None and now >= deadline:
+                return
+            until = next_tick if deadline is None else min(next_tick, deadline)
+            stream.record(min(until - now, _PENDING_S) if changes.is_pending else until - now, watch.fileno())
+            watch.wait(0)
+            changes.record()
+    finally:
+        watch.close()
+
+
+def _note_losses(session: Session, stream: "Stream") -> None:
+    """Read the loss counters, and write a statistics block where one has grown."""
+    for ring, interface in session.rings:
+        ring.read_statistics()
+        if ring.lost != ring.reported_lost:
+            write_statistics(session, interface, ring.received, ring.lost)
+            ring.reported_lost = ring.lost
+    for number, (listener, interface) in enumerate(session.sockets):
+        if listener.lost != listener.reported_lost:
+            write_statistics(session, interface, stream.messages(number)[0] + listener.lost, listener.lost)
+            listener.reported_lost = listener.lost
+
+
+def _finish(session: Session, stream: "Stream") -> None:
+    """End tracing, take what the kernel still holds, the last snapshots and the final statistics."""
+    end_ns = time.time_ns()
+    _close_tables(session)
+    stream.receive()
+    _drain_rings(stream, end_ns)
+    stream.end_packets()
+    # With a packet limit, the packets ended with the last one wanted.
+    ended_ns = end_ns if stream.full_ns is None else stream.full_ns
+    for _ in _snapshots(session, stream, "stop", ended_ns):
+        stream.receive()
+    stream.write_until(time.time_ns())
+    for number, (ring, interface) in enumerate(session.rings):
+        ring.read_statistics()
+        # Not the kernel's count: that goes on until now, and the packets in the file end with the capture.
+        write_statistics(session, interface, stream.ring_packets(number) + ring.lost, ring.lost)
+    for number, (listener, interface) in enumerate(session.sockets):
+        listener.read_lost()
+        write_statistics(session, interface, stream.messages(number)[0] + listener.lost, listener.lost)
+
+
+def _drain_rings(stream: "Stream", end_ns: int) -> None:
+    """Write packets up to `end_ns`: the kernel needs up to a block timeout to hand the last ones over."""
+    while stream.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not stream.is_full:
+        stream.record(_SETTLE_S, -1, newest_ns=end_ns)
+    stream.write_until(end_ns)
+
+
+def _close_tables(session: Session) -> None:
+    while session.tables:
+        session.tables.pop().close()

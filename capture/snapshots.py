@@ -1,0 +1,207 @@
+"""Snapshots of what decides a packet's way: taken at the start and at the end of a capture (docs/file-format.md)."""
+
+import ctypes
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..errors import TtraceError
+from .machine.libc import LIBC
+from .machine.links import namespace_ids, read_addresses, read_links, read_neighbours, read_routes, routing
+from .machine.netns import Netns
+from .options import CaptureOptions
+from .rules.ruleset import read_ruleset
+from .targets import Targets
+
+_SYSCTLS = (
+    "net/ipv4/ip_forward",
+    "net/ipv4/ip_nonlocal_bind",
+    "net/ipv6/conf/all/forwarding",
+    "net/bridge/bridge-nf-call-iptables",
+    "net/bridge/bridge-nf-call-ip6tables",
+    "net/bridge/bridge-nf-call-arptables",
+    "net/bridge/bridge-nf-filter-vlan-tagged",
+    "net/netfilter/nf_conntrack_acct",
+    "net/netfilter/nf_conntrack_timestamp",
+    "net/netfilter/nf_conntrack_events",
+    "net/netfilter/nf_conntrack_count",
+    "net/netfilter/nf_conntrack_max",
+    "net/netfilter/nf_conntrack_tcp_be_liberal",
+    "net/netfilter/nf_conntrack_tcp_loose",
+    "net/netfilter/nf_conntrack_checksum",
+    "net/netfilter/nf_log/2",
+    "net/netfilter/nf_log/10",
+    "net/netfilter/nf_log_all_netns",
+)
+_INTERFACE_SYSCTLS = ("rp_filter", "forwarding", "accept_local", "route_localnet", "send_redirects", "proxy_arp")
+_STA_UNSYNCHRONIZED = 0x0040  # linux/timex.h
+_TIME_ERROR = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One fact sheet and the moment it was finished."""
+
+    kind: str
+    netns: str | None
+    time_ns: int
+    data: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureTimes:
+    """Between which moments every packet at the first capture points was taken, or counted as lost."""
+
+    started_ns: int
+    ended_ns: int | None
+    """None while the capture runs."""
+
+
+class _Timex(ctypes.Structure):
+    """`struct timex` (linux/timex.h), up to `tai`, with room behind."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("constant", ctypes.c_long),
+        ("precision", ctypes.c_long),
+        ("tolerance", ctypes.c_long),
+        ("time", ctypes.c_long * 2),
+        ("tick", ctypes.c_long),
+        ("ppsfreq", ctypes.c_long),
+        ("jitter", ctypes.c_long),
+        ("shift", ctypes.c_int),
+        ("stabil", ctypes.c_long),
+        ("jitcnt", ctypes.c_long),
+        ("calcnt", ctypes.c_long),
+        ("errcnt", ctypes.c_long),
+        ("stbcnt", ctypes.c_long),
+        ("tai", ctypes.c_int),
+        ("reserved", ctypes.c_int * 11),
+    )
+
+
+def take_snapshots(
+    options: CaptureOptions, times: CaptureTimes, node: str, targets: Targets, warnings: list[str]
+) -> Iterator[Snapshot]:
+    """Yield all snapshots of this moment; what can't be read becomes a warning."""
+    yield _snapshot("capture", None, _settings(options, times, targets))
+    yield _snapshot("node", None, _node(node))
+    yield _snapshot("containers", None, _containers(targets))
+    known = [*(target.netns for target in targets.targets), *targets.others]
+    for target in targets.targets:
+        netns = target.netns
+        with routing(netns) as route:
+            links = read_links(route, labels=namespace_ids(route, known))
+            yield _snapshot("links", netns, [_link_facts(link) for link in links])
+            yield _snapshot("addresses", netns, read_addresses(route))
+            yield _snapshot("routes", netns, read_routes(route))
+            yield _snapshot("neighbours", netns, read_neighbours(route))
+        yield _snapshot("sysctls", netns, _sysctls(netns))
+        try:
+            yield ruleset_snapshot(netns)
+        except TtraceError as error:
+            warnings.append(f"{netns.description}: no rules recorded: {error.message}")
+
+
+def ruleset_snapshot(netns: Netns) -> Snapshot:
+    """The rules of one namespace at this moment. Raises TtraceError when they cannot be read."""
+    return _snapshot("ruleset", netns, read_ruleset(netns))
+
+
+def container_names(targets: Targets) -> dict[str, str]:
+    """Address to container name, for the name resolution block."""
+    return {address: container.name for container, _ in targets.containers for address in container.addresses}
+
+
+def _snapshot(kind: str, netns: Netns | None, data: object) -> Snapshot:
+    return Snapshot(kind=kind, netns=netns.label if netns else None, time_ns=time.time_ns(), data=data)
+
+
+def _settings(options: CaptureOptions, times: CaptureTimes, targets: Targets) -> dict[str, object]:
+    return {
+        "filter": options.filter,
+        "snaplen": options.snaplen,
+        "trace": options.trace,
+        "trace_match": options.trace_match,
+        "trace_limit": options.trace_limit,
+        "containers": options.containers,
+        "conntrack_details": options.conntrack_details,
+        "interfaces": [
+            {"netns": target.netns.label, "interface": link.name}
+            for target in targets.targets
+            for link in target.chosen
+        ],
+        "started_ns": times.started_ns,
+        "ended_ns": times.ended_ns,
+        "pid": os.getpid(),
+        "version": __version__,
+    }
+
+
+def _node(name: str) -> dict[str, object]:
+    timex = _Timex()
+    state = LIBC.adjtimex(ctypes.byref(timex))
+    return {
+        "name": name,
+        "hostname": socket.gethostname(),
+        "kernel": os.uname().release,
+        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "clock": {
+            "realtime_ns": time.clock_gettime_ns(time.CLOCK_REALTIME),
+            "monotonic_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC),
+            "boottime_ns": time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            "synchronized": state not in (-1, _TIME_ERROR) and not timex.status & _STA_UNSYNCHRONIZED,
+            "estimated_error_us": timex.esterror,
+            "tai_offset_s": timex.tai,
+        },
+    }
+
+
+def _containers(targets: Targets) -> list[dict[str, object]]:
+    return [
+        {
+            "id": container.id,
+            "name": container.name,
+            "image": container.image,
+            "pid": container.pid,
+            "netns": label,
+            "addresses": list(container.addresses),
+            "ports": container.ports,
+        }
+        for container, label in targets.containers
+    ]
+
+
+def _link_facts(link: object) -> dict[str, object]:
+    names = ("index", "name", "mac", "mtu", "kind", "master", "peer_index", "peer_nsid", "peer_netns", "up")
+    return {name: getattr(link, name) for name in names}
+
+
+def _sysctls(netns: Netns) -> dict[str, str]:
+    """Setting to value, in sysctl's own spelling with dots; those that exist here."""
+    values: dict[str, str] = {}
+    with netns.entered():
+        for name in _SYSCTLS:
+            _read_setting(values, name)
+        # An interface's name may hold a dot; sysctl spells that one as a slash.
+        for folder in sorted(Path("/proc/sys/net/ipv4/conf").iterdir()):
+            for setting in _INTERFACE_SYSCTLS:
+                _read_setting(values, f"net/ipv4/conf/{folder.name}/{setting}")
+    return values
+
+
+def _read_setting(values: dict[str, str], name: str) -> None:
+    try:
+        value = Path("/proc/sys", name).read_text().strip()
+    except OSError:
+        return
+    values[name.replace(".", "\0").replace("/", ".").replace("\0", "/")] = value

@@ -1,0 +1,65 @@
+"""iptables-legacy: its TRACE messages on our socket, and its tables as text, without changing or creating any."""
+
+import errno
+import subprocess
+from pathlib import Path
+
+from ...errors import TtraceError
+from ..machine.journal import Journal
+from ..machine.netns import Netns
+from .netfilter import NetfilterSocket, bind_nflog
+
+_FAMILIES = {"ip": ("ip_tables_names", "iptables-legacy-save"), "ip6": ("ip6_tables_names", "ip6tables-legacy-save")}
+_LOGGERS = ("net/netfilter/nf_log/2", "net/netfilter/nf_log/10")  # AF_INET, AF_INET6
+_SAVE_TIMEOUT_S = 20
+
+
+def legacy_tables(family: str) -> list[str]:
+    """Names of the legacy tables loaded in the thread's namespace, for `ip` or `ip6`."""
+    try:
+        return Path("/proc/thread-self/net", _FAMILIES[family][0]).read_text().split()
+    except OSError:
+        return []
+
+
+def has_legacy_tables(netns: Netns) -> bool:
+    """Whether legacy iptables is in use in `netns`."""
+    with netns.entered():
+        return any(legacy_tables(family) for family in _FAMILIES)
+
+
+def receive_legacy_trace(listener: NetfilterSocket, journal: Journal) -> str | None:
+    """Direct TRACE of legacy tables to the socket, before anything is traced; returns a warning or None.
+
+    Our table's `meta nftrace set 1` makes legacy tables log too, to whatever logger the namespace has: by default the
+    kernel log, which it would flood.
+    """
+    try:
+        for name in _LOGGERS:
+            journal.set_value(listener.netns, name, "nfnetlink_log")
+        bind_nflog(listener)
+    except OSError as error:
+        where = listener.netns.description
+        if error.errno == errno.EPERM:
+            return f"{where}: another program listens to NFLOG group 0, so rules of iptables-legacy are not traced"
+        return f"{where}: rules of iptables-legacy are not traced: {error.strerror}"
+    return None
+
+
+def save_legacy(family: str) -> str | None:
+    """`iptables-legacy-save -c` of the tables that exist in the thread's namespace; None if there are none."""
+    program = _FAMILIES[family][1]
+    # Without -t it would load every table, and from then on they would be in every packet's way.
+    texts = [run_save([program, "-c", "-t", table]) for table in legacy_tables(family)]
+    return "".join(text for text in texts if text is not None) or None
+
+
+def run_save(command: list[str]) -> str | None:
+    """Output of an iptables-save command run in the thread's namespace; None where it is not installed or refuses."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_SAVE_TIMEOUT_S, check=False)
+    except (FileNotFoundError, PermissionError):
+        return None
+    except subprocess.TimeoutExpired as error:
+        raise TtraceError(f"`{' '.join(command)}` did not end within {_SAVE_TIMEOUT_S} s") from error
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else None

@@ -1,0 +1,168 @@
+"""One capture point: a packet socket with a memory-mapped TPACKET_V3 ring (linux/if_packet.h).
+
+The kernel fills blocks of the ring and hands each over when it is full or `BLOCK_TIMEOUT_MS` old; `convert.py` reads
+them. Timestamps are CLOCK_REALTIME in nanoseconds. Not promiscuous: what the interface would not receive stays unseen.
+"""
+
+import ctypes
+import errno
+import socket
+import struct
+from dataclasses import dataclass, field
+
+from ...errors import TtraceError
+from ...pcapng.blocks import LinkType
+from ..machine.netns import Netns
+from ..options import LARGEST_DEFAULT_RING_MIB, RINGS_MIB
+from .arena import Arena
+
+BLOCK_BYTES = 1 << 18
+"""What rings are measured in, and the blocks of small ones: four GSO super-packets of the largest common size (65,226
+bytes), or many small packets."""
+_LARGEST_BLOCKS = 4
+_FEWEST = 16
+"""A ring is divided into so many blocks of up to `_LARGEST_BLOCKS` times the size: each full one is a wake-up."""
+BLOCK_TIMEOUT_MS = 150
+"""A packet waits no longer than this until the kernel hands over its block. Each time is a wake-up too."""
+HOLD_BACK_NS = (BLOCK_TIMEOUT_MS + 50) * 1_000_000
+"""How long a packet may be on its way to us at most: the kernel's timers may be late."""
+
+SMALLEST_BLOCKS = 8
+"""Of a ring (2 MiB), so that holding some back leaves room."""
+
+_SOL_PACKET = 263
+_PACKET_RX_RING = 5
+_PACKET_STATISTICS = 6
+_PACKET_VERSION = 10
+_TPACKET_V3 = 2
+_ETH_P_ALL = 0x0003
+_SO_ATTACH_FILTER = 26
+_FRAME_BYTES = 2048  # only a divisor of the block size in version 3
+
+
+@dataclass(slots=True)
+class Ring:
+    """An open capture point."""
+
+    netns: Netns
+    interface: str
+    index: int
+    link_type: LinkType
+    mac: bytes
+    socket: socket.socket
+    offset: int
+    """Where the ring begins in the arena."""
+    blocks: int
+    """Its size in units of `BLOCK_BYTES`."""
+    block_bytes: int
+    """Size of the blocks the kernel hands over."""
+    arena: Arena
+    received: int = 0
+    """Packets that passed the filter, lost ones included."""
+    lost: int = 0
+    reported_lost: int = field(default=0)
+    """The value of `lost` in the last statistics block written."""
+
+    def read_statistics(self) -> None:
+        """Add the kernel's counters, which it clears on reading, to `received` and `lost`."""
+        # struct tpacket_stats_v3; tp_packets includes tp_drops.
+        packets, drops, _ = struct.unpack("=III", self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12))
+        self.received += packets
+        self.lost += drops
+
+    def take_error(self) -> int:
+        """The pending socket error (ENETDOWN when the interface went down or away), cleared by reading; 0 if none."""
+        return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its interface no longer exists, or not in this namespace. One that is only down comes back."""
+        # The kernel forgets the index a socket is bound to when that interface is unregistered (af_packet.c).
+        return not self.socket.getsockname()[0]
+
+    def close(self) -> None:
+        """Close the socket and free the ring's memory, which nothing may read any more."""
+        if self.socket.fileno() != -1:
+            self.socket.close()
+            self.arena.free_slot(self.offset)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingBudget:
+    """The memory of all rings, which cannot be swapped out, and how they share it."""
+
+    total_blocks: int
+    share_blocks: int
+    """The most a single ring gets."""
+
+    def next_blocks(self, used_blocks: int) -> int:
+        """Blocks of one more ring when `used_blocks` are in use: a share, or what is left, but enough to work."""
+        return max(SMALLEST_BLOCKS, min(self.share_blocks, self.total_blocks - used_blocks))
+
+
+def ring_budget(ring_mib: int | None, points: int) -> RingBudget:
+    """Divide `ring_mib` MiB over `points`; None is the default, which also limits what one ring gets."""
+    total = (RINGS_MIB if ring_mib is None else ring_mib) * (1 << 20) // BLOCK_BYTES
+    share = total // max(1, points)
+    if ring_mib is None:
+        share = min(share, LARGEST_DEFAULT_RING_MIB * (1 << 20) // BLOCK_BYTES)
+    return RingBudget(total_blocks=total, share_blocks=max(SMALLEST_BLOCKS, share))
+
+
+def open_ring(
+    arena: Arena,
+    netns: Netns,
+    *,
+    interface: str,
+    index: int,
+    link_type: LinkType,
+    mac: bytes,
+    program: bytes,
+    blocks: int,
+) -> Ring:
+    """Open a ring on an interface of the namespace the thread is in. Raises TtraceError naming the interface."""
+    # Without a link header SOCK_DGRAM hands over the packet from its network header on, whatever tunnel it is.
+    kind = socket.SOCK_RAW if link_type is LinkType.ETHERNET else socket.SOCK_DGRAM
+    try:
+        # Protocol 0: nothing arrives before filter and ring are in place.
+        packet_socket = socket.socket(socket.AF_PACKET, kind | socket.SOCK_CLOEXEC, 0)
+    except PermissionError as error:
+        raise TtraceError("capturing needs root (CAP_NET_RAW)", hint="run it with `sudo`") from error
+    offset = None
+    block_bytes = _block_bytes(blocks)
+    length_bytes = blocks * BLOCK_BYTES // block_bytes * block_bytes
+    try:
+        packet_socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
+        # struct tpacket_req3
+        request = struct.pack(
+            "=7I", block_bytes, length_bytes // block_bytes, _FRAME_BYTES, length_bytes // _FRAME_BYTES,
+            BLOCK_TIMEOUT_MS, 0, 0,
+        )  # fmt: skip
+        packet_socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, request)
+        buffer = ctypes.create_string_buffer(program, len(program))
+        packet_socket.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
+        )
+        offset = arena.map_socket(packet_socket.fileno(), length_bytes)
+        packet_socket.bind((interface, _ETH_P_ALL))
+    except OSError as error:
+        packet_socket.close()
+        if offset is not None:
+            arena.free_slot(offset)
+        raise TtraceError(
+            f"cannot capture on `{interface}` in {netns.description}: {error.strerror or error}",
+            hint=_memory_hint(blocks) if error.errno == errno.ENOMEM else None,
+        ) from error
+    return Ring(netns, interface, index, link_type, mac, packet_socket, offset, blocks, block_bytes, arena)
+
+
+def _block_bytes(blocks: int) -> int:
+    """Size of the kernel's blocks of a ring of `blocks` times `BLOCK_BYTES`."""
+    return BLOCK_BYTES * max(1, min(_LARGEST_BLOCKS, blocks // _FEWEST))
+
+
+def _memory_hint(blocks: int) -> str:
+    size = f"each capture point needs {blocks * BLOCK_BYTES >> 20} MiB of memory"
+    if blocks > SMALLEST_BLOCKS:
+        return f"{size}: give all of them together less with `--ring-mib N`"
+    return f"{size}, the least there is: capture on fewer with `--iface NAME`"

@@ -1,0 +1,1 @@
+"""From the sockets' memory into the file: one loop of compiled kernels."""

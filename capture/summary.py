@@ -1,0 +1,57 @@
+"""What a capture says about itself, while it runs and at the end."""
+
+import time
+from typing import TYPE_CHECKING
+
+from .options import CaptureStatus, CaptureSummary, NamespaceSummary
+from .session import Session, point_summary
+
+if TYPE_CHECKING:
+    from .stream.feed import Stream
+
+
+def status_of(session: Session, stream: "Stream") -> CaptureStatus:
+    """What has been recorded so far."""
+    counts = [stream.messages(number) for number in range(len(session.sockets))]
+    return CaptureStatus(
+        elapsed_s=(time.time_ns() - session.started_ns) / 1e9,
+        packets=stream.packets,
+        bytes=session.output.written,
+        trace_events=sum(count[1] for count in counts),
+        conntrack_events=sum(count[2] for count in counts),
+        lost=sum(ring.lost for ring, _ in session.rings)
+        + sum(point.lost for point in session.ended_points)
+        + sum(listener.lost for listener, _ in session.sockets),
+    )
+
+
+def summary_of(session: Session, stream: "Stream") -> CaptureSummary:
+    """What was recorded in all; adds what did not parse to the warnings."""
+    points = [point_summary(ring, stream.ring_packets(number)) for number, (ring, _) in enumerate(session.rings)]
+    namespaces = [_namespace_summary(session, stream, number) for number in range(len(session.sockets))]
+    return CaptureSummary(
+        file=session.output.path,
+        node=session.node,
+        duration_s=(time.time_ns() - session.started_ns) / 1e9,
+        bytes=session.output.written,
+        points=(*points, *session.ended_points),
+        namespaces=tuple(namespaces),
+        trace_events=sum(namespace.trace_events for namespace in namespaces),
+        conntrack_events=sum(namespace.conntrack_events for namespace in namespaces),
+        netlink_lost=sum(namespace.lost for namespace in namespaces),
+        warnings=tuple(session.warnings),
+    )
+
+
+def _namespace_summary(session: Session, stream: "Stream", number: int) -> NamespaceSummary:
+    listener, _ = session.sockets[number]
+    messages, trace, conntrack, malformed = stream.messages(number)
+    if malformed:
+        session.warnings.append(f"{listener.netns.description}: {malformed} netlink datagrams were cut or malformed")
+    return NamespaceSummary(
+        netns=listener.netns.label,
+        messages=messages,
+        trace_events=trace,
+        conntrack_events=conntrack,
+        lost=listener.lost,
+    )

@@ -1,0 +1,64 @@
+"""Captures of any size: in memory where they fit, in parts where not."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from .in_memory import correlate_captures, parse_sources
+from .in_parts.memory import bytes_needed, memory_budget, most_sightings, sightings_per_part
+from .nodes.topology import Source
+from .result.correlation import Correlation
+
+if TYPE_CHECKING:
+    from .in_parts.result import PartedCorrelation
+
+_COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18", b"\x04\x22\x4d\x18")
+"""What begins so is larger than it looks (pcapng/source.py)."""
+_EXPANDS: Final = 12
+"""Times, as a rule."""
+
+Progress = Callable[[str, float | None], None]
+"""Called with the name of a stage and the part of it that is done, None where that is not known."""
+
+
+def correlate_files(
+    files: Sequence[str | Source],
+    progress: Progress = lambda _stage, _done: None,
+    *,
+    vxlan_ports: Sequence[int] = (),
+    memory: int | None = None,
+) -> "Correlation | PartedCorrelation":
+    """As `correlate_captures`, for captures of any size.
+
+    `memory`: bytes that may be resident; default: half of what is available. What does not fit is correlated in parts,
+    through temporary files (TMPDIR), with the same result.
+    """
+    sources = parse_sources(files)
+    budget = memory_budget() if memory is None else memory
+    size = _size(sources)
+    from_stdin = any(source.path == "-" for source in sources)
+    if not (from_stdin and memory is not None) and bytes_needed(most_sightings(size), size) <= budget:
+        return correlate_captures(sources, lambda stage: progress(stage, None), vxlan_ports=vxlan_ports)
+    from .in_parts.rounds import correlate_in_parts, open_streams
+
+    streams = open_streams(sources, progress)
+    records = sum(stream.size for stream in streams)
+    # What came from stdin cannot be read again.
+    if not from_stdin and bytes_needed(records, sum(stream.capture.data.size for stream in streams)) <= budget:
+        del streams
+        return correlate_captures(sources, lambda stage: progress(stage, None), vxlan_ports=vxlan_ports)
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = sightings_per_part(budget, workers)
+    return correlate_in_parts(sources, progress, most=most, workers=workers, vxlan_ports=vxlan_ports, streams=streams)
+
+
+def _size(sources: Sequence[Source]) -> int:
+    """Bytes that the captures have, or will have without their compression."""
+    total = 0
+    for source in sources:
+        with suppress(OSError), Path(source.path).open("rb") as file:  # reading it will say what is wrong
+            factor = _EXPANDS if file.read(4).startswith(_COMPRESSED) else 1
+            total += file.seek(0, os.SEEK_END) * factor
+    return total

@@ -1,0 +1,1 @@
+"""Columns, no packets: grouping, hashing, union-find."""

@@ -1,0 +1,1 @@
+"""One time for all nodes."""

@@ -1,0 +1,368 @@
+"""The clocks of the nodes, from the packets that went between them.
+
+A packet that left node A at t_a (by A's clock) and came to node B at t_b (by B's) says that B's clock is ahead of A's
+by at most t_b - t_a, for its delay is positive; one the other way bounds it from below. Over time these bounds are two
+clouds of points, and the offset is a line between them: the line that keeps the greatest distance from both (Moon,
+Skelly, Towsley 1999, for one cloud). Its distance from them is the error. Where no line fits, a clock was set, and the
+time is cut there. What the bounds cannot show is an asymmetry of the two delays.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..nodes.topology import Topology
+from .clouds import lower_hull
+from .delays import Bounds, Pairs, delay_bounds
+
+_STEEPEST: Final = 150e-6
+"""Two clocks drift apart by no more: a quartz is within 100 ppm, and most are far better."""
+SET_BACK_NS: Final = 10_000_000
+"""A frame so much earlier than the one before it in its file shows that the clock was set back: no queue is as slow."""
+_MOST_PIECES: Final = 8
+_FEWEST_PACKETS: Final = 10
+"""A piece with fewer packets is no evidence of a step: a few packets were taken for others."""
+_NO_EVIDENCE: Final = 0.7
+"""A clock that runs evenly and leaves this part of the most room is taken to do so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A stretch of time in which a clock ran evenly."""
+
+    start_ns: int
+    """By this clock; the first piece begins with the captures."""
+    offset_ns: int
+    """This clock minus the reference at `start_ns`."""
+    drift: float
+    """Change of the offset, in ns per ns."""
+    error_ns: int | None
+    from_ns: int | None = None
+    """By this clock, when the piece takes over from the one before; None for the first of its epoch."""
+    epoch: int = 0
+    """How often the clock was set back before: then its times come twice, and only the order of the frames tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """How one node's clock relates to the first node's."""
+
+    node: str
+    offset_ns: int
+    """This clock minus the reference clock, when the captures began; to be subtracted."""
+    error_ns: int | None
+    """Half-width of the interval the offset must lie in; None when packets went only one way, or contradict."""
+    basis: str
+    """In words: `reference`, `same machine`, `N packets`, `no bound, N packets` or `unknown`."""
+    packets: int = 0
+    """Packets seen on both nodes that bound the offset."""
+    pieces: tuple[Piece, ...] = ()
+    """How the offset changes with time; empty where it is taken as constant."""
+
+    @property
+    def drift_ppm(self) -> float:
+        """Parts per million by which this clock runs faster than the reference, in the first piece."""
+        return self.pieces[0].drift * 1e6 if self.pieces else 0.0
+
+    @property
+    def steps(self) -> int:
+        """How often the clock was set during the captures."""
+        return max(len(self.pieces) - 1, 0)
+
+    @property
+    def largest_error_ns(self) -> int | None:
+        """Half-width of the interval that the offset must lie in at any time; None where nothing bounds it."""
+        errors = [piece.error_ns for piece in self.pieces]
+        if self.error_ns is None or None in errors:
+            return None
+        known = [error for error in errors if error is not None]
+        # What the clocks in between may be off is in `error_ns` only.
+        return self.error_ns + (max(known) - known[0] if known else 0)
+
+    @property
+    def epochs(self) -> int:
+        """How often the clock was set back."""
+        return self.pieces[-1].epoch if self.pieces else 0
+
+    def offsets(
+        self, times_ns: npt.NDArray[np.int64], epochs: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """The offset at each of these times of this clock, in ns; `epochs`: how often it had been set back by then."""
+        offsets = np.full(times_ns.shape, self.offset_ns, np.int64)
+        for piece in self.pieces:
+            begin = piece.start_ns if epochs is None else piece.from_ns
+            begun = np.ones(times_ns.shape, np.bool_)
+            if begin is not None and piece is not self.pieces[0]:
+                begun = times_ns >= begin
+            here = begun if epochs is None else begun & (epochs == piece.epoch)
+            change = (piece.drift * (times_ns[here] - piece.start_ns)).astype(np.int64)
+            offsets[here] = piece.offset_ns + change
+        return offsets
+
+
+def align_clocks(delays: Pairs, topology: Topology) -> list[Clock]:
+    """One Clock per node, in the order of the files; nodes reached over others add up their offsets and errors.
+
+    `delays`: see node_delays. Nodes whose captures were made on the same running kernel (same boot id) share a clock.
+    """
+    nodes = list(dict.fromkeys(topology.file_nodes))
+    clocks = {nodes[0]: Clock(node=nodes[0], offset_ns=0, error_ns=0, basis="reference")}
+    if len(nodes) == 1:
+        return list(clocks.values())
+    boots = {node: _boot_id(topology, node) for node in nodes}
+    progress = True
+    while progress:
+        progress = False
+        for node in nodes:
+            if node in clocks:
+                continue
+            found = _reach(node, clocks, boots, partial(delay_bounds, delays, topology))
+            if found is not None:
+                clocks[node] = found
+                progress = True
+    return [clocks.get(n, Clock(node=n, offset_ns=0, error_ns=None, basis="unknown")) for n in nodes]
+
+
+def _boot_id(topology: Topology, node: str) -> str | None:
+    facts = topology.snapshots.get((node, None, "node", "start")) or {}
+    return facts.get("boot_id")
+
+
+def _reach(
+    node: str, clocks: dict[str, Clock], boots: dict[str, str | None], bounds: Callable[[str, str], Bounds]
+) -> Clock | None:
+    """The clock of `node` from the known ones: the one with the smallest error."""
+    best: Clock | None = None
+    for known in list(clocks.values()):
+        if boots[node] is not None and boots[node] == boots[known.node]:
+            return Clock(
+                node=node, offset_ns=known.offset_ns, error_ns=known.error_ns, basis="same machine", pieces=known.pieces
+            )
+        clock = _clock_from(node, known, bounds(known.node, node))
+        if clock is None:
+            continue
+        if best is None or (clock.error_ns is not None and (best.error_ns is None or clock.error_ns < best.error_ns)):
+            best = clock
+    return best
+
+
+def _clock_from(node: str, known: Clock, bounds: Bounds) -> Clock | None:
+    """The clock of a node that exchanged packets with one whose clock is known."""
+    packets = bounds.packets
+    if packets == 0:
+        return None
+    unbound = f"no bound, {packets:,} packets"
+    # By the reference's time, which the known node's clock gives, and with its offset added.
+    base = known.offsets(bounds.upper_at_ns), known.offsets(bounds.lower_at_ns)
+    upper, lower = bounds.upper_ns + base[0], bounds.lower_ns + base[1]
+    if upper.size == 0 or lower.size == 0:
+        # A delay is positive: the fastest packet arrived after it was sent, by a nanosecond at least.
+        offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
+        return Clock(node=node, offset_ns=offset, error_ns=None, basis=unbound, packets=packets)
+    pieces = _fit_pieces(bounds.upper_at_ns - base[0], upper, bounds.lower_at_ns - base[1], lower)
+    if pieces is None:
+        offset = int(np.median(upper) + np.median(lower)) // 2
+        return Clock(node=node, offset_ns=offset, error_ns=None, basis=unbound, packets=packets)
+    error = None
+    if known.error_ns is not None and pieces[0].error_ns is not None:
+        error = pieces[0].error_ns + known.error_ns
+    return Clock(
+        node=node,
+        offset_ns=pieces[0].offset_ns,
+        error_ns=error,
+        basis=f"{packets:,} packets",
+        packets=packets,
+        pieces=pieces if len(pieces) > 1 or pieces[0].drift else (),
+    )
+
+
+def _fit_pieces(
+    upper_at: npt.NDArray[np.int64],
+    upper: npt.NDArray[np.int64],
+    lower_at: npt.NDArray[np.int64],
+    lower: npt.NDArray[np.int64],
+) -> tuple[Piece, ...] | None:
+    """As few straight pieces as the bounds allow; None when that would be too many to believe."""
+    times = np.sort(np.concatenate([upper_at, lower_at]))
+    pieces: list[Piece] = []
+    starts: list[int] = []
+    start = 0
+    while start < times.size:
+        if len(pieces) == _MOST_PIECES:
+            return None
+        found = _fit(upper_at, upper, lower_at, lower, times[start], times[-1])
+        end = times.size
+        if found is None:
+            low, high = start + 1, times.size - 1
+            while low < high:  # the longest stretch that one line fits
+                middle = (low + high + 1) // 2
+                if _fit(upper_at, upper, lower_at, lower, times[start], times[middle]) is None:
+                    high = middle - 1
+                else:
+                    low = middle
+            found = _fit(upper_at, upper, lower_at, lower, times[start], times[low])
+            end = int(np.searchsorted(times, times[low], side="right"))
+        if found is None or end - start < min(_FEWEST_PACKETS, times.size):
+            return None
+        pieces.append(found)
+        starts.append(start)
+        start = end
+    if len(pieces) == 1:
+        return tuple(pieces)
+    at = np.concatenate([upper_at, lower_at])
+    order = np.argsort(at, kind="stable")
+    bound = np.concatenate([upper, lower])[order]
+    side = np.concatenate([np.ones(upper.size, np.int64), np.full(lower.size, -1)])[order]
+    return _taking_over(pieces, starts, at[order], bound, side)
+
+
+def _taking_over(
+    pieces: list[Piece],
+    starts: list[int],
+    at: npt.NDArray[np.int64],
+    bound: npt.NDArray[np.int64],
+    side: npt.NDArray[np.int64],
+) -> tuple[Piece, ...]:
+    """The pieces with the times at which each takes over.
+
+    A clock that is set forward raises the upper bounds, which contradicts nothing: the packets that had just come by
+    then were left to the piece before. By their delays they belong to the next. `starts`: first packet of each piece;
+    `at`, `bound`, `side` (1 upper, -1 lower): of all packets, by time.
+    """
+    found = [pieces[0]]
+    for piece, start in zip(pieces[1:], starts[1:], strict=True):
+        before = found[-1]
+        first = start
+        while first > 0:
+            delays = [side[first - 1] * (bound[first - 1] - _offset_at(p, int(at[first - 1]))) for p in (before, piece)]
+            if not 0 <= delays[1] < delays[0]:
+                break
+            first -= 1
+        last_ns = int(at[max(first - 1, 0)]) + _offset_at(before, int(at[max(first - 1, 0)]))
+        next_ns = int(at[first]) + _offset_at(piece, int(at[first]))
+        back = next_ns < last_ns or piece.offset_ns < before.offset_ns - SET_BACK_NS
+        if back:
+            found.append(replace(piece, start_ns=next_ns, epoch=before.epoch + 1))
+        else:
+            middle = (last_ns + next_ns) // 2
+            found.append(replace(piece, start_ns=middle, from_ns=middle, epoch=before.epoch))
+    return tuple(found)
+
+
+def _offset_at(piece: Piece, reference_ns: int) -> int:
+    """The offset of a piece at a time of the reference clock."""
+    return piece.offset_ns + round(piece.drift * (reference_ns + piece.offset_ns - piece.start_ns))
+
+
+def frames_set_back(frame: npt.NDArray[np.int64], times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Frames of one file before which its clock had been set back, ascending: frames stand in a file as they came."""
+    return frame[1:][np.diff(times_ns) < -SET_BACK_NS]
+
+
+def epochs_of(
+    frame: npt.NDArray[np.integer], file: npt.NDArray[np.integer], set_back: Sequence[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.int64]:
+    """How often the clock had been set back when each frame was captured; `set_back`: per file, see
+    frames_set_back."""
+    epochs = np.zeros(frame.size, np.int64)
+    for number, frames in enumerate(set_back):
+        if frames.size:
+            here = file == number
+            epochs[here] = np.searchsorted(frames, frame[here], side="right")
+    return epochs
+
+
+def _fit(
+    upper_at: npt.NDArray[np.int64],
+    upper: npt.NDArray[np.int64],
+    lower_at: npt.NDArray[np.int64],
+    lower: npt.NDArray[np.int64],
+    begin: int,
+    end: int,
+) -> Piece | None:
+    """The line below all upper bounds and above all lower ones, as far from both as can be; None when there is none."""
+    above = (upper_at >= begin) & (upper_at <= end)
+    below = (lower_at >= begin) & (lower_at <= end)
+    if not above.any() or not below.any():
+        return None if not (above.any() or below.any()) else _one_sided(upper[above], lower[below], begin)
+    # A line touches either cloud at its hull only.
+    x_upper, y_upper = lower_hull(upper_at[above] - begin, upper[above])
+    x_lower, y_lower = lower_hull(lower_at[below] - begin, -lower[below])
+    y_lower = -y_lower
+
+    def room(slope: float) -> tuple[float, float, float]:
+        top = float((y_upper - slope * x_upper).min())
+        bottom = float((y_lower - slope * x_lower).max())
+        return top - bottom, top, bottom
+
+    slope = _widest(room)
+    if room(slope)[0] < 0:
+        return None
+    flattest, steepest = _last_feasible(room, slope, -_STEEPEST), _last_feasible(room, slope, _STEEPEST)
+    if room(0.0)[0] >= _NO_EVIDENCE * room(slope)[0]:
+        slope = 0.0
+    _, top, bottom = room(slope)
+    offset = round((top + bottom) / 2)
+    return Piece(
+        start_ns=int(begin) + offset,
+        offset_ns=offset,
+        drift=slope,
+        error_ns=math.ceil(_farthest(room, flattest, steepest, slope, (top + bottom) / 2, float(end - begin))) + 1,
+    )
+
+
+def _farthest(
+    room: Callable[[float], tuple[float, float, float]],
+    flattest: float,
+    steepest: float,
+    slope: float,
+    offset: float,
+    length_ns: float,
+) -> float:
+    """How far any line between the clouds is from the chosen one, anywhere in the piece.
+
+    The lines that fit are a convex polygon of slopes and offsets; at either end of the piece the extremes lie on its
+    rim.
+    """
+    worst = 0.0
+    for candidate in np.linspace(flattest, steepest, 33):
+        width, top, bottom = room(float(candidate))
+        for edge in (top, bottom) if width >= 0 else ():
+            at_start = edge - offset
+            worst = max(worst, abs(at_start), abs(at_start + (candidate - slope) * length_ns))
+    return worst
+
+
+def _widest(room: Callable[[float], tuple[float, float, float]]) -> float:
+    """The slope with the most room between the clouds: a concave function, so a search by thirds finds it."""
+    low, high = -_STEEPEST, _STEEPEST
+    for _ in range(60):
+        third = (high - low) / 3
+        if room(low + third)[0] < room(high - third)[0]:
+            low += third
+        else:
+            high -= third
+    return (low + high) / 2
+
+
+def _last_feasible(room: Callable[[float], tuple[float, float, float]], inside: float, outside: float) -> float:
+    """The slope nearest to `outside` with which a line still fits."""
+    if room(outside)[0] >= 0:
+        return outside
+    for _ in range(50):
+        middle = (inside + outside) / 2
+        if room(middle)[0] >= 0:
+            inside = middle
+        else:
+            outside = middle
+    return inside
+
+
+def _one_sided(upper: npt.NDArray[np.int64], lower: npt.NDArray[np.int64], begin: int) -> Piece:
+    offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
+    return Piece(start_ns=int(begin) + offset, offset_ns=offset, drift=0.0, error_ns=None)

@@ -1,0 +1,287 @@
+"""Packets seen on two nodes -> bounds of the offset between their clocks."""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ...pcapng.blocks import Direction
+from ..arrays.grouping import Runs, group_ids
+from ..nodes.topology import Topology
+from ..result.words import row_stays_on_link
+from ..schema import NOTE_ERROR, ONE_PACKET_NS
+from .clouds import Cloud, Delays
+
+_FEWEST_AGREEING: Final = 3
+"""Packets: one or two of equal content may be others, sent at another time."""
+
+_IN: Final = int(Direction.IN)
+_OUT: Final = int(Direction.OUT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flows:
+    """Which way each observation travels, in which connection."""
+
+    direction: npt.NDArray[np.uint64]
+    """The same for all observations that travel the same way in one connection."""
+    connection: npt.NDArray[np.uint64]
+    """The same for both directions."""
+    forward: npt.NDArray[np.bool_]
+    """One of the two directions; which one does not matter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What packets say of the second node's clock minus the first's, at times of the first's clock; all in ns."""
+
+    upper_at_ns: npt.NDArray[np.int64]
+    upper_ns: npt.NDArray[np.int64]
+    lower_at_ns: npt.NDArray[np.int64]
+    lower_ns: npt.NDArray[np.int64]
+    packets: int
+    """That they are of; of many packets only those are kept that can matter (delay_clouds.py)."""
+
+
+Pairs = dict[tuple[str, str], Delays]
+"""By the names of two nodes, which are in the order of the files."""
+
+
+def flows_by_addresses(observations: npt.NDArray[np.void]) -> Flows:
+    """Flows told apart by their addresses alone: before anything is known of translations."""
+    flow, reverse = observations["flow"], observations["flow_reverse"]
+    return Flows(direction=flow, connection=np.minimum(flow, reverse), forward=flow < reverse)
+
+
+def node_delays(observations: npt.NDArray[np.void], flows: Flows, topology: Topology, contents: Runs) -> Pairs:
+    """What the packets that each two nodes share say of their clocks.
+
+    Only unicast packets where they leave or enter a node count, and of those only the ones that every point of a node
+    saw once: a repeated one could be matched with the wrong copy. Whole connections can be taken apart, and the results
+    added up (add_delays). `contents`: those with equal content, maybe with other sightings behind them.
+    """
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(topology.file_nodes))}
+    seen = _Seen.build(observations, flows, topology, numbers, contents)
+    return {
+        (first, second): _between(seen, numbers[first], numbers[second]) for first, second in combinations(numbers, 2)
+    }
+
+
+def add_delays(some: Pairs, more: Pairs) -> Pairs:
+    """Both together."""
+    return {pair: delays.with_(more[pair]) if pair in more else delays for pair, delays in some.items()} | {
+        pair: delays for pair, delays in more.items() if pair not in some
+    }
+
+
+def delay_bounds(pairs: Pairs, topology: Topology, first: str, second: str) -> Bounds:
+    """The Bounds between the clocks of two nodes."""
+    turned = (first, second) not in pairs
+    delays = pairs[(second, first) if turned else (first, second)]
+    toward, back = delays.toward, delays.back
+    if _only_offset(delays):
+        toward = delays.unknown
+    upper_at, upper, lower_at, lower = toward.at_ns, toward.value_ns, back.at_ns, back.value_ns
+    if turned:  # at times of the other clock, what was a lower bound is an upper one
+        upper_at, upper, lower_at, lower = lower_at + lower, -lower, upper_at + upper, -upper
+    # A timestamp is cut to the resolution of its file: the true time is up to so much later.
+    return Bounds(
+        upper_at_ns=upper_at,
+        upper_ns=upper + _resolution_ns(topology, second),
+        lower_at_ns=lower_at,
+        lower_ns=lower - _resolution_ns(topology, first),
+        packets=toward.packets + back.packets,
+    )
+
+
+def _resolution_ns(topology: Topology, node: str) -> int:
+    return max((p.resolution_ns for p in topology.points if p.node == node), default=0)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """One row per packet and node, in the order of `identity`."""
+
+    node: npt.NDArray[np.int64]
+    identity: npt.NDArray[np.int64]
+    """Of content and direction; ascending."""
+    connection: npt.NDArray[np.uint64]
+    forward: npt.NDArray[np.bool_]
+    first_ns: npt.NDArray[np.int64]
+    last_ns: npt.NDArray[np.int64]
+    ttl: npt.NDArray[np.int64]
+    """Highest of the node's points."""
+    way: npt.NDArray[np.int64]
+    """1 it was seen leaving, -1 coming in, 0 not known or both."""
+
+    @classmethod
+    def build(
+        cls,
+        observations: npt.NDArray[np.void],
+        flows: Flows,
+        topology: Topology,
+        numbers: dict[str, int],
+        contents: Runs,
+    ) -> "_Seen":
+        is_uplink = np.array([topology.is_uplink(p) for p in topology.points] or [False], np.bool_)
+        node_of_place = np.array([numbers[p.node] for p in topology.points] or [0], np.int64)
+        where = np.full(contents.rows.size, -1, np.int64)
+        _locate(observations, is_uplink, node_of_place, where)
+        runs = contents.only(where >= 0).sorted_by(where, flows.direction)
+        return cls(
+            *_one_per_packet(
+                runs.rows, runs.start, where, flows.direction, flows.connection, flows.forward, observations
+            )
+        )
+
+
+@njit(cache=True, nogil=True)
+def _locate(observations, is_uplink, node_of_place, where):
+    """Node and capture point in one number of each observation that counts."""
+    for i in range(observations.size):
+        row = observations[i]
+        if is_uplink[row.place] and (row.notes & np.uint8(NOTE_ERROR)) == 0 and not row_stays_on_link(row):
+            where[i] = (node_of_place[row.place] << 32) | np.int64(row.place)
+
+
+@njit(cache=True, nogil=True)
+def _one_per_packet(rows, start, where, direction, connection, forward, observations):
+    """The columns of _Seen; `rows`: by content, direction, node and place."""
+    node = np.empty(rows.size, np.int64)
+    identity = np.empty(rows.size, np.int64)
+    of_connection = np.empty(rows.size, np.uint64)
+    goes_forward = np.empty(rows.size, np.bool_)
+    first_ns = np.empty(rows.size, np.int64)
+    last_ns = np.empty(rows.size, np.int64)
+    ttl = np.empty(rows.size, np.int64)
+    way = np.empty(rows.size, np.int64)
+    count = 0
+    number = -1
+    for g in range(start.size - 1):
+        begin = start[g]
+        while begin < start[g + 1]:
+            head = rows[begin]
+            if begin == start[g] or direction[head] != direction[rows[begin - 1]]:
+                number += 1
+            here = where[head] >> 32
+            twice = False
+            least, most = np.int64(1), np.int64(-1)
+            first_ns[count], last_ns[count], ttl[count] = 2**62, -(2**62), -1
+            stop = begin
+            while stop < start[g + 1] and direction[rows[stop]] == direction[head] and where[rows[stop]] >> 32 == here:
+                i = rows[stop]
+                twice |= stop > begin and where[i] == where[rows[stop - 1]]
+                row = observations[i]
+                out = np.int64(row.direction == _OUT) - np.int64(row.direction == _IN)
+                least, most = min(least, out), max(most, out)
+                first_ns[count] = min(first_ns[count], row.time_ns)
+                last_ns[count] = max(last_ns[count], row.time_ns)
+                ttl[count] = max(ttl[count], np.int64(row.ttl))
+                stop += 1
+            begin = stop
+            if twice:
+                continue
+            node[count] = here
+            identity[count] = number
+            of_connection[count] = connection[head]
+            goes_forward[count] = forward[head]
+            way[count] = 1 if least > 0 else -1 if most < 0 else 0
+            count += 1
+    return (
+        node[:count], identity[:count], of_connection[:count], goes_forward[:count], first_ns[:count],
+        last_ns[:count], ttl[:count], way[:count],
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _on_both(identity, node, first, second):
+    """Rows (i, j) of packets that were seen on both nodes."""
+    i = np.empty(identity.size // 2, np.int64)
+    j = np.empty(i.size, np.int64)
+    count = 0
+    at = 0
+    while at < identity.size:
+        a = b = -1
+        packet = identity[at]
+        while at < identity.size and identity[at] == packet:
+            if node[at] == first:
+                a = at
+            elif node[at] == second:
+                b = at
+            at += 1
+        if a >= 0 and b >= 0:
+            i[count] = a
+            j[count] = b
+            count += 1
+    return i[:count].copy(), j[:count].copy()
+
+
+def _between(seen: _Seen, first: int, second: int) -> Delays:
+    i, j = _on_both(seen.identity, seen.node, first, second)
+    toward = _travels_to_second(seen, i, j)
+    go, come, unknown = toward > 0, toward < 0, toward == 0
+    # Toward the second node: the last the first saw of it, and the first the second did; the other way round coming
+    # back.
+    first_ns, last_ns = seen.first_ns[i], seen.last_ns[i]
+    ahead, difference = seen.first_ns[j] - last_ns, (seen.first_ns[j] - first_ns)[unknown]
+    return Delays(
+        toward=Cloud.of(last_ns[go], ahead[go], upper=True),
+        back=Cloud.of(first_ns[come], (seen.last_ns[j] - first_ns)[come], upper=False),
+        unknown=Cloud.of(last_ns[unknown], ahead[unknown], upper=True),
+        least_ns=int(difference.min()) if difference.size else 2**62,
+        most_ns=int(difference.max()) if difference.size else -(2**62),
+    )
+
+
+def _only_offset(delays: Delays) -> bool:
+    """Nothing says which way the common packets went, but several agree that the clocks are far apart.
+
+    Then either way is better than clocks taken as equal, by which they would not even be the same packets.
+    """
+    if delays.unknown.packets < _FEWEST_AGREEING or delays.toward.packets or delays.back.packets:
+        return False
+    middle = (delays.least_ns + delays.most_ns) // 2
+    return abs(middle) > ONE_PACKET_NS and delays.most_ns - delays.least_ns < ONE_PACKET_NS
+
+
+def _travels_to_second(seen: _Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Per common packet (rows i on the first node, j on the second): 1 it went from the first node to the second, -1
+    the other way, 0 not known.
+
+    A connection's packets tell together: by the kernel's word for the direction, by the times (the differences of its
+    two directions lie on two sides of the offset), and by TTL, which somebody may have rewritten.
+    """
+    connection, examples = group_ids(seen.connection[i])
+    toward = np.empty(i.size, np.int64)
+    _tell_together(i, j, connection, examples.size, seen.forward, seen.way, seen.ttl, seen.first_ns, toward)
+    return toward
+
+
+@njit(cache=True, nogil=True)
+def _tell_together(i, j, connection, connections, forward, way, ttl, first_ns, toward):
+    by_kernel = np.zeros(connections, np.int64)
+    by_ttl = np.zeros(connections, np.int64)
+    # Differences of the times, of each of the two directions.
+    least = np.full((connections, 2), np.int64(2**63 - 1))
+    most = np.full((connections, 2), np.int64(-(2**63) + 1))
+    for k in range(i.size):
+        a, b, c = i[k], j[k], connection[k]
+        sign = 1 if forward[a] else -1
+        by_kernel[c] += sign * (np.int64(way[a] > way[b]) - np.int64(way[a] < way[b]))
+        by_ttl[c] += sign * (np.int64(ttl[a] > ttl[b]) - np.int64(ttl[a] < ttl[b]))
+        side = np.int64(forward[a])
+        difference = first_ns[b] - first_ns[a]
+        least[c, side] = min(least[c, side], difference)
+        most[c, side] = max(most[c, side], difference)
+    for k in range(i.size):
+        c = connection[k]
+        said = by_kernel[c]
+        if said == 0 and least[c, 0] <= most[c, 0] and least[c, 1] <= most[c, 1]:
+            said = np.int64(least[c, 1] > most[c, 0]) - np.int64(most[c, 1] < least[c, 0])
+        if said == 0:
+            said = by_ttl[c]
+        sign = 1 if forward[i[k]] else -1
+        toward[k] = sign * (np.int64(said > 0) - np.int64(said < 0))

@@ -1,0 +1,1 @@
+"""Why a frame is matched with others, or why not."""

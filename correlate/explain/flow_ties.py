@@ -1,0 +1,178 @@
+"""Why the flows under which one packet was seen are one connection: the ties between them, the shortest way."""
+
+import heapq
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..flows.connections import Tie
+from ..flows.ties_by_content import can_vote
+from ..result.correlation import Correlation
+from ..result.words import endpoint
+from ..schema import CONNTRACK, NOTE_ERROR, NOTE_OUTER
+
+_CONTENT_COST: Final = 1_000
+"""A way over what the kernel says, however long, is better evidence than equal packets."""
+_FAR_CONTENT_COST: Final = 100_000
+"""A packet is translated within one namespace: equal packets farther apart are told by way of those in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiedFlow:
+    """One address pair in one namespace, and what ties it to the flow of the explained packet."""
+
+    node: str
+    netns: str
+    source: str
+    """In the direction of the explained packet."""
+    destination: str
+    tied_to: int | None
+    """Index of the flow it is tied to; None for the explained packet's own."""
+    tie: Tie | None
+    conntrack_id: int | None
+    """Of the entry, where `tie` is CONNTRACK and the kernel gave an id."""
+    votes: int | None
+    """Where `tie` is CONTENT: equal packets in both flows."""
+    packets: tuple[int, int] | None
+    """Then also: different packets in this flow, and in the one it is tied to, of both directions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A tie between two sessions."""
+
+    tie: Tie
+    votes: int | None
+    cost: int
+
+
+def tied_flows(
+    result: Correlation, sighting: int, members: npt.NDArray[np.int64]
+) -> tuple[tuple[TiedFlow, ...], dict[int, int]]:
+    """The flows of the `members` (sightings of the packet) and those between them, and the flow of each session.
+
+    The first flow is that of `sighting`; each other one is tied to one before it.
+    """
+    sessions = result.connections.session
+    own = int(sessions[sighting])
+    links = _links(result, int(result.connections.connection[sighting]))
+    towards, cost = _shortest_ways(own, links)
+    needed = {own}
+    for session in np.unique(sessions[members]).tolist():
+        step = session
+        while step not in needed:
+            needed.add(step)
+            step = towards[step]
+    ordered = sorted(needed, key=lambda session: (cost[session], session))
+    index = {session: i for i, session in enumerate(ordered)}
+    flows = [_flow(result, sighting, members, session, towards, links, index) for session in ordered]
+    return tuple(flows), index
+
+
+def _links(result: Correlation, connection: int) -> dict[int, dict[int, _Link]]:
+    """The ties between the sessions of a connection, both ways; of several between two, the strongest."""
+    of_session = result.connections.of_session()
+    namespace = np.zeros(of_session.size, np.int64)
+    namespace[result.connections.session] = result.sightings["namespace"]
+    links: dict[int, dict[int, _Link]] = {}
+    for tie in Tie:
+        ends = result.connections.ties.get(tie)
+        if tie == Tie.RIVAL or ends is None or ends.size == 0:
+            continue
+        here = np.flatnonzero(of_session[ends[:, 0] >> 1] == connection)
+        votes = result.connections.votes.get(tie)
+        for row in here.tolist():
+            a, b = (ends[row] >> 1).tolist()
+            cost = 1
+            if tie == Tie.CONTENT:
+                cost = _CONTENT_COST if namespace[a] == namespace[b] else _FAR_CONTENT_COST
+            link = _Link(tie, int(votes[row]) if votes is not None else None, cost)
+            for one, other in ((a, b), (b, a)):
+                links.setdefault(one, {}).setdefault(other, link)
+    return links
+
+
+def _shortest_ways(start: int, links: dict[int, dict[int, _Link]]) -> tuple[dict[int, int], dict[int, int]]:
+    """(the next session on the way to `start`, the cost of that way) of every session that is tied to it."""
+    towards, cost = {start: start}, {start: 0}
+    queue = [(0, start)]
+    while queue:
+        so_far, session = heapq.heappop(queue)
+        if so_far > cost[session]:
+            continue
+        for other, link in links.get(session, {}).items():
+            if other not in cost or so_far + link.cost < cost[other]:
+                cost[other] = so_far + link.cost
+                towards[other] = session
+                heapq.heappush(queue, (cost[other], other))
+    return towards, cost
+
+
+def _flow(
+    result: Correlation,
+    sighting: int,
+    members: npt.NDArray[np.int64],
+    session: int,
+    towards: dict[int, int],
+    links: dict[int, dict[int, _Link]],
+    index: dict[int, int],
+) -> TiedFlow:
+    row = _sample(result, sighting, members, session)
+    same_way = result.connections.direction_group[row] == result.connections.direction_group[sighting]
+    ends = ("source", "destination") if same_way else ("destination", "source")
+    source, destination = (endpoint(result.sightings[row], end) for end in ends)
+    namespace = result.topology.namespaces[result.sightings["namespace"][row]]
+    other = towards[session]
+    link = links[session][other] if other != session else None
+    by_content = link is not None and link.tie == Tie.CONTENT
+    return TiedFlow(
+        node=namespace.node,
+        netns=namespace.label,
+        source=source,
+        destination=destination,
+        tied_to=index[other] if link is not None else None,
+        tie=link.tie if link is not None else None,
+        conntrack_id=_entry_id(result, session, other) if link is not None and link.tie == Tie.CONNTRACK else None,
+        votes=link.votes if link is not None else None,
+        packets=(packets_of(result, session), packets_of(result, other)) if by_content else None,
+    )
+
+
+def _sample(result: Correlation, sighting: int, members: npt.NDArray[np.int64], session: int) -> int:
+    """A sighting that shows the addresses of a session: of the packet itself where it was seen there."""
+    sessions = result.connections.session
+    if sessions[sighting] == session:
+        return sighting
+    own = members[sessions[members] == session]
+    rows = own if own.size else np.flatnonzero(sessions == session)
+    plain = rows[(result.sightings["notes"][rows] & (NOTE_OUTER | NOTE_ERROR)) == 0]
+    same_way = plain[result.connections.direction_group[plain] == result.connections.direction_group[sighting]]
+    return int(next(found[0] for found in (same_way, plain, rows) if found.size))
+
+
+def packets_of(result: Correlation, session: int) -> int:
+    """Different packets of a session that its links by content could have been made of."""
+    rows = np.flatnonzero(result.connections.session[: result.observed] == session)
+    return int(linkable_contents(result, rows).size)
+
+
+def linkable_contents(result: Correlation, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """The different contents of sightings, of those that inference.py looks at."""
+    seen = result.sightings[rows]
+    return np.unique(seen["content"][can_vote(seen)])
+
+
+def _entry_id(result: Correlation, session: int, other: int) -> int | None:
+    """The id of a conntrack entry that translates one session into the other."""
+    pairs = []
+    for one in (session, other):
+        row = result.sightings[int(np.argmax(result.connections.session == one))]
+        pairs.append(min(row["flow"], row["flow_reverse"]))
+    entries = np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in result.messages)])
+    before = np.minimum(entries["original"], entries["restored"])
+    after = np.minimum(entries["translated"], entries["reply"])
+    found = ((before == pairs[0]) & (after == pairs[1])) | ((before == pairs[1]) & (after == pairs[0]))
+    numbers = entries["id"][found]
+    return int(numbers[0]) if numbers.size and numbers[0] else None

@@ -1,0 +1,221 @@
+"""Sightings -> connections: which address pairs, on which nodes, are one bidirectional flow.
+
+Sessions (sessions.py) are joined by what says for certain that they belong together (links.py). Every session has two
+ends of a union-find, one per direction, so a joined connection knows which packets travel the same way.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ..arrays.grouping import Runs, first_with
+from ..arrays.union_find import find_all, join
+from ..clocks.align import Clock
+from ..clocks.delays import Flows
+from ..netfilter.evaluations import Evaluations
+from ..nodes.topology import Topology
+from ..schema import NOTE_ERROR
+from .sessions import SessionIndex, Sessions, split_sessions
+from .ties import conntrack_id_links, conntrack_links, same_flow_links, sightings_on_wires
+from .ties_by_content import infer_links
+
+
+class Tie(IntEnum):
+    """Why two sessions are one connection, or could be."""
+
+    CONNTRACK = 1
+    """An entry translates the one into the other."""
+    TRACE = 2
+    """Chains saw one packet, with one conntrack id, under both."""
+    ADDRESSES = 3
+    """One packet was seen with the same addresses in two namespaces."""
+    CONTENT = 4
+    """Nothing but equal packets says so."""
+    RIVAL = 5
+    """Equal packets would fit, but others fit as well: not joined."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Connections:
+    """Connection and direction of every sighting."""
+
+    session: npt.NDArray[np.int64]
+    """Session of each sighting."""
+    direction_group: npt.NDArray[np.int64]
+    """Per sighting: the same number for all sightings that travel the same way in the same connection."""
+    connection: npt.NDArray[np.int64]
+    """Per sighting: connection index, from 0, in order of first appearance."""
+    forward: npt.NDArray[np.bool_]
+    """Per sighting: it travels from the client to the server."""
+    count: int
+    ties: dict[Tie, npt.NDArray[np.int64]]
+    """(n, 2) session ends (session * 2 + orientation) by what ties them to each other, maybe several times."""
+    votes: dict[Tie, npt.NDArray[np.int64]]
+    """For CONTENT and RIVAL, per row of `ties`: equal contents that both sessions show."""
+
+    def of_session(self) -> npt.NDArray[np.int64]:
+        """Connection of each session."""
+        found = np.zeros(int(self.session.max()) + 1 if self.session.size else 0, np.int64)
+        found[self.session] = self.connection
+        return found
+
+    def flows(self, observed: int) -> Flows:
+        """The first `observed` sightings as the clocks need them."""
+        return Flows(
+            direction=self.direction_group[:observed].astype(np.uint64),
+            connection=self.connection[:observed].astype(np.uint64),
+            forward=self.forward[:observed],
+        )
+
+
+def link_connections(
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    conntrack: npt.NDArray[np.void],
+    evaluations: Evaluations,
+    topology: Topology,
+    clocks: list[Clock],
+    repeated: npt.NDArray[np.int64],
+    contents: Runs,
+) -> Connections:
+    """Find the connections.
+
+    `sightings`: SIGHTING rows, observations first, then those of the evaluations; `times_ns`: when each happened, on
+    the reference clock; `conntrack`: CONNTRACK rows; `repeated`: see repeated_sequences in inference.py;
+    `contents`: sightings with equal content.
+    """
+    nodes = topology.node_numbers()
+    on_wire = sightings_on_wires(sightings, evaluations, topology)
+    sessions = split_sessions(sightings, times_ns, conntrack)
+    session, ends = sessions.session, sessions.ends
+    parent = np.arange(2 * sessions.first.size)
+    index = SessionIndex.build(sightings, sessions, on_wire, nodes)
+    ties = {
+        Tie.CONNTRACK: conntrack_links(index, conntrack, nodes),
+        Tie.TRACE: conntrack_id_links(ends[sightings.size - evaluations.rows.size :], sightings, evaluations.rows),
+        Tie.ADDRESSES: same_flow_links(sightings, times_ns, ends, nodes, on_wire, contents),
+    }
+    observed = sightings.size - evaluations.rows.size
+    uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
+    alone = np.array([clock.basis == "unknown" for clock in clocks])[nodes]
+    inference = infer_links(
+        sightings[:observed],
+        session[:observed],
+        ends[:observed],
+        times_ns[:observed],
+        np.where(alone, 1 + nodes, 0),
+        uninformed,
+        repeated,
+        contents,
+    )
+    ties[Tie.CONTENT] = inference.links
+    for pairs in ties.values():
+        _join(parent, pairs)
+    ties[Tie.RIVAL] = inference.rivals
+    said = _said_by_conntrack(sightings, conntrack, evaluations, sessions, ends)
+    votes = {Tie.CONTENT: inference.votes, Tie.RIVAL: inference.rival_votes}
+    return _number(sightings, times_ns, session, ends, find_all(parent), said, ties, votes)
+
+
+def _said_by_conntrack(
+    sightings: npt.NDArray[np.void],
+    conntrack: npt.NDArray[np.void],
+    evaluations: Evaluations,
+    sessions: Sessions,
+    ends: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int8]:
+    """Per sighting: 1 it travels in the original direction of a conntrack entry, -1 in the reply direction, 0 not
+    known."""
+    if sightings.size == 0:
+        return np.empty(0, np.int8)  # there may be sessions all the same
+    first = np.maximum(sessions.first, 0)  # a session without sightings has no say
+    namespace = sightings["namespace"][first]
+    flow, reverse = sightings["flow"][first], sightings["flow_reverse"][first]
+    of_end = np.empty(2 * first.size, np.uint64)
+    of_end[0::2] = _flow_keys(namespace, np.minimum(flow, reverse))
+    of_end[1::2] = _flow_keys(namespace, np.maximum(flow, reverse))
+    said_of_end = np.zeros(of_end.size, np.int8)
+    for columns, sign in ((("original", "translated"), 1), (("reply", "restored"), -1)):
+        told = np.concatenate([_flow_keys(conntrack["namespace"], conntrack[c]) for c in columns])
+        said_of_end[first_with(told, of_end) >= 0] += sign
+    said = said_of_end[ends]
+    rows = evaluations.rows
+    traced = said[sightings.size - rows.size :]
+    known = (rows["conntrack_id"] != 0) & (rows["conntrack_direction"] <= 1)
+    traced[known] = 1 - 2 * rows["conntrack_direction"][known].astype(np.int8)
+    return said
+
+
+def _flow_keys(namespace: npt.NDArray[np.uint16], flow: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    return flow ^ (namespace.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+
+
+@njit(cache=True)
+def _join(parent, links):
+    for k in range(links.shape[0]):
+        for flip in range(2):  # what holds for one direction holds for the other
+            join(parent, links[k, 0] ^ flip, links[k, 1] ^ flip)
+
+
+def _number(
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    session: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    roots: npt.NDArray[np.int64],
+    said: npt.NDArray[np.int8],
+    ties: dict[Tie, npt.NDArray[np.int64]],
+    votes: dict[Tie, npt.NDArray[np.int64]],
+) -> Connections:
+    """Number the connections by first appearance and tell which direction is the client's. `roots`: of each end."""
+    leader, clear, earliest = _leaders(sightings, times_ns, ends, roots, said)
+    keys = np.flatnonzero(leader >= 0)
+    rank = np.empty(leader.size, np.int64)
+    key = np.minimum(roots, roots[np.arange(roots.size) ^ 1])
+    rank[keys[np.argsort(earliest[keys], kind="stable")]] = np.arange(keys.size)
+    # The direction that leads: that of the leader, unless all that is known of it is that it answers.
+    leading = np.full(leader.size, -1, np.int64)
+    of_leader = ends[leader[keys]]
+    leading[keys] = np.where((said[leader[keys]] < 0) & ~clear[keys], roots[of_leader ^ 1], roots[of_leader])
+    direction_group = roots[ends]
+    return Connections(
+        session=session,
+        direction_group=direction_group,
+        connection=rank[key][ends],
+        forward=direction_group == leading[key][ends],
+        count=int(keys.size),
+        ties=ties,
+        votes=votes,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _leaders(sightings, times, ends, roots, said):
+    """Per key of a connection (the smaller root of its two directions): the sighting that tells which direction is the
+    client's (-1 none), whether it is a SYN, and the earliest time.
+
+    A SYN tells the client, or conntrack; without them, whoever is seen first (not by an ICMP error).
+    """
+    leader = np.full(roots.size, np.int64(-1))
+    doubt = np.empty(roots.size, np.int64)
+    clear = np.zeros(roots.size, np.bool_)
+    earliest = np.empty(roots.size, np.int64)
+    for i in range(sightings.size):
+        row = sightings[i]
+        key = min(roots[ends[i]], roots[ends[i] ^ 1])
+        error = (row.notes & np.uint8(NOTE_ERROR)) != 0
+        syn = row.protocol == 6 and (row.tcp_flags & np.uint16(0x12)) == 2 and not error
+        mine = 4 * np.int64(not syn) + 2 * np.int64(said[i] == 0 and not syn) + np.int64(error)
+        if leader[key] < 0:
+            earliest[key] = times[i]
+        else:
+            earliest[key] = min(earliest[key], times[i])
+            if mine > doubt[key] or (mine == doubt[key] and times[i] >= times[leader[key]]):
+                continue
+        leader[key] = i
+        doubt[key] = mine
+        clear[key] = syn
+    return leader, clear, earliest

@@ -1,0 +1,220 @@
+"""Sightings -> sessions: one life of one address pair in one namespace. A reused port begins a new one."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ..arrays.grouping import group_ids
+from ..decode.ip import mix
+
+_IDLE_NS: Final = 120_000_000_000
+"""A flow without TCP's signs that is silent for so long is a new session (nf_conntrack_udp_timeout_stream: 120 s)."""
+
+
+def orientation_of(flow: npt.NDArray[np.uint64], reverse: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """0 or 1: which of the two directions of its address pair a flow hash is."""
+    return (flow > reverse).astype(np.int64)
+
+
+@dataclass(slots=True, kw_only=True)
+class Sessions:
+    """The session of each sighting, and what is known of each session."""
+
+    session: npt.NDArray[np.int64]
+    """Per sighting; sessions are numbered by namespace, address pair and time."""
+    orientation: npt.NDArray[np.uint8]
+    """Per sighting, see orientation_of."""
+    first: npt.NDArray[np.int64]
+    """Per session: its earliest sighting; -1 for one of which only the end of a conntrack entry is known."""
+    start_ns: npt.NDArray[np.int64]
+    """Per session: time of its first and of its last sighting."""
+    end_ns: npt.NDArray[np.int64]
+
+    @property
+    def ends(self) -> npt.NDArray[np.int64]:
+        """Per sighting: session * 2 + orientation."""
+        return 2 * self.session + self.orientation
+
+
+def split_sessions(
+    sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], conntrack: npt.NDArray[np.void]
+) -> Sessions:
+    """The sessions of all sightings. The end of a conntrack entry ends the session of a flow that is not TCP."""
+    ended = conntrack[(conntrack["event"] == 3) & (conntrack["protocol"] != 6)]
+    ended_pairs = np.concatenate(
+        [np.minimum(ended["original"], ended["restored"]), np.minimum(ended["translated"], ended["reply"])]
+    )
+    size, count = sightings.size, sightings.size + ended_pairs.size
+    key, facts = np.empty(count, np.uint64), np.empty(size, np.uint8)
+    _describe(sightings, key, facts)
+    pair, namespace = ended_pairs, np.tile(ended["namespace"], 2)
+    _place_keys(pair, namespace, key[size:])
+    times = np.concatenate([times_ns, ended["time_ns"], ended["time_ns"]]) if ended.size else times_ns
+    group, example = group_ids(key)
+    # Streams of time: every file is one, so this is a merge.
+    order = np.argsort(times, kind="stable").astype(np.int32)
+    session, of_group, first, start_ns, end_ns = _split(order, group, example.size, times, sightings, facts)
+    # Numbered by namespace and address pair, however the files begin.
+    frame = example < size
+    known, message = example[frame], example[~frame] - size
+    pair_of, namespace_of = np.empty(example.size, np.uint64), np.empty(example.size, np.uint16)
+    pair_of[frame] = np.minimum(sightings["flow"][known], sightings["flow_reverse"][known])
+    pair_of[~frame] = pair[message]
+    namespace_of[frame], namespace_of[~frame] = sightings["namespace"][known], namespace[message]
+    by_number = np.lexsort((pair_of[of_group], namespace_of[of_group]))
+    number = np.empty(by_number.size, np.int64)
+    number[by_number] = np.arange(by_number.size)
+    return Sessions(
+        session=number[session],
+        orientation=facts & np.uint8(_SECOND),
+        first=first[by_number],
+        start_ns=start_ns[by_number],
+        end_ns=end_ns[by_number],
+    )
+
+
+_SECOND, _TCP, _SYN = 1, 2, 4
+"""Bits of what _split has to know of a sighting: its orientation, its protocol, whether it opens a connection."""
+
+
+@njit(cache=True, nogil=True)
+def _describe(sightings, key, facts):
+    """Namespace and address pair in one number, and the bits, of every sighting."""
+    for i in range(sightings.size):
+        row = sightings[i]
+        key[i] = mix(min(row.flow, row.flow_reverse), np.uint64(row.namespace))
+        tcp = row.protocol == 6
+        found = _SECOND if row.flow > row.flow_reverse else 0
+        found |= _TCP if tcp else 0
+        found |= _SYN if tcp and (row.tcp_flags & np.uint16(0x12)) == 2 else 0
+        facts[i] = found
+
+
+@njit(cache=True, nogil=True)
+def _place_keys(pair, namespace, key):
+    for i in range(pair.size):
+        key[i] = mix(pair[i], np.uint64(namespace[i]))
+
+
+@njit(cache=True, nogil=True)
+def _split(order, group, groups, times, sightings, facts):
+    """Sessions in order of their beginning: (that of each sighting; group, first sighting, first and last time of
+    each). `order`: rows by time, behind the sightings the ends of conntrack entries."""
+    session = np.empty(facts.size, np.int32)
+    of_group = np.empty(order.size, np.int32)  # there are no more sessions than rows
+    first = np.empty(order.size, np.int64)
+    start_ns = np.empty(order.size, np.int64)
+    end_ns = np.empty(order.size, np.int64)
+    count = 0
+    current = np.full(groups, np.int32(-1))
+    seen = np.zeros(groups, np.bool_)
+    ended = np.zeros(groups, np.bool_)
+    last_ns = np.zeros(groups, np.int64)
+    has_syn = np.zeros((groups, 2), np.bool_)
+    syn = np.zeros((groups, 2), np.uint32)
+    for k in range(order.size):
+        i = order[k]
+        g = group[i]
+        if current[g] < 0:
+            current[g] = count
+            of_group[count] = g
+            first[count] = -1
+            count += 1
+        if i >= facts.size:  # the end of a conntrack entry
+            ended[g] = True
+            continue
+        is_syn = (facts[i] & _SYN) != 0
+        side = facts[i] & _SECOND
+        sequence = sightings[i].sequence if is_syn else np.uint32(0)
+        new = False
+        if seen[g]:
+            if is_syn:
+                new = (has_syn[g, side] and syn[g, side] != sequence) or not (has_syn[g, 0] or has_syn[g, 1])
+            elif (facts[i] & _TCP) == 0:
+                new = ended[g] or times[i] - last_ns[g] > _IDLE_NS
+        if new:
+            current[g] = count
+            of_group[count] = g
+            first[count] = -1
+            count += 1
+            has_syn[g, :] = False
+        ended[g] = False
+        if is_syn:
+            has_syn[g, side] = True
+            syn[g, side] = sequence
+        mine = current[g]
+        if first[mine] < 0:
+            first[mine] = i
+            start_ns[mine] = times[i]
+        end_ns[mine] = times[i]
+        session[i] = mine
+        last_ns[g] = times[i]
+        seen[g] = True
+    return session, of_group[:count], first[:count], start_ns[:count], end_ns[:count]
+
+
+@njit(cache=True)
+def _pair_key(where, flow, reverse, out):
+    for i in range(flow.size):
+        out[i] = mix(min(flow[i], reverse[i]), np.uint64(where[i]))
+
+
+def pair_key(
+    where: npt.NDArray[np.int64], flow: npt.NDArray[np.uint64], reverse: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.uint64]:
+    """One number for (place, address pair), the same for both directions."""
+    out = np.empty(flow.size, np.uint64)
+    _pair_key(np.ascontiguousarray(where), np.ascontiguousarray(flow), np.ascontiguousarray(reverse), out)
+    return out
+
+
+@dataclass(slots=True)
+class SessionIndex:
+    """Sessions by where they were seen and their address pair, with the time they lasted.
+
+    Each is in it up to three times: by namespace, by node, and, where it was seen on a wire, by the pair alone.
+    """
+
+    key: npt.NDArray[np.uint64]
+    session: npt.NDArray[np.int64]
+    start_ns: npt.NDArray[np.int64]
+    end_ns: npt.NDArray[np.int64]
+
+    @classmethod
+    def build(
+        cls,
+        sightings: npt.NDArray[np.void],
+        sessions: Sessions,
+        on_wire: npt.NDArray[np.bool_],
+        nodes: npt.NDArray[np.int64],
+    ) -> "SessionIndex":
+        """`on_wire`: per sighting, it is at an uplink; `nodes`: node number of each namespace."""
+        number = np.flatnonzero(sessions.first >= 0)
+        seen_on_wire = np.zeros(sessions.first.size, np.bool_)
+        seen_on_wire[sessions.session[on_wire]] = True
+        first = sessions.first[number]
+        flow, reverse = sightings["flow"][first], sightings["flow_reverse"][first]
+        every = np.arange(number.size)
+        keys, which = [], []
+        for places, members in zip(
+            index_places(sightings["namespace"][first], nodes),
+            (every, every, np.flatnonzero(seen_on_wire[number])),
+            strict=True,
+        ):
+            keys.append(pair_key(places[members], flow[members], reverse[members]))
+            which.append(members)
+        key, member = np.concatenate(keys), np.concatenate(which)
+        by_key = np.argsort(key, kind="stable")
+        found = number[member[by_key]]
+        return cls(key[by_key], found, sessions.start_ns[found], sessions.end_ns[found])
+
+
+def index_places(
+    namespace: npt.NDArray[np.uint16], nodes: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The three places under which SessionIndex knows a session: its namespace, its node, any wire."""
+    here = namespace.astype(np.int64)
+    return here, (1 << 32) + nodes[here], np.full(here.size, 1 << 33)

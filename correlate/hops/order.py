@@ -1,0 +1,298 @@
+"""Packets -> hops: the sightings of each packet in the order in which they happened.
+
+Frames carry the kernel's time, trace messages none. So frames are ordered by time (in plain captures by what all
+packets of their direction say, point_order.py), messages by their place in the socket, and the two are merged by where
+in a namespace each stands: a frame is seen on ingress before the hooks and on
+egress behind them. One passage of a packet through one namespace is a *visit*; looping through lo, or through a router
+that is not captured, makes a second visit.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ...kernels.threads import run_all
+from ..arrays.grouping import Runs, runs_of_ids
+from ..decode.fragments import pieces_of
+from ..netfilter.evaluations import Chain, Evaluations
+from ..nodes.topology import Role, Topology
+
+HOP: Final = np.dtype(
+    [
+        ("packet", "i8"),
+        ("sighting", "i8"),  # row of the sightings
+        ("visit", "i4"),  # counts the passages through namespaces within the packet, from 0
+        ("stage", "i4"),  # STAGE_*: where in the namespace
+    ],
+    align=True,
+)
+
+STAGE_INPUT: Final = 41
+"""Stage of the input hook; forward is 40, so that the two are told apart."""
+_HOOK_STAGE: Final = {
+    "ingress": 25, "prerouting": 30, "forward": 40, "input": STAGE_INPUT, "output": 50, "postrouting": 60, "egress": 65,
+}  # fmt: skip
+_BRIDGE_HOOK_STAGE: Final = {"prerouting": 5, "input": 15, "forward": 75, "output": 75, "postrouting": 78}
+_BRIDGED_PREROUTING: Final = 10
+"""With bridge-nf-call-iptables the ip prerouting hook runs on the bridge port, before the bridge device sees the
+packet."""
+STAGE_OUT: Final = 70
+_BRIDGED_OUT: Final = 35
+_STAGE_IN: Final = 20
+
+
+def order_hops(
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    packet: npt.NDArray[np.int64],
+    evaluations: Evaluations,
+    topology: Topology,
+    rank: npt.NDArray[np.integer],
+) -> npt.NDArray[np.void]:
+    """HOP rows of all packets, packet by packet, each in the order of its way.
+
+    Arguments as for `match_packets`; `packet` is its result per sighting; `rank`: per observation, as in PointOrder.
+    """
+    observed = sightings.size - evaluations.rows.size
+    stage = np.empty(sightings.size, np.int64)
+    stage[:observed] = _observation_stages(sightings[:observed], topology)
+    stage[observed:] = _evaluation_stages(evaluations, topology)
+    _place_bridged_out(stage, sightings, packet, evaluations, topology)
+    keys = _gather_pieces(sightings, times_ns, packet).copy()
+    ranked = np.flatnonzero(rank >= 0)
+    keys[ranked] = rank[ranked]
+    runs = runs_of_ids(packet, int(packet.max()) + 1 if packet.size else 0)
+    if observed == sightings.size:
+        runs = runs.sorted_by(stage, keys)
+    else:
+        queued = keys.copy()
+        queued[observed:] = evaluations.rows["order"]
+        runs = runs.sorted_by(stage, queued, np.arange(sightings.size) >= observed)
+    hops = np.empty(sightings.size, HOP)
+    namespace = np.ascontiguousarray(sightings["namespace"])
+
+    def order(some: Runs) -> None:
+        _order(some.rows, some.start, some.first, namespace, keys, stage, observed, hops)
+
+    run_all(order, runs.pieces())
+    return hops
+
+
+def _gather_pieces(
+    sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], packet: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The fragments of a datagram pass a point one after the other: for the order, at the time of the first of them."""
+    pieces = pieces_of(sightings)
+    if pieces.size == 0:
+        return times_ns
+    key = np.zeros(pieces.size, [("packet", "i8"), ("place", "u4"), ("direction", "u1")])
+    key["packet"] = packet[pieces]
+    key["place"] = sightings["place"][pieces]
+    key["direction"] = sightings["direction"][pieces]
+    _, inverse = np.unique(key, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    first = np.full(int(inverse.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, inverse, times_ns[pieces])
+    gathered = times_ns.copy()
+    gathered[pieces] = first[inverse]
+    return gathered
+
+
+def path_bounds(hops: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(first row, last row) of each path in HOP rows, both inclusive."""
+    changes = np.flatnonzero(hops["packet"][1:] != hops["packet"][:-1]) + 1
+    start = np.append(0, changes) if hops.size else changes
+    return start, np.append(changes, hops.size) - 1 if hops.size else changes
+
+
+def _observation_stages(observations: npt.NDArray[np.void], topology: Topology) -> npt.NDArray[np.int64]:
+    table = np.zeros((len(topology.points) + 1, 4), np.int64)
+    for point in topology.points:
+        port = point.role == Role.PORT
+        inbound, outbound = (0, 80) if port else (_STAGE_IN, STAGE_OUT)
+        table[point.index] = (inbound, inbound, outbound, inbound)  # direction 0 unknown, 1 in, 2 out
+    stage = np.empty(observations.size, np.int64)
+    _look_up_stages(observations, table, stage)
+    return stage
+
+
+@njit(cache=True, nogil=True)
+def _look_up_stages(observations, table, stage):
+    for i in range(observations.size):
+        row = observations[i]
+        stage[i] = table[row.place, row.direction]
+
+
+def _evaluation_stages(evaluations: Evaluations, topology: Topology) -> npt.NDArray[np.int64]:
+    if not evaluations.chains:
+        return np.empty(0, np.int64)
+    table = np.array([_chain_stage(chain) for chain in evaluations.chains], np.int64)
+    stage = table[evaluations.rows["chain"]]
+    bridges = {
+        (n.index, index)
+        for n in topology.namespaces
+        if n.bridge_nf
+        for index, link in n.links.items()
+        if link.get("kind") == "bridge"
+    }
+    namespace = evaluations.sightings["namespace"].astype(np.int64)
+    entered = (namespace << 32) | evaluations.rows["input_index"]
+    from_bridge = np.isin(entered, [(n << 32) | i for n, i in bridges])
+    return np.where(from_bridge & (stage == _HOOK_STAGE["prerouting"]), _BRIDGED_PREROUTING, stage)
+
+
+def _place_bridged_out(
+    stage: npt.NDArray[np.int64],
+    sightings: npt.NDArray[np.void],
+    packet: npt.NDArray[np.int64],
+    evaluations: Evaluations,
+    topology: Topology,
+) -> None:
+    """A packet whose DNAT leads back into its own bridge leaves by the bridge device before the forward hook.
+
+    br_nf_pre_routing_finish_bridge sends it there: the device's `out` frame has the new destination and the old source.
+    """
+    rows = evaluations.rows
+    observed = sightings.size - rows.size
+    back = (stage[observed:] == _HOOK_STAGE["forward"]) & (rows["input_index"] == rows["output_index"])
+    back &= rows["input_index"] > 0
+    if not back.any():
+        return
+    bridge = np.array([p.role == Role.BRIDGE for p in topology.points] or [False], np.bool_)
+    namespace = sightings["namespace"].astype(np.int64)
+    passage = (packet << 16) | namespace
+    out = bridge[sightings["place"][:observed]] & (stage[:observed] == STAGE_OUT)
+    out &= np.isin(passage[:observed], passage[observed:][back])
+    stage[:observed][out] = _BRIDGED_OUT
+
+
+def _chain_stage(chain: Chain) -> int:
+    stages = _BRIDGE_HOOK_STAGE if chain.family == "bridge" else _HOOK_STAGE
+    return stages.get(chain.base.hook, 40)
+
+
+@njit(cache=True, nogil=True)
+def _number_visits(rows, namespace, stage, visit):
+    """Visit of each of `rows` (in order): a new one where the namespace changes or the way through it begins again."""
+    count = 0
+    for i in range(rows.size):
+        if i > 0 and (namespace[rows[i - 1]] != namespace[rows[i]] or stage[rows[i]] < stage[rows[i - 1]]):
+            count += 1
+        visit[i] = count
+    return count + 1 if rows.size else 0
+
+
+@njit(cache=True)
+def _visits_of_evaluations(rows, seen, namespace_of, times, stage, visit_seen, visit, keys):
+    """Give each evaluation the visit of the frames it belongs to, or one of its own; `keys` grows by the time of the
+    new ones."""
+    used = keys.size
+    out_keys = np.empty(used + rows.size, np.int64)
+    for i in range(used):
+        out_keys[i] = keys[i]
+    for i in range(rows.size):
+        namespace = namespace_of[rows[i]]
+        # How many visits of this namespace did the trace see up to here?
+        nth = 0
+        last = np.int64(-1)
+        for j in range(i + 1):
+            if namespace_of[rows[j]] != namespace:
+                continue
+            if last >= 0 and stage[rows[j]] < last:
+                nth += 1
+            last = stage[rows[j]]
+        found = np.int64(-1)
+        distinct = -1
+        for k in range(seen.size):
+            if namespace_of[seen[k]] == namespace and visit_seen[k] != found:
+                distinct += 1
+                found = visit_seen[k]
+                if distinct == nth:
+                    break
+        if found >= 0:
+            visit[i] = found
+            continue
+        # No frame here: the visit of the earlier evaluations of this passage, or a new one.
+        last = np.int64(-1)
+        reuse = np.int64(-1)
+        for j in range(i):
+            if namespace_of[rows[j]] != namespace:
+                continue
+            reuse = visit[j] if stage[rows[i]] >= stage[rows[j]] else np.int64(-1)
+        if reuse >= 0:
+            visit[i] = reuse
+            if stage[rows[i]] == 41:  # input: the packet goes no further, wherever the clock of the message puts it
+                out_keys[reuse] = max(out_keys[reuse], np.int64(2**62))
+            continue
+        key = times[rows[i]]
+        if stage[rows[i]] == 50:  # output: it began here
+            key = np.int64(-(2**62))
+        elif stage[rows[i]] == 41:
+            key = np.int64(2**62)
+        out_keys[used] = key
+        visit[i] = used
+        used += 1
+    return out_keys[:used]
+
+
+@njit(cache=True, nogil=True)
+def _order(order, bounds, first, namespace, times, stage, observed, hops):
+    """`order`, `bounds`: the sightings of each packet, frames first; of both in their own order. `first`: number of the
+    first packet."""
+    for p in range(bounds.size - 1):
+        start, stop = bounds[p], bounds[p + 1]
+        middle = start
+        while middle < stop and order[middle] < observed:
+            middle += 1
+        if middle == stop:
+            _order_frames(first + p, order, start, stop, namespace, stage, hops)
+        else:
+            _merge(first + p, order, start, middle, stop, namespace, times, stage, hops)
+
+
+@njit(cache=True, nogil=True)
+def _order_frames(packet, order, start, stop, namespace, stage, hops):
+    """Frames alone are in order already."""
+    visit = 0
+    for k in range(start, stop):
+        i = order[k]
+        if k > start and (namespace[order[k - 1]] != namespace[i] or stage[i] < stage[order[k - 1]]):
+            visit += 1
+        hop = hops[k]
+        hop.packet = packet
+        hop.sighting = i
+        hop.visit = visit
+        hop.stage = stage[i]
+
+
+@njit(cache=True, nogil=True)
+def _merge(packet, order, start, middle, stop, namespace, times, stage, hops):
+    """Frames and evaluations, by visit, then stage, then the order each source has by itself."""
+    seen = order[start:middle]
+    rows = order[middle:stop]
+    visit_seen = np.empty(seen.size, np.int64)
+    visit_rows = np.empty(rows.size, np.int64)
+    visits = _number_visits(seen, namespace, stage, visit_seen)
+    keys = np.empty(visits, np.int64)
+    for i in range(seen.size - 1, -1, -1):
+        keys[visit_seen[i]] = times[seen[i]]
+    keys = _visits_of_evaluations(rows, seen, namespace, times, stage, visit_seen, visit_rows, keys)
+    size = stop - start
+    by_key = np.argsort(keys, kind="mergesort")
+    position = np.empty(keys.size, np.int64)
+    for i in range(keys.size):
+        position[by_key[i]] = i
+    sort_key = np.empty(size, np.int64)
+    for i in range(size):
+        visit = visit_seen[i] if i < seen.size else visit_rows[i - seen.size]
+        sort_key[i] = (position[visit] << 40) | (stage[order[start + i]] << 24) | i
+    merged = np.argsort(sort_key, kind="mergesort")
+    for i in range(size):
+        source = merged[i]
+        hop = hops[start + i]
+        hop.packet = packet
+        hop.sighting = order[start + source]
+        hop.visit = sort_key[source] >> 40
+        hop.stage = stage[order[start + source]]

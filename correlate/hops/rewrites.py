@@ -1,0 +1,308 @@
+"""Hops -> rewrites: where addresses or ports changed between two hops, and what changed them.
+
+The nat chains see only the first packet of a connection; later ones are translated by conntrack. So the rule is found
+once per conntrack entry, at the packet that made the binding, and every later packet of the entry inherits it.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ..arrays.grouping import first_with
+from ..decode.ip import mix
+from ..flows.connections import Connections
+from ..netfilter.evaluations import Evaluations
+from ..netfilter.rulebook import Kind, RuleBook
+from ..schema import NOTE_OUTER, STATUS_DESTINATION_NAT, STATUS_SOURCE_NAT
+
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""Multiplying by it mixes the bits of a number."""
+
+
+class Field(IntEnum):
+    """Which end of the packet changed."""
+
+    SOURCE = 0
+    DESTINATION = 1
+
+
+class Evidence(IntEnum):
+    """What the cause of a rewrite rests on, strongest first."""
+
+    TRACE = 0
+    CONNTRACK = 1
+    INFERRED = 2
+
+
+REWRITE: Final = np.dtype(
+    [
+        ("packet", "i8"),
+        ("before", "i8"),  # row of the hops table with the old address
+        ("after", "i8"),  # row with the new one, always before + 1
+        ("field", "u1"),  # Field
+        ("kind", "u1"),  # Kind
+        ("undo", "?"),  # conntrack reverses a translation for the reply direction
+        ("evidence", "u1"),  # Evidence
+        ("rule", "i4"),  # index into RuleBook.rules, -1 when none is known
+    ],
+    align=True,
+)
+
+
+def find_rewrites(
+    hops: npt.NDArray[np.void],
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    connections: Connections,
+    conntrack: npt.NDArray[np.void],
+    evaluations: Evaluations,
+    book: RuleBook,
+) -> npt.NDArray[np.void]:
+    """REWRITE rows, in the order of the hops.
+
+    `hops` as from `order_hops`; `sightings`, `times_ns` as for `match_packets`.
+    """
+    forward = connections.forward
+    rewrites = _changes(hops, sightings)
+    if rewrites.size == 0:
+        return rewrites
+    observed = sightings.size - evaluations.rows.size
+    row = hops["sighting"]
+    before, after = row[rewrites["before"]], row[rewrites["after"]]
+    entries = _Entries.build(conntrack)
+    ct_id, reply, namespace = _conntrack_of(hops, rewrites, sightings, times_ns, observed, evaluations, entries)
+    rule = _traced_rules(hops, rewrites, observed, evaluations, book)
+    by_rule = rule >= 0
+    known = ct_id >= 0
+    rewrites["evidence"] = np.where(by_rule, Evidence.TRACE, np.where(known, Evidence.CONNTRACK, Evidence.INFERRED))
+    rewrites["undo"] = ~by_rule & np.where(known, reply, ~forward[before] & ~forward[after])
+    # Undoing a source translation changes the destination of the reply, and the other way round.
+    made = rewrites["field"] ^ rewrites["undo"]
+    inherited = _bound_rules(connections.connection[before], namespace, ct_id, made, rule)
+    rewrites["rule"] = np.where(by_rule, rule, inherited)
+    named = rewrites["rule"] >= 0
+    status = np.where(made == Field.SOURCE, Kind.SNAT, Kind.DNAT)
+    rewrites["kind"] = np.where(named, book.kinds[np.maximum(rewrites["rule"], 0)], status)
+    return rewrites
+
+
+def _changes(hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Every change of an end between consecutive hops of a packet, its cause still open."""
+    changed = np.zeros(hops.size, np.uint8)
+    rewrites = np.zeros(_find_changes(hops, sightings, changed), REWRITE)
+    _fill_changes(hops, changed, rewrites)
+    return rewrites
+
+
+@njit(cache=True, nogil=True)
+def _find_changes(hops, sightings, changed):
+    """Per hop: bit 0 when the source, bit 1 when the destination changes behind it; returns how many do."""
+    count = 0
+    for k in range(hops.size - 1):
+        if hops[k].packet != hops[k + 1].packet:
+            continue
+        a, b = sightings[hops[k].sighting], sightings[hops[k + 1].sighting]
+        # An outer header in a trace against the packet inside it: other addresses, and nothing was rewritten.
+        if a.ip_version == 0 or (a.notes ^ b.notes) & np.uint8(NOTE_OUTER):
+            continue
+        # The identifier of an ICMP echo is shared by both ends: its change comes with the one that NAT changed.
+        ports = a.protocol in (6, 17, 33, 132, 136)
+        source = a.source_high != b.source_high or a.source_low != b.source_low
+        source |= ports and a.source_port != b.source_port
+        destination = a.destination_high != b.destination_high or a.destination_low != b.destination_low
+        destination |= ports and a.destination_port != b.destination_port
+        changed[k] = np.int64(source) | np.int64(destination) << 1
+        count += int(source) + int(destination)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _fill_changes(hops, changed, rewrites):
+    at = 0
+    for k in range(changed.size):
+        for field in range(2):
+            if (changed[k] >> field) & 1:
+                row = rewrites[at]
+                row.packet = hops[k].packet
+                row.before = k
+                row.after = k + 1
+                row.field = field
+                row.rule = -1
+                at += 1
+
+
+def _traced_rules(
+    hops: npt.NDArray[np.void],
+    rewrites: npt.NDArray[np.void],
+    observed: int,
+    evaluations: Evaluations,
+    book: RuleBook,
+) -> npt.NDArray[np.int64]:
+    """Per rewrite: the rule of a nat chain, at the hop before it or earlier in the same hook, that translates this
+    end; -1 when there is none."""
+    rows = evaluations.rows
+    found = np.full(rewrites.size, -1, np.int64)
+    if rows.size:
+        nat = np.array([chain.base.kind == "nat" for chain in evaluations.chains], np.bool_)
+        last = book.of_event[rows["last_event"] - 1]
+        kind = book.kinds[np.maximum(last, 0)]
+        applies = nat[rows["chain"]] & (last >= 0) & (kind != Kind.UNKNOWN)
+        end = np.where((kind == Kind.SNAT) | (kind == Kind.MASQUERADE), Field.SOURCE, Field.DESTINATION)
+        _rules_before(hops, rewrites, observed, np.where(applies, last, -1), end, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _rules_before(hops, rewrites, observed, rule, end, found):
+    """`rule`, `end`: per evaluation, the rule that translates and which end."""
+    for i in range(rewrites.size):
+        row = rewrites[i]
+        k = row.before
+        at = hops[k]
+        while k >= 0 and hops[k].packet == at.packet and hops[k].visit == at.visit and hops[k].stage == at.stage:
+            evaluation = hops[k].sighting - observed
+            if evaluation >= 0 and rule[evaluation] >= 0 and end[evaluation] == row.field:
+                found[i] = rule[evaluation]
+                break
+            k -= 1
+
+
+@dataclass(slots=True)
+class _Entries:
+    """NAT entries by (namespace, flow): sorted keys, and for each the entry's id, direction and start."""
+
+    key: npt.NDArray[np.uint64]
+    start_ns: npt.NDArray[np.int64]
+    id: npt.NDArray[np.int64]
+    reply: npt.NDArray[np.bool_]
+
+    @classmethod
+    def build(cls, conntrack: npt.NDArray[np.void]) -> "_Entries":
+        nat = conntrack[(conntrack["original"] != conntrack["translated"]) & (conntrack["event"] != 3)]
+        starts = np.where(nat["event"] == 0, np.int64(-(2**62)), nat["time_ns"])
+        keys, replies = [], []
+        for column, reply in (("original", False), ("translated", False), ("reply", True), ("restored", True)):
+            keys.append(_flow_key(nat["namespace"], nat[column]))
+            replies.append(np.full(nat.size, reply))
+        key = np.concatenate(keys)
+        start = np.tile(starts, 4)
+        order = np.lexsort((start, key))
+        return cls(
+            key[order],
+            start[order],
+            np.tile(nat["id"].astype(np.int64), 4)[order],
+            np.concatenate(replies)[order],
+        )
+
+
+@njit(cache=True)
+def _keys(namespace, flow, out):
+    for i in range(flow.size):
+        out[i] = mix(flow[i], np.uint64(namespace[i]))
+
+
+def _flow_key(namespace: npt.NDArray[np.uint16], flow: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    out = np.empty(flow.size, np.uint64)
+    _keys(np.ascontiguousarray(namespace), np.ascontiguousarray(flow), out)
+    return out
+
+
+@njit(cache=True)
+def _alive(keys, starts, times, rows):
+    """`rows`: the first entry of each key (-1 none) becomes the one that was alive: the last that had begun (its
+    message may come a little late), else the first."""
+    for i in range(rows.size):
+        first = rows[i]
+        at = first + 1
+        while first >= 0 and at < keys.size and keys[at] == keys[first]:
+            if starts[at] <= times[i] + 100_000_000:
+                rows[i] = at
+            at += 1
+
+
+def _conntrack_of(
+    hops: npt.NDArray[np.void],
+    rewrites: npt.NDArray[np.void],
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    observed: int,
+    evaluations: Evaluations,
+    entries: _Entries,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """(conntrack id or -1, reply direction, namespace) of each rewrite: from the trace of its visit, else from the
+    tuples."""
+    row = hops["sighting"]
+    before, after = row[rewrites["before"]], row[rewrites["after"]]
+    size = rewrites.size
+    ct_id = np.full(size, -1, np.int64)
+    reply = np.zeros(size, np.bool_)
+    namespace = sightings["namespace"][before].astype(np.int64)
+    for at, other in ((before, after), (after, before)):
+        for shows in (at, other):
+            open_ = np.flatnonzero(ct_id < 0)
+            if open_.size == 0 or entries.key.size == 0:
+                break
+            where = sightings["namespace"][at[open_]]
+            found = first_with(entries.key, _flow_key(where, sightings["flow"][shows[open_]]))
+            _alive(entries.key, entries.start_ns, times_ns[at[open_]], found)
+            hit, found = open_[found >= 0], found[found >= 0]
+            ct_id[hit] = entries.id[found]
+            reply[hit] = entries.reply[found]
+            namespace[hit] = sightings["namespace"][at[hit]]
+    # The trace names the entry itself, which beats a look-up by tuple and time.
+    if evaluations.rows.size:
+        told = _told_by_evaluations(evaluations.rows)
+        for at in (rewrites["after"], rewrites["before"]):
+            by = _told_in_visit(hops, at, observed, told)
+            hit = np.flatnonzero(by >= 0)
+            ct_id[hit] = evaluations.rows["conntrack_id"][by[hit]]
+            reply[hit] = evaluations.rows["conntrack_direction"][by[hit]] == 1
+            namespace[hit] = sightings["namespace"][row[at[hit]]]
+    return ct_id, reply, namespace
+
+
+def _told_by_evaluations(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per evaluation: it names a conntrack entry, with NAT in its status."""
+    status = rows["conntrack_status"] & (STATUS_SOURCE_NAT | STATUS_DESTINATION_NAT)
+    return (rows["conntrack_id"] > 0) & (rows["conntrack_direction"] <= 1) & (status != 0)
+
+
+@njit(cache=True, nogil=True)
+def _told_in_visit(hops, at, observed, told):
+    """Per hop of `at`: the last evaluation of its visit that names a conntrack entry, -1 when none does."""
+    found = np.full(at.size, np.int64(-1))
+    for i in range(at.size):
+        hop = hops[at[i]]
+        k = at[i]
+        while k + 1 < hops.size and hops[k + 1].packet == hop.packet and hops[k + 1].visit == hop.visit:
+            k += 1
+        while k >= 0 and hops[k].packet == hop.packet and hops[k].visit == hop.visit:
+            evaluation = hops[k].sighting - observed
+            if evaluation >= 0 and told[evaluation]:
+                found[i] = evaluation
+                break
+            k -= 1
+    return found
+
+
+def _bound_rules(
+    connection: npt.NDArray[np.int64],
+    namespace: npt.NDArray[np.int64],
+    ct_id: npt.NDArray[np.int64],
+    made: npt.NDArray[np.uint8],
+    rule: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """For each rewrite the rule that made the binding of its conntrack entry, wherever in the capture that was
+    traced. An id is a hash over the address of the entry in the kernel: another connection may have had it before."""
+    entry = (((namespace << 34) | (np.maximum(ct_id, 0) << 1) | made).astype(np.uint64)) * _ODD
+    key = ((entry ^ (entry >> np.uint64(32))) + connection.astype(np.uint64)) * _ODD
+    makers = (rule >= 0) & (ct_id >= 0)
+    made_by = np.flatnonzero(makers)
+    at = first_with(key[made_by], key)
+    if made_by.size == 0:
+        return at
+    return np.where((at >= 0) & (ct_id >= 0), rule[made_by[np.maximum(at, 0)]], -1)

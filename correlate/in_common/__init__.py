@@ -1,0 +1,1 @@
+"""What captures have in common, and why some have nothing."""

@@ -1,0 +1,85 @@
+"""Captures in slices: frames and kernel messages decoded slice by slice, as if the files had been decoded at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ...pcapng.read import CaptureFile
+from ...pcapng.stream import CaptureStream
+from ..decode.fragments import adopt_first_fragment
+from ..decode.frames import Observations, concatenate, stream_observations
+from ..netfilter.messages import KernelMessages, decode_messages
+from ..nodes.topology import Topology
+from ..schema import OUTER
+
+_RECORDS = 1 << 17
+"""Decoded at once: 40 MB of rows."""
+
+Progress = Callable[[float], None]
+"""Called with the part of the work that is done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoder:
+    """What is to be decoded, and what has to be known for it."""
+
+    streams: Sequence[CaptureStream]
+    topology: Topology
+    vxlan_ports: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Some records of one file."""
+
+    file: int
+    capture: CaptureFile
+    """With the records of this slice; with none where `observations` are the fragments of the file."""
+    observations: Observations
+
+
+def slices(decoder: Decoder, reach: npt.NDArray[np.int64], progress: Progress) -> Iterator[Slice]:
+    """All captured packets of all files, file by file; of each file the fragments come last, all together.
+
+    Only then is it known which of them belong to one datagram. `reach`: see reach.py.
+    """
+    total = sum(stream.capture.data.size for stream in decoder.streams) or 1
+    before = 0
+    for file, stream in enumerate(decoder.streams):
+        withheld: list[Observations] = []
+        places, namespaces = decoder.topology.places[file], decoder.topology.file_namespaces[file]
+        for chunk, decoded in stream_observations(
+            stream, file, places, namespaces, reach, decoder.vxlan_ports, records_per_chunk=_RECORDS
+        ):
+            seen = decoded
+            pieces = (seen.rows["fragment"] != 0) & (seen.rows["ip_version"] > 0)
+            if pieces.any():
+                withheld.append(_take(seen, pieces, np.zeros_like(seen.kept)))
+                seen = _take(seen, ~pieces, seen.kept)
+            yield Slice(file=file, capture=chunk.capture, observations=seen)
+            progress((before + chunk.consumed) / total)
+        if withheld:
+            fragments = concatenate(withheld)
+            adopt_first_fragment(fragments.rows)
+            yield Slice(
+                file=file, capture=replace(stream.capture, records=stream.capture.records[:0]), observations=fragments
+            )
+        before += stream.capture.data.size
+
+
+def messages_of(decoder: Decoder, piece: Slice, reach: npt.NDArray[np.int64]) -> KernelMessages:
+    """The kernel messages of a slice."""
+    return decode_messages(piece.capture, piece.file, decoder.topology.file_namespaces[piece.file], reach)
+
+
+def _take(observations: Observations, rows: npt.NDArray[np.bool_], kept: npt.NDArray[np.int64]) -> Observations:
+    """Some of the rows, with their outer headers; `kept`: the counts that go with them."""
+    taken = observations.rows[rows]
+    outers = np.empty(0, OUTER)
+    inside = np.flatnonzero(taken["outer"])
+    if inside.size:
+        outers = observations.outers[taken["outer"][inside].astype(np.int64) - 1]
+        taken["outer"][inside] = np.arange(1, inside.size + 1)
+    return Observations(rows=taken, outers=outers, kept=kept)

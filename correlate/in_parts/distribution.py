@@ -1,0 +1,150 @@
+"""The second pass: every frame and kernel message goes to the part that its addresses belong to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ..decode.compared_bytes import WHOLE
+from ..decode.frames import Observations
+from ..netfilter.messages import KernelMessages
+from ..schema import CONNTRACK, OUTER, SIGHTING, TRACE_EVENT
+from .decoding import Decoder, messages_of, slices
+from .flow_groups import Assignment
+from .keys import outer_key, pair_of
+from .number_table import NumberTable
+from .spill import Spill, close_all
+from .survey import Survey
+
+
+@dataclass(slots=True)
+class _Messages:
+    """The kernel's messages of one file on disk."""
+
+    events: Spill
+    headers: Spill
+    conntrack: Spill
+
+
+class Distribution:
+    """All frames and messages on disk, part by part."""
+
+    def __init__(self, survey: Survey, assignment: Assignment, files: int) -> None:
+        parts = assignment.parts
+        self.parts = parts
+        self._survey, self._assignment = survey, assignment
+        self._rows, self._outers = Spill(SIGHTING, parts), Spill(OUTER, parts)
+        self._messages = [
+            _Messages(Spill(TRACE_EVENT, parts), Spill(SIGHTING, parts), Spill(CONNTRACK, parts)) for _ in range(files)
+        ]
+        self._outer_counts = np.zeros(parts, np.int64)
+        self._header_counts = np.zeros((files, parts), np.int64)
+        self._ids, self._part_of_id = NumberTable(), np.zeros(1 << 12, np.int32)
+
+    def observations(self, part: int) -> Observations:
+        """The captured packets of a part, in the order of their files."""
+        rows = self._rows.read(part)
+        rows = rows[np.lexsort((rows["frame"], rows["file"]))]
+        return Observations(rows=rows, outers=self._outers.read(part), kept=np.zeros((2, WHOLE + 1), np.int64))
+
+    def messages(self, part: int) -> list[KernelMessages]:
+        """The kernel messages of a part, file by file. What belongs to no packet is in part 0."""
+        return [
+            KernelMessages(
+                events=spilled.events.read(part),
+                headers=spilled.headers.read(part),
+                conntrack=spilled.conntrack.read(part),
+                names=self._survey.names,
+                ruleset_changes_ns=np.empty((0, 2), np.int64),
+                malformed=malformed if part == 0 else 0,
+            )
+            for spilled, malformed in zip(self._messages, self._survey.malformed, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Give the room on the disk back."""
+        close_all([self._rows, self._outers])
+        for spilled in self._messages:
+            close_all([spilled.events, spilled.headers, spilled.conntrack])
+
+    def take_frames(self, observations: Observations) -> None:
+        """Put the frames of one slice where they belong."""
+        rows = observations.rows
+        part = self._part_of(pair_of(rows))
+        inside = np.flatnonzero(rows["outer"])
+        if inside.size:
+            outers = observations.outers[rows["outer"][inside].astype(np.int64) - 1]
+            rows["outer"][inside] = self._renumber(part[inside], self._outer_counts) + 1
+            self._outers.distribute(part[inside], outers)
+        self._rows.distribute(part, rows)
+
+    def take_messages(self, file: int, messages: KernelMessages) -> None:
+        """The same with the kernel messages of the same slice."""
+        entries, headers, events = messages.conntrack, messages.headers, messages.events
+        spilled = self._messages[file]
+        pairs = np.minimum(entries["original"], entries["restored"])
+        spilled.conntrack.distribute(self._part_of(pairs), entries)
+        if events.size == 0:
+            return
+        part_of_header = self._part_of(self._pairs_of_headers(headers))
+        ids = (events["namespace"].astype(np.uint64) << np.uint64(32)) | events["id"]
+        part = self._parts_of_events(ids, events["header"], part_of_header)
+        with_header = np.flatnonzero(events["header"] >= 0)
+        headers = headers[events["header"][with_header]]
+        events["header"][with_header] = self._renumber(part[with_header], self._header_counts[file])
+        spilled.headers.distribute(part[with_header], headers)
+        spilled.events.distribute(part, events)
+
+    def _part_of(self, pairs: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        return self._assignment.part[self._survey.groups.find(pairs)].astype(np.int64)
+
+    def _pairs_of_headers(self, headers: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+        """Address pairs of the packets that trace messages are about; what is in a tunnel only a frame shows."""
+        return self._survey.tunnels.pairs_of(outer_key(headers["namespace"], headers), pair_of(headers))
+
+    def _parts_of_events(
+        self, ids: npt.NDArray[np.uint64], header: npt.NDArray[np.int64], part_of_header: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """An event without a header belongs to the last one with its id that had one (evaluations.py), maybe in an
+        earlier slice."""
+        numbers = self._ids.add(ids)
+        if self._ids.count > self._part_of_id.size:
+            self._part_of_id = np.append(self._part_of_id, np.zeros(self._ids.count, np.int32))
+        part = np.empty(ids.size, np.int64)
+        _follow_ids(numbers, header, part_of_header, self._part_of_id, part)
+        return part
+
+    def _renumber(self, part: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Rows of each part numbered on from `counts`, which is brought up to date."""
+        numbers = np.empty(part.size, np.int64)
+        _number(part, counts, numbers)
+        return numbers
+
+
+def distribute(
+    decoder: Decoder, survey: Survey, assignment: Assignment, progress: Callable[[float], None]
+) -> Distribution:
+    """Read all captures again, and put every packet into its part."""
+    found = Distribution(survey, assignment, len(decoder.streams))
+    for piece in slices(decoder, survey.reach, progress):
+        found.take_frames(piece.observations)
+        if piece.capture.records.size:
+            found.take_messages(piece.file, messages_of(decoder, piece, survey.reach))
+    return found
+
+
+@njit(cache=True)
+def _follow_ids(numbers, header, part_of_header, part_of_id, out):
+    for i in range(numbers.size):
+        if header[i] >= 0:
+            part_of_id[numbers[i]] = part_of_header[header[i]]
+        out[i] = part_of_id[numbers[i]]
+
+
+@njit(cache=True)
+def _number(part, counts, out):
+    for i in range(part.size):
+        out[i] = counts[part[i]]
+        counts[part[i]] += 1

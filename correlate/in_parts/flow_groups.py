@@ -1,0 +1,225 @@
+"""Which address pairs hang together, so that whatever joins their packets is found within one part.
+
+Numbers of address pairs in a union-find. What joins them is more than what will join connections: it only has to be
+sure that nothing is missed.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ..arrays.union_find import find_all, join
+from ..decode.ip import mix
+from .number_table import NumberTable
+from .spill import Spill, close_all
+
+_BUCKETS: Final = 64
+"""Parts that shared contents are sorted in."""
+_MOST_FLOWS: Final = 16
+"""A content of more flows tells nothing (inference.py)."""
+_CACHE: Final = 1 << 18
+"""Contents that are remembered, so as not to be written again for each point that saw them."""
+
+_KEYED: Final = np.dtype([("key", "u8"), ("number", "i4")])
+_TIMED: Final = np.dtype([("key", "u8"), ("time_ns", "i8"), ("number", "i4"), ("traced", "u1")], align=True)
+_NEAR_NS: Final = 2_000_000_000
+"""A trace message takes its time from a frame no further away than 1 s (evaluation_times.py), and what was left out of
+the spill, of both, was at most half a second away from what was not."""
+_AGAIN_NS: Final = 500_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Which part each address pair belongs to."""
+
+    part: npt.NDArray[np.int32]
+    """By the number of the pair."""
+    parts: int
+    largest: int
+    """Sightings of the part with the most."""
+
+
+class FlowGroups:
+    """Address pairs (`flow` or `flow_reverse`, whichever is less), their packets, and who belongs to whom."""
+
+    def __init__(self) -> None:
+        self._table = NumberTable()
+        self._parent = np.empty(0, np.int32)
+        self._sightings = np.empty(0, np.int64)
+        self._first_ns = np.empty(0, np.int64)
+        self._contents = Spill(_KEYED, _BUCKETS)
+        self._cache = np.zeros((_CACHE, 2), np.uint64)
+        self._headers = Spill(_TIMED, _BUCKETS)
+        self._recent = np.zeros(_CACHE, _TIMED)
+
+    def see(self, pairs: npt.NDArray[np.uint64], times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Sightings of these pairs; returns the numbers of the pairs."""
+        numbers = self._number(pairs)
+        _count(numbers, times_ns, self._sightings, self._first_ns)
+        return numbers
+
+    def join(self, some: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]) -> None:
+        """Pairs that belong together, row by row."""
+        first, second = self._number(some), self._number(others)
+        _join(self._parent, first, second)
+
+    def share(self, contents: npt.NDArray[np.uint64], numbers: npt.NDArray[np.int32]) -> None:
+        """Pairs (by number) with the same content may belong together."""
+        rows = np.empty(contents.size, _KEYED)
+        count = _fresh(contents, numbers, self._cache, rows)
+        rows = rows[:count]
+        self._contents.distribute((rows["key"] >> np.uint64(58)).astype(np.int64), rows)
+
+    def trace(
+        self,
+        headers: npt.NDArray[np.uint64],
+        numbers: npt.NDArray[np.int32],
+        times_ns: npt.NDArray[np.int64],
+        *,
+        traced: bool,
+    ) -> None:
+        """Headers that frames or trace messages (`traced`) show, by content and namespace, of these pairs (by number).
+
+        A message takes its time from a frame near in time that shows the same, maybe under other addresses.
+        """
+        rows = np.empty(headers.size, _TIMED)
+        count = _not_just_now(headers, numbers, times_ns, traced, self._recent, rows)
+        rows = rows[:count]
+        self._headers.distribute((rows["key"] >> np.uint64(58)).astype(np.int64), rows)
+
+    def find(self, pairs: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """The numbers of pairs that were seen, -1 of others."""
+        return self._table.find(pairs)
+
+    def assign(self, most: int) -> Assignment:
+        """Put all groups into parts of about `most` sightings, in the order in which they begin."""
+        self._join_shared()
+        count = self._table.count
+        root = find_all(self._parent[:count])
+        groups, group = np.unique(root, return_inverse=True)
+        group = group.reshape(-1)
+        size = np.bincount(group, weights=self._sightings[:count], minlength=groups.size).astype(np.int64)
+        begin = np.full(groups.size, np.iinfo(np.int64).max)
+        np.minimum.at(begin, group, self._first_ns[:count])
+        order = np.argsort(begin, kind="stable")
+        of_group = np.empty(groups.size, np.int32)
+        before = np.cumsum(size[order]) - size[order]
+        wanted = max(1, -(-int(size.sum()) // max(most, 1)))
+        each = max(1, -(-int(size.sum()) // wanted))
+        _, of_group[order] = np.unique(before // each, return_inverse=True)
+        parts = int(of_group.max(initial=-1)) + 1
+        filled = np.bincount(of_group, weights=size, minlength=max(parts, 1))
+        return Assignment(part=of_group[group], parts=max(parts, 1), largest=int(filled.max(initial=0)))
+
+    def close(self) -> None:
+        """Give back what it has on disk."""
+        close_all([self._contents, self._headers])
+
+    def _number(self, pairs: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        numbers = self._table.add(pairs)
+        if self._table.count > self._parent.size:
+            more = max(self._table.count - self._parent.size, self._parent.size // 2, 1 << 12)
+            begin = self._parent.size
+            self._parent = np.append(self._parent, np.arange(begin, begin + more, dtype=np.int32))
+            self._sightings = np.append(self._sightings, np.zeros(more, np.int64))
+            self._first_ns = np.append(self._first_ns, np.full(more, np.iinfo(np.int64).max))
+        return numbers
+
+    def _join_shared(self) -> None:
+        for bucket in range(_BUCKETS):
+            rows = self._contents.read(bucket)
+            order = np.lexsort((rows["number"], rows["key"]))
+            _join_equal(self._parent, rows["key"][order], rows["number"][order])
+            timed = self._headers.read(bucket)
+            _join_near(self._parent, timed[np.lexsort((timed["time_ns"], timed["key"]))])
+
+
+@njit(cache=True)
+def _count(numbers, times, sightings, first):
+    for i in range(numbers.size):
+        sightings[numbers[i]] += 1
+        first[numbers[i]] = min(first[numbers[i]], times[i])
+
+
+@njit(cache=True)
+def _fresh(contents, numbers, cache, out):
+    """Fill `out` with what the cache does not hold; returns how many."""
+    count = 0
+    mask = np.uint64(cache.shape[0] - 1)
+    for i in range(contents.size):
+        number = np.uint64(numbers[i] + 1)
+        slot = np.int64(mix(contents[i], number) & mask)
+        if cache[slot, 0] == contents[i] and cache[slot, 1] == number:
+            continue
+        cache[slot, 0] = contents[i]
+        cache[slot, 1] = number
+        out[count].key = contents[i]
+        out[count].number = numbers[i]
+        count += 1
+    return count
+
+
+@njit(cache=True)
+def _not_just_now(keys, numbers, times, traced, recent, out):
+    """Fill `out` with what was not written half a second ago; returns how many."""
+    count = 0
+    mask = np.uint64(recent.size - 1)
+    for i in range(keys.size):
+        row = recent[np.int64(mix(keys[i], np.uint64(numbers[i] * 2 + traced)) & mask)]
+        same = row.key == keys[i] and row.number == numbers[i] and row.traced == traced
+        if same and abs(times[i] - row.time_ns) < _AGAIN_NS:
+            continue
+        row.key = keys[i]
+        row.number = numbers[i]
+        row.time_ns = times[i]
+        row.traced = traced
+        out[count] = row
+        count += 1
+    return count
+
+
+@njit(cache=True)
+def _join_near(parent, rows):
+    """Join what trace messages show with what frames show near in time; rows in order of (key, time).
+
+    The nearest frame either way counts, but it may have been left out, and so may the message it is nearest to.
+    """
+    for i in range(rows.size):
+        if not rows[i].traced:
+            continue
+        for step in (-1, 1):
+            far = _NEAR_NS
+            k = i + step
+            while 0 <= k < rows.size and rows[k].key == rows[i].key:
+                apart = abs(rows[k].time_ns - rows[i].time_ns)
+                if apart > far:
+                    break
+                if not rows[k].traced:
+                    join(parent, rows[i].number, rows[k].number)
+                    if apart >= _AGAIN_NS:
+                        far = min(far, apart + _AGAIN_NS)
+                k += step
+
+
+@njit(cache=True)
+def _join(parent, first, second):
+    for i in range(first.size):
+        join(parent, first[i], second[i])
+
+
+@njit(cache=True)
+def _join_equal(parent, keys, numbers):
+    """Join the numbers of each run of equal keys, unless they are too many; rows in order of (key, number)."""
+    start = 0
+    while start < keys.size:
+        stop = start + 1
+        distinct = 1
+        while stop < keys.size and keys[stop] == keys[start]:
+            distinct += numbers[stop] != numbers[stop - 1]
+            stop += 1
+        if distinct <= _MOST_FLOWS:
+            _join(parent, numbers[start : stop - 1], numbers[start + 1 : stop])
+        start = stop

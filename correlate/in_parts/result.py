@@ -1,0 +1,93 @@
+"""The result of a correlation in parts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..packets.numbering import first_of_each, in_order_of_time
+from ..pipeline import Setting
+from ..result.correlation import Correlation, Numbers
+from .worker_pool import Workshop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """When the paths and connections of a part began, in their order there."""
+
+    path_ns: npt.NDArray[np.int64]
+    path_place: npt.NDArray[np.int64]
+    """Where their first sighting stands (appearance.py)."""
+    connection_ns: npt.NDArray[np.int64]
+    connection_place: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, result: Correlation) -> "Order":
+        """Of one part."""
+        seen, times_ns, observed = result.sightings, result.times_ns, result.observed
+        path_ns, path_place = first_of_each(result.packets.packet, result.packets.count, seen, times_ns, observed)
+        connection_ns, connection_place = first_of_each(
+            result.connections.connection, result.connections.count, seen, times_ns, observed
+        )
+        return cls(
+            path_ns=path_ns, path_place=path_place, connection_ns=connection_ns, connection_place=connection_place
+        )
+
+
+class PartedCorrelation:
+    """Everything found, of which one part at a time is in memory."""
+
+    def __init__(self, *, setting: Setting, shop: Workshop, orders: Sequence[Order], largest: int) -> None:
+        """`largest`: sightings of the largest part."""
+        self._setting, self._shop = setting, shop
+        self.largest = largest
+        self._paths = _numbered([order.path_ns for order in orders], [order.path_place for order in orders])
+        self._connections = _numbered(
+            [order.connection_ns for order in orders], [order.connection_place for order in orders]
+        )
+
+    @property
+    def count(self) -> int:
+        """Parts."""
+        return self._shop.parts
+
+    @cached_property
+    def paths(self) -> int:
+        """Of all parts."""
+        return sum(ids.size for ids in self._paths)
+
+    @cached_property
+    def connections(self) -> int:
+        """Of all parts."""
+        return sum(ids.size for ids in self._connections)
+
+    def __iter__(self) -> Iterator[Correlation]:
+        """The parts, with the ids that their paths and connections have among all."""
+        for number in range(self._shop.parts):
+            yield self.part(number)
+
+    def part(self, number: int) -> Correlation:
+        """One part."""
+        kept: Correlation = self._shop.load(number)
+        return replace(
+            kept,
+            captures=self._setting.captures,
+            topology=self._setting.topology,
+            coverage=self._setting.coverage,
+            among_all=Numbers(paths=self._paths[number], connections=self._connections[number]),
+        )
+
+    def close(self) -> None:
+        """Give the room on the disk back."""
+        self._shop.close()
+
+
+def _numbered(times: list[npt.NDArray[np.int64]], places: list[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int64]]:
+    """Ids from 1, in order of appearance, of all parts together."""
+    sizes = [part.size for part in times]
+    order = in_order_of_time(np.concatenate(times), np.concatenate(places))
+    ids = np.empty(order.size, np.int64)
+    ids[order] = np.arange(1, order.size + 1)
+    return np.split(ids, np.cumsum(sizes)[:-1])

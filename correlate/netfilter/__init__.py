@@ -1,0 +1,1 @@
+"""What the kernel said: messages to evaluations of chains, conntrack entries and rules."""

@@ -1,0 +1,1 @@
+"""The end of a packet's way: what became of it, and why."""

@@ -1,0 +1,88 @@
+"""When and how completely each node and capture point was captured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ...pcapng.read import CaptureFile, is_packet_interface
+from ..clocks.align import Clock
+from ..nodes.topology import Topology
+
+
+@dataclass(slots=True, kw_only=True)
+class Coverage:
+    """When and how completely each namespace was captured, on the reference clock."""
+
+    start_ns: dict[str, int]
+    """Per node."""
+    end_ns: dict[str, int]
+    gaps: dict[int, list[tuple[int, int]]]
+    """Namespace index to the intervals in which its captures lost something."""
+    files: dict[int, list[tuple[int, int]]]
+    """Capture point to the (start, end) of the files that hold it."""
+
+
+_FAR_NS: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTimes:
+    """By the clock of the file's node, in ns."""
+
+    first: int
+    """Of the first record."""
+    least: int
+    """Earliest of those that are no snapshots; far away where there are none."""
+    most: int
+    """Latest of the same."""
+
+    @classmethod
+    def of(cls, capture: CaptureFile) -> "FileTimes | None":
+        """Of a file whose records are all at hand; None where there are none."""
+        records = capture.records
+        if records.size == 0:
+            return None
+        # Snapshots are taken after the last packet: they say nothing of what would have been captured then.
+        snapshots = [k for k, f in enumerate(capture.interfaces) if f.facts.get("what") == "snapshot"]
+        every = records["time_ns"]
+        times = every[~np.isin(records["interface"], snapshots)] if snapshots else every
+        return cls(first=int(every[0]), least=int(times.min(initial=_FAR_NS)), most=int(times.max(initial=-_FAR_NS)))
+
+
+def find_coverage(
+    captures: Sequence[CaptureFile], times: Sequence[FileTimes | None], topology: Topology, clocks: list[Clock]
+) -> Coverage:
+    """On the reference clock; `times`: of each file, None where it holds nothing."""
+    coverage = Coverage(start_ns={}, end_ns={}, gaps={}, files={})
+    for i, (capture, of_file) in enumerate(zip(captures, times, strict=True)):
+        if of_file is None:
+            continue
+        node = topology.file_nodes[i]
+        namespaces = topology.file_namespaces[i]
+        clock = next(c for c in clocks if c.node == node)
+        offset = int(clock.offsets(np.array([of_file.first]))[0])
+        covered = [of_file.first, *_covered(topology, node)]
+        start, end = min(of_file.least, *covered) - offset, max(of_file.most, *covered) - offset
+        coverage.start_ns[node] = min(coverage.start_ns.get(node, start), start)
+        coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
+        for place in {int(topology.places[i][k]) for k, f in enumerate(capture.interfaces) if is_packet_interface(f)}:
+            coverage.files.setdefault(place, []).append((start, end))
+        previous: dict[int, tuple[int, int]] = {}
+        for statistics in capture.statistics:
+            if statistics.interface >= namespaces.size:
+                continue
+            lost_before, time_before = previous.get(statistics.interface, (0, start))
+            now = statistics.time_ns - offset
+            if statistics.lost > lost_before:
+                gaps = coverage.gaps.setdefault(int(namespaces[statistics.interface]), [])
+                gaps.append((time_before, now))
+            previous[statistics.interface] = (statistics.lost, now)
+    return coverage
+
+
+def _covered(topology: Topology, node: str) -> list[int]:
+    """When a capture of this node began and stopped taking packets, where it says so."""
+    facts = topology.snapshots.get((node, None, "capture", "stop")) or {}
+    return [t for t in (facts.get("started_ns"), facts.get("ended_ns")) if isinstance(t, int)]

@@ -1,0 +1,146 @@
+"""The last sighting of each packet, with what is known of the place where it was."""
+
+import ipaddress
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ...pcapng.blocks import Direction
+from ..arrays.grouping import first_with
+from ..netfilter.evaluations import Evaluations
+from ..nodes.topology import Role, Topology
+
+
+class LastHops:
+    """The last sighting of each packet, with the facts that the judgement needs, as columns."""
+
+    def __init__(
+        self,
+        rows: npt.NDArray[np.void],
+        times_ns: npt.NDArray[np.int64],
+        stage: npt.NDArray[np.int64],
+        evaluation: npt.NDArray[np.int64],
+        packets: npt.NDArray[np.int64],
+        topology: Topology,
+        evaluations: Evaluations,
+    ) -> None:
+        self.packets = packets
+        self.rows, self.times_ns, self.stage = rows, times_ns, stage
+        self.is_evaluation = evaluation >= 0
+        self.evaluation = np.maximum(evaluation, 0)
+        self.namespace = rows["namespace"].astype(np.int64)
+        self.topology, self.evaluations = topology, evaluations
+        points = topology.points
+        place = np.where(self.is_evaluation, 0, rows["place"])
+        self.role = gather([int(p.role) for p in points], place)
+        self.is_out = ~self.is_evaluation & (rows["direction"] == Direction.OUT)
+        self.locations = _locations(topology)
+        index = {location: i for i, location in enumerate(self.locations)}
+        own = [index[(n.node, n.label)] for n in topology.namespaces]
+        self.namespace_location = gather(own, self.namespace)
+        self.container_of_namespace = [-1 if n.label == "root" else own[i] for i, n in enumerate(topology.namespaces)]
+        self.far_of_point = [index.get((p.node, p.container), -1) if p.container else -1 for p in points]
+        self.role_of_point = [int(p.role) for p in points]
+        self.far_location = np.where(self.is_evaluation, -1, gather(self.far_of_point, place))
+        hardware = [int(p.role == Role.PORT and topology.is_uplink(p)) for p in points]
+        self.is_hardware = ~self.is_evaluation & (gather(hardware, place) == 1)
+        self.ports = np.where(self.is_evaluation, Ports.NONE, gather(_ports_captured(topology), place))
+        self.owner_keys = _owner_table(topology, index)
+        self.is_root = gather([int(n.label == "root") for n in topology.namespaces], self.namespace) == 1
+        self.known = gather([int(n.known) for n in topology.namespaces], self.namespace) == 1
+
+    def owned_by(self, location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """The destination address belongs to the location (per row; -1 to none)."""
+        return self.owns(self.rows, location)
+
+    def owns(self, rows: npt.NDArray[np.void], location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """The same for any rows."""
+        key = _owner_key(rows["destination_high"], rows["destination_low"], location)
+        return (first_with(self.owner_keys, key) >= 0) & (location >= 0)
+
+    def owner_on_node(self, which: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The location on its own node that has the destination address, -1 when none, of some of the rows."""
+        found = np.full(which.size, -1, np.int64)
+        nodes = [n.node for n in self.topology.namespaces]
+        for node in set(nodes):
+            here = np.isin(self.namespace[which], [n for n, name in enumerate(nodes) if name == node])
+            places = np.array([i for i, (name, _) in enumerate(self.locations) if name == node], np.int64)
+            rows = self.rows[which[here]]
+            addresses, inverse = np.unique(rows[["destination_high", "destination_low"]], return_inverse=True)
+            owner = np.full(addresses.size, -1, np.int64)
+            for place in places:
+                key = _owner_key(
+                    addresses["destination_high"], addresses["destination_low"], np.full(owner.size, place)
+                )
+                owner[(owner < 0) & np.isin(key, self.owner_keys)] = place
+            found[here] = owner[inverse.reshape(-1)]
+        return found
+
+
+class Ports(IntEnum):
+    """How many of a bridge's ports are captured."""
+
+    NONE = 0
+    SOME = 1
+    ALL = 2
+
+
+def _ports_captured(topology: Topology) -> list[int]:
+    """Per capture point, of the bridge that it is."""
+    found = []
+    for point in topology.points:
+        links = topology.namespaces[point.namespace].links
+        ports = {i for i, link in links.items() if link.get("master") == point.interface_index and link.get("up")}
+        captured = {p.interface_index for p in topology.points if p.namespace == point.namespace}
+        some = bool(ports & captured)
+        found.append(int(Ports.ALL if some and ports <= captured else Ports.SOME if some else Ports.NONE))
+    return found
+
+
+def gather(values: list[int], index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """The value at each index; 0 where there are none."""
+    return np.array(values or [0], np.int64)[index]
+
+
+def _locations(topology: Topology) -> list[tuple[str, str]]:
+    found = [(n.node, n.label) for n in topology.namespaces]
+    found += [owner for owners in topology.owners.values() for owner in owners]
+    found += [(p.node, p.container) for p in topology.points if p.container]
+    return list(dict.fromkeys(found))
+
+
+def _owner_key(
+    high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64], location: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint64]:
+    found = np.empty(high.size, np.uint64)
+    _owner_keys(high, low, location, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def owner_key_of(high, low, location):
+    """Address and location in one number."""
+    mixed = (high * np.uint64(0x9E3779B97F4A7C15)) ^ (low * np.uint64(0xBF58476D1CE4E5B9))
+    return (mixed * np.uint64(0x94D049BB133111EB)) ^ np.uint64(location)
+
+
+@njit(cache=True, nogil=True)
+def _owner_keys(high, low, location, found):
+    for i in range(high.size):
+        found[i] = owner_key_of(high[i], low[i], location[i])
+
+
+def _owner_table(topology: Topology, index: dict[tuple[str, str], int]) -> npt.NDArray[np.uint64]:
+    high, low, location = [], [], []
+    for address, owners in topology.owners.items():
+        number = int(ipaddress.ip_address(address))
+        if "." in address:
+            number |= 0xFFFF << 32
+        for owner in owners:
+            high.append(number >> 64)
+            low.append(number & (2**64 - 1))
+            location.append(index[owner])
+    where = np.array(location, np.int64)
+    return _owner_key(np.array(high, np.uint64), np.array(low, np.uint64), where)

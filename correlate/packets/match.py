@@ -1,0 +1,355 @@
+"""Sightings -> packets: which sightings, at different points, are the same packet.
+
+Within one direction of one connection, sightings with the same `content` are candidates. A capture point sees a packet
+once in each direction, so a place that occurs twice means two packets (a retransmission with the same IP id, equal
+datagrams): their sightings are paired in order of time, and what cannot be told apart is marked ambiguous. Nothing
+overtakes its equal within a node, but between nodes it may: two that were under way there at once are ambiguous.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ..arrays.grouping import Runs, runs_of_keys
+from ..decode.ip import contradict, mix
+from ..flows.connections import Connections
+from ..schema import ONE_PACKET_NS
+from .numbering import order_of_appearance
+
+_NEIGHBOURS: Final = 64
+"""How many earlier packets of a run of equal ones are considered for a sighting."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Packets:
+    """Which packet each sighting belongs to."""
+
+    packet: npt.NDArray[np.int64]
+    """Packet of each sighting, numbered by the time of the first sighting."""
+    ambiguous: npt.NDArray[np.bool_]
+    """Per packet: another assignment would have fitted as well."""
+    count: int
+
+
+def match_packets(
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    connections: Connections,
+    evaluations: npt.NDArray[np.void],
+    nodes: npt.NDArray[np.int64],
+    contents: Runs | None = None,
+) -> Packets:
+    """Put every sighting into exactly one packet.
+
+    `sightings`: SIGHTING rows, observations first, then one per row of `evaluations` (EVALUATION); `times_ns`: when
+    each happened, on the reference clock (an evaluation: the time of the frame its header was found in, else of its
+    receipt); `nodes`: number of the node of each namespace; `contents`: sightings with equal
+    content, where that has been found out.
+    """
+    if contents is None:
+        contents = runs_of_keys(sightings["content"])
+    observed = sightings.size - evaluations.size
+    group = connections.direction_group
+    # In each run of equal content: observations by time, then evaluations by time and the order of their socket.
+    if evaluations.size:
+        queue = np.zeros(sightings.size, np.int64)
+        queue[observed:] = evaluations["order"]
+        runs = contents.sorted_by(queue, times_ns, np.arange(sightings.size) >= observed, group)
+    else:
+        runs = contents.sorted_by(times_ns, group)
+    packet = np.full(sightings.size, -1, np.int64)
+    ambiguous = np.zeros(sightings.size + 1, np.bool_)
+    count = _assign(runs.rows, group, sightings, times_ns, nodes, observed, packet, ambiguous)
+    by_time = order_of_appearance(packet, count, sightings, times_ns, observed)
+    rank = np.empty(count, np.int64)
+    rank[by_time] = np.arange(count)
+    return Packets(packet=rank[packet], ambiguous=ambiguous[:count][by_time], count=int(count))
+
+
+@njit(cache=True)
+def _assign(order, group, sightings, times, nodes, observed, packet, ambiguous):
+    count = np.int64(0)  # for numba, the constant 0 would be a type of its own, with kernels of its own
+    start = 0
+    while start < order.size:
+        head = order[start]
+        stop = start + 1
+        while (
+            stop < order.size
+            and group[order[stop]] == group[head]
+            and sightings[order[stop]].content == sightings[head].content
+        ):
+            stop += 1
+        middle = start
+        while middle < stop and order[middle] < observed:
+            middle += 1
+        seen, rows = order[start:middle], order[middle:stop]
+        base = count
+        count = _assign_observations(seen, sightings, times, nodes, packet, ambiguous, count)
+        if rows.size == 0:
+            pass
+        elif count - base == 1 and _fits_one(rows, sightings, times, times[seen[0]]):
+            for i in range(rows.size):
+                packet[rows[i]] = base
+        else:
+            count = _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, count)
+        start = stop
+    return count
+
+
+@njit(cache=True)
+def _point(row):
+    """Capture point, direction and piece of the datagram in one number.
+
+    Where the direction is not known, a packet may pass twice: it comes back under another flow, or with a lower TTL.
+    """
+    point = ((np.int64(row.place) * 4 + np.int64(row.direction)) << 13) | np.int64(row.fragment & np.uint16(0x1FFF))
+    if row.direction == 0:
+        point |= np.int64(mix(row.flow, np.uint64(row.ttl)) & np.uint64(0xFFFF)) << 46
+    return point
+
+
+@njit(cache=True)
+def _slots(keys, slots):
+    """Number the distinct keys from 0, in order of appearance, into `slots`; returns how many there are."""
+    distinct = np.empty(keys.size, np.int64)
+    known = 0
+    for i in range(keys.size):
+        slot = -1
+        for s in range(known):
+            if distinct[s] == keys[i]:
+                slot = s
+                break
+        if slot < 0:
+            slot = known
+            distinct[known] = keys[i]
+            known += 1
+        slots[i] = slot
+    return known
+
+
+@njit(cache=True)
+def _all_different(rows, sightings, times):
+    """No point occurs twice, no payload contradicts and no gap is too long: one packet."""
+    for i in range(rows.size):
+        row = sightings[rows[i]]
+        if i > 0 and times[rows[i]] - times[rows[i - 1]] > ONE_PACKET_NS:
+            return False
+        for j in range(i):
+            other = sightings[rows[j]]
+            if contradict(row.payload, row.residue, other.payload, other.residue) or _point(other) == _point(row):
+                return False
+    return True
+
+
+@njit(cache=True)
+def _fits_one(rows, sightings, times, time_ns):
+    """No chain occurs twice and all are near in time: the evaluations of one packet."""
+    if rows.size > 256:
+        return False
+    for i in range(rows.size):
+        if abs(times[rows[i]] - time_ns) > ONE_PACKET_NS:
+            return False
+        for j in range(i):
+            if sightings[rows[j]].place == sightings[rows[i]].place:
+                return False
+    return True
+
+
+@njit(cache=True)
+def _assign_observations(rows, sightings, times, nodes, packet, ambiguous, count):
+    if rows.size == 0:
+        return count
+    if rows.size <= 256 and _all_different(rows, sightings, times):
+        for i in range(rows.size):
+            packet[rows[i]] = count
+        return count + 1
+    keys = np.empty(rows.size, np.int64)
+    for i in range(rows.size):
+        keys[i] = _point(sightings[rows[i]])
+    slots = np.empty(rows.size, np.int64)
+    points = _slots(keys, slots)
+    totals = np.zeros(points, np.int64)
+    occurrence = np.empty(rows.size, np.int64)
+    for i in range(rows.size):
+        occurrence[i] = totals[slots[i]]
+        totals[slots[i]] += 1
+    if totals.min() == totals.max() and _in_order(rows, occurrence, totals[0], sightings, times):
+        for i in range(rows.size):
+            packet[rows[i]] = count + occurrence[i]
+        _doubt_overtaking(rows, occurrence, totals[0], sightings, times, nodes, ambiguous[count:])
+        return count + totals[0]
+    return _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, count)
+
+
+@njit(cache=True)
+def _in_order(rows, occurrence, each, sightings, times):
+    """The k-th sighting at every point is one packet: no payload contradicts that and each keeps together in time."""
+    first = np.full(each, np.int64(-1))
+    for i in range(rows.size):
+        k = occurrence[i]
+        if first[k] < 0:
+            first[k] = rows[i]
+        elif times[rows[i]] - times[first[k]] > ONE_PACKET_NS:
+            return False
+        else:
+            a, b = sightings[first[k]], sightings[rows[i]]
+            if contradict(a.payload, a.residue, b.payload, b.residue):
+                return False
+    return True
+
+
+@njit(cache=True)
+def _doubt_overtaking(rows, occurrence, each, sightings, times, nodes, ambiguous):
+    """Mark neighbours of equal packets that were between nodes at the same time."""
+    first = np.full(each, np.int64(2**62))
+    last = np.full(each, np.int64(-(2**62)))
+    node = np.full(each, np.int64(-1))
+    crossing = np.zeros(each, np.bool_)
+    for i in range(rows.size):
+        k = occurrence[i]
+        here = nodes[sightings[rows[i]].namespace]
+        crossing[k] |= node[k] >= 0 and node[k] != here
+        node[k] = here
+        first[k] = min(first[k], times[rows[i]])
+        last[k] = max(last[k], times[rows[i]])
+    for k in range(1, each):
+        if crossing[k] and crossing[k - 1] and first[k] <= last[k - 1]:
+            ambiguous[k - 1] = True
+            ambiguous[k] = True
+
+
+@njit(cache=True)
+def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, count):
+    """Each sighting goes to the most recent packet that its point has not seen; a second such one is ambiguous."""
+    base = count
+    had = np.zeros((rows.size, points), np.bool_)
+    payload = np.zeros(rows.size, np.uint64)
+    residue = np.zeros(rows.size, np.uint16)
+    latest = np.zeros(rows.size, np.int64)
+    for i in range(rows.size):
+        row = sightings[rows[i]]
+        found = np.int64(-1)
+        rival = np.int64(-1)
+        for p in range(count - 1, max(base, count - _NEIGHBOURS) - 1, -1):
+            k = p - base
+            if times[rows[i]] - latest[k] > ONE_PACKET_NS or had[k, slots[i]]:
+                continue
+            if contradict(payload[k], residue[k], row.payload, row.residue):
+                continue
+            if found < 0:
+                found = np.int64(p)
+            else:
+                rival = np.int64(p)
+                break
+        if found < 0:
+            found = count
+            count += 1
+        elif rival >= 0:
+            ambiguous[found] = True
+            ambiguous[rival] = True
+        k = found - base
+        packet[rows[i]] = found
+        had[k, slots[i]] = True
+        latest[k] = times[rows[i]]
+        if payload[k] == 0:
+            payload[k] = row.payload
+        if residue[k] == 0:
+            residue[k] = row.residue
+    return count
+
+
+@njit(cache=True)
+def _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, count):
+    """Evaluations join the packet their namespace saw: the k-th of k, or the nearest that the chain has not had."""
+    chain_keys = np.empty(rows.size, np.int64)
+    place_keys = np.empty(rows.size, np.int64)
+    for i in range(rows.size):
+        chain_keys[i] = sightings[rows[i]].place
+        place_keys[i] = sightings[rows[i]].namespace
+    chain = np.empty(rows.size, np.int64)
+    place = np.empty(rows.size, np.int64)
+    chains = _slots(chain_keys, chain)
+    places = _slots(place_keys, place)
+    candidates = np.empty((places, count - base), np.int64)
+    known = np.empty(places, np.int64)
+    first_ns = np.empty((places, count - base + rows.size), np.int64)
+    known[:] = -1
+    for i in range(rows.size):
+        if known[place[i]] < 0:
+            known[place[i]] = _seen_by(
+                seen, sightings, times, packet, base, place_keys[i], candidates[place[i]], first_ns[place[i]]
+            )
+    totals = np.zeros(chains, np.int64)
+    for i in range(rows.size):
+        totals[chain[i]] += 1
+    nth = np.zeros(chains, np.int64)
+    had = np.zeros((chains, count - base + rows.size), np.bool_)
+    created_ns = np.empty(rows.size, np.int64)
+    created = 0
+    for i in range(rows.size):
+        at, where = chain[i], place[i]
+        now = times[rows[i]]
+        found = np.int64(-1)
+        if totals[at] == known[where]:
+            found = candidates[where, nth[at]]
+            if had[at, found - base] or abs(now - first_ns[where, found - base]) > ONE_PACKET_NS:
+                found = np.int64(-1)
+        nth[at] += 1
+        if found < 0:
+            found = _nearest(now, candidates[where, : known[where]], first_ns[where], had[at], base)
+            if found >= 0 and known[where] > 1:
+                ambiguous[found] = True
+        if found < 0:
+            # Packets that only chains saw: the latest ones, for evaluations come in order of time.
+            for k in range(created - 1, max(created - _NEIGHBOURS, 0) - 1, -1):
+                if not had[at, count - base + k] and abs(now - created_ns[k]) <= ONE_PACKET_NS:
+                    found = np.int64(count + k)
+        if found < 0:
+            found = np.int64(count + created)
+            created_ns[created] = now
+            created += 1
+        packet[rows[i]] = found
+        had[at, found - base] = True
+    return count + created
+
+
+@njit(cache=True)
+def _seen_by(seen, sightings, times, packet, base, namespace, candidates, first_ns):
+    """Fill `candidates` with the packets that a namespace saw (all packets, if it saw none), `first_ns` with when."""
+    marked = np.zeros(candidates.size, np.bool_)
+    known = 0
+    for everywhere in (False, True):
+        for i in range(seen.size):
+            p = packet[seen[i]]
+            if (everywhere or sightings[seen[i]].namespace == namespace) and not marked[p - base]:
+                marked[p - base] = True
+                candidates[known] = p
+                first_ns[p - base] = times[seen[i]]
+                known += 1
+        if known > 0:
+            break
+    return known
+
+
+@njit(cache=True)
+def _nearest(now, candidates, first_ns, had, base):
+    """Of the candidates, which are in order of time, the nearest that the chain has not had; -1 when none is near."""
+    low, high = 0, candidates.size
+    while low < high:
+        middle = (low + high) // 2
+        if first_ns[candidates[middle] - base] <= now:
+            low = middle + 1
+        else:
+            high = middle
+    found = np.int64(-1)
+    best = np.int64(ONE_PACKET_NS + 1)
+    for k in range(max(low - _NEIGHBOURS, 0), min(low + _NEIGHBOURS, candidates.size)):
+        p = candidates[k]
+        distance = abs(now - first_ns[p - base])
+        if distance < best and not had[p - base]:
+            best = distance
+            found = p
+    return found

@@ -1,0 +1,1 @@
+"""What comes out: columns inside, values and words outside."""

@@ -1,0 +1,1 @@
+"""Many paths in a few rows: routes, legs, retransmissions, captures."""

@@ -1,0 +1,147 @@
+"""What went into a correlation, file by file: counts, losses, clocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ..clocks.align import Clock
+from ..in_common.shared_packets import NothingInCommon, Sharing, Standing, find_common
+from ..in_common.why_nothing import Shown
+from ..result.correlation import Correlation
+from ..result.words import protocol_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointFacts:
+    """One capture point of one file."""
+
+    name: str
+    netns: str
+    packets: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFacts:
+    """One capture file."""
+
+    file: str
+    node: str
+    packets: int
+    trace_events: int
+    conntrack_events: int
+    lost: int
+    """Packets and netlink messages the capture lost, by its own count."""
+    lost_known: bool
+    """The file says what was lost: a pcap, or a file cut short, does not."""
+    truncated: bool
+    malformed: int
+    """Packets, kernel messages and snapshots that could not be read."""
+    undecoded: tuple[tuple[str, int], ...]
+    """(what, packets) of frames that are neither IP nor ARP, such as `link type 127`; the most frequent first."""
+    sharing: Sharing
+    clock: Clock
+    interfaces: tuple[PointFacts, ...]
+
+    @property
+    def shared_packets(self) -> int:
+        """Paths that this file and at least one other show."""
+        return self.sharing.file.shared
+
+    @property
+    def nothing_in_common(self) -> NothingInCommon | None:
+        """Why it has nothing in common with the others, where that is so."""
+        return self.sharing.nothing
+
+
+def capture_facts(result: Correlation) -> list[CaptureFacts]:
+    """The facts of every file, in the order given."""
+    seen = result.sightings[: result.observed]
+    first = np.searchsorted(seen["file"], np.arange(len(result.captures) + 1))
+    sharing = find_common(_shown(result))
+    clocks = {clock.node: clock for clock in result.clocks}
+    facts = []
+    for index, capture in enumerate(result.captures):
+        rows = seen[first[index] : first[index + 1]]
+        per_place = np.bincount(rows["place"], minlength=len(result.topology.points))
+        lost = {s.interface: s.lost for s in capture.statistics}
+        interfaces = []
+        for number, interface in enumerate(capture.interfaces):
+            if interface.facts.get("what", "packets") == "packets":
+                point = result.topology.points[result.topology.places[index][number]]
+                interfaces.append(
+                    PointFacts(
+                        name=point.interface,
+                        netns=result.topology.namespaces[point.namespace].label,
+                        packets=int(per_place[point.index]),
+                        lost=lost.get(number, 0),
+                    )
+                )
+        messages = result.messages[index]
+        facts.append(
+            CaptureFacts(
+                file=capture.path,
+                node=result.topology.file_nodes[index],
+                packets=int(rows.size),
+                trace_events=int(messages.events.size),
+                conntrack_events=int((messages.conntrack["event"] > 0).sum()),
+                lost=sum(lost.values()),
+                lost_known=bool(lost),
+                truncated=capture.truncated_at is not None,
+                malformed=capture.malformed + messages.malformed + result.topology.damaged_snapshots[index],
+                undecoded=_undecoded(rows),
+                sharing=sharing[index],
+                clock=clocks[result.topology.file_nodes[index]],
+                interfaces=tuple(interfaces),
+            )
+        )
+    return facts
+
+
+def merged_facts(parts: Sequence[Sequence[CaptureFacts]]) -> list[CaptureFacts]:
+    """The facts of all parts of a correlation together."""
+    return [_merged(facts) for facts in zip(*parts, strict=True)]
+
+
+def _merged(parts: Sequence[CaptureFacts]) -> CaptureFacts:
+    """The facts of one file."""
+    undecoded: dict[str, int] = {}
+    for facts in parts:
+        for what, packets in facts.undecoded:
+            undecoded[what] = undecoded.get(what, 0) + packets
+    nodes = [(facts.packets, facts.sharing.node) for facts in parts if facts.sharing.node]
+    points = zip(*(facts.interfaces for facts in parts), strict=True)
+    return replace(
+        parts[0],
+        packets=sum(facts.packets for facts in parts),
+        trace_events=sum(facts.trace_events for facts in parts),
+        conntrack_events=sum(facts.conntrack_events for facts in parts),
+        malformed=max(facts.malformed for facts in parts),
+        undecoded=tuple(sorted(undecoded.items(), key=lambda item: -item[1])),
+        sharing=Sharing(
+            file=Standing.merged([(facts.packets, facts.sharing.file) for facts in parts]),
+            node=Standing.merged(nodes) if nodes else None,
+        ),
+        interfaces=tuple(replace(same[0], packets=sum(point.packets for point in same)) for same in points),
+    )
+
+
+def _shown(result: Correlation) -> Shown:
+    return Shown(
+        sightings=result.sightings, times_ns=result.times_ns, observed=result.observed, packet=result.packets.packet,
+        connections=result.connections, clocks=result.clocks, files=[capture.path for capture in result.captures],
+        file_nodes=result.topology.file_nodes,
+    )  # fmt: skip
+
+
+def _undecoded(rows: npt.NDArray[np.void]) -> tuple[tuple[str, int], ...]:
+    kinds, counts = np.unique(rows["ethertype"][rows["ip_version"] == 0], return_counts=True)
+    found: dict[str, int] = {}
+    for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+        # IP whose header cannot be read says so; ARP is read.
+        name = "unreadable ip" if kind in (0x0800, 0x86DD) else protocol_name(0, kind)
+        if name != "arp":
+            found[name] = found.get(name, 0) + count
+    return tuple(sorted(found.items(), key=lambda item: -item[1]))

@@ -1,0 +1,64 @@
+"""What each connection met on its way: loss and latency from point to point, losses and retransmissions in all."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..outcomes.kinds import OUTCOMES, Outcome
+from ..result.correlation import Correlation
+from .legs import Leg, LegEnd, find_legs, leg_ends, leg_values, outcomes_on_the_way
+from .retransmissions import find_retransmissions
+from .ways import find_ways
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSummaries:
+    """Of all connections, or of the wanted ones. The counts are indexed by connection, from 0, and direction: 0 for the
+    client's packets, 1 for the server's."""
+
+    legs: npt.NDArray[np.void]
+    """LEG rows, connection by connection."""
+    first_leg: npt.NDArray[np.int64]
+    """Row of the first leg of each connection, and one more at the end."""
+    ends: dict[int, LegEnd]
+    """What the points of the legs are."""
+    lost: npt.NDArray[np.int64]
+    """Packets that did not come in where they had to."""
+    dropped: npt.NDArray[np.int64]
+    """Packets that a rule, a policy or a node dropped."""
+    retransmissions: npt.NDArray[np.int64]
+    """TCP packets that sent bytes again."""
+    spurious: npt.NDArray[np.int64]
+    """Those of them whose bytes had been delivered before."""
+
+    def leg_rows(self, index: int) -> npt.NDArray[np.void]:
+        """The LEG rows of one connection by its index, from 0: the client's packets first, each way in its order."""
+        return self.legs[self.first_leg[index] : self.first_leg[index + 1]]
+
+    def legs_at(self, index: int) -> list[Leg]:
+        """The same as values."""
+        return leg_values(self.leg_rows(index), self.ends)
+
+
+def summarise_connections(result: Correlation, wanted: npt.NDArray[np.bool_] | None = None) -> ConnectionSummaries:
+    """The summaries of all connections, or of the wanted ones (per connection: bool)."""
+    ways = find_ways(result, wanted)
+    found = find_retransmissions(result, ways)
+    first = ways.first
+    path, travel = ways.path[first], ways.travel[first]
+    outcome = outcomes_on_the_way(result)[path]
+
+    def count(chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        return np.bincount(travel[chosen], minlength=2 * result.connections.count).reshape(-1, 2)
+
+    legs = find_legs(result, ways)
+    return ConnectionSummaries(
+        legs=legs,
+        first_leg=np.searchsorted(legs["connection"], np.arange(result.connections.count + 1)),
+        ends=leg_ends(result, legs),
+        lost=count(outcome == OUTCOMES.index(Outcome.LOST)),
+        dropped=count(outcome == OUTCOMES.index(Outcome.DROPPED)),
+        retransmissions=count(found.again[path]),
+        spurious=count(found.spurious[path]),
+    )

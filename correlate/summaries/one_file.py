@@ -1,0 +1,137 @@
+"""What one capture file holds, without correlating it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...pcapng.read import CaptureFile, is_packet_interface, read_capture
+from ..netfilter.messages import decode_messages
+from ..nodes.topology import Source, Topology, build_topology
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointDescription:
+    """One capture point."""
+
+    netns: str
+    interface: str
+    container: str | None
+    packets: int
+    received: int | None
+    lost: int | None
+    """None where the file does not say."""
+    filter: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceDescription:
+    """What the kernel said in one namespace."""
+
+    netns: str
+    trace_events: int
+    conntrack_events: int
+    conntrack_entries: int
+    """Entries of the table dumped at the start."""
+    lost: int
+    rules: int | None
+    """Rules in the first snapshot; None without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureDescription:
+    """One capture file."""
+
+    file: str
+    bytes: int
+    node: str
+    is_ttrace: bool
+    settings: dict[str, Any]
+    """The `capture` snapshot; empty for a file of another tool."""
+    machine: dict[str, Any]
+    """The `node` snapshot."""
+    containers: tuple[str, ...]
+    records: int
+    """Packet blocks of the file: frames, kernel messages and snapshots."""
+    start_ns: int | None
+    end_ns: int | None
+    truncated_at: int | None
+    snapshots: int
+    points: tuple[PointDescription, ...]
+    namespaces: tuple[NamespaceDescription, ...]
+
+
+def describe_capture(path: str) -> CaptureDescription:
+    """Describe a capture file. Raises TtraceError when it is none."""
+    source = Source.parse(path)
+    capture = read_capture(source.path)
+    topology = build_topology([capture], [source])
+    node = topology.file_nodes[0]
+    times = capture.records["time_ns"][capture.records["time_ns"] > 0]
+    return CaptureDescription(
+        file=capture.path,
+        bytes=int(capture.data.size),
+        node=node,
+        is_ttrace="ttrace" in capture.facts,
+        settings=topology.snapshots.get((node, None, "capture", "start")) or {},
+        machine=topology.snapshots.get((node, None, "node", "start")) or {},
+        containers=tuple(c["name"] for c in topology.snapshots.get((node, None, "containers", "start")) or []),
+        records=int(capture.records.size),
+        start_ns=int(times.min()) if times.size else None,
+        end_ns=int(times.max()) if times.size else None,
+        truncated_at=capture.truncated_at,
+        snapshots=len(topology.snapshots),
+        points=tuple(_points(capture)),
+        namespaces=tuple(_namespaces(capture, topology)),
+    )
+
+
+def _points(capture: CaptureFile) -> list[PointDescription]:
+    per_interface = np.bincount(
+        np.minimum(capture.records["interface"], len(capture.interfaces)), minlength=len(capture.interfaces) + 1
+    )
+    last = {s.interface: s for s in capture.statistics}
+    points = []
+    for number, interface in enumerate(capture.interfaces):
+        if is_packet_interface(interface):
+            statistics = last.get(number)
+            points.append(
+                PointDescription(
+                    netns=interface.facts.get("netns") or "root",
+                    interface=interface.name or "unnamed",
+                    container=interface.facts.get("container"),
+                    packets=int(per_interface[number]),
+                    received=statistics.received if statistics else None,
+                    lost=statistics.lost if statistics else None,
+                    filter=interface.filter,
+                )
+            )
+    return points
+
+
+def _namespaces(capture: CaptureFile, topology: Topology) -> list[NamespaceDescription]:
+    messages = decode_messages(capture, 0, topology.file_namespaces[0])
+    lost: dict[int, int] = {}
+    for statistics in capture.statistics:
+        if statistics.interface < len(capture.interfaces) and not is_packet_interface(
+            capture.interfaces[statistics.interface]
+        ):
+            lost[int(topology.file_namespaces[0][statistics.interface])] = statistics.lost
+    found = []
+    for namespace in topology.namespaces:
+        if not namespace.has_conntrack:
+            continue
+        entries = messages.conntrack[messages.conntrack["namespace"] == namespace.index]
+        ruleset = topology.snapshot(namespace, "ruleset") or {}
+        rules = [e for e in (ruleset.get("json") or {}).get("nftables", []) if "rule" in e]
+        found.append(
+            NamespaceDescription(
+                netns=namespace.label,
+                trace_events=int((messages.events["namespace"] == namespace.index).sum()),
+                conntrack_events=int((entries["event"] > 0).sum()),
+                conntrack_entries=int((entries["event"] == 0).sum()),
+                lost=lost.get(namespace.index, 0),
+                rules=len(rules) if ruleset else None,
+            )
+        )
+    return found

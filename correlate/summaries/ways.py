@@ -1,0 +1,191 @@
+"""Paths -> steps: which capture points each packet passed, when, and in which order those of one direction come.
+
+Only captured frames are steps: an evaluation has no time of its own. What links say among themselves (ARP, multicast)
+has no way, for a bridge hands copies of it to all sides; and an ICMP error about a connection goes a way of its own.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..result.correlation import Correlation
+from ..result.words import is_link_chatter
+from ..schema import NOTE_ERROR
+
+_MOST_PASSES: Final = 8
+"""How often one path can pass the same capture point and still be told apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """One row per step: path by path, each in the order of its way."""
+
+    path: npt.NDArray[np.int64]
+    """Index of the path, from 0."""
+    sighting: npt.NDArray[np.int64]
+    """Of several pieces of a datagram at one capture point: the first."""
+    point: npt.NDArray[np.int64]
+    """4 * capture point + pcapng direction: a packet may pass an interface twice, once in each direction."""
+    time_ns: npt.NDArray[np.int64]
+    """On the reference clock; of the first piece."""
+    travel: npt.NDArray[np.int64]
+    """2 * connection, + 1 for the reply direction: packets with the same number travel the same way."""
+    rank: npt.NDArray[np.int64]
+    """Number of the point in its travel, in the order of the way. A point that a path passes twice, where the capture
+    tells no directions, has two."""
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Ways":
+        """These rows, in this order."""
+        return Ways(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    @property
+    def new_path(self) -> npt.NDArray[np.bool_]:
+        """Per step: the first one of its path."""
+        return np.append(True, self.path[1:] != self.path[:-1])[: self.path.size]
+
+    @property
+    def first(self) -> npt.NDArray[np.int64]:
+        """Row of the first step of each path that has any."""
+        return np.flatnonzero(self.new_path)
+
+    @property
+    def last(self) -> npt.NDArray[np.int64]:
+        """Row of the last step of each path that has any."""
+        return np.append(self.first[1:], self.path.size)[: self.first.size] - 1
+
+
+def find_ways(result: Correlation, wanted: npt.NDArray[np.bool_] | None = None) -> Ways:
+    """The steps of all paths, or of those of the `wanted` connections (per connection: bool)."""
+    ways = _steps(result, _travellers(result, wanted))
+    if ways.path.size == 0:
+        return ways
+    node, travel = _nodes(ways)
+    first_ns = np.full(travel.size, np.iinfo(np.int64).max)
+    np.minimum.at(first_ns, node, ways.time_ns)
+    within = ~ways.new_path[1:]
+    before, after = node[:-1][within], node[1:][within]
+    longest = int(np.bincount(travel).max())
+    successor = _successors(before, after, first_ns, longest)
+    height, terminal = _heights(successor, longest)
+    # Points that no packet joins (a super-packet's and its pieces') come in the order of time.
+    begun_ns = np.full(travel.size, np.iinfo(np.int64).max)
+    np.minimum.at(begun_ns, terminal, first_ns)
+    rank = np.empty(travel.size, np.int64)
+    rank[np.lexsort((first_ns, -height, terminal, begun_ns[terminal], travel))] = np.arange(travel.size)
+    ways.rank[:] = rank[node]
+    path = ways.path[:-1][within]
+    turned, unordered = np.zeros(result.packets.count, np.bool_), np.zeros(result.packets.count, np.bool_)
+    turned[path[rank[before] > rank[after]]] = True
+    unordered[path[terminal[before] != terminal[after]]] = True
+    return _turned_round(ways, turned & ~unordered, machines(result))
+
+
+def _travellers(result: Correlation, wanted: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
+    """Per path: it has a way, and its connection is wanted."""
+    chosen = np.arange(result.packets.count)
+    if wanted is not None:
+        chosen = np.flatnonzero(wanted[result.connection_of_path])
+    head = result.sightings[result.head[chosen]]
+    travels = np.zeros(result.packets.count, np.bool_)
+    travels[chosen] = ~is_link_chatter(head) & ((head["notes"] & NOTE_ERROR) == 0)
+    return travels
+
+
+def _steps(result: Correlation, travels: npt.NDArray[np.bool_]) -> Ways:
+    """The frames of these paths (per path: bool), those that follow each other at one point folded into one."""
+    hops = result.hops[travels[result.hops["packet"]] & (result.hops["sighting"] < result.observed)]
+    sighting, path = hops["sighting"].copy(), hops["packet"].copy()
+    seen = result.sightings
+    point = seen["place"][sighting].astype(np.int64) * 4 + seen["direction"][sighting]
+    new = np.append(True, (path[1:] != path[:-1]) | (point[1:] != point[:-1]))[: path.size]
+    start = np.flatnonzero(new)
+    times = result.times_ns[sighting]
+    forward = result.forward_of_path[path[start]]
+    return Ways(
+        path=path[start],
+        sighting=sighting[start],
+        point=point[start],
+        time_ns=np.minimum.reduceat(times, start) if start.size else times,
+        travel=2 * result.connection_of_path[path[start]] + ~forward,
+        rank=np.zeros(start.size, np.int64),
+    )
+
+
+def _nodes(ways: Ways) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(node of each step, travel of each node). A node is a point of one travel; passed for the second time, where
+    the capture does not tell directions, it is another one."""
+    points = int(ways.point.max()) + 1
+    passage = ways.path * points + ways.point
+    order = np.argsort(passage, kind="stable")
+    new = np.append(True, passage[order][1:] != passage[order][:-1])
+    nth = np.empty(order.size, np.int64)
+    nth[order] = np.arange(order.size) - np.maximum.accumulate(np.where(new, np.arange(order.size), 0))
+    key = (ways.travel * points + ways.point) * _MOST_PASSES + np.minimum(nth, _MOST_PASSES - 1)
+    keys, node = np.unique(key, return_inverse=True)
+    return node.reshape(-1), keys // (points * _MOST_PASSES)
+
+
+def _successors(
+    before: npt.NDArray[np.int64], after: npt.NDArray[np.int64], first_ns: npt.NDArray[np.int64], longest: int
+) -> npt.NDArray[np.int64]:
+    """Per node: where most packets go from there, itself at the end of the way; `before` and `after` are the nodes of
+    every two consecutive steps.
+
+    A circle comes from packets whose steps two clocks, or equal timestamps, put in the wrong order. It is cut where
+    the fewest packets go; of equally few, where it comes back to what was seen first.
+    """
+    nodes = first_ns.size
+    pairs, packets = np.unique(before * nodes + after, return_counts=True)
+    start, end = np.divmod(pairs, nodes)
+    order = np.lexsort((-first_ns[end], packets, start))
+    most = order[np.append(start[order][1:] != start[order][:-1], True)[: order.size]]
+    successor = np.arange(nodes)
+    successor[start[most]] = end[most]
+    weakness = np.full(nodes, np.iinfo(np.int64).max)
+    weakness[start[most[np.lexsort((first_ns[end[most]], packets[most]))]]] = np.arange(most.size)
+    reached, weakest = successor, weakness
+    for _ in range(longest.bit_length()):
+        weakest = np.minimum(weakest, weakest[reached])
+        reached = reached[reached]
+    in_circle = np.zeros(nodes, np.bool_)
+    in_circle[reached[successor[reached] != reached]] = True
+    cut = in_circle & (weakness == weakest)
+    successor[cut] = np.flatnonzero(cut)
+    return successor
+
+
+def _heights(successor: npt.NDArray[np.int64], longest: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(steps from each node to the end of its way, that end), of ways of up to `longest` points."""
+    height = (successor != np.arange(successor.size)).astype(np.int64)
+    reached = successor
+    for _ in range(longest.bit_length()):
+        height = height + height[reached]
+        reached = reached[reached]
+    return height, reached
+
+
+def machines(result: Correlation) -> npt.NDArray[np.int64]:
+    """Per capture point: a number for each clock that stamped packets; nodes on one running kernel share it."""
+    names = []
+    for point in result.topology.points:
+        facts = result.topology.snapshots.get((point.node, None, "node", "start")) or {}
+        names.append(facts.get("boot_id") or f"node {point.node}")
+    return np.array([names.index(name) for name in names] or [0], np.int64)
+
+
+def _turned_round(ways: Ways, turned: npt.NDArray[np.bool_], machine: npt.NDArray[np.int64]) -> Ways:
+    """The steps of these paths (per path: bool) in the order of their points, unless one clock says otherwise."""
+    rows = np.flatnonzero(turned[ways.path])
+    if rows.size == 0:
+        return ways
+    order = rows[np.lexsort((ways.rank[rows], ways.path[rows]))]
+    by_clock = order[np.lexsort((ways.rank[order], machine[ways.point[order] >> 2], ways.path[order]))]
+    path, where, time_ns = ways.path[by_clock], machine[ways.point[by_clock] >> 2], ways.time_ns[by_clock]
+    back = (path[1:] == path[:-1]) & (where[1:] == where[:-1]) & (time_ns[1:] < time_ns[:-1])
+    willing = ~np.isin(ways.path[rows], path[1:][back])
+    sequence = np.arange(ways.path.size)
+    sequence[rows[willing]] = order[willing]
+    ways = ways.take(sequence)
+    return ways.take(np.flatnonzero(ways.new_path | np.append(True, ways.point[1:] != ways.point[:-1])))

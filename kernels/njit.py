@@ -1,0 +1,130 @@
+"""The decorator of every kernel: numba's, but for where the compiled kernels are kept (`kernels.py`).
+
+Importing this module imports numba. Nothing of numba itself is changed, so other packages in the process keep theirs
+where they are used to.
+"""
+# ruff: noqa: ANN401 - numba has no types
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
+
+from .folders import ROOT, fingerprint_of, forget_others, kernel_folders, make_folder
+
+
+def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """As `numba.njit`. With `cache`, the kernel is kept for as long as no source of any kernel changes."""
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        kernel = numba.njit(**options)(function)
+        folders = kernel_folders()
+        if cache and (folders.own or folders.packaged) and hasattr(kernel, "_cache"):  # none with NUMBA_DISABLE_JIT
+            kernel._cache = KernelCache(function)
+        return kernel
+
+    return compiled
+
+
+class KernelLocator(_CacheLocator):
+    """Tells numba the folder. The names of the files say what kernels are made of: there is nothing else to compare."""
+
+    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
+        folders = kernel_folders()
+        self._py_file = py_file
+        self._folder = folders.own or folders.packaged or Path()
+        self._line = py_func.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> Self:
+        """A locator for the function; there is always one."""
+        return cls(py_func, py_file)
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder."""
+        make_folder(self._folder)
+
+    def get_cache_path(self) -> str:
+        """The folder."""
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        """The name of the file says it."""
+        return ""
+
+    def get_disambiguator(self) -> str:
+        """Kernels of one name in one file differ by their line."""
+        return str(self._line)
+
+
+class KernelFiles(CompileResultCacheImpl):
+    """Names of the files: numba's, with the package, since all packages share one folder, and with the fingerprint of
+    what the kernel is made of."""
+
+    _locator_classes = [KernelLocator]  # noqa: RUF012 - as numba has it
+
+    def get_filename_base(self, fullname: str, abiflags: str) -> str:
+        """`correlate.match.kernel-12.py311-0123456789abcdef`."""
+        path = Path(self._locator._py_file)
+        package = ".".join(path.parent.relative_to(ROOT).parts) if path.is_relative_to(ROOT) else path.parent.name
+        self.beginning = f"{package}.{fullname}-"
+        self.fingerprint = _fingerprint(path)
+        return f"{package}.{super().get_filename_base(fullname, abiflags)}-{self.fingerprint}"
+
+
+def _fingerprint(path: Path) -> str:
+    """Of a module's source; of a file that is none of ours, nothing is known but its place."""
+    if not path.is_relative_to(ROOT):
+        return ""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return fingerprint_of(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+
+
+class KernelCache(FunctionCache):
+    """One kernel's files: looked for in our own folder, then in the package's; written to our own.
+
+    A file that cannot be read or written is as if there were none: the kernel is compiled, once more.
+    """
+
+    _impl_class = KernelFiles
+    failure: OSError | None = None
+    """Of the class: why a kernel could not be written."""
+    missed = 0
+    """Of the class: how many kernels this process has compiled."""
+
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        super().__init__(py_func)
+        folders = kernel_folders()
+        self._writable = folders.own is not None
+        self._packaged = None
+        if folders.own and folders.packaged:
+            self._packaged = IndexDataCacheFile(
+                cache_path=str(folders.packaged), filename_base=self._impl.filename_base, source_stamp=""
+            )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled kernel for these types, or None."""
+        target_context.refresh()
+        key = self._index_key(sig, target_context.codegen())
+        for files in (self._cache_file, self._packaged):
+            try:
+                data = files.load(key) if files else None
+                if data is not None:
+                    return self._impl.rebuild(target_context, data)
+            except (OSError, EOFError, pickle.UnpicklingError):
+                continue
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled, where that is possible."""
+        KernelCache.missed += 1
+        if not self._writable:
+            return
+        try:
+            super().save_overload(sig, data)
+            forget_others(Path(self._cache_path), self._impl.beginning, self._impl.fingerprint)
+        except OSError as error:
+            KernelCache.failure = error

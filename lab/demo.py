@@ -1,0 +1,49 @@
+"""The captures that `ttrace demo` shows: of a lab made for the occasion, or the recorded ones where that cannot be."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ..errors import TtraceError
+from ..kernels.folders import kernel_folders
+
+RECORDED: Final = Path(__file__).parent.parent / "pcaps" / "docker-demo"
+
+
+@contextmanager
+def demo_captures(*, keep: Path | None, recorded: bool, say: Callable[[str], None]) -> Iterator[list[Path]]:
+    """Yields the files of master and slave. `keep`: folder for them, else they go when the block ends.
+
+    Without root or Docker, or with `recorded`, these are the captures in pcaps/, and `say` is told so.
+    """
+    if not kernel_folders().holds("correlate.packets.match"):
+        say("The first run compiles ttrace's kernels: half a minute, once.")
+    why = "as asked" if recorded else _why_no_lab()
+    if why:
+        say(f"Showing the recorded captures in {RECORDED} ({why}).")
+        files = [RECORDED / "master.pcapng", RECORDED / "slave.pcapng"]
+        if not files[0].exists():
+            raise TtraceError(f"no recorded captures in `{RECORDED}`", "run `ttrace demo` as root, or from a checkout")
+        yield files
+        return
+    from . import DockerLab
+    from .recording import record_scene
+    from .scenes import SCENES
+
+    with tempfile.TemporaryDirectory(prefix="ttrace-demo-") as scratch, DockerLab("ttdemo") as lab:
+        say("Two Docker nodes are up. web1 on master asks slave:8080, web2 on slave asks master:8080 …")
+        files = record_scene(lab, SCENES["demo"], keep or Path(scratch))
+        lab.down()
+        yield files
+
+
+def _why_no_lab() -> str | None:
+    if os.geteuid() != 0:
+        return "not root, so no lab of its own"
+    if shutil.which("dockerd") is None:
+        return "no dockerd here, so no lab of its own"
+    return None

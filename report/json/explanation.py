@@ -1,0 +1,109 @@
+"""Why frames are matched with others, as JSON (docs/json.md): the facts of the text form in words of the contract."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...correlate.explain.absent_points import AbsentPoint, NearPacket
+from ...correlate.explain.beside import Apart
+from ...correlate.explain.equal_packets import EqualPacket
+from ...correlate.explain.explain import Explanation, PathSighting, explain
+from ...correlate.explain.flow_ties import TiedFlow
+from ...correlate.result.correlation import Correlation
+from .contract import SCHEMA, hop_object, path_object
+
+
+def explanation_pieces(result: Correlation, sightings: Sequence[int]) -> Iterator[str]:
+    """The document in pieces, one explained frame at a time; `sightings`: their rows."""
+    yield f'{{"schema": {SCHEMA},\n "explanations": ['
+    separator = "\n  "
+    for sighting in sightings:
+        yield separator + json.dumps(explanation_object(explain(result, sighting)))
+        separator = ",\n  "
+    yield "\n ]}\n"
+
+
+def explanation_object(explanation: Explanation) -> dict[str, Any]:
+    """One explanation as docs/json.md has it."""
+    path = path_object(explanation.path)
+    return {
+        "frame": {"file": explanation.frame.file, "number": explanation.frame.frame},
+        "path": {name: value for name, value in path.items() if name not in ("hops", "rewrites")},
+        "connection_rivals": list(explanation.connection_rivals),
+        "compared": [{"field": field.name, "value": field.value} for field in explanation.compared],
+        "compared_transport_bytes": explanation.reach,
+        "sightings": [_sighting(sighting) for sighting in explanation.sightings],
+        "flows": [_flow(flow) for flow in explanation.flows],
+        "equal": [_equal(packet) for packet in explanation.equal.shown],
+        "equal_more": explanation.equal.more,
+        "absent": [_absent(point) for point in explanation.absent],
+    }
+
+
+def _sighting(sighting: PathSighting) -> dict[str, Any]:
+    return {
+        "hop": hop_object(sighting.seen.hop),
+        "difference_ns": sighting.seen.difference_ns,
+        "clock_error_ns": sighting.seen.clock_error_ns,
+        "ttl": sighting.ttl,
+        "flow": sighting.flow,
+        "payload": str(sighting.payload),
+    }
+
+
+def _flow(flow: TiedFlow) -> dict[str, Any]:
+    here, there = flow.packets or (None, None)
+    return {
+        "node": flow.node,
+        "netns": flow.netns,
+        "source": flow.source,
+        "destination": flow.destination,
+        "tied_to": flow.tied_to,
+        "tie": flow.tie.name.lower() if flow.tie is not None else None,
+        "conntrack_id": flow.conntrack_id,
+        "equal_packets": flow.votes,
+        "packets": here,
+        "packets_tied_to": there,
+    }
+
+
+def _apart(seen: Apart) -> dict[str, Any]:
+    return {
+        "path": seen.path,
+        "connection": seen.connection,
+        "hop": hop_object(seen.hop),
+        "difference_ns": seen.difference_ns,
+        "clock_error_ns": seen.clock_error_ns,
+    }
+
+
+def _equal(packet: EqualPacket) -> dict[str, Any]:
+    return _apart(packet.seen) | {
+        "why": str(packet.why),
+        "both_seen": [hop_object(hop) for hop in packet.both] if packet.both is not None else None,
+        "different_byte": packet.different_byte,
+        "equal_packets": packet.votes,
+        "packets": packet.packets,
+        "rivals": list(packet.rivals),
+    }
+
+
+def _absent(point: AbsentPoint) -> dict[str, Any]:
+    return {
+        "node": point.node,
+        "netns": point.netns,
+        "interface": point.interface,
+        "direction": point.direction,
+        "why": str(point.why),
+        "off_ns": point.off_ns,
+        "filter": point.filter,
+        "packets": point.packets,
+        "nearness": str(point.nearness) if point.nearness is not None else None,
+        "near": [_near(near) for near in point.near],
+        "near_with_its_bytes": point.with_its_bytes,
+    }
+
+
+def _near(near: NearPacket) -> dict[str, Any]:
+    differences = [{"field": d.name, "value": d.value, "instead_of": d.own} for d in near.differences]
+    return _apart(near.seen) | {"differences": differences, "shared_bytes": near.shared_bytes}

@@ -1,0 +1,164 @@
+"""One path as text: its nodes, hops, rules and rewrites in order."""
+
+import textwrap
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Final
+
+from ...correlate.netfilter.evaluations import OWN_TABLE
+from ...correlate.netfilter.rules import Rule
+from ...correlate.result.values import ChainHop, Hop, InterfaceHop, Path, RewriteStep, RuleMatch
+from .units import duration, plural
+
+_LABEL: Final = 22
+"""Width of the first column: interface and container, or hook."""
+_WIDTH: Final = 140
+_MOST_OTHERS: Final = 6
+
+
+def path_text(path: Path, note: str = "") -> str:
+    """The path as lines; `note` goes to the end of the headline."""
+    lines = [_headline(path, note)]
+    shown: tuple[str, str] | None = None
+    node = None
+    ttl: int | None = None
+    for index, hop, chains in _steps(path.hops):
+        place = hop.node if hop.netns == "root" or _container_of(hop) else f"{hop.node}, {hop.netns}"
+        if hop.node != node:
+            lines.append(f"  {hop.node}")
+            node = hop.node
+        if isinstance(hop, InterfaceHop):
+            lines.append(_interface_line(hop, path, shown, ttl))
+            shown, ttl = (hop.source, hop.destination), hop.ttl
+        else:
+            lines += _chain_lines(chains, place if place != hop.node else "")
+        last = index + max(len(chains) - 1, 0)
+        for rewrite in path.rewrites:
+            if index <= rewrite.after_hop <= last:
+                lines += _rewrite_lines(rewrite, {m.rule for h in chains for m in h.rules if m.rule})
+    if path.reason and path.outcome != "delivered":
+        lines += textwrap.wrap(
+            f"{path.outcome}: {path.reason.text}", _WIDTH, initial_indent="  => ", subsequent_indent="     "
+        )
+    lines += _cut_lines(path)
+    return "\n".join(lines) + "\n"
+
+
+def _cut_lines(path: Path) -> list[str]:
+    """What its bytes were before and behind its hops, where they were cut differently."""
+    lines = []
+    for what, others in (("carries bytes of", path.comes_from), ("its bytes go on as", path.goes_on_as)):
+        if others:
+            named = ", ".join(f"#{other}" for other in others[:_MOST_OTHERS])
+            more = f" and {len(others) - _MOST_OTHERS} more" if len(others) > _MOST_OTHERS else ""
+            lines.append(f"  => {what} {named}{more}: cut differently (GSO, GRO)")
+    return lines
+
+
+def _headline(path: Path, note: str) -> str:
+    first = path.hops[0]
+    parts = [f"#{path.id} {path.protocol} {path.info}   {first.source} -> {first.destination}"]
+    took = f" in {duration(path.duration_ns)}" if path.duration_ns is not None else ""
+    if path.outcome == "delivered":
+        parts.append(f"delivered{f' to {path.delivered_to}' if path.delivered_to else ''}{took}")
+    else:
+        parts.append(path.outcome.upper())
+    parts.append(plural(len(path.rewrites), "rewrite") if path.rewrites else "no rewrites")
+    parts.append(f"at {datetime.fromtimestamp(path.start_ns / 1e9, UTC):%H:%M:%S.%f} UTC")
+    if path.ambiguous:
+        others = f" with {', '.join(f'#{rival}' for rival in path.rivals)}" if path.rivals else ""
+        parts.append(f"AMBIGUOUS{others}, confidence {path.confidence:.2f}")
+    if note:
+        parts.append(f"({note})")
+    return "   ".join(parts)
+
+
+def _steps(hops: tuple[Hop, ...]) -> list[tuple[int, Hop, list[ChainHop]]]:
+    """(index of the first hop, that hop, all its chain hops): consecutive chains of one hook are one step."""
+    steps: list[tuple[int, Hop, list[ChainHop]]] = []
+    index = 0
+    for key, group in groupby(hops, lambda h: (h.node, h.netns, h.hook) if isinstance(h, ChainHop) else id(h)):
+        found = list(group)
+        chains = [h for h in found if isinstance(h, ChainHop)] if isinstance(key, tuple) else []
+        steps.append((index, found[0], chains))
+        index += len(found)
+    return steps
+
+
+def _container_of(hop: Hop) -> bool:
+    return isinstance(hop, InterfaceHop) and hop.container is not None
+
+
+def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str, str] | None, ttl: int | None) -> str:
+    where = f" ({hop.container})" if hop.container else f" ({hop.netns})" if hop.netns != "root" else ""
+    label = f"{hop.interface}{where}"
+    offset = (
+        "+" + duration(hop.time_ns - path.start_ns)
+        if hop.time_ns >= path.start_ns
+        else duration(hop.time_ns - path.start_ns)
+    )
+    direction = hop.direction if hop.direction != "unknown" else "?"
+    line = f"    {label:<{_LABEL}}{direction:<4}{offset:>10}"
+    if (hop.source, hop.destination) != shown or hop.ttl != ttl:
+        line += f"    {hop.source} -> {hop.destination}"
+        line += f"   ttl {hop.ttl}" if hop.ttl else ""
+    if hop.encapsulation is not None:
+        line += f"    in {hop.encapsulation}"
+    return line if hop.order_known else line + "    (before or behind the line above: not known)"
+
+
+def _chain_lines(chains: list[ChainHop], place: str) -> list[str]:
+    """All chains of one hook: those that only let the packet pass by policy on one line, the others with their
+    rules."""
+    label = chains[0].hook.upper() if chains[0].chain.upper() == chains[0].hook.upper() else chains[0].hook
+    label += f" ({place.split(', ')[1]})" if place else ""
+    texts = [_chain_text(chain) for chain in chains]
+    lines: list[str] = []
+    for text in texts:
+        lines += textwrap.wrap(text, _WIDTH - _LABEL - 4, subsequent_indent="  ", break_on_hyphens=False)
+    indented = [" " * (4 + _LABEL) + line for line in lines]
+    indented[0] = f"    {label:<{_LABEL}}{lines[0]}"
+    return indented
+
+
+def _chain_text(chain: ChainHop) -> str:
+    name = chain.table if chain.chain.upper() == chain.hook.upper() else f"{chain.table} {chain.chain}"
+    if (chain.family, chain.table) == OWN_TABLE:
+        return f"seen by ttrace's own chain {chain.chain}"
+    if chain.family in ("inet", "bridge", "netdev"):
+        name = f"{chain.family} {name}"
+    words = [_match_text(match, chain, last=i == len(chain.rules) - 1) for i, match in enumerate(chain.rules)]
+    if chain.by_policy:
+        words.append(f"policy {chain.verdict.upper()}")
+    elif chain.verdict == "unknown":
+        words.append("the trace ends here")
+    return f"{name}: " + "; ".join(words)
+
+
+def _match_text(match: RuleMatch, chain: ChainHop, *, last: bool) -> str:
+    """A rule on the way in short; the one that decided in full."""
+    where = "" if match.chain == chain.chain else f"{match.chain} "
+    number = f"rule {match.number}" if match.number else f"rule with handle {match.handle}, in no snapshot"
+    decided = last and match.verdict in ("accept", "drop")
+    if decided or match.verdict in ("continue", "unknown", "queue"):
+        return f"{where}{number}  {rule_words(match.text)}"
+    return f"{where}{number} {match.verdict if ' ' in match.verdict else match.verdict.upper()}"
+
+
+def rule_words(text: str) -> str:
+    """The rule without the `-A CHAIN` that the line already says."""
+    return text.split(" ", 2)[2] if text.startswith("-A ") and text.count(" ") >= 2 else text
+
+
+def _rewrite_lines(rewrite: RewriteStep, just_shown: set[Rule]) -> list[str]:
+    label = f"  {rewrite.field}"
+    text = f"{rewrite.old} => {rewrite.new}"
+    what = rewrite.kind.upper() if rewrite.kind != "unknown" else "unknown translation"
+    cause = f"undoes {what}" if rewrite.undo else what
+    if rewrite.evidence == "inferred":
+        cause += ", inferred"
+    lines = [f"    {label:<{_LABEL}}{text}   {cause}"]
+    rule = rewrite.rule
+    if rule is not None and rule not in just_shown:
+        lines.append(f"    {'':<{_LABEL}}  by {rule.table} {rule.chain} rule {rule.number}  {rule_words(rule.text)}")
+    return lines

@@ -1,0 +1,1 @@
+"""Everything compiled before it is needed."""

@@ -1,0 +1,179 @@
+"""`ttrace warm-up`: compiles every kernel before it is needed, by doing on small captures what users will do."""
+
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ..errors import TtraceError
+from ..kernels.folders import CAPTURE, check_writable, kernel_folders
+from ..lab.demo import RECORDED
+from .tiny_captures import tiny_captures
+
+_NODES: Final = ("master", "slave")
+_FEW: Final = 60
+"""Sightings in a part, when there are to be several."""
+
+Say = Callable[[str], None]
+"""Called with a line for whoever waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """What a warm-up has done."""
+
+    folder: Path
+    """Where the kernels are."""
+    packaged: Path | None
+    """Where those are that were there before, in a package that cannot be written."""
+    compiled: int
+    kept: int
+    """Kernels in the folder."""
+    bytes: int
+    elapsed_s: float
+
+
+def warm_up(say: Say) -> WarmUp:
+    """Compile what is not compiled yet: capture, correlation in memory and in parts, reports.
+
+    Raises TtraceError when nothing can be kept.
+    """
+    began = time.monotonic()
+    folders = kernel_folders()
+    folder = check_writable(folders)
+    before = _count(folder)
+    with tempfile.TemporaryDirectory(prefix="ttrace-warm-up-") as scratch, _ahead(Path(scratch)):
+        from ..kernels.njit import KernelCache  # this imports numba, so not before the fork
+
+        for what, work in _steps(Path(scratch)):
+            begun, had = time.monotonic(), KernelCache.missed
+            work()
+            count = KernelCache.missed - had
+            say(f"{what}: {count} kernels compiled, {time.monotonic() - begun:.1f} s")
+        if KernelCache.failure:
+            raise TtraceError(
+                f"cannot keep kernels in `{folder}`: {KernelCache.failure.strerror}",
+                "make room there, or name another folder in NUMBA_CACHE_DIR",
+            )
+    folders.mark_complete(CAPTURE)
+    kept = [file.stat().st_size for file in folder.glob("*.nbc")]
+    return WarmUp(
+        folder=folder, packaged=folders.packaged, compiled=len(kept) - before, kept=len(kept), bytes=sum(kept),
+        elapsed_s=time.monotonic() - began,
+    )  # fmt: skip
+
+
+def _count(folder: Path) -> int:
+    return sum(1 for _ in folder.glob("*.nbc"))
+
+
+def _steps(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    traced = [str(RECORDED / f"{node}.pcapng") for node in _NODES]
+    yield "capture", _capture
+    if all(Path(file).exists() for file in traced):
+        yield "correlate, with trace", lambda: _correlate(traced)
+        yield "correlate, in parts", lambda: _in_parts(traced)
+    plain = tiny_captures(scratch)
+    yield "reading large files", _large
+    yield "correlate, without trace", lambda: _correlate(plain)
+    yield "correlate, without trace, in parts", lambda: _in_parts(plain)
+
+
+def _capture() -> None:
+    from ..capture.stream.feed import compile_kernels
+
+    compile_kernels()
+
+
+def _correlate(files: Sequence[str]) -> None:
+    from ..correlate import correlate_captures
+    from ..report import Views, render_explanations, render_views
+
+    result = correlate_captures(files)
+    views = Views.chosen(result, every_path=True)
+    for form in ("text", "json"):
+        _spend(render_views(views, form))
+        _spend(render_explanations(result, [0, result.observed - 1], form))
+
+
+def _in_parts(files: Sequence[str]) -> None:
+    from ..correlate.in_parts.rounds import correlate_in_parts
+    from ..report import Views, render_views
+
+    result = correlate_in_parts(files, lambda _stage, _done: None, most=_FEW, workers=1)
+    try:
+        _spend(render_views(Views.chosen(result), "text"))
+    finally:
+        result.close()
+
+
+def _large() -> None:
+    """What only large files need."""
+    import numpy as np
+
+    from ..correlate.decode.frames import number_outers
+    from ..correlate.in_parts.number_table import NumberTable
+    from ..correlate.schema import SIGHTING
+    from ..pcapng.walk import find_block
+
+    nothing = np.zeros(64, np.uint8)
+    nothing.flags.writeable = False
+    find_block(nothing, 0, nothing.size, False)
+    number_outers(np.zeros(1, SIGHTING), 0)
+    NumberTable().add(np.arange(1 << 17, dtype=np.uint64))
+
+
+def _spend(pieces: Iterator[str]) -> None:
+    for _ in pieces:
+        pass
+
+
+@contextmanager
+def _ahead(scratch: Path) -> Iterator[None]:
+    """Meanwhile, in a second process, compile the later stages, which need nothing of what earlier ones have found.
+
+    What it has compiled, this process finds in the folder when it comes there.
+    """
+    if len(os.sched_getaffinity(0)) < 2:
+        yield
+        return
+    other = multiprocessing.get_context("fork").Process(target=_later_stages, args=(scratch,))
+    other.start()
+    try:
+        yield
+    finally:
+        other.join()
+
+
+def _later_stages(scratch: Path) -> None:
+    """The stages behind decoding, on packets that were not decoded but made up; nothing is said of what fails here."""
+    import numpy as np
+
+    from ..correlate.decode.compared_bytes import whole_reach
+    from ..correlate.decode.frames import Observations
+    from ..correlate.in_memory import correlate_decoded, parse_sources
+    from ..correlate.netfilter.messages import KernelMessages
+    from ..correlate.nodes.topology import build_topology
+    from ..correlate.schema import CONNTRACK, OUTER, SIGHTING, TRACE_EVENT
+    from ..pcapng.read import read_capture
+
+    sources = parse_sources(tiny_captures(scratch)[:2])
+    captures = [read_capture(source.path) for source in sources]
+    rows = np.zeros(8, SIGHTING)
+    rows["time_ns"] = 1_700_000_000_000_000_000 + np.arange(8) * 1_000_000
+    rows["file"] = rows["namespace"] = rows["place"] = np.repeat([0, 1], 4)
+    rows["frame"] = rows["content"] = np.tile(np.arange(1, 5), 2)
+    rows["flow"], rows["flow_reverse"] = np.tile([7, 9], 4), np.tile([9, 7], 4)
+    rows["ip_version"], rows["protocol"], rows["source_port"] = 4, 6, 80
+    nothing = KernelMessages(
+        events=np.zeros(0, TRACE_EVENT), headers=np.zeros(0, SIGHTING), conntrack=np.zeros(0, CONNTRACK), names={},
+        ruleset_changes_ns=np.zeros((0, 2), np.int64), malformed=0,
+    )  # fmt: skip
+    decoded = Observations(rows=rows, outers=np.zeros(0, OUTER), kept=np.zeros((2, 21), np.int64))
+    topology = build_topology(captures, sources)
+    correlate_decoded(captures, topology, decoded, [nothing, nothing], whole_reach(), lambda _stage: None)
