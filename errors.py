@@ -1,5 +1,8 @@
 """The one error of ttrace that is meant for people: what went wrong, where, and what to do about it."""
 
+import os
+import tempfile
+
 
 class TtraceError(Exception):
     """A failure the user can act on; `cli.main()` prints it as `error: …` and `hint: …` and exits with 1.
@@ -15,3 +18,12 @@ class TtraceError(Exception):
 
 class UsageError(TtraceError):
     """What was asked for makes no sense, whatever the machine or the files are like: exit code 2."""
+
+
+def no_room(error: OSError) -> TtraceError:
+    """What to do about a temporary file that cannot be written."""
+    folder = os.environ.get("TMPDIR") or tempfile.gettempdir()
+    return TtraceError(
+        f"no room in `{folder}` to correlate out of memory: {error.strerror or error}",
+        "set TMPDIR to a folder with more room, or give it the memory with `--memory`",
+    )

@@ -15,7 +15,8 @@ DEMO = Path(__file__).parent.parent / "pcaps" / "docker-demo" / "master.pcapng"
 def packets():
     """Read, decode and fingerprint all packets."""
     from ttrace.correlate.decode.frames import dissect_packets
-    from ttrace.correlate.nodes.topology import Source, build_topology
+    from ttrace.correlate.nodes.sources import Source
+    from ttrace.correlate.nodes.topology import build_topology
     from ttrace.pcapng.read import read_capture
 
     def read(paths):
@@ -33,7 +34,8 @@ def packets():
 def chunks():
     """The same chunk by chunk, in little memory."""
     from ttrace.correlate.decode.frames import stream_observations
-    from ttrace.correlate.nodes.topology import Source, build_topology
+    from ttrace.correlate.nodes.sources import Source
+    from ttrace.correlate.nodes.topology import build_topology
     from ttrace.pcapng.stream import open_capture
 
     def read(paths):
@@ -52,7 +54,8 @@ def trace():
     """Decode all trace messages, and put them together to the traversals of packets."""
     from ttrace.correlate.netfilter.evaluations import build_evaluations
     from ttrace.correlate.netfilter.messages import decode_messages
-    from ttrace.correlate.nodes.topology import Source, build_topology
+    from ttrace.correlate.nodes.sources import Source
+    from ttrace.correlate.nodes.topology import build_topology
     from ttrace.pcapng.read import read_capture
 
     def read(paths):

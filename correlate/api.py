@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .in_memory import correlate_captures, parse_sources
+from .in_memory import correlate_captures
 from .in_parts.memory import bytes_needed, memory_budget, most_sightings, sightings_per_part
-from .nodes.topology import Source
+from .nodes.sources import Source, parse_sources
 from .result.correlation import Correlation
 
 if TYPE_CHECKING:

@@ -14,15 +14,14 @@ from ..pcapng.read import CaptureFile
 from .arrays.grouping import Runs, runs_of_keys
 from .clocks.align import Clock, epochs_of
 from .clocks.delays import Pairs, flows_by_addresses, node_delays
-from .decode.fragments import join_datagrams
 from .decode.frames import Observations
 from .flows.connections import Connections, link_connections
 from .hops.order import order_hops
 from .hops.point_order import order_points
 from .hops.rewrites import find_rewrites
-from .hops.underlay import join_outer_evaluations, separate_underlay
+from .hops.underlay import separate_underlay
 from .netfilter.evaluations import Evaluations, build_evaluations
-from .netfilter.from_frames import times_by_frames
+from .netfilter.from_frames import borrow_flows, join_outer_evaluations, times_by_frames
 from .netfilter.messages import KernelMessages
 from .netfilter.rulebook import RuleBook, build_rule_book
 from .netfilter.rules import Ruleset
@@ -35,10 +34,11 @@ from .outcomes.by_segments import find_segments
 from .outcomes.coverage import Coverage
 from .outcomes.kinds import Outcomes
 from .outcomes.next_node import Arrivals, Beyond
+from .packets.datagrams import join_datagrams
 from .packets.match import Packets, match_packets
 from .packets.numbering import order_of_appearance
 from .result.correlation import Correlation
-from .schema import CONNTRACK, NOTE_ERROR
+from .schema import CONNTRACK
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def prepare(decoded: Observations, messages: list[KernelMessages], setting: Sett
     evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
     sightings = decoded.and_behind(evaluations.sightings)
     join_outer_evaluations(sightings, observed, decoded.outers, evaluations)
-    _borrow_flows(sightings, observed)
+    borrow_flows(sightings, observed)
     return Linked(
         messages=messages, outers=decoded.outers, evaluations=evaluations, sightings=sightings,
         observed=observed, contents=runs_of_keys(sightings["content"]),
@@ -249,27 +249,3 @@ def _reference_times(part: Linked, setting: Setting) -> npt.NDArray[np.int64]:
     sightings, observed = part.sightings, part.observed
     times = _to_reference(sightings["time_ns"], sightings["namespace"], setting, sightings)
     return times_by_frames(times, sightings, observed, part.contents)
-
-
-def _borrow_flows(sightings: npt.NDArray[np.void], observed: int) -> None:
-    """The header copy of a trace message ends before the ports inside an ICMP error: take the flow from a frame with
-    that header."""
-    errors = np.flatnonzero(sightings["notes"] & NOTE_ERROR)
-    from_trace = errors[errors >= observed]
-    frames = errors[errors < observed]
-    if from_trace.size == 0 or frames.size == 0:
-        return
-    key = error_key(sightings)
-    order = frames[np.argsort(key[frames], kind="stable")]
-    at = np.minimum(np.searchsorted(key[order], key[from_trace]), order.size - 1)
-    hit = key[order[at]] == key[from_trace]
-    for column in ("flow", "flow_reverse"):
-        sightings[column][from_trace[hit]] = sightings[column][order[at[hit]]]
-
-
-def error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
-    """Content, namespace and the addresses the error itself carries at this point of its way."""
-    key = sightings["content"] ^ (sightings["namespace"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    for column in ("source_low", "destination_low", "source_high", "destination_high"):
-        key = (key ^ sightings[column]) * np.uint64(0xBF58476D1CE4E5B9)
-    return key

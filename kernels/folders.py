@@ -263,3 +263,18 @@ def _existing(folder: Path) -> Path:
 def _can_be_made(folder: Path) -> bool:
     existing = _existing(folder)
     return existing.is_dir() and os.access(existing, os.R_OK | os.W_OK | os.X_OK)
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """What a warm-up has done."""
+
+    folder: Path
+    """Where the kernels are."""
+    packaged: Path | None
+    """Where those are that were there before, in a package that cannot be written."""
+    compiled: int
+    kept: int
+    """Kernels in the folder."""
+    bytes: int
+    elapsed_s: float

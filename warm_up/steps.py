@@ -6,12 +6,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ..errors import TtraceError
-from ..kernels.folders import CAPTURE, check_writable, kernel_folders
+from ..kernels.folders import CAPTURE, WarmUp, check_writable, kernel_folders
 from ..lab.demo import RECORDED
 from .tiny_captures import tiny_captures
 
@@ -21,21 +20,6 @@ _FEW: Final = 60
 
 Say = Callable[[str], None]
 """Called with a line for whoever waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class WarmUp:
-    """What a warm-up has done."""
-
-    folder: Path
-    """Where the kernels are."""
-    packaged: Path | None
-    """Where those are that were there before, in a package that cannot be written."""
-    compiled: int
-    kept: int
-    """Kernels in the folder."""
-    bytes: int
-    elapsed_s: float
 
 
 def warm_up(say: Say) -> WarmUp:
@@ -156,8 +140,9 @@ def _later_stages(scratch: Path) -> None:
 
     from ..correlate.decode.compared_bytes import whole_reach
     from ..correlate.decode.frames import Observations
-    from ..correlate.in_memory import correlate_decoded, parse_sources
+    from ..correlate.in_memory import correlate_decoded
     from ..correlate.netfilter.messages import KernelMessages
+    from ..correlate.nodes.sources import parse_sources
     from ..correlate.nodes.topology import build_topology
     from ..correlate.schema import CONNTRACK, OUTER, SIGHTING, TRACE_EVENT
     from ..pcapng.read import read_capture

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ...kernels.threads import run_all
-from ..decode.ip import mix
+from .hashing import mix
 
 _SMALL: Final = 32
 """Runs up to this size are sorted by insertion."""

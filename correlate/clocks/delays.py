@@ -10,8 +10,8 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
 from ..arrays.grouping import Runs, group_ids
+from ..decode.link_scope import row_stays_on_link
 from ..nodes.topology import Topology
-from ..result.words import row_stays_on_link
 from ..schema import NOTE_ERROR, ONE_PACKET_NS
 from .clouds import Cloud, Delays
 

@@ -11,14 +11,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ...kernels.loads import address, load8, prefetch
+from ...kernels.loads import address, be32, load8, prefetch
 from ...kernels.njit import njit
 from ...kernels.threads import run_all
 from ...pcapng.read import CaptureFile, is_packet_interface
 from ...pcapng.stream import PER_CHUNK, CaptureStream, Chunk
+from ..arrays.hashing import hash_bytes
 from ..schema import OUTER, SIGHTING
 from .compared_bytes import WHOLE, whole_reach
-from .ip import MAPPED, be32, dissect_network, hash_bytes, set_flow
+from .flow_columns import MAPPED, set_flow
+from .ip import dissect_network
 from .ip_short_way import dissect_plain
 from .link_layer import ethernet_start, network_start
 from .tunnels import find_tunnel, may_be_tunnel, vxlan_at

@@ -13,7 +13,9 @@ from ...kernels.loads import be16, be32
 from ...kernels.njit import njit
 from ..arrays.hashing import flow_hashes, hash_words, last_step, mix
 from .compared_bytes import WHOLE
-from .ip import MAPPED, header_hash, payload_hash, remainders_residue
+from .flow_columns import MAPPED
+from .ip import header_hash
+from .payload import payload_hash, remainders_residue
 from .tunnels import udp_may_be_tunnel
 
 _LEAST: Final = 40

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..decode.compared_bytes import WHOLE
-from ..decode.fragments import is_datagram
-from ..decode.ip import contradict, dissect_network
+from ..decode.ip import dissect_network
 from ..decode.link_layer import network_start
+from ..decode.payload import contradict
+from ..packets.datagrams import is_datagram
 from ..result.correlation import Correlation
 from ..result.words import protocol_name, tcp_flags_text
 from ..schema import NOTE_CUT, NOTE_ERROR, SIGHTING

@@ -13,9 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..decode.fragments import is_datagram
-from ..flows.connections import Tie
-from ..result.confidence import rival_pairs
+from ..flows.connections import Tie, rival_pairs
+from ..packets.datagrams import is_datagram
 from ..result.correlation import Correlation
 from ..result.values import Hop
 from ..schema import ONE_PACKET_NS

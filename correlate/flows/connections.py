@@ -219,3 +219,12 @@ def _leaders(sightings, times, ends, roots, said):
         doubt[key] = mine
         clear[key] = syn
     return leader, clear, earliest
+
+
+def rival_pairs(connections: Connections) -> npt.NDArray[np.int64]:
+    """(n, 2) connections (from 0) that could be one; of those pairs that share a connection at most one is true."""
+    ends = connections.ties.get(Tie.RIVAL)
+    if ends is None or ends.size == 0:
+        return np.empty((0, 2), np.int64)
+    pairs = connections.of_session()[ends >> 1]
+    return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import group_ids
-from ..decode.ip import mix
+from ..arrays.hashing import mix
 
 _IDLE_NS: Final = 120_000_000_000
 """A flow without TCP's signs that is silent for so long is a new session (nf_conntrack_udp_timeout_stream: 120 s)."""

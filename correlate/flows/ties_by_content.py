@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs, group_ids, hashed
-from ..decode.ip import contradict
-from ..result.words import row_stays_on_link
+from ..decode.link_scope import row_stays_on_link
+from ..decode.payload import contradict
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW, ONE_PACKET_NS
 
 _MOST_ENDS: Final = 16

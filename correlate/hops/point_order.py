@@ -17,8 +17,8 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ...kernels.threads import run_all
 from ..arrays.grouping import Runs, runs_of_ids
+from ..arrays.hashing import mix
 from ..clocks.align import Clock
-from ..decode.ip import mix
 from ..nodes.topology import Topology
 
 _MOST_VIEWS: Final = 24

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import first_with
-from ..decode.ip import mix
+from ..arrays.hashing import mix
 from ..flows.connections import Connections
 from ..netfilter.evaluations import Evaluations
 from ..netfilter.rulebook import Kind, RuleBook

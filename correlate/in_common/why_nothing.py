@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..clocks.align import Clock
+from ..decode.link_scope import is_link_chatter
 from ..flows.connections import Connections
-from ..result.words import address_text, endpoint, is_link_chatter, protocol_name
+from ..result.words import address_text, endpoint, protocol_name
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_OUTER, ONE_PACKET_NS
 
 _FEWEST_BYTES: Final = 32

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ..arrays.hashing import mix
 from ..arrays.union_find import find_all, join
-from ..decode.ip import mix
 from .number_table import NumberTable
 from .spill import Spill, close_all
 

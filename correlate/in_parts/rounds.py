@@ -13,8 +13,9 @@ from typing import Final
 from ...pcapng.stream import CaptureStream, open_capture
 from ..clocks.align import align_clocks
 from ..clocks.delays import Pairs, add_delays
-from ..in_memory import parse_rulesets, parse_sources
-from ..nodes.topology import Source, build_topology
+from ..netfilter.rules import parse_rulesets
+from ..nodes.sources import Source, parse_sources
+from ..nodes.topology import build_topology
 from ..outcomes.by_flow import PassageCounts, Passages
 from ..outcomes.coverage import Coverage, find_coverage
 from ..pipeline import (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import TtraceError
+from ...errors import no_room
 
 
 class Spill:
@@ -59,15 +59,6 @@ class Spill:
                 done += os.preadv(self._file.fileno(), [view[at + done : at + length]], offset + done)
             at += length
         return rows
-
-
-def no_room(error: OSError) -> TtraceError:
-    """What to do about a temporary file that cannot be written."""
-    folder = os.environ.get("TMPDIR") or tempfile.gettempdir()
-    return TtraceError(
-        f"no room in `{folder}` to correlate out of memory: {error.strerror or error}",
-        "set TMPDIR to a folder with more room, or give it the memory with `--memory`",
-    )
 
 
 def close_all(spills: Sequence[Spill]) -> None:

@@ -13,10 +13,10 @@ from ..clocks.align import frames_set_back
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
 from ..flows.ties_by_content import begun_sequences, can_vote, repeated_sequences
 from ..netfilter.evaluations import chain_keys
+from ..netfilter.from_frames import error_key
 from ..netfilter.messages import KernelMessages
 from ..outcomes.coverage import FileTimes
 from ..outcomes.next_node import Arrivals
-from ..pipeline import error_key
 from ..schema import NOTE_ERROR, TRACE_EVENT
 from .decoding import Decoder, messages_of, slices
 from .flow_groups import FlowGroups

@@ -10,8 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, Final
 
-from ...errors import TtraceError
-from .spill import no_room
+from ...errors import TtraceError, no_room
 
 _MOST_WORKERS: Final = 8
 

@@ -4,7 +4,7 @@ parent."""
 import numpy as np
 
 from ...kernels.njit import njit
-from ..decode.ip import hash_bytes
+from ..arrays.hashing import hash_bytes
 
 
 @njit(cache=True)

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...kernels.loads import be16, be32, be64
 from ...kernels.njit import njit
-from ..decode.ip import be16, be32, be64, flow_hash, query_ports
+from ..arrays.hashing import flow_hash
+from ..decode.icmp import query_ports
 from .attributes import attribute
 
 

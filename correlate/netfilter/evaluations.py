@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import group_ids, radix_order
-from ..decode.ip import mix
+from ..arrays.hashing import mix
 from ..nodes.topology import Topology
 from ..schema import EVALUATION, SIGHTING, TRACE_EVENT
 from .messages import KernelMessages

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs
+from ..schema import NOTE_ERROR, NOTE_OUTER
+from .evaluations import Evaluations
 
 _FAR_NS: Final = 1_000_000_000
 """A frame so far away is another packet with the same header."""
@@ -56,3 +58,72 @@ def _take_times(rows, start, namespace, times, observed, found):
             elif found[i] == _OPEN:
                 near = after >= 0 and times[after] - times[i] < _FAR_NS
                 found[i] = times[after] if near else times[i]
+
+
+def join_outer_evaluations(
+    sightings: npt.NDArray[np.void], observed: int, outers: npt.NDArray[np.void], evaluations: Evaluations
+) -> None:
+    """Give the evaluations of outer headers the flow and content of the packet inside (`sightings` and `evaluations`
+    are changed in place).
+
+    `sightings`: SIGHTING rows, `observed` captured ones first; `outers`: OUTER rows they refer to. The conntrack entry
+    of such an evaluation is that of the tunnel, which many connections share: it is taken away, or it would join them.
+    """
+    frames = np.flatnonzero(sightings["outer"][:observed])
+    if frames.size == 0 or observed == sightings.size:
+        return
+    around = outers[sightings["outer"][frames].astype(np.int64) - 1]
+    messages = np.arange(observed, sightings.size)
+    candidates = np.concatenate([frames, messages])
+    flow = np.concatenate([around["flow"], sightings["flow"][messages]])
+    content = np.concatenate([around["content"], sightings["content"][messages]])
+    namespace = sightings["namespace"][candidates]
+    is_message = candidates >= observed
+    # A message comes after the frame it is about, or shortly before: headers without an IP id repeat.
+    order = np.lexsort((is_message, sightings["time_ns"][candidates], content, flow, namespace))
+    new = np.ones(order.size, np.bool_)
+    for column in (content, flow, namespace):
+        values = column[order]
+        new[1:] = (values[1:] != values[:-1]) if column is content else new[1:] | (values[1:] != values[:-1])
+    group = np.cumsum(new)
+    position = np.arange(order.size)
+    frame = ~is_message[order]
+    before = np.maximum.accumulate(np.where(frame, position, -1))
+    after = np.minimum.accumulate(np.where(frame, position, order.size)[::-1])[::-1]
+    has_before = (before >= 0) & (group[np.maximum(before, 0)] == group)
+    has_after = (after < order.size) & (group[np.minimum(after, order.size - 1)] == group)
+    found = ~frame & (has_before | has_after)
+    source = candidates[order[np.where(has_before, before, np.minimum(after, order.size - 1))[found]]]
+    rows = candidates[order[found]]
+    for name in ("flow", "flow_reverse", "content", "outer"):
+        sightings[name][rows] = sightings[name][source]
+    sightings["notes"][rows] |= NOTE_OUTER
+    # A chain sees the packet twice, as itself and in its tunnel: two places, or it would be taken for two packets.
+    sightings["place"][rows] += len(evaluations.chains)
+    evaluations.rows["conntrack_id"][rows - observed] = 0
+    evaluations.rows["conntrack_direction"][rows - observed] = 255
+    evaluations.rows["conntrack_status"][rows - observed] = 0
+
+
+def borrow_flows(sightings: npt.NDArray[np.void], observed: int) -> None:
+    """The header copy of a trace message ends before the ports inside an ICMP error: take the flow from a frame with
+    that header."""
+    errors = np.flatnonzero(sightings["notes"] & NOTE_ERROR)
+    from_trace = errors[errors >= observed]
+    frames = errors[errors < observed]
+    if from_trace.size == 0 or frames.size == 0:
+        return
+    key = error_key(sightings)
+    order = frames[np.argsort(key[frames], kind="stable")]
+    at = np.minimum(np.searchsorted(key[order], key[from_trace]), order.size - 1)
+    hit = key[order[at]] == key[from_trace]
+    for column in ("flow", "flow_reverse"):
+        sightings[column][from_trace[hit]] = sightings[column][order[at[hit]]]
+
+
+def error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """Content, namespace and the addresses the error itself carries at this point of its way."""
+    key = sightings["content"] ^ (sightings["namespace"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    for column in ("source_low", "destination_low", "source_high", "destination_high"):
+        key = (key ^ sightings[column]) * np.uint64(0xBF58476D1CE4E5B9)
+    return key

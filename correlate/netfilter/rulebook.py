@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import group_ids
-from ..decode.ip import mix
+from ..arrays.hashing import mix
 from .evaluations import Evaluations
 from .rules import FAMILIES, Rule, Ruleset
 

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..nodes.topology import Topology
+
 _HANDLE: Final = re.compile(r"\s*# handle (\d+)$")
 _COUNTERS: Final = re.compile(r"^\[\d+:\d+\]\s+")
 _NFT_COUNTER: Final = re.compile(r"\bcounter packets \d+ bytes \d+ ?")
@@ -125,3 +127,14 @@ def _parse_save(text: str) -> dict[tuple[str, str], list[str]]:
         elif line.startswith("-A ") and len(line.split()) > 2:
             found.setdefault((table, line.split()[1]), []).append(line)
     return found
+
+
+def parse_rulesets(topology: Topology) -> dict[int, list[Ruleset]]:
+    """Namespace index to its snapshots of rules, earliest first."""
+    return {
+        namespace.index: [
+            parse_ruleset(data, time_ns)
+            for time_ns, data in topology.rulesets.get((namespace.node, namespace.label), [])
+        ]
+        for namespace in topology.namespaces
+    }

@@ -5,8 +5,10 @@ Attribute numbers: linux/netfilter/nf_tables.h (NFTA_TRACE_*) and nfnetlink_log.
 
 import numpy as np
 
+from ...kernels.loads import be32, be64
 from ...kernels.njit import njit
-from ..decode.ip import be32, be64, dissect_ip, mix
+from ..arrays.hashing import mix
+from ..decode.ip import dissect_ip
 from .attributes import attribute, intern
 
 

@@ -13,6 +13,7 @@ from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
 from ...pcapng.read import CaptureFile, Interface, is_packet_interface
 from .snapshots import Key, read_snapshots
+from .sources import Source
 
 
 class Role(IntEnum):
@@ -26,33 +27,6 @@ class Role(IntEnum):
     BRIDGE = 2
     """The bridge device itself, such as docker0."""
     LOOPBACK = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One file of the command line: FILE, NODE=FILE or NODE/INTERFACE=FILE."""
-
-    path: str
-    node: str | None = None
-    interface: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> "Source":
-        """A source from what was typed. A path that exists is a path, even with `=` in it."""
-        label, sign, path = text.partition("=")
-        if not sign or _exists(text):
-            return cls(path=text)
-        node, _, interface = label.partition("/")
-        if not node or not path:
-            raise TtraceError(f"`{text}` names no file", "write FILE, NODE=FILE or NODE/INTERFACE=FILE")
-        return cls(path=path, node=node, interface=interface or None)
-
-
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except OSError:  # a name too long to be one
-        return False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import distinct, group_ids, hashed
-from ..flows.connections import Connections
+from ..flows.connections import Connections, rival_pairs
 from ..hops.order import path_bounds
 from ..nodes.topology import Topology
-from ..result.confidence import rival_pairs
 from .coverage import Coverage
 from .kinds import OUTCOMES, Outcome, Outcomes, Reason
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
+from ..decode.link_scope import stays_on_link
 from ..hops.order import STAGE_INPUT
 from ..netfilter.evaluations import Evaluations
 from ..netfilter.rulebook import RuleBook
 from ..nodes.topology import Role, Topology
-from ..result.words import stays_on_link
 from .coverage import Coverage
 from .kinds import DELIVERED, DROPPED, LOST, UNKNOWN, Outcomes, Reason
 from .last_hops import LastHops, Ports, gather, owner_key_of

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs, runs_of_keys
-from ..decode.ip import contradict, mix
+from ..arrays.hashing import mix
+from ..decode.payload import contradict
 from ..flows.connections import Connections
 from ..schema import ONE_PACKET_NS
 from .numbering import order_of_appearance

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..flows.connections import Connections, Tie
+from ..flows.connections import Connections, Tie, rival_pairs
 from ..hops.rewrites import Evidence
 from ..packets.match import Packets
 
@@ -46,15 +46,6 @@ def _votes(connections: Connections) -> npt.NDArray[np.int64]:
     if pairs is not None and pairs.size:
         np.minimum.at(votes, connections.of_session()[pairs[:, 0] >> 1], connections.votes[Tie.CONTENT])
     return np.where(votes == most, 1, np.maximum(votes, 1))
-
-
-def rival_pairs(connections: Connections) -> npt.NDArray[np.int64]:
-    """(n, 2) connections (from 0) that could be one; of those pairs that share a connection at most one is true."""
-    ends = connections.ties.get(Tie.RIVAL)
-    if ends is None or ends.size == 0:
-        return np.empty((0, 2), np.int64)
-    pairs = connections.of_session()[ends >> 1]
-    return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
 
 
 @dataclass(frozen=True, slots=True)

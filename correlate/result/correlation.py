@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile
 from ..clocks.align import Clock
-from ..flows.connections import Connections
+from ..decode.link_scope import is_link_chatter
+from ..flows.connections import Connections, rival_pairs
 from ..hops.rewrites import Evidence, Field
 from ..netfilter.evaluations import Evaluations
 from ..netfilter.messages import KernelMessages
@@ -21,9 +22,10 @@ from ..outcomes.coverage import Coverage
 from ..outcomes.kinds import OUTCOMES, REASON_KIND, Outcomes, Reason
 from ..packets.match import Packets
 from ..schema import NOTE_ERROR, NOTE_OUTER
-from .confidence import EqualPackets, path_confidence, rival_pairs
+from .confidence import EqualPackets, path_confidence
+from .reasons import connection_outcome, reason_text
 from .values import ChainHop, Connection, Hop, InterfaceHop, Path, ReasonNote, RewriteStep, RuleMatch, View
-from .words import encapsulation, endpoint, is_link_chatter, packet_info, protocol_name
+from .words import encapsulation, endpoint, packet_info, protocol_name
 
 DIRECTIONS: Final = ("unknown", "in", "out", "unknown")
 _VERDICTS: Final = {0: "drop", 1: "accept", 3: "queue", -1: "continue", -2: "break", -5: "return"}
@@ -292,7 +294,7 @@ class Correlation:
             return None
         rule = self._rule(int(self.outcomes.rule[index]))
         hop = self.hop(int(self.first_hop[index + 1]) - 1)
-        text = _reason_text(reason, hop, rule)
+        text = reason_text(reason, hop, rule)
         related = int(self.outcomes.related[index])
         if related >= 0:
             said = self.sightings[self.hops["sighting"][self.first_hop[related]]]
@@ -332,7 +334,7 @@ class Correlation:
                     server=server,
                     server_name=self._name_of(server),
                     reason=self._reason(int(failed[0])) if failed.size else None,
-                    outcome=_connection_outcome(self.outcomes.outcome[own if own.size else paths]),
+                    outcome=connection_outcome(self.outcomes.outcome[own if own.size else paths]),
                     packets=int(paths.size),
                     views=tuple(views.get(index, [])),
                     paths=tuple(self.ids.paths[paths].tolist()),
@@ -409,41 +411,3 @@ def _index_of(ids: npt.NDArray[np.int64], number: int, what: str) -> int:
     if index == ids.size or ids[index] != number:
         raise IndexError(f"there is no {what} {number}")
     return index
-
-
-def _connection_outcome(outcomes: npt.NDArray[np.uint8]) -> str:
-    """Dropped or lost if any path was; else delivered if any was."""
-    for name in ("dropped", "lost", "delivered"):
-        if (outcomes == OUTCOMES.index(next(o for o in OUTCOMES if o == name))).any():
-            return name
-    return "unknown"
-
-
-def _reason_text(reason: Reason, hop: Hop, rule: Rule | None) -> str:
-    where = f"{hop.node}" if hop.netns == "root" else f"{hop.netns} on {hop.node}"
-    if isinstance(hop, ChainHop):
-        chain = f"{hop.table} {hop.chain}"
-        if reason == Reason.RULE:
-            what = rule.text if rule is not None and rule.text else "a rule that is in no snapshot"
-            number = f" rule {rule.number}" if rule is not None and rule.number else ""
-            did = "rejected" if "-j REJECT" in what or what.startswith("reject") or " reject" in what else "dropped"
-            return f"{where}: {rule.chain if rule else chain}{number} {did} it: {what}"
-        if reason == Reason.POLICY:
-            return f"{where}: the policy of {chain} is drop, and no rule accepted it"
-        if reason == Reason.HOOK:
-            hint = " (routing, rp_filter or TTL)" if hop.hook == "prerouting" else ""
-            return f"{where}: {hop.hook} accepted it, then it was not seen again{hint}"
-        last = f"{where}: {hop.hook}"
-    else:
-        last = f"{where}: {hop.interface} {hop.direction}"
-    return {
-        Reason.TTL: f"{last}: its time to live ran out there",
-        Reason.SEGMENTED: f"{last}: from there on in other segments (GSO or GRO), and all its bytes arrived",
-        Reason.ICMP: f"{last} was the last of it",
-        Reason.ARRIVED: f"it arrived at {last}, neither traced nor answered there: what became of it is not known",
-        Reason.FILTERED: f"last seen at {last}; the capture filter may have hidden it where it would have been next",
-        Reason.INSIDE: f"{last} was the last of it, though every other interface there was captured",
-        Reason.WIRE: f"{last}, and it did not come in where it was sent",
-        Reason.CAPTURE_LOST: f"last seen at {last}; the capture lost packets or messages where it would have been next",
-        Reason.CAPTURE_ENDED: f"last seen at {last}; the capture did not cover the time after it",
-    }.get(reason, f"last seen at {last}; what follows is not captured")

@@ -7,7 +7,8 @@ import numpy as np
 
 from ...pcapng.read import CaptureFile, is_packet_interface, read_capture
 from ..netfilter.messages import decode_messages
-from ..nodes.topology import Source, Topology, build_topology
+from ..nodes.sources import Source
+from ..nodes.topology import Topology, build_topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

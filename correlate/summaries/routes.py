@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..decode.ip import mix
+from ..arrays.hashing import mix
 from ..netfilter.rules import Rule
 from ..outcomes.kinds import OUTCOMES, Outcome
 from ..result.correlation import Correlation

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..decode.link_scope import is_link_chatter
 from ..result.correlation import Correlation
-from ..result.words import is_link_chatter
 from ..schema import NOTE_ERROR
 
 _MOST_PASSES: Final = 8

@@ -8,8 +8,8 @@ from .units import plural, size
 
 if TYPE_CHECKING:
     from ...capture.doctor import Finding
+    from ...kernels.folders import WarmUp
     from ...lab import NodeStatus
-    from ...warm_up.steps import WarmUp
 
 _MARKS = {"ok": "ok", "warning": "note", "missing": "MISSING"}
 

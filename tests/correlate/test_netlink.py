@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 
-from ttrace.correlate.decode.ip import flow_hash
+from ttrace.correlate.arrays.hashing import flow_hash
 
 from .frames import (
     CONNTRACK_DESTROY,

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.nodes.topology import Role, Source
+from ttrace.correlate.nodes.sources import Source
+from ttrace.correlate.nodes.topology import Role
 from ttrace.correlate.summaries.captures import capture_facts
 from ttrace.correlate.summaries.one_file import describe_capture
 from ttrace.errors import TtraceError

@@ -1,0 +1,41 @@
+"""All files decoded, with what of each packet can be compared in all of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ...pcapng.read import CaptureFile
+from ..nodes.topology import Topology
+from ..schema import SIGHTING
+from .compared_bytes import common_reach, whole_reach
+from .fragments import adopt_first_fragment
+from .frames import Observations, count_packets, dissect_packets, put_together
+
+
+def decode_packets(
+    captures: list[CaptureFile], topology: Topology, vxlan_ports: Sequence[int]
+) -> tuple[Observations, npt.NDArray[np.int64]]:
+    """The packets of all files, and the reach (reach.py) with which their contents were made."""
+    counts = [count_packets(capture) for capture in captures]
+    # What is no packet may be a trace message, so each record has a row; what is not used of the room costs nothing.
+    room = sum(capture.records.size for capture in captures)
+
+    def dissect(reach: npt.NDArray[np.int64] | None) -> tuple[npt.NDArray[np.void], list[Observations]]:
+        table, ends = np.zeros(room, SIGHTING), np.cumsum([0, *counts]).tolist()
+        return table, [
+            dissect_packets(
+                capture, i, topology.places[i], topology.file_namespaces[i], reach, vxlan_ports,
+                table[ends[i] : ends[i + 1]],
+            )
+            for i, capture in enumerate(captures)
+        ]  # fmt: skip
+
+    table, files = dissect(None)
+    reach = common_reach([f.kept for f in files])
+    if (reach < whole_reach()).any():
+        del table, files
+        table, files = dissect(reach)
+    for file in files:
+        adopt_first_fragment(file.rows)
+    return put_together(table[: sum(counts)], files, table), reach
