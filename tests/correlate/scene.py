@@ -35,7 +35,7 @@ from .frames import (
     tuple_attribute,
     word,
 )
-from .in_parts import assert_same_in_parts
+from .same_in_parts import assert_same_in_parts
 
 IN, OUT = Direction.IN, Direction.OUT
 START_NS = 1_700_000_000_000_000_000

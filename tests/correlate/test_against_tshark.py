@@ -35,9 +35,10 @@ from ttrace.correlate.result.words import address_text
 from ttrace.correlate.schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 from ttrace.pcapng.blocks import LinkType
 
-from . import test_link_headers, test_tunnels
+from .decode import test_link_layer as test_link_headers
+from .decode import test_tunnels
+from .decode.test_tunnels import INNER_MACS, INSIDE, MACS, V4, V6, geneve, gre, gre_full, in_six, ipip, vxlan
 from .frames import capture_of
-from .test_tunnels import INNER_MACS, INSIDE, MACS, V4, V6, geneve, gre, gre_full, in_six, ipip, vxlan
 from .tshark import Layer, layers, write
 
 PAYLOAD = Raw(b"some payload, long enough to be cut")

@@ -1,0 +1,143 @@
+"""The order of points in plain captures: what all packets of a direction say together, and unknown where none says."""
+
+from scapy.layers.inet import IP, TCP, UDP
+
+from ttrace.correlate import Correlation, correlate_captures
+from ttrace.correlate.result.select import select
+from ttrace.report import render
+
+from ..scene import Direction, Node, correlate, paths
+
+CLIENT, NODE, FAR, SERVER = "172.17.0.2", "192.0.2.1", "192.0.2.2", "172.18.0.2"
+UNKNOWN = Direction.UNKNOWN
+
+
+def files(*names: str) -> list[Node]:
+    """Plain captures of one interface each, nothing known of their machines."""
+    found = []
+    for name in names:
+        node = Node(name, snapshots=False)
+        node.interface("eth0", 2)
+        found.append(node)
+    return found
+
+
+def packet(number: int, *, source: str = CLIENT, destination: str = FAR, ttl: int = 64) -> IP:
+    return IP(src=source, dst=destination, id=number + 1, ttl=ttl) / UDP(sport=1000, dport=2000) / bytes(20 + number)
+
+
+def orders(result: Correlation) -> list[list[str]]:
+    return [[hop.node for hop in path.hops] for path in paths(result)]
+
+
+def on_one_machine(folder, *nodes: Node) -> Correlation:
+    return correlate_captures([f"box/{node.name}={node.write(folder)}" for node in nodes])
+
+
+def interfaces(result: Correlation) -> list[list[str]]:
+    return [[hop.interface for hop in path.hops] for path in paths(result)]
+
+
+def test_where_times_tie_the_other_packets_tell(tmp_path):
+    """Two points of one machine within a microsecond: tcpdump shows the same time for most packets."""
+    first, second = files("first", "second")
+    for number in range(10):
+        # The order of the files in the command line must not decide, nor one packet for itself.
+        first.see("eth0", UNKNOWN, number * 100 + (0 if number else 1), packet(number))
+        second.see("eth0", UNKNOWN, number * 100 + (1 if number in (3, 4) else 0), packet(number))
+    result = on_one_machine(tmp_path, second, first)
+    assert interfaces(result) == [["first", "second"]] * 10
+    assert all(hop.order_known for path in paths(result) for hop in path.hops)
+
+
+def test_a_lower_ttl_is_further_on_whatever_two_clocks_say(tmp_path):
+    near, far = files("near", "far")
+    for number in range(5):
+        near.see("eth0", UNKNOWN, number * 100 + 50, packet(number))
+        far.see("eth0", UNKNOWN, number * 100, packet(number, ttl=63))
+    result = correlate(tmp_path, near, far)
+    assert orders(result) == [["near", "far"]] * 5
+    assert all(hop.order_known for path in paths(result) for hop in path.hops)
+
+
+def test_where_nothing_tells_the_order_it_says_so(tmp_path):
+    """One direction only, two clocks, nothing changed on the way: either can have been first."""
+    one, other = files("one", "other")
+    for number in range(5):
+        one.see("eth0", UNKNOWN, number * 100, packet(number))
+        other.see("eth0", UNKNOWN, number * 100 + 5_000, packet(number))
+    result = correlate(tmp_path, one, other)
+    assert [[hop.order_known for hop in path.hops] for path in paths(result)] == [[True, False]] * 5
+    assert {path.outcome for path in paths(result)} == {"delivered"}
+    text = "".join(render(result, select(result), "text"))
+    assert "(before or behind the line above: not known)" in text
+
+
+def test_nobody_is_translated_back_and_forth(tmp_path):
+    """Three files with clocks known to some microseconds; by their times alone the middle one would come last."""
+    client, middle, server = files("client", "middle", "server")
+    for number in range(10):
+        start = number * 1000
+        client.see("eth0", UNKNOWN, start, packet(number, destination=NODE))
+        middle.see("eth0", UNKNOWN, start + 40, packet(number, destination=SERVER))
+        server.see("eth0", UNKNOWN, start + 41, packet(number, source=NODE, destination=SERVER))
+        back = IP(src=SERVER, dst=NODE, id=500 + number) / UDP(sport=2000, dport=1000) / bytes(50 + number)
+        server.see("eth0", UNKNOWN, start + 300, back)
+        back = back.copy()
+        back[IP].dst = CLIENT
+        middle.see("eth0", UNKNOWN, start + 290, back)
+        back = back.copy()
+        back[IP].src = NODE
+        client.see("eth0", UNKNOWN, start + 340, back)
+    result = correlate(tmp_path, client, middle, server)
+    found = paths(result)
+    there = [[hop.node for hop in path.hops] for path in found if path.hops[0].node == "client"]
+    assert there == [["client", "middle", "server"]] * 10
+    back = [[hop.node for hop in path.hops] for path in found if path.hops[0].node != "client"]
+    assert back == [["server", "middle", "client"]] * 10
+    assert all(len(path.rewrites) == 2 for path in found)
+
+
+def test_a_router_with_one_arm_shows_a_packet_twice_and_in_order(tmp_path):
+    (node,) = files("router")
+    for number in range(4):
+        node.see("eth0", UNKNOWN, number * 100, packet(number))
+        node.see("eth0", UNKNOWN, number * 100 + 3, packet(number, ttl=63))
+    assert [[hop.ttl for hop in path.hops] for path in paths(correlate(tmp_path, node))] == [[64, 63]] * 4
+
+
+def test_more_points_than_all_orders_can_be_tried_of(tmp_path):
+    """Nine routers in a row."""
+    nodes = files(*(f"r{number}" for number in range(9)))
+    for number in range(3):
+        for place, node in enumerate(nodes):
+            node.see("eth0", UNKNOWN, number * 1000 + (place * 7) % 9, packet(number, ttl=64 - place))
+    result = correlate(tmp_path, *reversed(nodes))
+    assert orders(result) == [[node.name for node in nodes]] * 3
+
+
+def test_packets_that_may_have_overtaken_each_other_between_nodes_are_ambiguous(tmp_path):
+    """Two equal SYN-ACKs, sent 273 us apart, on the way at the same time."""
+    answer = IP(src=SERVER, dst=FAR, id=0, flags="DF") / TCP(sport=80, dport=1000, flags="SA", seq=5, ack=9)
+    here, there = files("here", "there")
+    for start in (0, 273):
+        here.see("eth0", UNKNOWN, start, answer)
+        there.see("eth0", UNKNOWN, 2_000 + start, answer)
+    for start in (10_000, 20_000):
+        here.see("eth0", UNKNOWN, start, packet(start // 10_000))
+        there.see("eth0", UNKNOWN, start + 2_000, packet(start // 10_000))
+        back = IP(src=FAR, dst=CLIENT, id=900 + start // 10_000) / UDP(sport=2000, dport=1000)
+        there.see("eth0", UNKNOWN, start + 5_000, back)
+        here.see("eth0", UNKNOWN, start + 7_000, back)
+    found = paths(correlate(tmp_path, here, there))
+    assert [path.ambiguous for path in found if path.protocol == "tcp"] == [True, True]
+    assert not any(path.ambiguous for path in found if path.protocol == "udp")
+
+
+def test_equal_packets_one_after_the_other_are_not_ambiguous(tmp_path):
+    answer = IP(src=SERVER, dst=FAR, id=0, flags="DF") / TCP(sport=80, dport=1000, flags="SA", seq=5, ack=9)
+    here, there = files("here", "there")
+    for start in (0, 273):
+        here.see("eth0", UNKNOWN, start, answer)
+        there.see("eth0", UNKNOWN, start + 20, answer)
+    assert [path.ambiguous for path in paths(correlate(tmp_path, here, there))] == [False, False]

@@ -1,0 +1,207 @@
+"""Compiled kernels: never those of other sources, kept where that is possible, all of them there after a warm-up."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ttrace.kernels.folders import kernel_folders
+
+ROOT = Path(__file__).parents[2]
+PCAPS = ROOT / "pcaps" / "docker-http"
+FILES = [str(PCAPS / f"{node}.pcapng") for node in ("master", "slave")]
+UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+"""Before a command: what is read-only is so for root too."""
+ASK = (
+    "from ttrace.correlate.using import twice; print(twice(1));"
+    "from ttrace.kernels.njit import KernelCache; print(KernelCache.missed)"
+)
+"""Prints what the kernel says, and how many were compiled for that."""
+
+
+@pytest.fixture
+def folder():
+    """A folder in which others can be made read-only."""
+    path = Path(tempfile.mkdtemp(prefix="ttkernels-"))
+    yield path
+    for root, _, _ in os.walk(path):
+        Path(root).chmod(0o755)
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def package(folder):
+    """ttrace with two kernels only: one calls the other, in another package, which has a constant from a third file."""
+    root = folder / "ttrace"
+    for name in ("correlate", "kernels", "pcapng"):
+        (root / name).mkdir(parents=True)
+        (root / name / "__init__.py").touch()
+    for name in ("__init__.py", "errors.py", "kernels/folders.py", "kernels/njit.py"):
+        shutil.copy(ROOT / name, root / name)
+    (root / "pcapng" / "numbers.py").write_text("STEP = 1\n")
+    (root / "pcapng" / "adding.py").write_text(
+        "from ..kernels.njit import njit\nfrom .numbers import STEP\n\n\n"
+        "@njit(cache=True)\ndef add(x):\n    return x + STEP\n"
+    )
+    (root / "correlate" / "using.py").write_text(
+        "from ..kernels.njit import njit\nfrom ..pcapng.adding import add\n\n\n"
+        "@njit(cache=True)\ndef twice(x):\n    return add(add(x))\n"
+    )
+    return root
+
+
+def asked(package, **environment):
+    """(answer, kernels compiled) of another process."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    clean |= {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"} | environment
+    command = [*UNPRIVILEGED, sys.executable, "-c", ASK]
+    done = subprocess.run(command, env=clean, cwd="/", capture_output=True, text=True, check=True, timeout=60)
+    return tuple(int(word) for word in done.stdout.split())
+
+
+def make_read_only(package):
+    for root, _, _ in os.walk(package):
+        Path(root).chmod(0o555)
+
+
+def kernel_folders_in(place):
+    return sorted(path for path in place.rglob("kernels-*") if path.is_dir())
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_constant_that_changes_in_another_file_gives_other_kernels(package, folder, chosen):
+    environment = {"NUMBA_CACHE_DIR": str(folder / "chosen")} if chosen else {}
+    place = folder / "chosen" if chosen else package / "__pycache__"
+    assert asked(package, **environment) == (3, 2)
+    assert asked(package, **environment) == (3, 0)
+    (kept,) = kernel_folders_in(place)
+    old = set(kept.iterdir())
+    others = place / "kernels-mine"
+    others.mkdir()
+    constants = package / "pcapng" / "numbers.py"
+    before = constants.stat()
+    constants.write_text("STEP = 5\n")
+    os.utime(constants, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert asked(package, **environment) == (11, 2)
+    assert not old & set(kept.iterdir())
+    assert others.exists()
+    assert len(kernel_folders_in(folder)) == 2
+
+
+def test_only_what_is_made_of_a_changed_source_is_compiled_again(package):
+    assert asked(package) == (3, 2)
+    (package / "correlate" / "unused.py").write_text("NOTHING = 1\n")
+    assert asked(package) == (3, 0)
+    using = package / "correlate" / "using.py"
+    using.write_text(using.read_text().replace("add(add(x))", "add(add(add(x)))"))
+    assert asked(package) == (4, 1)
+
+
+@pytest.mark.parametrize("deep", ["correlate/rooms", "correlate/rooms/within/rooms"])
+def test_a_kernel_in_a_new_folder_is_never_that_of_older_sources(package, deep):
+    """However deep it lies: no list of folders has to be kept."""
+    folder = package / deep
+    folder.mkdir(parents=True)
+    for place in (folder, *folder.parents):
+        if place.is_relative_to(package):
+            (place / "__init__.py").touch()
+    (package / "pcapng" / "adding.py").rename(folder / "adding.py")
+    ups = "." * (deep.count("/") + 2)
+    adding = folder / "adding.py"
+    adding.write_text(
+        f"from {ups}kernels.njit import njit\nfrom {ups}pcapng import (\n    numbers,\n)\n\nSTEP = numbers.STEP\n\n\n"
+        "@njit(cache=True)\ndef add(x):\n    return x + STEP\n"
+    )
+    using = package / "correlate" / "using.py"
+    using.write_text(using.read_text().replace("..pcapng.adding", f"..{deep.replace('/', '.')}.adding"))
+    assert asked(package) == (3, 2)
+    (package / "pcapng" / "numbers.py").write_text("STEP = 7\n")
+    assert asked(package) == (15, 2)
+    adding.write_text(adding.read_text().replace("x + STEP", "x - STEP"))
+    assert asked(package) == (-13, 2)
+
+
+def test_whoever_asks_for_kernels_of_a_module_that_is_gone_is_told():
+    with pytest.raises(FileNotFoundError):
+        kernel_folders().holds("correlate.gone")
+
+
+def test_numba_keeps_the_kernels_of_others_where_it_always_does(package):
+    (package / "correlate" / "using.py").write_text(
+        "from numba import njit\nfrom ..pcapng.adding import add\n\n\n"
+        "@njit(cache=True)\ndef twice(x):\n    return add(add(x))\n"
+    )
+    assert asked(package) == (3, 1)
+    assert list((package / "correlate" / "__pycache__").glob("using.twice-*.nbi"))
+
+
+def test_a_package_that_cannot_be_written_uses_the_cache_of_the_user(package, folder):
+    home = folder / "home"
+    home.mkdir()
+    make_read_only(package)
+    assert asked(package, XDG_CACHE_HOME=str(home)) == (3, 2)
+    assert asked(package, XDG_CACHE_HOME=str(home)) == (3, 0)
+    assert not kernel_folders_in(package)
+    assert len(kernel_folders_in(home / "ttrace")) == 1
+
+
+def test_kernels_that_came_with_the_package_are_used_as_they_are(package, folder):
+    home = folder / "home"
+    home.mkdir()
+    assert asked(package) == (3, 2)  # by who installs it
+    (kept,) = kernel_folders_in(package)
+    make_read_only(package)
+    assert asked(package, XDG_CACHE_HOME=str(home)) == (3, 0)
+    assert not list(home.iterdir())
+    kept.chmod(0o755)
+    for file in kept.glob("pcapng.*"):  # what is not there is compiled, into the user's cache
+        file.unlink()
+    for file in kept.glob("correlate.*.nbc"):
+        file.write_bytes(b"broken")
+    make_read_only(package)
+    assert asked(package, XDG_CACHE_HOME=str(home)) == (3, 2)
+    assert asked(package, XDG_CACHE_HOME=str(home)) == (3, 0)
+
+
+def test_without_any_place_to_write_kernels_work_and_are_gone_afterwards(package, folder):
+    make_read_only(folder)
+    assert asked(package, XDG_CACHE_HOME=str(folder / "home"))[0] == 3
+    assert not kernel_folders_in(folder)
+
+
+def ttrace(*arguments, **environment):
+    command = [sys.executable, "-c", "from ttrace.cli import main; main()", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=600, env=os.environ | environment
+    )
+
+
+def test_after_a_warm_up_nothing_is_compiled():
+    done = ttrace("warm-up")
+    assert done.returncode == 0, done.stderr
+    assert "kernels compiled" in done.stderr
+    assert "Traceback" not in done.stderr
+    where = Path(done.stdout.splitlines()[0].partition(", in ")[2])
+    before = {path.name: path.stat().st_mtime_ns for path in where.iterdir()}
+    for arguments in (FILES, [FILES[0]], [*FILES, "--explain", "master:100"], [*FILES, "--format", "json"]):
+        assert ttrace("correlate", *arguments).returncode == 0
+    assert ttrace("show", FILES[0]).returncode == 0
+    assert {path.name: path.stat().st_mtime_ns for path in where.iterdir()} == before
+
+
+def test_a_warm_up_that_can_keep_nothing_says_so_in_one_line():
+    done = ttrace("warm-up", NUMBA_CACHE_DIR="/proc/nonexistent")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: compiled kernels cannot be kept in `/proc/nonexistent")
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_kernel_is_kept_by_our_decorator():
+    for package in ("capture", "correlate", "pcapng", "report"):
+        for path in (ROOT / package).rglob("*.py"):
+            assert "import njit" not in path.read_text().replace("njit import njit", ""), path
