@@ -11,12 +11,14 @@ from .netfilter.rulebook import Kind
 from .outcomes.kinds import OUTCOMES, REASON_KIND, Reason
 from .result.correlation import DIRECTIONS, Correlation
 from .result.words import address_text, protocol_name
+from .sightings import EVALUATION, FRAME, of_kind, rows_in_table
 from .summaries.connections import summarise_connections
 
 
 def packets_table(result: Correlation) -> pd.DataFrame:
     """All observations: one row per captured frame, with its capture point, headers, path and connection."""
-    seen = result.sightings[: result.observed]
+    captured = of_kind(result.sightings, FRAME)
+    seen = result.sightings[captured]
     columns: dict[str, Any] = {
         "file": _category(seen["file"], [c.path for c in result.captures]),
         "frame": seen["frame"],
@@ -24,14 +26,14 @@ def packets_table(result: Correlation) -> pd.DataFrame:
         "netns": _category(seen["namespace"], [n.label for n in result.topology.namespaces]),
         "interface": _category(seen["place"], [p.interface for p in result.topology.points]),
         "direction": _category(seen["direction"], list(DIRECTIONS)),
-        "time_ns": result.times_ns[: result.observed],
+        "time_ns": result.times_ns[captured],
         "protocol": _protocols(seen),
     }
     columns |= _address_columns(seen)
     for name in ("ttl", "length", "ip_id", "sequence", "acknowledgment", "tcp_flags", "payload_length"):
         columns[name] = seen[name]
-    columns["path"] = result.packets.packet[: result.observed] + 1
-    columns["connection"] = result.connections.connection[: result.observed] + 1
+    columns["path"] = result.packets.packet[captured] + 1
+    columns["connection"] = result.connections.connection[captured] + 1
     return pd.DataFrame(columns)
 
 
@@ -41,10 +43,11 @@ def hops_table(result: Correlation) -> pd.DataFrame:
     rows = result.hops[result.visible]
     sighting = rows["sighting"]
     seen = result.sightings[sighting]
-    is_chain = sighting >= result.observed
+    is_chain = seen["kind"] == EVALUATION
     chain = np.full(rows.size, -1, np.int64)
     if result.evaluations.rows.size:
-        chain[is_chain] = result.evaluations.rows["chain"][sighting[is_chain] - result.observed]
+        evaluation = rows_in_table(result.sightings, EVALUATION)[sighting[is_chain]]
+        chain[is_chain] = result.evaluations.rows["chain"][evaluation]
     chains = result.evaluations.chains
     point = np.where(is_chain, -1, seen["place"])
     columns: dict[str, Any] = {

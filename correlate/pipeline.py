@@ -39,6 +39,7 @@ from .packets.match import Packets, match_packets
 from .packets.numbering import order_of_appearance
 from .result.correlation import Correlation
 from .schema import CONNTRACK
+from .sightings import FRAME, frames, of_kind, told
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,8 +79,7 @@ class Linked:
     outers: npt.NDArray[np.void]
     evaluations: Evaluations
     sightings: npt.NDArray[np.void]
-    """SIGHTING rows: `observed` captured frames, then one per row of `evaluations`."""
-    observed: int
+    """SIGHTING rows: captured frames, then one per row of `evaluations`."""
     contents: Runs
     """Sightings with equal content."""
     connections: Connections | None = None
@@ -113,27 +113,26 @@ class Followed:
 
 def prepare(decoded: Observations, messages: list[KernelMessages], setting: Setting) -> Linked:
     """Frames and kernel messages -> sightings."""
-    observed = decoded.rows.size
     evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
     sightings = decoded.and_behind(evaluations.sightings)
-    join_outer_evaluations(sightings, observed, decoded.outers, evaluations)
-    borrow_flows(sightings, observed)
+    join_outer_evaluations(sightings, decoded.outers, evaluations)
+    borrow_flows(sightings)
     return Linked(
         messages=messages, outers=decoded.outers, evaluations=evaluations, sightings=sightings,
-        observed=observed, contents=runs_of_keys(sightings["content"]),
+        contents=runs_of_keys(sightings["content"]),
     )  # fmt: skip
 
 
 def delays_by_addresses(part: Linked, setting: Setting) -> Pairs:
     """What its packets say of the clocks before anything is known of translations."""
-    observations = part.sightings[: part.observed]
+    observations = frames(part.sightings)
     return node_delays(observations, flows_by_addresses(observations), setting.topology, part.contents)
 
 
 def delays_by_connections(part: Linked, setting: Setting) -> Pairs:
     """The same with its connections, once they are linked."""
-    observations = part.sightings[: part.observed]
-    return node_delays(observations, part.linked.flows(part.observed), setting.topology, part.contents)
+    observations = frames(part.sightings)
+    return node_delays(observations, part.linked.flows(of_kind(part.sightings, FRAME)), setting.topology, part.contents)
 
 
 def link(part: Linked, setting: Setting) -> None:
@@ -148,18 +147,18 @@ def link(part: Linked, setting: Setting) -> None:
 
 def follow(part: Linked, setting: Setting, say: Callable[[str], None] = lambda _stage: None) -> Followed:
     """Sightings -> packets -> hops -> rewrites and outcomes. `say` is called with the name of each stage."""
-    sightings, observed, evaluations, topology = part.sightings, part.observed, part.evaluations, setting.topology
+    sightings, evaluations, topology = part.sightings, part.evaluations, setting.topology
     connections = part.linked
     times_ns = _reference_times(part, setting)
     entries = _at_reference(part.conntrack, setting)
-    _number_connections(connections, sightings, times_ns, observed)
+    _number_connections(connections, sightings, times_ns)
     joined = join_datagrams(sightings, times_ns, connections.direction_group)
     contents = None if joined else part.contents
     say("matching packets")
     packets = match_packets(sightings, times_ns, connections, evaluations.rows, topology.node_numbers(), contents)
     say("ordering hops")
     separated, underlaid = separate_underlay(sightings, topology)
-    seen, traced = slice(observed), packets.packet[observed:]
+    seen, traced = of_kind(sightings, FRAME), packets.packet[told(sightings)]
     point_order = order_points(
         sightings[seen], times_ns[seen], packets.packet[seen], connections.direction_group[seen], traced, topology,
         setting.clocks,
@@ -171,7 +170,7 @@ def follow(part: Linked, setting: Setting, say: Callable[[str], None] = lambda _
     rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, book)
     beyond = Beyond.build(topology, setting.arrivals)
     outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, setting.coverage, beyond)
-    doubt_unanswered(outcomes, hops, sightings, times_ns, observed, connections, topology)
+    doubt_unanswered(outcomes, hops, sightings, times_ns, frames(sightings).size, connections, topology)
     return Followed(
         linked=part, times_ns=times_ns, packets=packets, hops=hops, rewrites=rewrites, book=book, outcomes=outcomes,
         order_doubtful=point_order.doubtful,
@@ -179,11 +178,11 @@ def follow(part: Linked, setting: Setting, say: Callable[[str], None] = lambda _
 
 
 def _number_connections(
-    connections: Connections, sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], observed: int
+    connections: Connections, sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64]
 ) -> None:
     """Number them in order of appearance by the final clocks (in place)."""
     rank = np.empty(connections.count, np.int64)
-    order = order_of_appearance(connections.connection, connections.count, sightings, times_ns, observed)
+    order = order_of_appearance(connections.connection, connections.count, sightings, times_ns)
     rank[order] = np.arange(connections.count)
     connections.connection = rank[connections.connection]
 
@@ -202,7 +201,7 @@ def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlatio
     segments = find_segments(outcomes, hops, sightings, times_ns, connections.direction_group)
     return Correlation(
         captures=setting.captures, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
-        sightings=sightings, times_ns=times_ns, observed=linked.observed, outers=linked.outers,
+        sightings=sightings, times_ns=times_ns, observed=frames(sightings).size, outers=linked.outers,
         evaluations=linked.evaluations, connections=connections, packets=part.packets, hops=hops,
         rewrites=part.rewrites, book=part.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
         segments=segments, reach=setting.reach, coverage=setting.coverage,
@@ -246,6 +245,6 @@ def _at_reference(conntrack: npt.NDArray[np.void], setting: Setting) -> npt.NDAr
 
 def _reference_times(part: Linked, setting: Setting) -> npt.NDArray[np.int64]:
     """When each sighting happened, on the reference clock."""
-    sightings, observed = part.sightings, part.observed
+    sightings = part.sightings
     times = _to_reference(sightings["time_ns"], sightings["namespace"], setting, sightings)
-    return times_by_frames(times, sightings, observed, part.contents)
+    return times_by_frames(times, sightings, part.contents)

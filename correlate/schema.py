@@ -47,10 +47,12 @@ SIGHTING: Final = np.dtype(
         ("notes", "u1"),  # bits: see NOTE_*
         ("icmp_type", "u1"),
         ("icmp_code", "u1"),
+        ("kind", "u1"),  # what the sighting is: FRAME, EVALUATION (sightings.py)
     ],
     align=True,
 )
-"""One sighting of a packet: a captured frame (an observation) or a base chain that saw it (a chain evaluation).
+"""One sighting of a packet: a captured frame (an observation), or what the kernel said of it (a base chain that saw it:
+a chain evaluation). Tables of sightings are in order of their kinds.
 
 The widest columns stand first, so a row is 128 bytes: two lines of the cache, without gaps."""
 

@@ -76,13 +76,14 @@ def _capture() -> None:
 
 def _correlate(files: Sequence[str]) -> None:
     from ..correlate import correlate_captures
+    from ..correlate.sightings import frames
     from ..report import Views, render_explanations, render_views
 
     result = correlate_captures(files)
     views = Views.chosen(result, every_path=True)
     for form in ("text", "json"):
         _spend(render_views(views, form))
-        _spend(render_explanations(result, [0, result.observed - 1], form))
+        _spend(render_explanations(result, [0, frames(result.sightings).size - 1], form))
 
 
 def _in_parts(files: Sequence[str]) -> None:

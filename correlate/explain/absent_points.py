@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ...pcapng.read import is_packet_interface
 from ..result.correlation import DIRECTIONS, Correlation
 from ..schema import NOTE_ERROR, ONE_PACKET_NS
+from ..sightings import FRAME, frames, of_kind
 from .beside import Apart, compare_times
 from .compared_fields import Difference, differences
 
@@ -95,9 +96,9 @@ def absent_points(
 
     `members`: its sightings; `equal`: (capture point, direction) where equal packets were seen.
     """
-    seen = result.sightings[: result.observed]
+    seen = frames(result.sightings)
     totals = np.bincount(seen["place"], minlength=len(result.topology.points))
-    here = set(_spots(result, members[members < result.observed]))
+    here = set(_spots(result, members[result.sightings["kind"][members] == FRAME]))
     places = {place for place, _ in here}
     found = []
     for nearness, rows in _others(result, own, members).items():
@@ -127,8 +128,8 @@ def _spots(result: Correlation, rows: npt.NDArray[np.int64]) -> list[tuple[int, 
 
 def _others(result: Correlation, own: int, members: npt.NDArray[np.int64]) -> dict[Nearness, npt.NDArray[np.int64]]:
     """Frames of other packets by what they have in common with the frame `own`, the most first."""
-    row, seen = result.sightings[own], result.sightings[: result.observed]
-    group = result.connections.direction_group[: result.observed]
+    row, seen = result.sightings[own], frames(result.sightings)
+    group = result.connections.direction_group[: seen.size]
     flows = result.sightings["flow"][members]
     same_way = np.flatnonzero(group == group[own])
     same_addresses = np.flatnonzero(np.isin(seen["flow"], flows))
@@ -164,7 +165,7 @@ def _captured(result: Correlation) -> set[int]:
 
 
 def _places_of_connection(result: Correlation, own: int) -> set[int]:
-    connection = result.connections.connection[: result.observed]
+    connection = result.connections.connection[of_kind(result.sightings, FRAME)]
     rows = np.flatnonzero(connection == connection[own])
     return set(np.unique(result.sightings["place"][rows]).tolist())
 
@@ -213,7 +214,7 @@ def _coverage(
 ) -> tuple[Absence | None, int | None]:
     """Whether the captures of a point covered the time of the packet; if not, how far off the frame is (ns)."""
     time_ns = int(result.times_ns[own])
-    times = result.times_ns[members[members < result.observed]]
+    times = result.times_ns[members[result.sightings["kind"][members] == FRAME]]
     spans = [_span(result, file) for file, places in enumerate(result.topology.places) if place in places.tolist()]
     starts, ends = [span[0] for span in spans if span], [span[1] for span in spans if span]
     if starts and times.max() < min(starts):
@@ -232,7 +233,7 @@ def _span(result: Correlation, file: int) -> tuple[int, int] | None:
     if result.topology.file_nodes.count(node) == 1 and node in result.coverage.start_ns:
         return result.coverage.start_ns[node], result.coverage.end_ns[node]
     # Of several files of one node, each covers the time of its own packets.
-    start, end = np.searchsorted(result.sightings["file"][: result.observed], [file, file + 1]).tolist()
+    start, end = np.searchsorted(frames(result.sightings)["file"], [file, file + 1]).tolist()
     times = result.times_ns[start:end]
     return (int(times.min()), int(times.max())) if times.size else None
 

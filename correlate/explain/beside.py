@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..result.correlation import Correlation
 from ..result.values import Hop
+from ..sightings import FRAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Apart:
 
 def compare_times(result: Correlation, own: int, other: int) -> Apart:
     """The sighting `other` beside the frame `own` (rows of the sightings)."""
-    captured = other < result.observed
+    captured = result.sightings["kind"][other] == FRAME
     return Apart(
         hop=result.hop_of(other),
         path=int(result.packets.packet[other]) + 1,

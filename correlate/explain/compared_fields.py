@@ -19,6 +19,7 @@ from ..packets.datagrams import is_datagram
 from ..result.correlation import Correlation
 from ..result.words import protocol_name, tcp_flags_text
 from ..schema import NOTE_CUT, NOTE_ERROR, SIGHTING
+from ..sightings import FRAME
 
 _TCP, _UDP, _SCTP = 6, 17, 132
 _WITH_CHECKSUM_ASIDE: Final = (33, 136)
@@ -253,7 +254,7 @@ def _other_fields(result: Correlation, sighting: int) -> tuple[ComparedField, ..
 def _locate(result: Correlation, sighting: int) -> _Located | None:
     """Where the datagram of a captured frame is; None where that cannot be said."""
     row = result.sightings[sighting]
-    if sighting >= result.observed or row["ip_version"] == 0:
+    if row["kind"] != FRAME or row["ip_version"] == 0:
         return None
     capture = result.captures[row["file"]]
     record = capture.records[int(row["frame"]) - 1]

@@ -18,6 +18,7 @@ from ..packets.datagrams import is_datagram
 from ..result.correlation import Correlation
 from ..result.values import Hop
 from ..schema import ONE_PACKET_NS
+from ..sightings import FRAME, of_kind
 from .beside import Apart, compare_times
 from .compared_fields import first_different_byte, payloads_contradict
 from .flow_ties import linkable_contents
@@ -102,7 +103,7 @@ def equal_packets(result: Correlation, own: int, members: npt.NDArray[np.int64])
         of_kind[packet.why] += 1
         if of_kind[packet.why] <= _MOST_SHOWN:
             shown.append(packet)
-    seen = rows[rows < result.observed]
+    seen = rows[result.sightings["kind"][rows] == FRAME]
     places = zip(result.sightings["place"][seen].tolist(), result.sightings["direction"][seen].tolist(), strict=True)
     return EqualPackets(shown=tuple(shown), more=int(nearest.size) - len(shown), places=frozenset(places))
 
@@ -114,7 +115,7 @@ def _nearest_of_each_path(
     distance = np.abs(result.times_ns[rows] - result.times_ns[own])
     known = np.isin(_points(result, rows), _points(result, members))
     path = result.packets.packet[rows]
-    ranked = rows[np.lexsort((distance, known, rows >= result.observed, path))]
+    ranked = rows[np.lexsort((distance, known, result.sightings["kind"][rows] != FRAME, path))]
     path = result.packets.packet[ranked]
     first = ranked[np.append(True, path[1:] != path[:-1])[: path.size]]
     return first[np.argsort(np.abs(result.times_ns[first] - result.times_ns[own]), kind="stable")]
@@ -126,7 +127,7 @@ def _points(result: Correlation, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.
     point = (seen["place"].astype(np.int64) * 4 + seen["direction"]) << 13 | (seen["fragment"] & 0x1FFF)
     # Without directions a packet may pass twice: under another flow, or with a lower TTL.
     passage = (seen["flow"] >> np.uint64(32)).astype(np.int64) ^ (seen["ttl"].astype(np.int64) << 24)
-    return np.where((seen["direction"] == 0) & (rows < result.observed), point ^ (passage << 31), point)
+    return np.where((seen["direction"] == 0) & (seen["kind"] == FRAME), point ^ (passage << 31), point)
 
 
 def _explain(
@@ -226,7 +227,7 @@ def _shared_point(
     common = np.flatnonzero(np.isin(own, other))
     if common.size == 0:
         return None
-    first = common[np.argmin(members[common] >= result.observed)]
+    first = common[np.argmin(result.sightings["kind"][members[common]] != FRAME)]
     mine, its = int(members[first]), int(theirs[np.argmax(other == own[first])])
     return result.hop_of(mine), result.hop_of(its)
 
@@ -252,7 +253,9 @@ def _rival_votes(result: Correlation, one: int, other: int) -> tuple[int, int]:
 
 
 def _contents_of_session(result: Correlation, session: int) -> npt.NDArray[np.uint64]:
-    return linkable_contents(result, np.flatnonzero(result.connections.session[: result.observed] == session))
+    return linkable_contents(
+        result, np.flatnonzero(result.connections.session[of_kind(result.sightings, FRAME)] == session)
+    )
 
 
 def _shared_packets(result: Correlation, own: int, other: int) -> tuple[int, int]:

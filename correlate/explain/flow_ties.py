@@ -12,6 +12,7 @@ from ..flows.ties_by_content import can_vote
 from ..result.correlation import Correlation
 from ..result.words import endpoint
 from ..schema import CONNTRACK, NOTE_ERROR, NOTE_OUTER
+from ..sightings import FRAME, of_kind
 
 _CONTENT_COST: Final = 1_000
 """A way over what the kernel says, however long, is better evidence than equal packets."""
@@ -154,7 +155,7 @@ def _sample(result: Correlation, sighting: int, members: npt.NDArray[np.int64], 
 
 def packets_of(result: Correlation, session: int) -> int:
     """Different packets of a session that its links by content could have been made of."""
-    rows = np.flatnonzero(result.connections.session[: result.observed] == session)
+    rows = np.flatnonzero(result.connections.session[of_kind(result.sightings, FRAME)] == session)
     return int(linkable_contents(result, rows).size)
 
 

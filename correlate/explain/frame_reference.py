@@ -12,6 +12,7 @@ from ...pcapng.read import is_packet_interface
 from ..netfilter.messages import KernelMessages, decode_messages
 from ..result.correlation import Correlation
 from ..result.words import address_text, protocol_name
+from ..sightings import EVALUATION, frames, of_kind
 
 _MOST_NAMED = 6
 """Files that an error line names."""
@@ -40,7 +41,7 @@ def find_frame(result: Correlation, reference: str) -> int:
         numbered = f"its frames are numbered 1 to {records.size}" if records.size else "it holds no frame at all"
         raise UsageError(f"there is no frame {number} in `{result.captures[file].path}`", numbered)
     # Observations stand in the order of the files and their frames.
-    seen = result.sightings[: result.observed]
+    seen = frames(result.sightings)
     start, end = np.searchsorted(seen["file"], [file, file + 1]).tolist()
     row = start + int(np.searchsorted(seen["frame"][start:end], number))
     if row < end and seen["frame"][row] == number:
@@ -127,7 +128,7 @@ def _trace_message(result: Correlation, file: int, number: int, message: KernelM
         return f"a trace message of {where}, of which the capture lost the beginning", None
     row = int(np.searchsorted(result.evaluations.rows["first_event"], found[0], side="right")) - 1
     chain = result.evaluations.chains[result.evaluations.rows["chain"][row]]
-    path = int(result.packets.packet[result.observed + row]) + 1
+    path = int(result.packets.packet[of_kind(result.sightings, EVALUATION)][row]) + 1
     evaluation = f"the {chain.base.hook} chain {chain.family} {chain.table} {chain.name}"
     inside = f", in {where}" if where != f"{chain.table} {chain.name}" else ""
     return f"a trace message: {evaluation}{inside}, of path {path}", f"`--path {path}` shows it"

@@ -18,6 +18,7 @@ from ..clocks.delays import Flows
 from ..netfilter.evaluations import Evaluations
 from ..nodes.topology import Topology
 from ..schema import NOTE_ERROR
+from ..sightings import FRAME, of_kind, told
 from .sessions import SessionIndex, Sessions, split_sessions
 from .ties import conntrack_id_links, conntrack_links, same_flow_links, sightings_on_wires
 from .ties_by_content import infer_links
@@ -62,12 +63,12 @@ class Connections:
         found[self.session] = self.connection
         return found
 
-    def flows(self, observed: int) -> Flows:
-        """The first `observed` sightings as the clocks need them."""
+    def flows(self, seen: slice) -> Flows:
+        """Some of the sightings as the clocks need them."""
         return Flows(
-            direction=self.direction_group[:observed].astype(np.uint64),
-            connection=self.connection[:observed].astype(np.uint64),
-            forward=self.forward[:observed],
+            direction=self.direction_group[seen].astype(np.uint64),
+            connection=self.connection[seen].astype(np.uint64),
+            forward=self.forward[seen],
         )
 
 
@@ -83,7 +84,7 @@ def link_connections(
 ) -> Connections:
     """Find the connections.
 
-    `sightings`: SIGHTING rows, observations first, then those of the evaluations; `times_ns`: when each happened, on
+    `sightings`: SIGHTING rows; `times_ns`: when each happened, on
     the reference clock; `conntrack`: CONNTRACK rows; `repeated`: see repeated_sequences in inference.py;
     `contents`: sightings with equal content.
     """
@@ -95,17 +96,17 @@ def link_connections(
     index = SessionIndex.build(sightings, sessions, on_wire, nodes)
     ties = {
         Tie.CONNTRACK: conntrack_links(index, conntrack, nodes),
-        Tie.TRACE: conntrack_id_links(ends[sightings.size - evaluations.rows.size :], sightings, evaluations.rows),
+        Tie.TRACE: conntrack_id_links(ends[told(sightings)], sightings, evaluations.rows),
         Tie.ADDRESSES: same_flow_links(sightings, times_ns, ends, nodes, on_wire, contents),
     }
-    observed = sightings.size - evaluations.rows.size
+    seen = of_kind(sightings, FRAME)
     uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
     alone = np.array([clock.basis == "unknown" for clock in clocks])[nodes]
     inference = infer_links(
-        sightings[:observed],
-        session[:observed],
-        ends[:observed],
-        times_ns[:observed],
+        sightings[seen],
+        session[seen],
+        ends[seen],
+        times_ns[seen],
         np.where(alone, 1 + nodes, 0),
         uninformed,
         repeated,

@@ -13,6 +13,7 @@ from ...kernels.njit import njit
 from ..arrays.grouping import Runs, distinct_pairs, hashed, runs_of_keys
 from ..netfilter.evaluations import Evaluations
 from ..nodes.topology import Topology
+from ..sightings import frames, told
 from .sessions import SessionIndex, index_places, orientation_of, pair_key
 
 _SAME_PACKET_NS: Final = 10_000_000_000
@@ -212,16 +213,16 @@ def sightings_on_wires(
     That is a frame at an uplink, or a chain that saw it coming in by one or, in postrouting, going out. What is not
     known to be inside a node may be on a wire.
     """
-    observed = sightings.size - evaluations.rows.size
+    seen, behind = frames(sightings), told(sightings)
     points = np.array([topology.is_uplink(p) for p in topology.points] or [False], np.bool_)
     found = np.zeros(sightings.size, np.bool_)
-    found[:observed] = points[sightings["place"][:observed]]
+    found[: seen.size] = points[seen["place"]]
     if evaluations.rows.size:
         hook = np.array([_HOOKS_ON_WIRES.get(chain.base.hook, 0) for chain in evaluations.chains])
         side = hook[evaluations.rows["chain"]]
         device = np.where(side == 1, evaluations.rows["input_index"], evaluations.rows["output_index"]).astype(np.int64)
-        namespace = sightings["namespace"][observed:].astype(np.int64)
-        found[observed:] = (side > 0) & np.isin((namespace << 32) | device, _uplink_devices(topology))
+        namespace = sightings["namespace"][behind].astype(np.int64)
+        found[behind] = (side > 0) & np.isin((namespace << 32) | device, _uplink_devices(topology))
     return found
 
 

@@ -18,6 +18,7 @@ from ..arrays.grouping import Runs, runs_of_ids
 from ..decode.fragments import pieces_of
 from ..netfilter.evaluations import Chain, Evaluations
 from ..nodes.topology import Role, Topology
+from ..sightings import frames, told
 
 HOP: Final = np.dtype(
     [
@@ -55,26 +56,28 @@ def order_hops(
 
     Arguments as for `match_packets`; `packet` is its result per sighting; `rank`: per observation, as in PointOrder.
     """
-    observed = sightings.size - evaluations.rows.size
+    behind = told(sightings)
     stage = np.empty(sightings.size, np.int64)
-    stage[:observed] = _observation_stages(sightings[:observed], topology)
-    stage[observed:] = _evaluation_stages(evaluations, topology)
+    stage[: behind.start] = _observation_stages(frames(sightings), topology)
+    stage[behind] = _evaluation_stages(evaluations, topology)
     _place_bridged_out(stage, sightings, packet, evaluations, topology)
     keys = _gather_pieces(sightings, times_ns, packet).copy()
     ranked = np.flatnonzero(rank >= 0)
     keys[ranked] = rank[ranked]
     runs = runs_of_ids(packet, int(packet.max()) + 1 if packet.size else 0)
-    if observed == sightings.size:
+    is_told = np.zeros(sightings.size, np.bool_)
+    is_told[behind] = True
+    if behind.start == sightings.size:
         runs = runs.sorted_by(stage, keys)
     else:
         queued = keys.copy()
-        queued[observed:] = evaluations.rows["order"]
-        runs = runs.sorted_by(stage, queued, np.arange(sightings.size) >= observed)
+        queued[behind] = evaluations.rows["order"]
+        runs = runs.sorted_by(stage, queued, is_told)
     hops = np.empty(sightings.size, HOP)
     namespace = np.ascontiguousarray(sightings["namespace"])
 
     def order(some: Runs) -> None:
-        _order(some.rows, some.start, some.first, namespace, keys, stage, observed, hops)
+        _order(some.rows, some.start, some.first, namespace, keys, stage, is_told, hops)
 
     run_all(order, runs.pieces())
     return hops
@@ -155,17 +158,18 @@ def _place_bridged_out(
     br_nf_pre_routing_finish_bridge sends it there: the device's `out` frame has the new destination and the old source.
     """
     rows = evaluations.rows
-    observed = sightings.size - rows.size
-    back = (stage[observed:] == _HOOK_STAGE["forward"]) & (rows["input_index"] == rows["output_index"])
+    behind = told(sightings)
+    seen = frames(sightings)
+    back = (stage[behind] == _HOOK_STAGE["forward"]) & (rows["input_index"] == rows["output_index"])
     back &= rows["input_index"] > 0
     if not back.any():
         return
     bridge = np.array([p.role == Role.BRIDGE for p in topology.points] or [False], np.bool_)
     namespace = sightings["namespace"].astype(np.int64)
     passage = (packet << 16) | namespace
-    out = bridge[sightings["place"][:observed]] & (stage[:observed] == STAGE_OUT)
-    out &= np.isin(passage[:observed], passage[observed:][back])
-    stage[:observed][out] = _BRIDGED_OUT
+    out = bridge[seen["place"]] & (stage[: seen.size] == STAGE_OUT)
+    out &= np.isin(passage[: seen.size], passage[behind][back])
+    stage[: seen.size][out] = _BRIDGED_OUT
 
 
 def _chain_stage(chain: Chain) -> int:
@@ -238,13 +242,13 @@ def _visits_of_evaluations(rows, seen, namespace_of, times, stage, visit_seen, v
 
 
 @njit(cache=True, nogil=True)
-def _order(order, bounds, first, namespace, times, stage, observed, hops):
+def _order(order, bounds, first, namespace, times, stage, is_told, hops):
     """`order`, `bounds`: the sightings of each packet, frames first; of both in their own order. `first`: number of the
     first packet."""
     for p in range(bounds.size - 1):
         start, stop = bounds[p], bounds[p + 1]
         middle = start
-        while middle < stop and order[middle] < observed:
+        while middle < stop and not is_told[order[middle]]:
             middle += 1
         if middle == stop:
             _order_frames(first + p, order, start, stop, namespace, stage, hops)

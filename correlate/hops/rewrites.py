@@ -18,6 +18,7 @@ from ..flows.connections import Connections
 from ..netfilter.evaluations import Evaluations
 from ..netfilter.rulebook import Kind, RuleBook
 from ..schema import NOTE_OUTER, STATUS_DESTINATION_NAT, STATUS_SOURCE_NAT
+from ..sightings import EVALUATION, rows_in_table
 
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 """Multiplying by it mixes the bits of a number."""
@@ -70,12 +71,12 @@ def find_rewrites(
     rewrites = _changes(hops, sightings)
     if rewrites.size == 0:
         return rewrites
-    observed = sightings.size - evaluations.rows.size
+    evaluation_of = rows_in_table(sightings, EVALUATION) if evaluations.rows.size else np.empty(0, np.int64)
     row = hops["sighting"]
     before, after = row[rewrites["before"]], row[rewrites["after"]]
     entries = _Entries.build(conntrack)
-    ct_id, reply, namespace = _conntrack_of(hops, rewrites, sightings, times_ns, observed, evaluations, entries)
-    rule = _traced_rules(hops, rewrites, observed, evaluations, book)
+    ct_id, reply, namespace = _conntrack_of(hops, rewrites, sightings, times_ns, evaluation_of, evaluations, entries)
+    rule = _traced_rules(hops, rewrites, evaluation_of, evaluations, book)
     by_rule = rule >= 0
     known = ct_id >= 0
     rewrites["evidence"] = np.where(by_rule, Evidence.TRACE, np.where(known, Evidence.CONNTRACK, Evidence.INFERRED))
@@ -138,7 +139,7 @@ def _fill_changes(hops, changed, rewrites):
 def _traced_rules(
     hops: npt.NDArray[np.void],
     rewrites: npt.NDArray[np.void],
-    observed: int,
+    evaluation_of: npt.NDArray[np.int64],
     evaluations: Evaluations,
     book: RuleBook,
 ) -> npt.NDArray[np.int64]:
@@ -152,19 +153,19 @@ def _traced_rules(
         kind = book.kinds[np.maximum(last, 0)]
         applies = nat[rows["chain"]] & (last >= 0) & (kind != Kind.UNKNOWN)
         end = np.where((kind == Kind.SNAT) | (kind == Kind.MASQUERADE), Field.SOURCE, Field.DESTINATION)
-        _rules_before(hops, rewrites, observed, np.where(applies, last, -1), end, found)
+        _rules_before(hops, rewrites, evaluation_of, np.where(applies, last, -1), end, found)
     return found
 
 
 @njit(cache=True, nogil=True)
-def _rules_before(hops, rewrites, observed, rule, end, found):
+def _rules_before(hops, rewrites, evaluation_of, rule, end, found):
     """`rule`, `end`: per evaluation, the rule that translates and which end."""
     for i in range(rewrites.size):
         row = rewrites[i]
         k = row.before
         at = hops[k]
         while k >= 0 and hops[k].packet == at.packet and hops[k].visit == at.visit and hops[k].stage == at.stage:
-            evaluation = hops[k].sighting - observed
+            evaluation = evaluation_of[hops[k].sighting]
             if evaluation >= 0 and rule[evaluation] >= 0 and end[evaluation] == row.field:
                 found[i] = rule[evaluation]
                 break
@@ -229,7 +230,7 @@ def _conntrack_of(
     rewrites: npt.NDArray[np.void],
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
-    observed: int,
+    evaluation_of: npt.NDArray[np.int64],
     evaluations: Evaluations,
     entries: _Entries,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
@@ -257,7 +258,7 @@ def _conntrack_of(
     if evaluations.rows.size:
         told = _told_by_evaluations(evaluations.rows)
         for at in (rewrites["after"], rewrites["before"]):
-            by = _told_in_visit(hops, at, observed, told)
+            by = _told_in_visit(hops, at, evaluation_of, told)
             hit = np.flatnonzero(by >= 0)
             ct_id[hit] = evaluations.rows["conntrack_id"][by[hit]]
             reply[hit] = evaluations.rows["conntrack_direction"][by[hit]] == 1
@@ -272,7 +273,7 @@ def _told_by_evaluations(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
 
 
 @njit(cache=True, nogil=True)
-def _told_in_visit(hops, at, observed, told):
+def _told_in_visit(hops, at, evaluation_of, told):
     """Per hop of `at`: the last evaluation of its visit that names a conntrack entry, -1 when none does."""
     found = np.full(at.size, np.int64(-1))
     for i in range(at.size):
@@ -281,7 +282,7 @@ def _told_in_visit(hops, at, observed, told):
         while k + 1 < hops.size and hops[k + 1].packet == hop.packet and hops[k + 1].visit == hop.visit:
             k += 1
         while k >= 0 and hops[k].packet == hop.packet and hops[k].visit == hop.visit:
-            evaluation = hops[k].sighting - observed
+            evaluation = evaluation_of[hops[k].sighting]
             if evaluation >= 0 and told[evaluation]:
                 found[i] = evaluation
                 break

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..sightings import FRAME, of_kind
 from .why_nothing import Comparison, Group, Kind, Sessions, Shown
 
 
@@ -125,7 +126,7 @@ def _compare(
     alone = [i for i, one in enumerate(found) if not one.told_shared and (one.told or one.shared == 0)]
     if not alone:
         return found
-    observations = _rows_of(group[: shown.observed], len(names))
+    observations = _rows_of(group[of_kind(shown.sightings, FRAME)], len(names))
     groups = [Group.of(shown, sessions, *one) for one in zip(observations, names, nodes, strict=True)]
     comparison = Comparison(shown, sessions, groups)
     for number in alone:

@@ -17,6 +17,7 @@ from ..decode.link_scope import is_link_chatter
 from ..flows.connections import Connections
 from ..result.words import address_text, endpoint, protocol_name
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_OUTER, ONE_PACKET_NS
+from ..sightings import frames
 
 _FEWEST_BYTES: Final = 32
 """Of a payload that says something: an empty answer is the same everywhere."""
@@ -53,10 +54,9 @@ class Shown:
     """The columns of a correlation that say what each file shows."""
 
     sightings: npt.NDArray[np.void]
-    """SIGHTING rows, `observed` captured ones first."""
+    """SIGHTING rows."""
     times_ns: npt.NDArray[np.int64]
     """On the reference clock."""
-    observed: int
     packet: npt.NDArray[np.int64]
     """Path of each sighting."""
     connections: Connections
@@ -268,7 +268,7 @@ class Comparison:
     def _payloads(self) -> list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]]:
         """Per group: hashes of the data in its packets, sorted, and a row of each."""
         told = np.isin(self.sessions.rows["protocol"], (_TCP, _UDP)) & ~self.sessions.chatter
-        step = np.uint64(1 + self.shown.observed // _MOST_COMPARED)
+        step = np.uint64(1 + frames(self.shown.sightings).size // _MOST_COMPARED)
         found = []
         for group in self.groups:
             rows = group.rows[told[self.shown.connections.session[group.rows]]]

@@ -26,10 +26,10 @@ class Order:
     @classmethod
     def of(cls, result: Correlation) -> "Order":
         """Of one part."""
-        seen, times_ns, observed = result.sightings, result.times_ns, result.observed
-        path_ns, path_place = first_of_each(result.packets.packet, result.packets.count, seen, times_ns, observed)
+        seen, times_ns = result.sightings, result.times_ns
+        path_ns, path_place = first_of_each(result.packets.packet, result.packets.count, seen, times_ns)
         connection_ns, connection_place = first_of_each(
-            result.connections.connection, result.connections.count, seen, times_ns, observed
+            result.connections.connection, result.connections.count, seen, times_ns
         )
         return cls(
             path_ns=path_ns, path_place=path_place, connection_ns=connection_ns, connection_place=connection_place

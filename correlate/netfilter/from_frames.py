@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs
 from ..schema import NOTE_ERROR, NOTE_OUTER
+from ..sightings import EVALUATION, FRAME, frames, rows_in_table, told
 from .evaluations import Evaluations
 
 _FAR_NS: Final = 1_000_000_000
@@ -17,32 +18,35 @@ _OPEN: Final = -(2**63)
 
 
 def times_by_frames(
-    times_ns: npt.NDArray[np.int64], sightings: npt.NDArray[np.void], observed: int, contents: Runs
+    times_ns: npt.NDArray[np.int64], sightings: npt.NDArray[np.void], contents: Runs
 ) -> npt.NDArray[np.int64]:
-    """`times_ns` of sightings, with those of evaluations taken from the frames with their header.
+    """`times_ns` of sightings, with those that the kernel told of taken from the frames with their header.
 
     That is the latest one that their namespace had seen by then, or the next one where it saw none just before.
-    `sightings`: SIGHTING rows, `observed` frames first; `contents`: those with equal content.
+    `sightings`: SIGHTING rows; `contents`: those with equal content.
     """
-    if observed in (0, sightings.size):
+    behind = told(sightings)
+    if behind.start in (0, sightings.size):
         return times_ns
     found = times_ns.copy()
     namespace = np.ascontiguousarray(sightings["namespace"])
     # Of equal time, frames first: they have the smaller rows.
     runs = contents.sorted_by(times_ns, namespace)
-    _take_times(runs.rows, runs.start, namespace, times_ns, observed, found)
+    is_frame = np.ones(sightings.size, np.bool_)
+    is_frame[behind] = False
+    _take_times(runs.rows, runs.start, namespace, times_ns, is_frame, found)
     return found
 
 
 @njit(cache=True, nogil=True)
-def _take_times(rows, start, namespace, times, observed, found):
+def _take_times(rows, start, namespace, times, is_frame, found):
     for g in range(start.size - 1):
         before = np.int64(-1)  # the latest frame, where it is of this namespace
         for k in range(start[g], start[g + 1]):
             i = rows[k]
             if before >= 0 and namespace[before] != namespace[i]:
                 before = np.int64(-1)
-            if i < observed:
+            if is_frame[i]:
                 before = i
             elif before >= 0 and times[i] - times[before] < _FAR_NS:
                 found[i] = times[before]
@@ -53,7 +57,7 @@ def _take_times(rows, start, namespace, times, observed, found):
             i = rows[k]
             if after >= 0 and namespace[after] != namespace[i]:
                 after = np.int64(-1)
-            if i < observed:
+            if is_frame[i]:
                 after = i
             elif found[i] == _OPEN:
                 near = after >= 0 and times[after] - times[i] < _FAR_NS
@@ -61,24 +65,25 @@ def _take_times(rows, start, namespace, times, observed, found):
 
 
 def join_outer_evaluations(
-    sightings: npt.NDArray[np.void], observed: int, outers: npt.NDArray[np.void], evaluations: Evaluations
+    sightings: npt.NDArray[np.void], outers: npt.NDArray[np.void], evaluations: Evaluations
 ) -> None:
     """Give the evaluations of outer headers the flow and content of the packet inside (`sightings` and `evaluations`
     are changed in place).
 
-    `sightings`: SIGHTING rows, `observed` captured ones first; `outers`: OUTER rows they refer to. The conntrack entry
+    `sightings`: SIGHTING rows; `outers`: OUTER rows they refer to. The conntrack entry
     of such an evaluation is that of the tunnel, which many connections share: it is taken away, or it would join them.
     """
-    frames = np.flatnonzero(sightings["outer"][:observed])
-    if frames.size == 0 or observed == sightings.size:
+    inside = np.flatnonzero(frames(sightings)["outer"])
+    behind = told(sightings)
+    messages = np.arange(behind.start, behind.stop)
+    if inside.size == 0 or messages.size == 0:
         return
-    around = outers[sightings["outer"][frames].astype(np.int64) - 1]
-    messages = np.arange(observed, sightings.size)
-    candidates = np.concatenate([frames, messages])
+    around = outers[sightings["outer"][inside].astype(np.int64) - 1]
+    candidates = np.concatenate([inside, messages])
     flow = np.concatenate([around["flow"], sightings["flow"][messages]])
     content = np.concatenate([around["content"], sightings["content"][messages]])
     namespace = sightings["namespace"][candidates]
-    is_message = candidates >= observed
+    is_message = sightings["kind"][candidates] != FRAME
     # A message comes after the frame it is about, or shortly before: headers without an IP id repeat.
     order = np.lexsort((is_message, sightings["time_ns"][candidates], content, flow, namespace))
     new = np.ones(order.size, np.bool_)
@@ -100,21 +105,22 @@ def join_outer_evaluations(
     sightings["notes"][rows] |= NOTE_OUTER
     # A chain sees the packet twice, as itself and in its tunnel: two places, or it would be taken for two packets.
     sightings["place"][rows] += len(evaluations.chains)
-    evaluations.rows["conntrack_id"][rows - observed] = 0
-    evaluations.rows["conntrack_direction"][rows - observed] = 255
-    evaluations.rows["conntrack_status"][rows - observed] = 0
+    of = rows_in_table(sightings, EVALUATION)[rows]
+    evaluations.rows["conntrack_id"][of] = 0
+    evaluations.rows["conntrack_direction"][of] = 255
+    evaluations.rows["conntrack_status"][of] = 0
 
 
-def borrow_flows(sightings: npt.NDArray[np.void], observed: int) -> None:
+def borrow_flows(sightings: npt.NDArray[np.void]) -> None:
     """The header copy of a trace message ends before the ports inside an ICMP error: take the flow from a frame with
     that header."""
     errors = np.flatnonzero(sightings["notes"] & NOTE_ERROR)
-    from_trace = errors[errors >= observed]
-    frames = errors[errors < observed]
-    if from_trace.size == 0 or frames.size == 0:
+    is_frame = sightings["kind"][errors] == FRAME
+    from_trace, seen = errors[~is_frame], errors[is_frame]
+    if from_trace.size == 0 or seen.size == 0:
         return
     key = error_key(sightings)
-    order = frames[np.argsort(key[frames], kind="stable")]
+    order = seen[np.argsort(key[seen], kind="stable")]
     at = np.minimum(np.searchsorted(key[order], key[from_trace]), order.size - 1)
     hit = key[order[at]] == key[from_trace]
     for column in ("flow", "flow_reverse"):

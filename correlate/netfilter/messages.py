@@ -11,6 +11,7 @@ from ...pcapng.blocks import LinkType
 from ...pcapng.read import CaptureFile
 from ..decode.compared_bytes import whole_reach
 from ..schema import CONNTRACK, SIGHTING, TRACE_EVENT
+from ..sightings import EVALUATION
 from .attributes import u16
 from .conntrack_messages import decode_conntrack
 from .trace_messages import decode_legacy, decode_trace
@@ -107,6 +108,7 @@ def _decode(
                 header.frame = first + i + 1
                 header.file = file
                 header.namespace = row.namespace
+                header.kind = EVALUATION
                 header.ethertype = 0x0800 if header.ip_version == 4 else 0x86DD
                 h += 1
             if state >= 0:

@@ -18,6 +18,7 @@ from ..arrays.hashing import mix
 from ..decode.payload import contradict
 from ..flows.connections import Connections
 from ..schema import ONE_PACKET_NS
+from ..sightings import FRAME, told
 from .numbering import order_of_appearance
 
 _NEIGHBOURS: Final = 64
@@ -45,33 +46,35 @@ def match_packets(
 ) -> Packets:
     """Put every sighting into exactly one packet.
 
-    `sightings`: SIGHTING rows, observations first, then one per row of `evaluations` (EVALUATION); `times_ns`: when
+    `sightings`: SIGHTING rows, of them one per row of `evaluations` (EVALUATION); `times_ns`: when
     each happened, on the reference clock (an evaluation: the time of the frame its header was found in, else of its
     receipt); `nodes`: number of the node of each namespace; `contents`: sightings with equal
     content, where that has been found out.
     """
     if contents is None:
         contents = runs_of_keys(sightings["content"])
-    observed = sightings.size - evaluations.size
+    behind = told(sightings)
     group = connections.direction_group
     # In each run of equal content: observations by time, then evaluations by time and the order of their socket.
     if evaluations.size:
         queue = np.zeros(sightings.size, np.int64)
-        queue[observed:] = evaluations["order"]
-        runs = contents.sorted_by(queue, times_ns, np.arange(sightings.size) >= observed, group)
+        queue[behind] = evaluations["order"]
+        is_told = np.zeros(sightings.size, np.bool_)
+        is_told[behind] = True
+        runs = contents.sorted_by(queue, times_ns, is_told, group)
     else:
         runs = contents.sorted_by(times_ns, group)
     packet = np.full(sightings.size, -1, np.int64)
     ambiguous = np.zeros(sightings.size + 1, np.bool_)
-    count = _assign(runs.rows, group, sightings, times_ns, nodes, observed, packet, ambiguous)
-    by_time = order_of_appearance(packet, count, sightings, times_ns, observed)
+    count = _assign(runs.rows, group, sightings, times_ns, nodes, packet, ambiguous)
+    by_time = order_of_appearance(packet, count, sightings, times_ns)
     rank = np.empty(count, np.int64)
     rank[by_time] = np.arange(count)
     return Packets(packet=rank[packet], ambiguous=ambiguous[:count][by_time], count=int(count))
 
 
 @njit(cache=True)
-def _assign(order, group, sightings, times, nodes, observed, packet, ambiguous):
+def _assign(order, group, sightings, times, nodes, packet, ambiguous):
     count = np.int64(0)  # for numba, the constant 0 would be a type of its own, with kernels of its own
     start = 0
     while start < order.size:
@@ -84,7 +87,7 @@ def _assign(order, group, sightings, times, nodes, observed, packet, ambiguous):
         ):
             stop += 1
         middle = start
-        while middle < stop and order[middle] < observed:
+        while middle < stop and sightings[order[middle]].kind == FRAME:
             middle += 1
         seen, rows = order[start:middle], order[middle:stop]
         base = count

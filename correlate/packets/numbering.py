@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs
+from ..sightings import FRAME
 
 _BEHIND_FRAMES: Final = 1 << 62
 
@@ -16,14 +17,12 @@ def order_of_appearance(
     groups: int,
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
-    observed: int,
 ) -> npt.NDArray[np.int32]:
     """Groups of sightings by the time of their first one, those of one time by where they begin in the files.
 
-    `group`, `times_ns`: of each SIGHTING row, of which the first `observed` are captured frames: chain evaluations
-    stand behind all of them.
+    `group`, `times_ns`: of each SIGHTING row; what the kernel told of stands behind all captured frames.
     """
-    first_ns, place = first_of_each(group, groups, sightings, times_ns, observed)
+    first_ns, place = first_of_each(group, groups, sightings, times_ns)
     order = np.argsort(first_ns, kind="stable").astype(np.int32)
     ordered = first_ns[order]
     start = np.append(np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])), groups)
@@ -31,16 +30,16 @@ def order_of_appearance(
 
 
 @njit(cache=True, nogil=True)
-def first_of_each(group, groups, sightings, times, observed):
+def first_of_each(group, groups, sightings, times):
     """(Least time, least place in the files) of each of `groups` groups; arguments as for order_of_appearance. A
-    place is file << 32 | frame, and more than that of any frame for chain evaluations."""
+    place is file << 32 | frame, and more than that of any frame for what the kernel told of."""
     first_ns = np.full(groups, np.int64(2**63 - 1))
     place = np.full(groups, np.int64(2**63 - 1))
     for i in range(group.size):
         g = group[i]
         row = sightings[i]
         here = (np.int64(row.file) << 32) | np.int64(row.frame)
-        if i >= observed:
+        if row.kind != FRAME:
             here |= np.int64(_BEHIND_FRAMES)
         first_ns[g] = min(first_ns[g], times[i])
         place[g] = min(place[g], here)

@@ -11,6 +11,7 @@ from ..in_common.shared_packets import NothingInCommon, Sharing, Standing, find_
 from ..in_common.why_nothing import Shown
 from ..result.correlation import Correlation
 from ..result.words import protocol_name
+from ..sightings import frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class CaptureFacts:
 
 def capture_facts(result: Correlation) -> list[CaptureFacts]:
     """The facts of every file, in the order given."""
-    seen = result.sightings[: result.observed]
+    seen = frames(result.sightings)
     first = np.searchsorted(seen["file"], np.arange(len(result.captures) + 1))
     sharing = find_common(_shown(result))
     clocks = {clock.node: clock for clock in result.clocks}
@@ -130,7 +131,7 @@ def _merged(parts: Sequence[CaptureFacts]) -> CaptureFacts:
 
 def _shown(result: Correlation) -> Shown:
     return Shown(
-        sightings=result.sightings, times_ns=result.times_ns, observed=result.observed, packet=result.packets.packet,
+        sightings=result.sightings, times_ns=result.times_ns, packet=result.packets.packet,
         connections=result.connections, clocks=result.clocks, files=[capture.path for capture in result.captures],
         file_nodes=result.topology.file_nodes,
     )  # fmt: skip

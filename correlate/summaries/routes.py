@@ -11,6 +11,7 @@ from ..arrays.hashing import mix
 from ..netfilter.rules import Rule
 from ..outcomes.kinds import OUTCOMES, Outcome
 from ..result.correlation import Correlation
+from ..sightings import EVALUATION, rows_in_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,9 @@ def route_keys(result: Correlation) -> npt.NDArray[np.uint64]:
     signatures = np.zeros(result.evaluations.rows.size, np.uint64)
     rules = _rule_keys(result.book.rules)
     _evaluation_signatures(result.evaluations.rows, result.book.of_event, rules, signatures)
+    evaluation_of = rows_in_table(result.sightings, EVALUATION)
     key = np.zeros(result.packets.count, np.uint64)
-    _hop_keys(result.hops, result.visible, result.sightings, result.observed, signatures, key)
+    _hop_keys(result.hops, result.visible, result.sightings, evaluation_of, signatures, key)
     _rewrite_keys(result.rewrites, rules, key)
     outcome = (result.outcomes.outcome.astype(np.uint64) << np.uint64(8)) | result.outcomes.reason
     return key ^ (outcome * np.uint64(0x9E3779B97F4A7C15))
@@ -78,7 +80,7 @@ def _evaluation_signatures(rows, rule_of_event, rules, out):
 
 
 @njit(cache=True)
-def _hop_keys(hops, visible, sightings, observed, signatures, key):
+def _hop_keys(hops, visible, sightings, evaluation_of, signatures, key):
     for i in range(hops.size):
         if not visible[i]:
             continue
@@ -86,8 +88,8 @@ def _hop_keys(hops, visible, sightings, observed, signatures, key):
         packet = hops[i].packet
         state = mix(key[packet], (np.uint64(row.place) << np.uint64(16)) | np.uint64(row.direction))
         state = mix(state, np.uint64(row.protocol) | (np.uint64(row.ethertype) << np.uint64(8)))
-        if hops[i].sighting >= observed:
-            state = mix(state, signatures[hops[i].sighting - observed])
+        if evaluation_of[hops[i].sighting] >= 0:
+            state = mix(state, signatures[evaluation_of[hops[i].sighting]])
         key[packet] = state
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..decode.link_scope import is_link_chatter
 from ..result.correlation import Correlation
 from ..schema import NOTE_ERROR
+from ..sightings import FRAME
 
 _MOST_PASSES: Final = 8
 """How often one path can pass the same capture point and still be told apart."""
@@ -95,7 +96,7 @@ def _travellers(result: Correlation, wanted: npt.NDArray[np.bool_] | None) -> np
 
 def _steps(result: Correlation, travels: npt.NDArray[np.bool_]) -> Ways:
     """The frames of these paths (per path: bool), those that follow each other at one point folded into one."""
-    hops = result.hops[travels[result.hops["packet"]] & (result.hops["sighting"] < result.observed)]
+    hops = result.hops[travels[result.hops["packet"]] & (result.sightings["kind"][result.hops["sighting"]] == FRAME)]
     sighting, path = hops["sighting"].copy(), hops["packet"].copy()
     seen = result.sightings
     point = seen["place"][sighting].astype(np.int64) * 4 + seen["direction"][sighting]
