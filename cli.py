@@ -178,7 +178,7 @@ def correlate(
 
     with stages() as show:
         if explained:
-            whole = correlate_captures(captures, lambda stage: show(stage, None), vxlan_ports=vxlan_port or ())
+            whole = correlate_captures(captures, show, vxlan_ports=vxlan_port or ())
             frames = [find_frame(whole, reference) for reference in explained]
         else:
             budget = memory << 20 if memory else None

@@ -76,7 +76,7 @@ def stages():
 
     def read(paths):
         begun = []
-        correlate_captures([str(path) for path in paths], progress=lambda s: begun.append((s, time.perf_counter())))
+        correlate_captures([str(path) for path in paths], progress=lambda s, _: begun.append((s, time.perf_counter())))
         ends = [*(at for _, at in begun[1:]), time.perf_counter()]
         return {"stages": {stage: end - at for (stage, at), end in zip(begun, ends, strict=True)}}
 

@@ -1,7 +1,7 @@
 """Captures of any size: in memory where they fit, in parts where not."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from .in_memory import correlate_captures
 from .in_parts.memory import bytes_needed, memory_budget, most_sightings, sightings_per_part
 from .nodes.sources import Source, parse_sources
+from .progress import Progress, unheard
 from .result.correlation import Correlation
 
 if TYPE_CHECKING:
@@ -19,13 +20,10 @@ _COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18", b"\
 _EXPANDS: Final = 12
 """Times, as a rule."""
 
-Progress = Callable[[str, float | None], None]
-"""Called with the name of a stage and the part of it that is done, None where that is not known."""
-
 
 def correlate_files(
     files: Sequence[str | Source],
-    progress: Progress = lambda _stage, _done: None,
+    progress: Progress = unheard,
     *,
     vxlan_ports: Sequence[int] = (),
     memory: int | None = None,
@@ -40,7 +38,7 @@ def correlate_files(
     size = _size(sources)
     from_stdin = any(source.path == "-" for source in sources)
     if not (from_stdin and memory is not None) and bytes_needed(most_sightings(size), size) <= budget:
-        return correlate_captures(sources, lambda stage: progress(stage, None), vxlan_ports=vxlan_ports)
+        return correlate_captures(sources, progress, vxlan_ports=vxlan_ports)
     from .in_parts.rounds import correlate_in_parts, open_streams
 
     streams = open_streams(sources, progress)
@@ -48,7 +46,7 @@ def correlate_files(
     # What came from stdin cannot be read again.
     if not from_stdin and bytes_needed(records, sum(stream.capture.data.size for stream in streams)) <= budget:
         del streams
-        return correlate_captures(sources, lambda stage: progress(stage, None), vxlan_ports=vxlan_ports)
+        return correlate_captures(sources, progress, vxlan_ports=vxlan_ports)
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     most = sightings_per_part(budget, workers)
     return correlate_in_parts(sources, progress, most=most, workers=workers, vxlan_ports=vxlan_ports, streams=streams)

@@ -1,6 +1,6 @@
 """The pipeline, stage by stage: files -> tables -> packets -> hops -> rewrites and outcomes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,29 +26,26 @@ from .pipeline import (
     link,
     prepare,
 )
+from .progress import Progress, unheard
 from .result.correlation import Correlation
-
-Progress = Callable[[str], None]
 
 
 def correlate_captures(
-    files: Sequence[str | Source], progress: Progress | None = None, *, vxlan_ports: Sequence[int] = ()
+    files: Sequence[str | Source], progress: Progress = unheard, *, vxlan_ports: Sequence[int] = ()
 ) -> Correlation:
     """Reconstruct every hop and rewrite from the captures of one or more nodes.
 
-    `files`: paths, `NODE=path` or `NODE/INTERFACE=path`. `progress` is called with the name of each stage.
-    `vxlan_ports`: UDP ports of VXLAN, beside what is known by its content. Raises TtraceError when a file cannot be
-    used.
+    `files`: paths, `NODE=path` or `NODE/INTERFACE=path`. `vxlan_ports`: UDP ports of VXLAN, beside what is known by its
+    content. Raises TtraceError when a file cannot be used.
     """
-    say = progress or (lambda _stage: None)
     sources = parse_sources(files)
-    say("reading")
+    progress("reading", None)
     captures = [read_capture(s.path) for s in sources]
     topology = build_topology(captures, sources)
-    say("decoding")
+    progress("decoding", None)
     decoded, reach = decode_packets(captures, topology, vxlan_ports)
     messages = [decode_messages(c, i, topology.file_namespaces[i], reach) for i, c in enumerate(captures)]
-    return correlate_decoded(captures, topology, decoded, messages, reach, say)
+    return correlate_decoded(captures, topology, decoded, messages, reach, progress)
 
 
 def correlate_decoded(
@@ -57,7 +54,7 @@ def correlate_decoded(
     decoded: Observations,
     messages: list[KernelMessages],
     reach: npt.NDArray[np.int64],
-    say: Progress,
+    progress: Progress,
 ) -> Correlation:
     """The stages behind decoding. `reach`: with which the contents were made (reach.py)."""
     setting = Setting(
@@ -68,14 +65,14 @@ def correlate_decoded(
         coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}),
     )  # fmt: skip
     part = prepare(decoded, messages, setting)
-    say("aligning clocks")
+    progress("aligning clocks", None)
     setting.clocks = align_clocks(delays_by_addresses(part, setting), topology)
-    say("linking connections")
+    progress("linking connections", None)
     link(part, setting)
     if setting.clocks_follow_connections:
         setting.clocks = align_clocks(delays_by_connections(part, setting), topology)
     setting.coverage = find_coverage(captures, [FileTimes.of(c) for c in captures], topology, setting.clocks)
-    followed = follow(part, setting, say)
+    followed = follow(part, setting, progress)
     return conclude(followed, setting, count_passages(followed).summed())
 
 

@@ -4,7 +4,6 @@ Without parts there is one, with all of them. What has to be known of all parts 
 Setting; pipeline.py and parts/ put the stages together.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +36,7 @@ from .outcomes.next_node import Arrivals, Beyond
 from .packets.datagrams import join_datagrams
 from .packets.match import Packets, match_packets
 from .packets.numbering import order_of_appearance
+from .progress import Progress, unheard
 from .result.correlation import Correlation
 from .schema import CONNTRACK
 from .sightings import FRAME, frames, of_kind, told
@@ -145,8 +145,8 @@ def link(part: Linked, setting: Setting) -> None:
     )  # fmt: skip
 
 
-def follow(part: Linked, setting: Setting, say: Callable[[str], None] = lambda _stage: None) -> Followed:
-    """Sightings -> packets -> hops -> rewrites and outcomes. `say` is called with the name of each stage."""
+def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Followed:
+    """Sightings -> packets -> hops -> rewrites and outcomes."""
     sightings, evaluations, topology = part.sightings, part.evaluations, setting.topology
     connections = part.linked
     times_ns = _reference_times(part, setting)
@@ -154,9 +154,9 @@ def follow(part: Linked, setting: Setting, say: Callable[[str], None] = lambda _
     _number_connections(connections, sightings, times_ns)
     joined = join_datagrams(sightings, times_ns, connections.direction_group)
     contents = None if joined else part.contents
-    say("matching packets")
+    progress("matching packets", None)
     packets = match_packets(sightings, times_ns, connections, evaluations.rows, topology.node_numbers(), contents)
-    say("ordering hops")
+    progress("ordering hops", None)
     separated, underlaid = separate_underlay(sightings, topology)
     seen, traced = of_kind(sightings, FRAME), packets.packet[told(sightings)]
     point_order = order_points(
@@ -165,7 +165,7 @@ def follow(part: Linked, setting: Setting, say: Callable[[str], None] = lambda _
     )  # fmt: skip
     hops = order_hops(separated, times_ns, packets.packet, evaluations, underlaid, point_order.rank)
     del separated
-    say("explaining rewrites and outcomes")
+    progress("explaining rewrites and outcomes", None)
     book = build_rule_book(evaluations, setting.rulesets, setting.changes)
     rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, book)
     beyond = Beyond.build(topology, setting.arrivals)

@@ -88,9 +88,10 @@ def _correlate(files: Sequence[str]) -> None:
 
 def _in_parts(files: Sequence[str]) -> None:
     from ..correlate.in_parts.rounds import correlate_in_parts
+    from ..correlate.progress import unheard
     from ..report import Views, render_views
 
-    result = correlate_in_parts(files, lambda _stage, _done: None, most=_FEW, workers=1)
+    result = correlate_in_parts(files, unheard, most=_FEW, workers=1)
     try:
         _spend(render_views(Views.chosen(result), "text"))
     finally:
@@ -145,6 +146,7 @@ def _later_stages(scratch: Path) -> None:
     from ..correlate.netfilter.messages import KernelMessages
     from ..correlate.nodes.sources import parse_sources
     from ..correlate.nodes.topology import build_topology
+    from ..correlate.progress import unheard
     from ..correlate.schema import CONNTRACK, OUTER, SIGHTING, TRACE_EVENT
     from ..pcapng.read import read_capture
 
@@ -162,4 +164,4 @@ def _later_stages(scratch: Path) -> None:
     )  # fmt: skip
     decoded = Observations(rows=rows, outers=np.zeros(0, OUTER), kept=np.zeros((2, 21), np.int64))
     topology = build_topology(captures, sources)
-    correlate_decoded(captures, topology, decoded, [nothing, nothing], whole_reach(), lambda _stage: None)
+    correlate_decoded(captures, topology, decoded, [nothing, nothing], whole_reach(), unheard)

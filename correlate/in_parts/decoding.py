@@ -1,6 +1,6 @@
 """Captures in slices: frames and kernel messages decoded slice by slice, as if the files had been decoded at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,13 +12,11 @@ from ..decode.fragments import adopt_first_fragment
 from ..decode.frames import Observations, concatenate, stream_observations
 from ..netfilter.messages import KernelMessages, decode_messages
 from ..nodes.topology import Topology
+from ..progress import Done
 from ..schema import OUTER
 
 _RECORDS = 1 << 17
 """Decoded at once: 40 MB of rows."""
-
-Progress = Callable[[float], None]
-"""Called with the part of the work that is done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +38,7 @@ class Slice:
     observations: Observations
 
 
-def slices(decoder: Decoder, reach: npt.NDArray[np.int64], progress: Progress) -> Iterator[Slice]:
+def slices(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> Iterator[Slice]:
     """All captured packets of all files, file by file; of each file the fragments come last, all together.
 
     Only then is it known which of them belong to one datagram. `reach`: see reach.py.
@@ -59,7 +57,7 @@ def slices(decoder: Decoder, reach: npt.NDArray[np.int64], progress: Progress) -
                 withheld.append(_take(seen, pieces, np.zeros_like(seen.kept)))
                 seen = _take(seen, ~pieces, seen.kept)
             yield Slice(file=file, capture=chunk.capture, observations=seen)
-            progress((before + chunk.consumed) / total)
+            done((before + chunk.consumed) / total)
         if withheld:
             fragments = concatenate(withheld)
             adopt_first_fragment(fragments.rows)

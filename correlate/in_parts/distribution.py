@@ -1,6 +1,5 @@
 """The second pass: every frame and kernel message goes to the part that its addresses belong to."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from ...kernels.njit import njit
 from ..decode.compared_bytes import WHOLE
 from ..decode.frames import Observations
 from ..netfilter.messages import KernelMessages
+from ..progress import Done
 from ..schema import CONNTRACK, OUTER, SIGHTING, TRACE_EVENT
 from .decoding import Decoder, messages_of, slices
 from .flow_groups import Assignment
@@ -123,12 +123,10 @@ class Distribution:
         return numbers
 
 
-def distribute(
-    decoder: Decoder, survey: Survey, assignment: Assignment, progress: Callable[[float], None]
-) -> Distribution:
+def distribute(decoder: Decoder, survey: Survey, assignment: Assignment, done: Done) -> Distribution:
     """Read all captures again, and put every packet into its part."""
     found = Distribution(survey, assignment, len(decoder.streams))
-    for piece in slices(decoder, survey.reach, progress):
+    for piece in slices(decoder, survey.reach, done):
         found.take_frames(piece.observations)
         if piece.capture.records.size:
             found.take_messages(piece.file, messages_of(decoder, piece, survey.reach))

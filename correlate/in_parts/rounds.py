@@ -5,7 +5,7 @@ others, but for what the stages need to know of all packets. That is found by th
 rounds over the parts: what packets say of the clocks, and where they went on to.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Final
@@ -30,6 +30,7 @@ from ..pipeline import (
     link,
     prepare,
 )
+from ..progress import Done, Progress
 from ..result.correlation import Correlation
 from .decoding import Decoder
 from .distribution import Distribution, distribute
@@ -40,9 +41,6 @@ from .worker_pool import Workshop
 
 MOST_PARTS: Final = 200
 """Each needs two open files."""
-
-Progress = Callable[[str, float], None]
-"""Called with the name of a stage and the part of it that is done, 0 to 1."""
 
 
 def correlate_in_parts(
@@ -109,7 +107,7 @@ class _Rounds:
     def __init__(self, setting: Setting, distribution: Distribution, shop: Workshop, progress: Progress) -> None:
         self._setting, self._distribution, self._shop, self._progress = setting, distribution, shop, progress
 
-    def _say(self, stage: str) -> Callable[[float], None]:
+    def _done(self, stage: str) -> Done:
         return lambda done: self._progress(stage, done)
 
     def delays_by_addresses(self) -> Pairs:
@@ -120,7 +118,7 @@ class _Rounds:
             return part, delays_by_addresses(part, self._setting)
 
         nothing: Pairs = {}
-        return reduce(add_delays, self._shop.run(task, self._say("aligning clocks")), nothing)
+        return reduce(add_delays, self._shop.run(task, self._done("aligning clocks")), nothing)
 
     def link(self) -> Pairs:
         """Connections, and what they say of the clocks."""
@@ -130,7 +128,7 @@ class _Rounds:
             return part, delays_by_connections(part, self._setting)
 
         nothing: Pairs = {}
-        return reduce(add_delays, self._shop.run(task, self._say("linking connections")), nothing)
+        return reduce(add_delays, self._shop.run(task, self._done("linking connections")), nothing)
 
     def follow(self) -> PassageCounts:
         """Paths, and where they went on to."""
@@ -141,7 +139,7 @@ class _Rounds:
             followed = follow(part, self._setting)
             return followed, count_passages(followed)
 
-        return reduce(PassageCounts.with_, self._shop.run(task, self._say("following packets")))
+        return reduce(PassageCounts.with_, self._shop.run(task, self._done("following packets")))
 
     def conclude(self, passages: Passages) -> list[Order]:
         """Results, and in which order their paths and connections come among all."""
@@ -152,4 +150,4 @@ class _Rounds:
             kept = replace(result, captures=[], topology=None, coverage=None)  # type: ignore[arg-type]
             return kept, Order.of(result)
 
-        return list(self._shop.run(task, self._say("explaining rewrites and outcomes")))
+        return list(self._shop.run(task, self._done("explaining rewrites and outcomes")))

@@ -1,6 +1,6 @@
 """The first pass over captures that are too large for memory: everything that must be known of all packets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..netfilter.from_frames import error_key
 from ..netfilter.messages import KernelMessages
 from ..outcomes.coverage import FileTimes
 from ..outcomes.next_node import Arrivals
+from ..progress import Done
 from ..schema import NOTE_ERROR, TRACE_EVENT
 from .decoding import Decoder, messages_of, slices
 from .flow_groups import FlowGroups
@@ -67,19 +68,17 @@ class Lookup:
         return np.where(self.keys[at] == keys, self.pairs[at], default)
 
 
-def survey(decoder: Decoder, progress: Callable[[float], None]) -> Survey:
+def survey(decoder: Decoder, done: Done) -> Survey:
     """Read all captures once; a second time when some were cut so short that less of each packet counts."""
-    found, kept = _survey(decoder, whole_reach(), progress)
+    found, kept = _survey(decoder, whole_reach(), done)
     reach = common_reach(kept)
     if (reach < whole_reach()).any():
         found.groups.close()
-        found, _ = _survey(decoder, reach, progress)
+        found, _ = _survey(decoder, reach, done)
     return found
 
 
-def _survey(
-    decoder: Decoder, reach: npt.NDArray[np.int64], progress: Callable[[float], None]
-) -> tuple[Survey, list[npt.NDArray[np.int64]]]:
+def _survey(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> tuple[Survey, list[npt.NDArray[np.int64]]]:
     topology = decoder.topology
     groups = FlowGroups()
     arrivals = Arrivals(np.empty(0, np.uint64), np.empty(0, np.int64))
@@ -93,7 +92,7 @@ def _survey(
     heads = np.empty(0, TRACE_EVENT)
     traced = any(i.link_type == LinkType.NETLINK for stream in decoder.streams for i in stream.capture.interfaces)
     inferring = not all(namespace.has_conntrack for namespace in topology.namespaces)
-    for piece in slices(decoder, reach, progress):
+    for piece in slices(decoder, reach, done):
         rows, file = piece.observations.rows, piece.file
         pairs = pair_of(rows)
         numbers = groups.see(pairs, rows["time_ns"])

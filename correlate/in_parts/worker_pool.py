@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from ...errors import TtraceError, no_room
+from ..progress import Done
 
 _MOST_WORKERS: Final = 8
 
@@ -31,7 +32,7 @@ class Workshop:
         self.close = weakref.finalize(self, _close_all, self._open)
         """Gives its room on the disk back; whoever forgets it, or fails, does so too."""
 
-    def run(self, task: Callable[[int, Any], tuple[Any, Any]], progress: Callable[[float], None]) -> Iterator[Any]:
+    def run(self, task: Callable[[int, Any], tuple[Any, Any]], done: Done) -> Iterator[Any]:
         """Do something with each part; what it returns for the caller comes in the order of the parts.
 
         `task` gets the number of the part and what it is so far (None at first), and returns what it is from now on and
@@ -49,7 +50,7 @@ class Workshop:
         _at_work = self
         try:
             for number, answer in enumerate(self._each()):
-                progress((number + 1) / self.parts)
+                done((number + 1) / self.parts)
                 yield answer
         finally:
             _at_work = None

@@ -9,6 +9,7 @@ from .units import duration, plural, size
 
 if TYPE_CHECKING:
     from ...capture import CaptureStatus, CaptureSummary
+    from ...correlate.progress import Progress
 
 
 _SHARES: Final = {
@@ -76,14 +77,15 @@ def capture_summary(summary: "CaptureSummary") -> str:
 
 
 @contextmanager
-def stages() -> Iterator[Callable[[str, float | None], None]]:
+def stages() -> "Iterator[Progress]":
     """The name of the stage, and, where it is known how much of it is done, a bar for the whole with the time that is
     left; nothing when stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda _stage, _done: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
     columns = (
         SpinnerColumn(),
@@ -92,7 +94,7 @@ def stages() -> Iterator[Callable[[str, float | None], None]]:
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("reading", total=None)
 
         def show(stage: str, done: float | None) -> None:
