@@ -136,10 +136,10 @@ def test_what_fits_into_the_memory_is_not_divided():
 def test_stdin_is_read_once_whatever_was_thought_of_the_size_of_other_files():
     """The sizes of the files say that they may not fit, what is in them that they do."""
     program = """
-from ttrace.correlate import any_size
-any_size.memory_budget = lambda: 1 << 30
-any_size.most_sightings = lambda size: 1 << 30
-print(any_size.correlate_files(["-"]).paths)
+from ttrace.correlate import api
+api.memory_budget = lambda: 1 << 30
+api.most_sightings = lambda size: 1 << 30
+print(api.correlate_files(["-"]).paths)
 """
     with Path(recording("docker-http")[0]).open("rb") as file:
         told = subprocess.run([sys.executable, "-c", program], stdin=file, check=True, capture_output=True, text=True)
