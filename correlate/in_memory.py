@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..pcapng.read import CaptureFile, is_packet_interface, read_capture
-from .clocks.align import align_clocks, frames_set_back
+from ..pcapng.read import CaptureFile, read_capture
+from .clocks.align import align_clocks
+from .clocks.reference_time import frames_set_back
 from .decode.files import decode_packets
 from .decode.frames import Observations
 from .flows.ties_by_content import begun_sequences, repeated_sequences
@@ -59,7 +60,7 @@ def correlate_decoded(
     """The stages behind decoding. `reach`: with which the contents were made (reach.py)."""
     setting = Setting(
         captures=captures, topology=topology, rulesets=parse_rulesets(topology), reach=reach,
-        set_back=[_set_back(capture) for capture in captures],
+        set_back=frames_set_back(captures),
         arrivals=Arrivals.of(topology, decoded.rows), repeated=repeated_sequences(*begun_sequences(decoded.rows)),
         changes=np.concatenate([m.ruleset_changes_ns for m in messages]), clocks=[],
         coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}),
@@ -74,10 +75,3 @@ def correlate_decoded(
     setting.coverage = find_coverage(captures, [FileTimes.of(c) for c in captures], topology, setting.clocks)
     followed = follow(part, setting, progress)
     return conclude(followed, setting, count_passages(followed).summed())
-
-
-def _set_back(capture: CaptureFile) -> npt.NDArray[np.int64]:
-    """Frames before which the clock had been set back."""
-    packets = np.array([is_packet_interface(i) for i in capture.interfaces] + [False], np.bool_)
-    kept = np.flatnonzero(packets[np.minimum(capture.records["interface"], packets.size - 1)])
-    return frames_set_back(kept + 1, capture.records["time_ns"][kept])

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from ..pcapng.read import CaptureFile
 from .arrays.grouping import Runs, runs_of_keys
-from .clocks.align import Clock, epochs_of
+from .clocks.align import Clock
 from .clocks.delays import Pairs, flows_by_addresses, node_delays
+from .clocks.reference_time import messages_on_reference, sightings_on_reference
 from .decode.frames import Observations
 from .flows.connections import Connections, link_connections
 from .hops.order import order_hops
@@ -53,7 +54,7 @@ class Setting:
     reach: npt.NDArray[np.int64]
     """See reach.py."""
     set_back: list[npt.NDArray[np.int64]]
-    """Per file: frames before which its clock had been set back (clocks.py)."""
+    """Per file: frames before which its clock had been set back (clocks/reference_time.py)."""
     arrivals: Arrivals
     repeated: npt.NDArray[np.int64]
     """See repeated_sequences in inference.py."""
@@ -138,7 +139,7 @@ def delays_by_connections(part: Linked, setting: Setting) -> Pairs:
 def link(part: Linked, setting: Setting) -> None:
     """Find its connections, by the clocks of the setting."""
     times_ns = _reference_times(part, setting)
-    entries = _at_reference(part.conntrack, setting)
+    entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
     part.connections = link_connections(
         part.sightings, times_ns, entries, part.evaluations, setting.topology, setting.clocks, setting.repeated,
         part.contents,
@@ -150,7 +151,7 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     sightings, evaluations, topology = part.sightings, part.evaluations, setting.topology
     connections = part.linked
     times_ns = _reference_times(part, setting)
-    entries = _at_reference(part.conntrack, setting)
+    entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
     _number_connections(connections, sightings, times_ns)
     joined = join_datagrams(sightings, times_ns, connections.direction_group)
     contents = None if joined else part.contents
@@ -208,43 +209,8 @@ def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlatio
     )  # fmt: skip
 
 
-def _to_reference(
-    times_ns: npt.NDArray[np.int64],
-    namespace: npt.NDArray[np.integer],
-    setting: Setting,
-    sightings: npt.NDArray[np.void] | None = None,
-) -> npt.NDArray[np.int64]:
-    """Times of the nodes' clocks on the reference clock; `sightings`: where the times come from."""
-    clocks, topology = setting.clocks, setting.topology
-    node_of = {clock.node: number for number, clock in enumerate(clocks)}
-    node = np.array([node_of[n.node] for n in topology.namespaces] or [0], np.int64)[namespace]
-    converted = times_ns.copy()
-    for number, clock in enumerate(clocks):
-        if clock.offset_ns or clock.pieces:
-            here = node == number
-            epochs = None
-            # In a file with a pause there the times do not come twice, and tell by themselves.
-            if clock.epochs and sightings is not None and _most_set_back(clock.node, setting) == clock.epochs:
-                epochs = epochs_of(sightings["frame"][here], sightings["file"][here], setting.set_back)
-            converted[here] -= clock.offsets(times_ns[here], epochs)
-    return converted
-
-
-def _most_set_back(node: str, setting: Setting) -> int:
-    """How often a file of the node shows that its clock was set back."""
-    pairs = zip(setting.set_back, setting.topology.file_nodes, strict=True)
-    return max((frames.size for frames, of_file in pairs if of_file == node), default=0)
-
-
-def _at_reference(conntrack: npt.NDArray[np.void], setting: Setting) -> npt.NDArray[np.void]:
-    """CONNTRACK rows with their times on the reference clock."""
-    entries = conntrack.copy()
-    entries["time_ns"] = _to_reference(conntrack["time_ns"], conntrack["namespace"], setting)
-    return entries
-
-
 def _reference_times(part: Linked, setting: Setting) -> npt.NDArray[np.int64]:
     """When each sighting happened, on the reference clock."""
     sightings = part.sightings
-    times = _to_reference(sightings["time_ns"], sightings["namespace"], setting, sightings)
-    return times_by_frames(times, sightings, part.contents)
+    times_ns = sightings_on_reference(sightings, setting.clocks, setting.topology, setting.set_back)
+    return times_by_frames(times_ns, sightings, part.contents)

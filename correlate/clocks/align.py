@@ -8,7 +8,7 @@ time is cut there. What the bounds cannot show is an asymmetry of the two delays
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -257,24 +257,6 @@ def _taking_over(
 def _offset_at(piece: Piece, reference_ns: int) -> int:
     """The offset of a piece at a time of the reference clock."""
     return piece.offset_ns + round(piece.drift * (reference_ns + piece.offset_ns - piece.start_ns))
-
-
-def frames_set_back(frame: npt.NDArray[np.int64], times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Frames of one file before which its clock had been set back, ascending: frames stand in a file as they came."""
-    return frame[1:][np.diff(times_ns) < -SET_BACK_NS]
-
-
-def epochs_of(
-    frame: npt.NDArray[np.integer], file: npt.NDArray[np.integer], set_back: Sequence[npt.NDArray[np.int64]]
-) -> npt.NDArray[np.int64]:
-    """How often the clock had been set back when each frame was captured; `set_back`: per file, see
-    frames_set_back."""
-    epochs = np.zeros(frame.size, np.int64)
-    for number, frames in enumerate(set_back):
-        if frames.size:
-            here = file == number
-            epochs[here] = np.searchsorted(frames, frame[here], side="right")
-    return epochs
 
 
 def _fit(

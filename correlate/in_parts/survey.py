@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.blocks import LinkType
-from ...pcapng.read import CaptureFile, is_packet_interface
 from ...pcapng.stream import CaptureStream
-from ..clocks.align import frames_set_back
+from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
 from ..flows.ties_by_content import begun_sequences, can_vote, repeated_sequences
 from ..netfilter.evaluations import chain_keys
@@ -84,7 +83,7 @@ def _survey(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> tuple
     arrivals = Arrivals(np.empty(0, np.uint64), np.empty(0, np.int64))
     files = len(decoder.streams)
     kept = [np.zeros((2, WHOLE + 1), np.int64) for _ in range(files)]
-    set_back, malformed = _SetBack(files), [0] * files
+    set_back, malformed = FramesSetBack(files), [0] * files
     begun: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]] = []
     tunnels = []
     shown: list[npt.NDArray[np.uint64]] = [np.empty(0, np.uint64)]
@@ -179,28 +178,3 @@ def _join_alike(groups: FlowGroups, tunnels: Sequence["Lookup"], shown: npt.NDAr
     pairs = pairs[known]
     _, first, which = np.unique(keys[known], return_index=True, return_inverse=True)
     groups.join(pairs, pairs[first][which.reshape(-1)])
-
-
-class _SetBack:
-    """Frames before which the clock of a file had been set back, slice by slice."""
-
-    def __init__(self, files: int) -> None:
-        self._found: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(files)]
-        self._last: list[tuple[int, int] | None] = [None] * files
-
-    def see(self, file: int, capture: CaptureFile) -> None:
-        """The next slice of a file."""
-        packets = np.array([is_packet_interface(i) for i in capture.interfaces] + [False], np.bool_)
-        rows = np.flatnonzero(packets[np.minimum(capture.records["interface"], packets.size - 1)])
-        if rows.size == 0:
-            return
-        frames, times = rows + capture.first + 1, capture.records["time_ns"][rows]
-        before = self._last[file]
-        if before is not None:
-            frames, times = np.append(before[0], frames), np.append(before[1], times)
-        self._found[file].append(frames_set_back(frames, times))
-        self._last[file] = int(frames[-1]), int(times[-1])
-
-    def frames(self) -> list[npt.NDArray[np.int64]]:
-        """Of each file."""
-        return [np.concatenate([np.empty(0, np.int64), *pieces]) for pieces in self._found]

@@ -1,0 +1,111 @@
+"""Times of the nodes' clocks -> times of the reference clock, also where a clock had been set back.
+
+A clock that is set back shows the same times twice. Then the time alone does not tell which of its pieces holds, but
+the order of the frames does: they stand in a file as they came. So the frames before which a file's times go back are
+found first, and count how often its clock had been set back by each frame: its epoch.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ...pcapng.read import CaptureFile, is_packet_interface
+from ..nodes.topology import Topology
+from .align import SET_BACK_NS, Clock
+
+
+class FramesSetBack:
+    """Frames before which the clock of each file had been set back; the files are seen slice by slice."""
+
+    def __init__(self, files: int) -> None:
+        """`files`: how many there are."""
+        self._found: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(files)]
+        self._last: list[tuple[int, int] | None] = [None] * files
+
+    def see(self, file: int, capture: CaptureFile) -> None:
+        """Take notice of the next slice of file number `file`, or of all of it."""
+        packets = np.array([is_packet_interface(i) for i in capture.interfaces] + [False], np.bool_)
+        rows = np.flatnonzero(packets[np.minimum(capture.records["interface"], packets.size - 1)])
+        if rows.size == 0:
+            return
+        frames, times = rows + capture.first + 1, capture.records["time_ns"][rows]
+        before = self._last[file]
+        if before is not None:
+            frames, times = np.append(before[0], frames), np.append(before[1], times)
+        self._found[file].append(frames[1:][np.diff(times) < -SET_BACK_NS])
+        self._last[file] = int(frames[-1]), int(times[-1])
+
+    def frames(self) -> list[npt.NDArray[np.int64]]:
+        """Of each file their numbers, ascending."""
+        return [np.concatenate([np.empty(0, np.int64), *pieces]) for pieces in self._found]
+
+
+def frames_set_back(captures: Sequence[CaptureFile]) -> list[npt.NDArray[np.int64]]:
+    """Of each file the frames before which its clock had been set back, ascending."""
+    found = FramesSetBack(len(captures))
+    for number, capture in enumerate(captures):
+        found.see(number, capture)
+    return found.frames()
+
+
+def sightings_on_reference(
+    sightings: npt.NDArray[np.void],
+    clocks: Sequence[Clock],
+    topology: Topology,
+    set_back: Sequence[npt.NDArray[np.int64]],
+) -> npt.NDArray[np.int64]:
+    """The times of SIGHTING rows in ns, by the reference clock. `set_back`: of each file, see frames_set_back."""
+    times_ns = sightings["time_ns"]
+    node = _node_of(sightings["namespace"], clocks, topology)
+    converted = times_ns.copy()
+    for number, clock in _other_than_the_reference(clocks):
+        here = node == number
+        epochs = None
+        # In a file with a pause there the times do not come twice, and tell by themselves.
+        if clock.epochs and _most_set_back(clock.node, topology, set_back) == clock.epochs:
+            epochs = _epochs_of(sightings["frame"][here], sightings["file"][here], set_back)
+        converted[here] -= clock.offsets(times_ns[here], epochs)
+    return converted
+
+
+def messages_on_reference(
+    messages: npt.NDArray[np.void], clocks: Sequence[Clock], topology: Topology
+) -> npt.NDArray[np.void]:
+    """A copy of CONNTRACK rows with their `time_ns` on the reference clock. No frame says in which epoch they came."""
+    converted = messages.copy()
+    node = _node_of(messages["namespace"], clocks, topology)
+    for number, clock in _other_than_the_reference(clocks):
+        here = node == number
+        converted["time_ns"][here] -= clock.offsets(messages["time_ns"][here])
+    return converted
+
+
+def _other_than_the_reference(clocks: Sequence[Clock]) -> Iterable[tuple[int, Clock]]:
+    """The clocks that show other times, each with its number."""
+    return ((number, clock) for number, clock in enumerate(clocks) if clock.offset_ns or clock.pieces)
+
+
+def _node_of(namespace: npt.NDArray[np.integer], clocks: Sequence[Clock], topology: Topology) -> npt.NDArray[np.int64]:
+    """Number of the clock that each of these namespaces has."""
+    numbers = {clock.node: number for number, clock in enumerate(clocks)}
+    of_namespace: npt.NDArray[np.int64] = np.array([numbers[n.node] for n in topology.namespaces] or [0], np.int64)
+    return of_namespace[namespace]
+
+
+def _most_set_back(node: str, topology: Topology, set_back: Sequence[npt.NDArray[np.int64]]) -> int:
+    """How often a file of the node shows that its clock was set back."""
+    pairs = zip(set_back, topology.file_nodes, strict=True)
+    return max((frames.size for frames, of_file in pairs if of_file == node), default=0)
+
+
+def _epochs_of(
+    frame: npt.NDArray[np.integer], file: npt.NDArray[np.integer], set_back: Sequence[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.int64]:
+    """How often the clock had been set back when each frame was captured."""
+    epochs = np.zeros(frame.size, np.int64)
+    for number, frames in enumerate(set_back):
+        if frames.size:
+            here = file == number
+            epochs[here] = np.searchsorted(frames, frame[here], side="right")
+    return epochs
