@@ -53,7 +53,7 @@ def chunks():
 def trace():
     """Decode all trace messages, and put them together to the traversals of packets."""
     from ttrace.correlate.netfilter.evaluations import build_evaluations
-    from ttrace.correlate.netfilter.messages import decode_messages
+    from ttrace.correlate.netfilter.sources import decode_messages
     from ttrace.correlate.nodes.sources import Source
     from ttrace.correlate.nodes.topology import build_topology
     from ttrace.pcapng.read import read_capture

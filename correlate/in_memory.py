@@ -11,8 +11,9 @@ from .clocks.reference_time import frames_set_back
 from .decode.files import decode_packets
 from .decode.frames import Observations
 from .flows.ties_by_content import begun_sequences, repeated_sequences
-from .netfilter.messages import KernelMessages, decode_messages
+from .netfilter.messages import KernelMessages
 from .netfilter.rules import parse_rulesets
+from .netfilter.sources import decode_messages
 from .nodes.sources import Source, parse_sources
 from .nodes.topology import Topology, build_topology
 from .outcomes.coverage import Coverage, FileTimes, find_coverage

@@ -25,6 +25,7 @@ from .netfilter.from_frames import borrow_flows, join_outer_evaluations, times_b
 from .netfilter.messages import KernelMessages
 from .netfilter.rulebook import RuleBook, build_rule_book
 from .netfilter.rules import Ruleset
+from .netfilter.told import Told, said_by_all
 from .nodes.topology import Topology
 from .outcomes.by_answer import doubt_unanswered
 from .outcomes.by_flow import PassageCounts, Passages, judge_by_flow
@@ -79,8 +80,10 @@ class Linked:
     """Of each file."""
     outers: npt.NDArray[np.void]
     evaluations: Evaluations
+    said: npt.NDArray[np.void]
+    """TOLD columns: what the kernel said, one row per sighting that is no frame."""
     sightings: npt.NDArray[np.void]
-    """SIGHTING rows: captured frames, then one per row of `evaluations`."""
+    """SIGHTING rows: captured frames, then one per row of `said`."""
     contents: Runs
     """Sightings with equal content."""
     connections: Connections | None = None
@@ -115,11 +118,12 @@ class Followed:
 def prepare(decoded: Observations, messages: list[KernelMessages], setting: Setting) -> Linked:
     """Frames and kernel messages -> sightings."""
     evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
-    sightings = decoded.and_behind(evaluations.sightings)
+    everything = Told.of(evaluations, said_by_all(messages))
+    sightings = decoded.and_behind(everything.sightings)
     join_outer_evaluations(sightings, decoded.outers, evaluations)
     borrow_flows(sightings)
     return Linked(
-        messages=messages, outers=decoded.outers, evaluations=evaluations, sightings=sightings,
+        messages=messages, outers=decoded.outers, evaluations=evaluations, said=everything.rows, sightings=sightings,
         contents=runs_of_keys(sightings["content"]),
     )  # fmt: skip
 
@@ -141,7 +145,7 @@ def link(part: Linked, setting: Setting) -> None:
     times_ns = _reference_times(part, setting)
     entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
     part.connections = link_connections(
-        part.sightings, times_ns, entries, part.evaluations, setting.topology, setting.clocks, setting.repeated,
+        part.sightings, times_ns, entries, part.said, setting.topology, setting.clocks, setting.repeated,
         part.contents,
     )  # fmt: skip
 
@@ -156,7 +160,7 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     joined = join_datagrams(sightings, times_ns, connections.direction_group)
     contents = None if joined else part.contents
     progress("matching packets", None)
-    packets = match_packets(sightings, times_ns, connections, evaluations.rows, topology.node_numbers(), contents)
+    packets = match_packets(sightings, times_ns, connections, part.said, topology.node_numbers(), contents)
     progress("ordering hops", None)
     separated, underlaid = separate_underlay(sightings, topology)
     seen, traced = of_kind(sightings, FRAME), packets.packet[told(sightings)]
@@ -164,11 +168,11 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
         sightings[seen], times_ns[seen], packets.packet[seen], connections.direction_group[seen], traced, topology,
         setting.clocks,
     )  # fmt: skip
-    hops = order_hops(separated, times_ns, packets.packet, evaluations, underlaid, point_order.rank)
+    hops = order_hops(separated, times_ns, packets.packet, part.said, underlaid, point_order.rank)
     del separated
     progress("explaining rewrites and outcomes", None)
     book = build_rule_book(evaluations, setting.rulesets, setting.changes)
-    rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, book)
+    rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, part.said, book)
     beyond = Beyond.build(topology, setting.arrivals)
     outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, setting.coverage, beyond)
     doubt_unanswered(outcomes, hops, sightings, times_ns, frames(sightings).size, connections, topology)

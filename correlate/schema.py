@@ -123,7 +123,7 @@ CONNTRACK: Final = np.dtype(
     [
         ("time_ns", "i8"),  # of receipt, or the kernel's own time of the event where it gives one
         ("namespace", "u2"),
-        ("event", "u1"),  # 0 dumped, 1 new, 2 update, 3 destroy
+        ("event", "u1"),  # CONNTRACK_*
         ("protocol", "u1"),
         ("id", "u4"),
         ("status", "u4"),
@@ -142,24 +142,40 @@ CONNTRACK: Final = np.dtype(
 )
 """One conntrack event or dumped entry."""
 
+CONNTRACK_DUMPED: Final = 0
+CONNTRACK_NEW: Final = 1
+CONNTRACK_UPDATED: Final = 2
+CONNTRACK_DESTROYED: Final = 3
+
 STATUS_SOURCE_NAT: Final = 0x10
 STATUS_DESTINATION_NAT: Final = 0x20
 """IPS_SRC_NAT, IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h."""
 
+TOLD: Final = np.dtype(
+    [
+        ("order", "i8"),  # file << 32 | frame of its first message: what a socket says is in order
+        ("conntrack_id", "u4"),  # CTA_ID; 0 when the kernel gave none
+        ("conntrack_status", "u4"),  # ip_conntrack_status bits
+        ("input_index", "u4"),  # ifindex, 0 when none
+        ("output_index", "u4"),
+        ("conntrack_direction", "u1"),  # 0 original, 1 reply, 255 absent
+        ("verdict", "u1"),  # 0 drop, 1 accept, 2 unknown (what was told ends before it)
+        ("hook", "u1"),  # Hook of netfilter/numbers.py: where it was
+        ("bridge", "u1"),  # 1: the hook is one of a bridge
+        ("own", "u1"),  # 1: ttrace's own doing, which is evidence and no hop of the user's
+    ]
+)
+"""What the kernel said of one packet at one place; row i belongs to sighting i of those that are no frames. What one
+kind of message says beyond this stands in a table of its own, whose columns begin with these."""
+
 EVALUATION: Final = np.dtype(
     [
+        *((name, TOLD[name]) for name in TOLD.names or ()),
+        ("policy", "u1"),  # 1 when the policy of the chain gave the verdict
+        ("chain", "u4"),  # index into Chains
+        ("trace_id", "u4"),
         ("first_event", "i8"),  # slice of the events table, sorted by (namespace, id, order)
         ("last_event", "i8"),  # exclusive
-        ("order", "i8"),  # position of its first message in its socket
-        ("chain", "u4"),  # index into Chains
-        ("verdict", "u1"),  # 0 drop, 1 accept, 2 unknown (the trace ends before it)
-        ("policy", "u1"),  # 1 when the policy of the chain gave the verdict
-        ("conntrack_id", "u4"),
-        ("conntrack_direction", "u1"),
-        ("conntrack_status", "u4"),
-        ("input_index", "u4"),
-        ("output_index", "u4"),
-        ("trace_id", "u4"),
     ],
     align=True,
 )

@@ -9,7 +9,8 @@ import numpy as np
 from ...errors import UsageError
 from ...pcapng.blocks import LinkType
 from ...pcapng.read import is_packet_interface
-from ..netfilter.messages import KernelMessages, decode_messages
+from ..netfilter.messages import KernelMessages
+from ..netfilter.sources import decode_messages
 from ..result.correlation import Correlation
 from ..result.words import address_text, protocol_name
 from ..sightings import EVALUATION, frames, of_kind

@@ -15,7 +15,7 @@ from ..arrays.grouping import Runs, first_with
 from ..arrays.union_find import find_all, join
 from ..clocks.align import Clock
 from ..clocks.delays import Flows
-from ..netfilter.evaluations import Evaluations
+from ..netfilter.numbers import CT_REPLY
 from ..nodes.topology import Topology
 from ..schema import NOTE_ERROR
 from ..sightings import FRAME, of_kind, told
@@ -76,7 +76,7 @@ def link_connections(
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
     conntrack: npt.NDArray[np.void],
-    evaluations: Evaluations,
+    said: npt.NDArray[np.void],
     topology: Topology,
     clocks: list[Clock],
     repeated: npt.NDArray[np.int64],
@@ -85,18 +85,19 @@ def link_connections(
     """Find the connections.
 
     `sightings`: SIGHTING rows; `times_ns`: when each happened, on
-    the reference clock; `conntrack`: CONNTRACK rows; `repeated`: see repeated_sequences in inference.py;
+    the reference clock; `conntrack`: CONNTRACK rows; `said`: TOLD rows of the sightings that are no frames;
+    `repeated`: see repeated_sequences in ties_by_content.py;
     `contents`: sightings with equal content.
     """
     nodes = topology.node_numbers()
-    on_wire = sightings_on_wires(sightings, evaluations, topology)
+    on_wire = sightings_on_wires(sightings, said, topology)
     sessions = split_sessions(sightings, times_ns, conntrack)
     session, ends = sessions.session, sessions.ends
     parent = np.arange(2 * sessions.first.size)
     index = SessionIndex.build(sightings, sessions, on_wire, nodes)
     ties = {
         Tie.CONNTRACK: conntrack_links(index, conntrack, nodes),
-        Tie.TRACE: conntrack_id_links(ends[told(sightings)], sightings, evaluations.rows),
+        Tie.TRACE: conntrack_id_links(ends[told(sightings)], sightings, said),
         Tie.ADDRESSES: same_flow_links(sightings, times_ns, ends, nodes, on_wire, contents),
     }
     seen = of_kind(sightings, FRAME)
@@ -116,15 +117,15 @@ def link_connections(
     for pairs in ties.values():
         _join(parent, pairs)
     ties[Tie.RIVAL] = inference.rivals
-    said = _said_by_conntrack(sightings, conntrack, evaluations, sessions, ends)
+    original = _in_original_direction(sightings, conntrack, said, sessions, ends)
     votes = {Tie.CONTENT: inference.votes, Tie.RIVAL: inference.rival_votes}
-    return _number(sightings, times_ns, session, ends, find_all(parent), said, ties, votes)
+    return _number(sightings, times_ns, session, ends, find_all(parent), original, ties, votes)
 
 
-def _said_by_conntrack(
+def _in_original_direction(
     sightings: npt.NDArray[np.void],
     conntrack: npt.NDArray[np.void],
-    evaluations: Evaluations,
+    said: npt.NDArray[np.void],
     sessions: Sessions,
     ends: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int8]:
@@ -138,16 +139,15 @@ def _said_by_conntrack(
     of_end = np.empty(2 * first.size, np.uint64)
     of_end[0::2] = _flow_keys(namespace, np.minimum(flow, reverse))
     of_end[1::2] = _flow_keys(namespace, np.maximum(flow, reverse))
-    said_of_end = np.zeros(of_end.size, np.int8)
+    sign_of_end = np.zeros(of_end.size, np.int8)
     for columns, sign in ((("original", "translated"), 1), (("reply", "restored"), -1)):
-        told = np.concatenate([_flow_keys(conntrack["namespace"], conntrack[c]) for c in columns])
-        said_of_end[first_with(told, of_end) >= 0] += sign
-    said = said_of_end[ends]
-    rows = evaluations.rows
-    traced = said[sightings.size - rows.size :]
-    known = (rows["conntrack_id"] != 0) & (rows["conntrack_direction"] <= 1)
-    traced[known] = 1 - 2 * rows["conntrack_direction"][known].astype(np.int8)
-    return said
+        tuples = np.concatenate([_flow_keys(conntrack["namespace"], conntrack[c]) for c in columns])
+        sign_of_end[first_with(tuples, of_end) >= 0] += sign
+    found = sign_of_end[ends]
+    traced = found[told(sightings)]
+    known = (said["conntrack_id"] != 0) & (said["conntrack_direction"] <= CT_REPLY)
+    traced[known] = 1 - 2 * said["conntrack_direction"][known].astype(np.int8)
+    return found
 
 
 def _flow_keys(namespace: npt.NDArray[np.uint16], flow: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -167,12 +167,12 @@ def _number(
     session: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
     roots: npt.NDArray[np.int64],
-    said: npt.NDArray[np.int8],
+    original: npt.NDArray[np.int8],
     ties: dict[Tie, npt.NDArray[np.int64]],
     votes: dict[Tie, npt.NDArray[np.int64]],
 ) -> Connections:
     """Number the connections by first appearance and tell which direction is the client's. `roots`: of each end."""
-    leader, clear, earliest = _leaders(sightings, times_ns, ends, roots, said)
+    leader, clear, earliest = _leaders(sightings, times_ns, ends, roots, original)
     keys = np.flatnonzero(leader >= 0)
     rank = np.empty(leader.size, np.int64)
     key = np.minimum(roots, roots[np.arange(roots.size) ^ 1])
@@ -180,7 +180,7 @@ def _number(
     # The direction that leads: that of the leader, unless all that is known of it is that it answers.
     leading = np.full(leader.size, -1, np.int64)
     of_leader = ends[leader[keys]]
-    leading[keys] = np.where((said[leader[keys]] < 0) & ~clear[keys], roots[of_leader ^ 1], roots[of_leader])
+    leading[keys] = np.where((original[leader[keys]] < 0) & ~clear[keys], roots[of_leader ^ 1], roots[of_leader])
     direction_group = roots[ends]
     return Connections(
         session=session,
@@ -194,7 +194,7 @@ def _number(
 
 
 @njit(cache=True, nogil=True)
-def _leaders(sightings, times, ends, roots, said):
+def _leaders(sightings, times, ends, roots, original):
     """Per key of a connection (the smaller root of its two directions): the sighting that tells which direction is the
     client's (-1 none), whether it is a SYN, and the earliest time.
 
@@ -209,7 +209,7 @@ def _leaders(sightings, times, ends, roots, said):
         key = min(roots[ends[i]], roots[ends[i] ^ 1])
         error = (row.notes & np.uint8(NOTE_ERROR)) != 0
         syn = row.protocol == 6 and (row.tcp_flags & np.uint16(0x12)) == 2 and not error
-        mine = 4 * np.int64(not syn) + 2 * np.int64(said[i] == 0 and not syn) + np.int64(error)
+        mine = 4 * np.int64(not syn) + 2 * np.int64(original[i] == 0 and not syn) + np.int64(error)
         if leader[key] < 0:
             earliest[key] = times[i]
         else:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ..arrays.grouping import group_ids
 from ..arrays.hashing import mix
+from ..schema import CONNTRACK_DESTROYED
 
 _IDLE_NS: Final = 120_000_000_000
 """A flow without TCP's signs that is silent for so long is a new session (nf_conntrack_udp_timeout_stream: 120 s)."""
@@ -43,7 +44,7 @@ def split_sessions(
     sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], conntrack: npt.NDArray[np.void]
 ) -> Sessions:
     """The sessions of all sightings. The end of a conntrack entry ends the session of a flow that is not TCP."""
-    ended = conntrack[(conntrack["event"] == 3) & (conntrack["protocol"] != 6)]
+    ended = conntrack[(conntrack["event"] == CONNTRACK_DESTROYED) & (conntrack["protocol"] != 6)]
     ended_pairs = np.concatenate(
         [np.minimum(ended["original"], ended["restored"]), np.minimum(ended["translated"], ended["reply"])]
     )

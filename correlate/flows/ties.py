@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs, distinct_pairs, hashed, runs_of_keys
-from ..netfilter.evaluations import Evaluations
+from ..netfilter.numbers import Hook
 from ..nodes.topology import Topology
+from ..schema import CONNTRACK_DESTROYED, CONNTRACK_NEW
 from ..sightings import frames, told
 from .sessions import SessionIndex, index_places, orientation_of, pair_key
 
@@ -86,11 +87,11 @@ def _lifetime_links(entries, before, after, o_before, o_after, keys, sessions, s
             and entries[j].namespace == entries[i].namespace
             and entries[j].original == entries[i].original
             and entries[j].translated == entries[i].translated
-            and not (j > i and entries[j].event == 1 and entries[j - 1].event == 3)
+            and not (j > i and entries[j].event == CONNTRACK_NEW and entries[j - 1].event == CONNTRACK_DESTROYED)
         ):
-            if entries[j].event == 1:
+            if entries[j].event == CONNTRACK_NEW:
                 start = entries[j].time_ns - _LIFETIME_SLACK_NS
-            elif entries[j].event == 3:
+            elif entries[j].event == CONNTRACK_DESTROYED:
                 end = entries[j].time_ns + _LIFETIME_SLACK_NS
             j += 1
         na = _overlapping(before[:, i], start, end, keys, starts, ends, a)
@@ -114,22 +115,22 @@ def _lifetime_links(entries, before, after, o_before, o_after, keys, sessions, s
 
 
 def conntrack_id_links(
-    ends: npt.NDArray[np.int64], sightings: npt.NDArray[np.void], evaluations: npt.NDArray[np.void]
+    ends: npt.NDArray[np.int64], sightings: npt.NDArray[np.void], said: npt.NDArray[np.void]
 ) -> npt.NDArray[np.int64]:
-    """A packet that chains saw under two flows with one conntrack id was translated between them.
+    """A packet that the kernel told of under two flows with one conntrack id was translated between them.
 
     Only for the same packet: the id is a hash over the address of the entry, so a reused port can bring the id of the
     last entry.
     """
-    traced = sightings[sightings.size - evaluations.size :]
-    known = np.flatnonzero(evaluations["conntrack_id"] != 0)
+    traced = sightings[told(sightings)]
+    known = np.flatnonzero(said["conntrack_id"] != 0)
     key = hashed(
         traced["namespace"][known],
-        evaluations["conntrack_id"][known],
-        evaluations["conntrack_direction"][known],
+        said["conntrack_id"][known],
+        said["conntrack_direction"][known],
         traced["content"][known],
     )
-    runs = runs_of_keys(key).sorted_by(evaluations["order"][known])
+    runs = runs_of_keys(key).sorted_by(said["order"][known])
     return distinct_pairs(_neighbours(runs.rows, runs.start, ends[known]))
 
 
@@ -206,7 +207,7 @@ def _same_flow(rows, start, flow, times, ends, node, nodes, on_wire, most):
 
 
 def sightings_on_wires(
-    sightings: npt.NDArray[np.void], evaluations: Evaluations, topology: Topology
+    sightings: npt.NDArray[np.void], said: npt.NDArray[np.void], topology: Topology
 ) -> npt.NDArray[np.bool_]:
     """Per sighting: the packet is where it can go to another node, or come from one.
 
@@ -217,17 +218,12 @@ def sightings_on_wires(
     points = np.array([topology.is_uplink(p) for p in topology.points] or [False], np.bool_)
     found = np.zeros(sightings.size, np.bool_)
     found[: seen.size] = points[seen["place"]]
-    if evaluations.rows.size:
-        hook = np.array([_HOOKS_ON_WIRES.get(chain.base.hook, 0) for chain in evaluations.chains])
-        side = hook[evaluations.rows["chain"]]
-        device = np.where(side == 1, evaluations.rows["input_index"], evaluations.rows["output_index"]).astype(np.int64)
+    if said.size:
+        comes, goes = said["hook"] == Hook.PREROUTING, said["hook"] == Hook.POSTROUTING
+        device = np.where(comes, said["input_index"], said["output_index"]).astype(np.int64)
         namespace = sightings["namespace"][behind].astype(np.int64)
-        found[behind] = (side > 0) & np.isin((namespace << 32) | device, _uplink_devices(topology))
+        found[behind] = (comes | goes) & np.isin((namespace << 32) | device, _uplink_devices(topology))
     return found
-
-
-_HOOKS_ON_WIRES: Final = {"prerouting": 1, "postrouting": 2}
-"""Hooks next to a wire: 1 at the input device, 2 at the output device."""
 
 
 def _uplink_devices(topology: Topology) -> list[int]:

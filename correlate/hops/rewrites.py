@@ -16,9 +16,10 @@ from ..arrays.grouping import first_with
 from ..arrays.hashing import mix
 from ..flows.connections import Connections
 from ..netfilter.evaluations import Evaluations
+from ..netfilter.numbers import CT_REPLY
 from ..netfilter.rulebook import Kind, RuleBook
-from ..schema import NOTE_OUTER, STATUS_DESTINATION_NAT, STATUS_SOURCE_NAT
-from ..sightings import EVALUATION, rows_in_table
+from ..schema import CONNTRACK_DESTROYED, CONNTRACK_DUMPED, NOTE_OUTER, STATUS_DESTINATION_NAT, STATUS_SOURCE_NAT
+from ..sightings import EVALUATION, rows_in_table, told
 
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 """Multiplying by it mixes the bits of a number."""
@@ -61,22 +62,22 @@ def find_rewrites(
     connections: Connections,
     conntrack: npt.NDArray[np.void],
     evaluations: Evaluations,
+    said: npt.NDArray[np.void],
     book: RuleBook,
 ) -> npt.NDArray[np.void]:
     """REWRITE rows, in the order of the hops.
 
-    `hops` as from `order_hops`; `sightings`, `times_ns` as for `match_packets`.
+    `hops` as from `order_hops`; `sightings`, `times_ns`, `said` as for `match_packets`.
     """
     forward = connections.forward
     rewrites = _changes(hops, sightings)
     if rewrites.size == 0:
         return rewrites
-    evaluation_of = rows_in_table(sightings, EVALUATION) if evaluations.rows.size else np.empty(0, np.int64)
     row = hops["sighting"]
     before, after = row[rewrites["before"]], row[rewrites["after"]]
     entries = _Entries.build(conntrack)
-    ct_id, reply, namespace = _conntrack_of(hops, rewrites, sightings, times_ns, evaluation_of, evaluations, entries)
-    rule = _traced_rules(hops, rewrites, evaluation_of, evaluations, book)
+    ct_id, reply, namespace = _conntrack_of(hops, rewrites, sightings, times_ns, said, entries)
+    rule = _traced_rules(hops, rewrites, sightings, evaluations, book)
     by_rule = rule >= 0
     known = ct_id >= 0
     rewrites["evidence"] = np.where(by_rule, Evidence.TRACE, np.where(known, Evidence.CONNTRACK, Evidence.INFERRED))
@@ -139,7 +140,7 @@ def _fill_changes(hops, changed, rewrites):
 def _traced_rules(
     hops: npt.NDArray[np.void],
     rewrites: npt.NDArray[np.void],
-    evaluation_of: npt.NDArray[np.int64],
+    sightings: npt.NDArray[np.void],
     evaluations: Evaluations,
     book: RuleBook,
 ) -> npt.NDArray[np.int64]:
@@ -153,6 +154,7 @@ def _traced_rules(
         kind = book.kinds[np.maximum(last, 0)]
         applies = nat[rows["chain"]] & (last >= 0) & (kind != Kind.UNKNOWN)
         end = np.where((kind == Kind.SNAT) | (kind == Kind.MASQUERADE), Field.SOURCE, Field.DESTINATION)
+        evaluation_of = rows_in_table(sightings, EVALUATION)
         _rules_before(hops, rewrites, evaluation_of, np.where(applies, last, -1), end, found)
     return found
 
@@ -164,7 +166,7 @@ def _rules_before(hops, rewrites, evaluation_of, rule, end, found):
         row = rewrites[i]
         k = row.before
         at = hops[k]
-        while k >= 0 and hops[k].packet == at.packet and hops[k].visit == at.visit and hops[k].stage == at.stage:
+        while k >= 0 and hops[k].packet == at.packet and hops[k].visit == at.visit and hops[k].station == at.station:
             evaluation = evaluation_of[hops[k].sighting]
             if evaluation >= 0 and rule[evaluation] >= 0 and end[evaluation] == row.field:
                 found[i] = rule[evaluation]
@@ -183,8 +185,10 @@ class _Entries:
 
     @classmethod
     def build(cls, conntrack: npt.NDArray[np.void]) -> "_Entries":
-        nat = conntrack[(conntrack["original"] != conntrack["translated"]) & (conntrack["event"] != 3)]
-        starts = np.where(nat["event"] == 0, np.int64(-(2**62)), nat["time_ns"])
+        nat = conntrack[
+            (conntrack["original"] != conntrack["translated"]) & (conntrack["event"] != CONNTRACK_DESTROYED)
+        ]
+        starts = np.where(nat["event"] == CONNTRACK_DUMPED, np.int64(-(2**62)), nat["time_ns"])
         keys, replies = [], []
         for column, reply in (("original", False), ("translated", False), ("reply", True), ("restored", True)):
             keys.append(_flow_key(nat["namespace"], nat[column]))
@@ -230,8 +234,7 @@ def _conntrack_of(
     rewrites: npt.NDArray[np.void],
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
-    evaluation_of: npt.NDArray[np.int64],
-    evaluations: Evaluations,
+    said: npt.NDArray[np.void],
     entries: _Entries,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """(conntrack id or -1, reply direction, namespace) of each rewrite: from the trace of its visit, else from the
@@ -255,26 +258,28 @@ def _conntrack_of(
             reply[hit] = entries.reply[found]
             namespace[hit] = sightings["namespace"][at[hit]]
     # The trace names the entry itself, which beats a look-up by tuple and time.
-    if evaluations.rows.size:
-        told = _told_by_evaluations(evaluations.rows)
+    if said.size:
+        names_entry = np.zeros(sightings.size, np.bool_)
+        names_entry[told(sightings)] = _names_translated_entry(said)
         for at in (rewrites["after"], rewrites["before"]):
-            by = _told_in_visit(hops, at, evaluation_of, told)
+            by = _last_of_visit(hops, at, names_entry)
             hit = np.flatnonzero(by >= 0)
-            ct_id[hit] = evaluations.rows["conntrack_id"][by[hit]]
-            reply[hit] = evaluations.rows["conntrack_direction"][by[hit]] == 1
+            row_said = by[hit] - told(sightings).start
+            ct_id[hit] = said["conntrack_id"][row_said]
+            reply[hit] = said["conntrack_direction"][row_said] == CT_REPLY
             namespace[hit] = sightings["namespace"][row[at[hit]]]
     return ct_id, reply, namespace
 
 
-def _told_by_evaluations(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
-    """Per evaluation: it names a conntrack entry, with NAT in its status."""
+def _names_translated_entry(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per TOLD row: it names a conntrack entry, with NAT in its status."""
     status = rows["conntrack_status"] & (STATUS_SOURCE_NAT | STATUS_DESTINATION_NAT)
-    return (rows["conntrack_id"] > 0) & (rows["conntrack_direction"] <= 1) & (status != 0)
+    return (rows["conntrack_id"] > 0) & (rows["conntrack_direction"] <= CT_REPLY) & (status != 0)
 
 
 @njit(cache=True, nogil=True)
-def _told_in_visit(hops, at, evaluation_of, told):
-    """Per hop of `at`: the last evaluation of its visit that names a conntrack entry, -1 when none does."""
+def _last_of_visit(hops, at, wanted):
+    """Per hop of `at`: the last sighting of its visit that is wanted, -1 when none is."""
     found = np.full(at.size, np.int64(-1))
     for i in range(at.size):
         hop = hops[at[i]]
@@ -282,9 +287,8 @@ def _told_in_visit(hops, at, evaluation_of, told):
         while k + 1 < hops.size and hops[k + 1].packet == hop.packet and hops[k + 1].visit == hop.visit:
             k += 1
         while k >= 0 and hops[k].packet == hop.packet and hops[k].visit == hop.visit:
-            evaluation = evaluation_of[hops[k].sighting]
-            if evaluation >= 0 and told[evaluation]:
-                found[i] = evaluation
+            if wanted[hops[k].sighting]:
+                found[i] = hops[k].sighting
                 break
             k -= 1
     return found

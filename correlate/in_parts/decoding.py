@@ -10,7 +10,8 @@ from ...pcapng.read import CaptureFile
 from ...pcapng.stream import CaptureStream
 from ..decode.fragments import adopt_first_fragment
 from ..decode.frames import Observations, concatenate, stream_observations
-from ..netfilter.messages import KernelMessages, decode_messages
+from ..netfilter.messages import KernelMessages
+from ..netfilter.sources import decode_messages
 from ..nodes.topology import Topology
 from ..progress import Done
 from ..schema import OUTER

@@ -1,52 +1,168 @@
-"""Compiled decoding of one conntrack message (linux/netfilter/nfnetlink_conntrack.h, CTA_*). Values are big-endian."""
+"""The conntrack messages of a file: events and dumped entries (linux/netfilter/nfnetlink_conntrack.h, CTA_*).
+
+Values are big-endian.
+"""
+
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from ...kernels.loads import be16, be32, be64
 from ...kernels.njit import njit
 from ..arrays.hashing import flow_hash
+from ..decode.flow_columns import MAPPED
 from ..decode.icmp import query_ports
-from .attributes import attribute
+from ..schema import CONNTRACK, CONNTRACK_DESTROYED, CONNTRACK_DUMPED, CONNTRACK_NEW, CONNTRACK_UPDATED
+from .attributes import attribute, behind
+from .messages import RawMessages
+from .numbers import (
+    CT_DELETE,
+    CT_NEW,
+    CTA_ID,
+    CTA_IP_V4_DST,
+    CTA_IP_V4_SRC,
+    CTA_IP_V6_DST,
+    CTA_IP_V6_SRC,
+    CTA_PROTO_DST_PORT,
+    CTA_PROTO_ICMP_ID,
+    CTA_PROTO_ICMP_TYPE,
+    CTA_PROTO_ICMPV6_ID,
+    CTA_PROTO_ICMPV6_TYPE,
+    CTA_PROTO_NUM,
+    CTA_PROTO_SRC_PORT,
+    CTA_STATUS,
+    CTA_TIMESTAMP_EVENT,
+    CTA_TUPLE_IP,
+    CTA_TUPLE_ORIG,
+    CTA_TUPLE_PROTO,
+    CTA_TUPLE_REPLY,
+    NLM_F_CREATE,
+    NLM_F_MULTI,
+)
+
+TYPES = (CT_NEW, CT_DELETE)
+_TUPLE: Final = 7
+"""Numbers of a tuple: source high, low, destination high, low, source port, destination port, protocol."""
+_SOURCE, _DESTINATION, _SOURCE_PORT, _DESTINATION_PORT, _PROTOCOL = 0, 2, 4, 5, 6
+_HAS_ORIGINAL, _HAS_REPLY = 1, 2
+
+
+def decode_conntrack(raw: RawMessages) -> tuple[npt.NDArray[np.void], int]:
+    """(CONNTRACK rows in order, number of malformed messages, which are left out)."""
+    entries = np.zeros(raw.which.size + 1, CONNTRACK)
+    if raw.which.size == 0:
+        return entries[:0], 0
+    count = _decode(raw.data, raw.rows, raw.which, entries)
+    return entries[:count], raw.which.size - count
 
 
 @njit(cache=True)
-def _decode_tuple(data, at, end, out):
-    """CTA_TUPLE_*: out[0:6] = source high, low, destination high, low, source port, destination port; out[6] =
-    protocol."""
-    out[:] = 0
-    identifier = np.uint32(0)
-    icmp_type = np.int64(-1)
+def _decode(data, messages, which, entries):
+    """Fill the rows, of which there is one more than messages; returns how many."""
+    original = np.zeros(_TUPLE, np.uint64)
+    reply = np.zeros(_TUPLE, np.uint64)
+    count = 0
+    for i in which:
+        message = messages[i]
+        row = entries[count]
+        row.time_ns = message.time_ns
+        row.namespace = message.namespace
+        if message.type == CT_DELETE:
+            row.event = CONNTRACK_DESTROYED
+        elif message.flags & NLM_F_MULTI:
+            row.event = CONNTRACK_DUMPED
+        elif message.flags & NLM_F_CREATE:
+            row.event = CONNTRACK_NEW
+        else:
+            row.event = CONNTRACK_UPDATED
+        if _decode_entry(data, message.start, message.end, row, original, reply):
+            count += 1
+        else:
+            entries[count] = np.zeros(1, entries.dtype)[0]
+    return count
+
+
+@njit(cache=True)
+def _decode_entry(data, at, end, row, original, reply):
+    """Fill a CONNTRACK row from the attributes data[at:end]; False when a tuple is missing or malformed.
+
+    `original`, `reply`: room for the tuples.
+    """
+    found = 0
     while at < end:
         kind, value, stop = attribute(data, at, end)
         if kind < 0:
             return False
-        inner = value if kind <= 2 else stop  # CTA_TUPLE_ZONE is no nest
+        if kind == CTA_TUPLE_ORIG and _decode_tuple(data, value, stop, original):
+            found |= _HAS_ORIGINAL
+        elif kind == CTA_TUPLE_REPLY and _decode_tuple(data, value, stop, reply):
+            found |= _HAS_REPLY
+        elif kind == CTA_STATUS and stop - value == 4:
+            row.status = be32(data, value)
+        elif kind == CTA_ID and stop - value == 4:
+            row.id = be32(data, value)
+        elif kind == CTA_TIMESTAMP_EVENT and stop - value == 8:
+            row.time_ns = np.int64(be64(data, value))
+        at = behind(at, stop)
+    if found != _HAS_ORIGINAL | _HAS_REPLY:
+        return False
+    _flows_of(original, reply, row)
+    return True
+
+
+@njit(cache=True)
+def _decode_tuple(data, at, end, out):
+    """CTA_TUPLE_ORIG or _REPLY into `out`; False when it is malformed."""
+    out[:] = 0
+    echo = np.zeros(2, np.int64)  # identifier and type of an ICMP query
+    echo[1] = -1
+    while at < end:
+        kind, value, stop = attribute(data, at, end)
+        if kind < 0:
+            return False
+        # Others, like CTA_TUPLE_ZONE, are no nests.
+        inner = value if kind <= CTA_TUPLE_PROTO else stop
         while inner < stop:
             part, start, finish = attribute(data, inner, stop)
             if part < 0:
                 return False
-            size = finish - start
-            if kind == 1:
-                if (part == 1 or part == 2) and size == 4:
-                    out[part * 2 - 1] = np.uint64(0x0000FFFF00000000) | np.uint64(be32(data, start))
-                elif (part == 3 or part == 4) and size == 16:
-                    out[part * 2 - 6] = be64(data, start)
-                    out[part * 2 - 5] = be64(data, start + 8)
-            elif part == 1 and size == 1:
-                out[6] = data[start]
-            elif part == 2 and size == 2:
-                out[4] = be16(data, start)
-            elif part == 3 and size == 2:
-                out[5] = be16(data, start)
-            elif (part == 4 or part == 7) and size == 2:  # ICMP and ICMPv6 identifier
-                identifier = be16(data, start)
-            elif (part == 5 or part == 8) and size == 1:
-                icmp_type = np.int64(data[start])
-            inner += (size + 7) & ~np.int64(3)
-        at += ((stop - at) + 3) & ~np.int64(3)
-    if icmp_type >= 0:
-        out[4], out[5] = query_ports(icmp_type, identifier)
+            if kind == CTA_TUPLE_IP:
+                _set_address(data, part, start, finish - start, out)
+            else:
+                _set_protocol(data, part, start, finish - start, out, echo)
+            inner = behind(inner, finish)
+        at = behind(at, stop)
+    if echo[1] >= 0:
+        out[_SOURCE_PORT], out[_DESTINATION_PORT] = query_ports(echo[1], np.uint32(echo[0]))
     return True
+
+
+@njit(cache=True)
+def _set_address(data, part, at, size, out):
+    if size == 4 and part == CTA_IP_V4_SRC:
+        out[_SOURCE + 1] = MAPPED | np.uint64(be32(data, at))
+    elif size == 4 and part == CTA_IP_V4_DST:
+        out[_DESTINATION + 1] = MAPPED | np.uint64(be32(data, at))
+    elif size == 16 and part in (CTA_IP_V6_SRC, CTA_IP_V6_DST):
+        end = _SOURCE if part == CTA_IP_V6_SRC else _DESTINATION
+        out[end] = be64(data, at)
+        out[end + 1] = be64(data, at + 8)
+
+
+@njit(cache=True)
+def _set_protocol(data, part, at, size, out, echo):
+    """`echo`: identifier and type of an ICMP query, filled where the protocol has them."""
+    if size == 1 and part == CTA_PROTO_NUM:
+        out[_PROTOCOL] = data[at]
+    elif size == 2 and part == CTA_PROTO_SRC_PORT:
+        out[_SOURCE_PORT] = be16(data, at)
+    elif size == 2 and part == CTA_PROTO_DST_PORT:
+        out[_DESTINATION_PORT] = be16(data, at)
+    elif size == 2 and part in (CTA_PROTO_ICMP_ID, CTA_PROTO_ICMPV6_ID):
+        echo[0] = be16(data, at)
+    elif size == 1 and part in (CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMPV6_TYPE):
+        echo[1] = data[at]
 
 
 @njit(cache=True)
@@ -61,31 +177,3 @@ def _flows_of(original, reply, row):
     row.original_destination_high, row.original_destination_low, row.original_destination_port = o[2], o[3], o[5]
     row.reply_source_high, row.reply_source_low, row.reply_source_port = r[0], r[1], r[4]
     row.reply_destination_high, row.reply_destination_low, row.reply_destination_port = r[2], r[3], r[5]
-
-
-@njit(cache=True)
-def decode_conntrack(data, at, end, row, original, reply):
-    """Fill a CONNTRACK row from the attributes data[at:end]; False when a tuple is missing or malformed.
-
-    `original`, `reply`: scratch for the tuples, 7 numbers each.
-    """
-    found = 0
-    while at < end:
-        kind, value, stop = attribute(data, at, end)
-        if kind < 0:
-            return False
-        if kind == 1 and _decode_tuple(data, value, stop, original):
-            found |= 1
-        elif kind == 2 and _decode_tuple(data, value, stop, reply):
-            found |= 2
-        elif kind == 3 and stop - value == 4:
-            row.status = be32(data, value)
-        elif kind == 12 and stop - value == 4:
-            row.id = be32(data, value)
-        elif kind == 27 and stop - value == 8:  # CTA_TIMESTAMP_EVENT
-            row.time_ns = np.int64(be64(data, value))
-        at += ((stop - at) + 3) & ~np.int64(3)
-    if found != 3:
-        return False
-    _flows_of(original, reply, row)
-    return True

@@ -19,20 +19,20 @@ from ..arrays.hashing import mix
 from ..nodes.topology import Topology
 from ..schema import EVALUATION, SIGHTING, TRACE_EVENT
 from .messages import KernelMessages
-from .rules import FAMILIES, BaseChain, Ruleset
+from .numbers import ABSENT, FAMILIES, NF_ACCEPT, NF_DROP, NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RULE, UNDECIDED, Hook
+from .rules import BaseChain, Ruleset
 
 _STALE_NS: Final = 5_000_000_000
 """An event this much later than the last header with its id lost its own header: the capture had a gap."""
 _PAUSE_NS: Final = 100_000_000
 """After so long, an event of iptables-legacy with the same id begins another evaluation."""
 
-HOOKS: Final = ("prerouting", "input", "forward", "output", "postrouting")
-"""NF_INET_* of linux/netfilter.h, in order."""
-
 OWN_TABLE: Final = ("inet", "ttrace")
 """The tracing table: its empty last chains show the header after all translations; they are evidence, not hops of the
 user's."""
 
+_NAMED_HOOKS: Final = ("postrouting", "prerouting", "forward", "output", "input")
+"""Hooks that chains are named after."""
 _LEGACY_PRIORITY: Final = {
     ("raw", "prerouting"): -300,
     ("raw", "output"): -300,
@@ -105,7 +105,7 @@ def build_evaluations(
     first = np.flatnonzero(opener)
     chains, chain_of = _number_chains(events, first, events[:0] if heads is None else heads, names, rulesets)
     rows = np.zeros(first.size, EVALUATION)
-    _fill_rows(events, first, order, chain_of, rows)
+    _fill_rows(events, first, chain_of, _hooks(chains), rows)
     sightings = np.empty(first.size, SIGHTING)
     _copy_in_order([one.headers for one in messages], events["header"][first], sightings)
     sightings["place"] = len(topology.points) + chain_of
@@ -162,7 +162,8 @@ def _assign(events, opener, owned):
         # iptables-legacy logs every rule with the header; an evaluation begins where the run begins or the last one
         # ended.
         if event.header >= 0:
-            again = begins or events[i - 1].type == 1 or event.time_ns - events[i - 1].time_ns > _PAUSE_NS
+            again = begins or events[i - 1].type == NFT_TRACETYPE_POLICY
+            again = again or event.time_ns - events[i - 1].time_ns > _PAUSE_NS
             opener[i] = event.legacy == 0 or again
         if opener[i]:
             head = i
@@ -173,19 +174,21 @@ def _assign(events, opener, owned):
             continue
         # After a verdict the chain is left: what comes next with this id is another packet, whose header was lost.
         owned[i] = finished < head or opener[i] or event.legacy > 0
-        if event.type == 1 or (event.type == 3 and event.verdict >= 0):
+        if event.type == NFT_TRACETYPE_POLICY or (event.type == NFT_TRACETYPE_RULE and event.verdict >= 0):
             finished = i
 
 
 @njit(cache=True, nogil=True)
-def _fill_rows(events, first, order, chain, rows):
+def _fill_rows(events, first, chain, hooks, rows):
+    """`chain`: of each row; `hooks`: see _hooks."""
     for k in range(first.size):
         row = rows[k]
         row.first_event = first[k]
         row.last_event = first[k + 1] if k + 1 < first.size else events.size
-        row.order = order[first[k]]
         row.chain = chain[k]
         head = events[first[k]]
+        row.order = (np.int64(head.file) << 32) | np.int64(head.frame)
+        row.hook, row.bridge, row.own = hooks[chain[k], 0], hooks[chain[k], 1], hooks[chain[k], 2]
         row.conntrack_id = head.conntrack_id
         row.conntrack_direction = head.conntrack_direction
         row.conntrack_status = head.conntrack_status
@@ -193,10 +196,16 @@ def _fill_rows(events, first, order, chain, rows):
         row.output_index = head.output_index
         row.trace_id = head.id
         last = events[row.last_event - 1]
-        by_policy = last.type == 1
+        by_policy = last.type == NFT_TRACETYPE_POLICY
         row.policy = by_policy
-        verdict = np.int64(last.policy) if by_policy and last.policy != 255 else np.int64(last.verdict)
-        row.verdict = verdict if verdict == 0 or verdict == 1 else 2
+        verdict = np.int64(last.policy) if by_policy and last.policy != ABSENT else np.int64(last.verdict)
+        row.verdict = verdict if verdict in (NF_DROP, NF_ACCEPT) else UNDECIDED
+
+
+def _hooks(chains: list[Chain]) -> npt.NDArray[np.uint8]:
+    """Per chain: hook, bridge and own as TOLD has them."""
+    rows = [(int(Hook.named(chain.base.hook)), int(chain.family == "bridge"), int(chain.own)) for chain in chains]
+    return np.array(rows or [(0, 0, 0)], np.uint8)
 
 
 def chain_keys(events: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
@@ -246,13 +255,11 @@ def _base_chain(rulesets: list[Ruleset], family: str, table: str, name: str, hoo
     for ruleset in rulesets:
         if (family, table, name) in ruleset.chains:
             return ruleset.chains[(family, table, name)]
-    if hook < len(HOOKS):
-        found = HOOKS[hook]
+    if hook <= Hook.POSTROUTING:
+        found = Hook(hook).name.lower()
     else:
         lowered = name.lower()
-        found = next(
-            (h for h in ("postrouting", "prerouting", "forward", "output", "input") if h in lowered), "unknown"
-        )
+        found = next((h for h in _NAMED_HOOKS if h in lowered), "unknown")
     priority = 0
     if (family, table) == OWN_TABLE:
         priority = 350 if name.endswith("last") else -350

@@ -12,7 +12,8 @@ from ...kernels.njit import njit
 from ..arrays.grouping import group_ids
 from ..arrays.hashing import mix
 from .evaluations import Evaluations
-from .rules import FAMILIES, Rule, Ruleset
+from .numbers import FAMILIES, NFT_TRACETYPE_RULE
+from .rules import Rule, Ruleset
 
 
 class Kind(IntEnum):
@@ -59,7 +60,7 @@ def build_rule_book(
     others. A rule in none keeps its handle and has no text.
     """
     events = evaluations.events
-    rows = np.flatnonzero((events["type"] == 3) & ((events["handle"] > 0) | (events["legacy"] > 0)))
+    rows = np.flatnonzero((events["type"] == NFT_TRACETYPE_RULE) & ((events["handle"] > 0) | (events["legacy"] > 0)))
     version = _versions(events, rows, rulesets, changes)
     key = np.empty(rows.size, np.uint64)
     _hash_rules(events, rows, version, key)

@@ -13,8 +13,6 @@ from ..nodes.topology import Topology
 _HANDLE: Final = re.compile(r"\s*# handle (\d+)$")
 _COUNTERS: Final = re.compile(r"^\[\d+:\d+\]\s+")
 _NFT_COUNTER: Final = re.compile(r"\bcounter packets \d+ bytes \d+ ?")
-FAMILIES: Final = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-"""NFPROTO_* of linux/netfilter.h to nft's names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
 from ..decode.link_scope import stays_on_link
-from ..hops.order import STAGE_INPUT
+from ..hops.order import Station
 from ..netfilter.evaluations import Evaluations
 from ..netfilter.rulebook import RuleBook
 from ..nodes.topology import Role, Topology
@@ -21,7 +21,6 @@ from .kinds import DELIVERED, DROPPED, LOST, UNKNOWN, Outcomes, Reason
 from .last_hops import LastHops, Ports, gather, owner_key_of
 from .next_node import Beyond
 
-_FORWARD_STAGE: Final = 40
 _OUT: Final = int(Direction.OUT)
 _EDGE_NS: Final = 200_000_000
 """A packet last seen this close to the end of a capture may have gone on after it."""
@@ -48,7 +47,7 @@ def judge(
     final = LastHops(
         sightings[last],
         times_ns[last],
-        hops["stage"][ends],
+        hops["station"][ends],
         last - observed,
         hops["packet"][ends],
         topology,
@@ -136,7 +135,7 @@ def _judge_deliveries(result: Outcomes, final: LastHops, open_: npt.NDArray[np.b
     is_in = ~final.is_evaluation & ~final.is_out
     here = np.full(rows.size, -1, np.int64)
     # Into a socket of this namespace: the input hook let it pass, or it came in and the address is ours.
-    local = (final.is_evaluation & (final.stage == STAGE_INPUT)) | (is_in & final.owned_by(final.namespace_location))
+    local = (final.is_evaluation & (final.stage == Station.INPUT)) | (is_in & final.owned_by(final.namespace_location))
     here[local] = final.namespace_location[local]
     # Out of a veth whose far end nobody describes: what is behind it, has it.
     to_somebody = final.is_out & (final.role == Role.PORT) & (final.far_location < 0) & ~final.is_hardware
@@ -157,7 +156,7 @@ def _judge_time_to_live(result: Outcomes, final: LastHops, open_: npt.NDArray[np
     """A packet that came in with TTL 1 and is not for here is dropped instead of forwarded (RFC 1812, 5.3.1)."""
     rows = final.rows
     came_in = final.known | (rows["direction"] == Direction.IN)
-    arrived = (final.stage < _FORWARD_STAGE) & ~final.is_out & came_in & (rows["ip_version"] > 0)
+    arrived = (final.stage < Station.FORWARD) & ~final.is_out & came_in & (rows["ip_version"] > 0)
     expired = open_ & arrived & final.is_root & (rows["ttl"] <= 1)
     result.outcome[expired] = DROPPED
     result.reason[expired] = Reason.TTL

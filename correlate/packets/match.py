@@ -40,13 +40,13 @@ def match_packets(
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
     connections: Connections,
-    evaluations: npt.NDArray[np.void],
+    said: npt.NDArray[np.void],
     nodes: npt.NDArray[np.int64],
     contents: Runs | None = None,
 ) -> Packets:
     """Put every sighting into exactly one packet.
 
-    `sightings`: SIGHTING rows, of them one per row of `evaluations` (EVALUATION); `times_ns`: when
+    `sightings`: SIGHTING rows, of them one per row of `said` (TOLD); `times_ns`: when
     each happened, on the reference clock (an evaluation: the time of the frame its header was found in, else of its
     receipt); `nodes`: number of the node of each namespace; `contents`: sightings with equal
     content, where that has been found out.
@@ -56,9 +56,9 @@ def match_packets(
     behind = told(sightings)
     group = connections.direction_group
     # In each run of equal content: observations by time, then evaluations by time and the order of their socket.
-    if evaluations.size:
+    if said.size:
         queue = np.zeros(sightings.size, np.int64)
-        queue[behind] = evaluations["order"]
+        queue[behind] = said["order"]
         is_told = np.zeros(sightings.size, np.bool_)
         is_told[behind] = True
         runs = contents.sorted_by(queue, times_ns, is_told, group)

@@ -11,6 +11,7 @@ from ..in_common.shared_packets import NothingInCommon, Sharing, Standing, find_
 from ..in_common.why_nothing import Shown
 from ..result.correlation import Correlation
 from ..result.words import protocol_name
+from ..schema import CONNTRACK_DUMPED
 from ..sightings import frames
 
 
@@ -87,7 +88,7 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
                 node=result.topology.file_nodes[index],
                 packets=int(rows.size),
                 trace_events=int(messages.events.size),
-                conntrack_events=int((messages.conntrack["event"] > 0).sum()),
+                conntrack_events=int((messages.conntrack["event"] != CONNTRACK_DUMPED).sum()),
                 lost=sum(lost.values()),
                 lost_known=bool(lost),
                 truncated=capture.truncated_at is not None,

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from ...pcapng.read import CaptureFile, is_packet_interface, read_capture
-from ..netfilter.messages import decode_messages
+from ..netfilter.sources import decode_messages
 from ..nodes.sources import Source
 from ..nodes.topology import Topology, build_topology
+from ..schema import CONNTRACK_DUMPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +130,8 @@ def _namespaces(capture: CaptureFile, topology: Topology) -> list[NamespaceDescr
             NamespaceDescription(
                 netns=namespace.label,
                 trace_events=int((messages.events["namespace"] == namespace.index).sum()),
-                conntrack_events=int((entries["event"] > 0).sum()),
-                conntrack_entries=int((entries["event"] == 0).sum()),
+                conntrack_events=int((entries["event"] != CONNTRACK_DUMPED).sum()),
+                conntrack_entries=int((entries["event"] == CONNTRACK_DUMPED).sum()),
                 lost=lost.get(namespace.index, 0),
                 rules=len(rules) if ruleset else None,
             )

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ttrace.correlate.decode.frames import dissect_packets
-from ttrace.correlate.netfilter.messages import KernelMessages, decode_messages
+from ttrace.correlate.netfilter.messages import KernelMessages
+from ttrace.correlate.netfilter.sources import decode_messages
 from ttrace.pcapng.blocks import NETLINK_HEADER, LinkType
 from ttrace.pcapng.read import RECORD, CaptureFile, Interface
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from ttrace.correlate.decode.frames import concatenate, dissect_packets, stream_observations
-from ttrace.correlate.netfilter.messages import decode_messages
+from ttrace.correlate.netfilter.sources import decode_messages
 from ttrace.correlate.nodes.snapshots import read_snapshots
 from ttrace.errors import TtraceError
 from ttrace.pcapng import classic, sections, stream
