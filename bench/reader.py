@@ -12,18 +12,26 @@ DEMO = Path(__file__).parent.parent / "pcaps" / "docker-demo" / "master.pcapng"
 """Small, and of all kinds: reading it loads every kernel."""
 
 
+def topology_of(captures, paths):
+    """What the files say of their nodes."""
+    from ttrace.correlate.nodes.snapshots import gather_snapshots
+    from ttrace.correlate.nodes.sources import Source
+    from ttrace.correlate.nodes.topology import build_topology
+
+    sources = [Source(path=str(path)) for path in paths]
+    return build_topology(captures, sources, gather_snapshots(captures, sources))
+
+
 def packets():
     """Read, decode and fingerprint all packets."""
     from ttrace.correlate.decode.frames import dissect_packets
-    from ttrace.correlate.nodes.sources import Source
-    from ttrace.correlate.nodes.topology import build_topology
     from ttrace.pcapng.read import read_capture
 
     def read(paths):
         begin = time.perf_counter()
         captures = [read_capture(path) for path in paths]
         read_s = time.perf_counter() - begin
-        topology = build_topology(captures, [Source(path=str(path)) for path in paths])
+        topology = topology_of(captures, paths)
         places = zip(topology.places, topology.file_namespaces, strict=True)
         found = [dissect_packets(capture, i, *at) for i, (capture, at) in enumerate(zip(captures, places, strict=True))]
         return {"packets": sum(f.rows.size for f in found), "read": read_s}
@@ -34,13 +42,11 @@ def packets():
 def chunks():
     """The same chunk by chunk, in little memory."""
     from ttrace.correlate.decode.frames import stream_observations
-    from ttrace.correlate.nodes.sources import Source
-    from ttrace.correlate.nodes.topology import build_topology
     from ttrace.pcapng.stream import open_capture
 
     def read(paths):
         streams = [open_capture(path) for path in paths]
-        topology = build_topology([stream.capture for stream in streams], [Source(path=str(path)) for path in paths])
+        topology = topology_of([stream.capture for stream in streams], paths)
         places = zip(topology.places, topology.file_namespaces, strict=True)
         pieces = (
             stream_observations(stream, i, *at) for i, (stream, at) in enumerate(zip(streams, places, strict=True))
@@ -54,14 +60,12 @@ def trace():
     """Decode all trace messages, and put them together to the traversals of packets."""
     from ttrace.correlate.netfilter.evaluations import build_evaluations
     from ttrace.correlate.netfilter.sources import decode_messages
-    from ttrace.correlate.nodes.sources import Source
-    from ttrace.correlate.nodes.topology import build_topology
     from ttrace.pcapng.read import read_capture
 
     def read(paths):
         begin = time.perf_counter()
         captures = [read_capture(path) for path in paths]
-        topology = build_topology(captures, [Source(path=str(path)) for path in paths])
+        topology = topology_of(captures, paths)
         messages = [decode_messages(c, i, topology.file_namespaces[i]) for i, c in enumerate(captures)]
         decode_s = time.perf_counter() - begin
         build_evaluations(messages, topology, {n.index: [] for n in topology.namespaces})

@@ -20,7 +20,7 @@ def packets_table(result: Correlation) -> pd.DataFrame:
     captured = of_kind(result.sightings, FRAME)
     seen = result.sightings[captured]
     columns: dict[str, Any] = {
-        "file": _category(seen["file"], [c.path for c in result.captures]),
+        "file": _category(seen["file"], [file.path for file in result.files]),
         "frame": seen["frame"],
         "node": _category(seen["place"], [p.node for p in result.topology.points]),
         "netns": _category(seen["namespace"], [n.label for n in result.topology.namespaces]),
@@ -65,7 +65,7 @@ def hops_table(result: Correlation) -> pd.DataFrame:
     columns |= _address_columns(seen)
     columns["ttl"] = seen["ttl"]
     columns["frame"] = np.where(is_chain, 0, seen["frame"])
-    columns["file"] = _category(np.where(is_chain, -1, seen["file"]), [c.path for c in result.captures])
+    columns["file"] = _category(np.where(is_chain, -1, seen["file"]), [file.path for file in result.files])
     return pd.DataFrame(columns)
 
 

@@ -1,6 +1,7 @@
 """The pipeline, stage by stage: files -> tables -> packets -> hops -> rewrites and outcomes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from .flows.ties_by_content import begun_sequences, repeated_sequences
 from .netfilter.messages import KernelMessages
 from .netfilter.rules import parse_rulesets
 from .netfilter.sources import decode_messages
+from .nodes.file_facts import file_facts
+from .nodes.snapshots import NodeSnapshots, gather_snapshots
 from .nodes.sources import Source, parse_sources
 from .nodes.topology import Topology, build_topology
 from .outcomes.coverage import Coverage, FileTimes, find_coverage
@@ -43,15 +46,17 @@ def correlate_captures(
     sources = parse_sources(files)
     progress("reading", None)
     captures = [read_capture(s.path) for s in sources]
-    topology = build_topology(captures, sources)
+    snapshots = gather_snapshots(captures, sources)
+    topology = build_topology(captures, sources, snapshots)
     progress("decoding", None)
     decoded, reach = decode_packets(captures, topology, vxlan_ports)
     messages = [decode_messages(c, i, topology.file_namespaces[i], reach) for i, c in enumerate(captures)]
-    return correlate_decoded(captures, topology, decoded, messages, reach, progress)
+    return correlate_decoded(captures, snapshots, topology, decoded, messages, reach, progress)
 
 
 def correlate_decoded(
     captures: list[CaptureFile],
+    snapshots: NodeSnapshots,
     topology: Topology,
     decoded: Observations,
     messages: list[KernelMessages],
@@ -60,19 +65,22 @@ def correlate_decoded(
 ) -> Correlation:
     """The stages behind decoding. `reach`: with which the contents were made (reach.py)."""
     setting = Setting(
-        captures=captures, topology=topology, rulesets=parse_rulesets(topology), reach=reach,
-        set_back=frames_set_back(captures),
+        files=file_facts(captures, [capture.records.size for capture in captures], snapshots), topology=topology,
+        rulesets=parse_rulesets(topology, snapshots), reach=reach, set_back=frames_set_back(captures),
         arrivals=Arrivals.of(topology, decoded.rows), repeated=repeated_sequences(*begun_sequences(decoded.rows)),
         changes=np.concatenate([m.ruleset_changes_ns for m in messages]), clocks=[],
         coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}),
     )  # fmt: skip
     part = prepare(decoded, messages, setting)
     progress("aligning clocks", None)
-    setting.clocks = align_clocks(delays_by_addresses(part, setting), topology)
+    setting = replace(setting, clocks=align_clocks(delays_by_addresses(part, setting), topology))
     progress("linking connections", None)
     link(part, setting)
     if setting.clocks_follow_connections:
-        setting.clocks = align_clocks(delays_by_connections(part, setting), topology)
-    setting.coverage = find_coverage(captures, [FileTimes.of(c) for c in captures], topology, setting.clocks)
+        setting = replace(setting, clocks=align_clocks(delays_by_connections(part, setting), topology))
+    times = [FileTimes.of(capture) for capture in captures]
+    setting = replace(setting, coverage=find_coverage(setting.files, times, topology, setting.clocks))
     followed = follow(part, setting, progress)
-    return conclude(followed, setting, count_passages(followed).summed())
+    result = conclude(followed, setting, count_passages(followed).summed())
+    result.opened.update(enumerate(captures))
+    return result

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..pcapng.read import CaptureFile
 from .arrays.grouping import Runs, runs_of_keys
 from .clocks.align import Clock
 from .clocks.delays import Pairs, flows_by_addresses, node_delays
@@ -26,6 +25,7 @@ from .netfilter.messages import KernelMessages
 from .netfilter.rulebook import RuleBook, build_rule_book
 from .netfilter.rules import Ruleset
 from .netfilter.told import Told, said_by_all
+from .nodes.file_facts import FileFacts
 from .nodes.topology import Topology
 from .outcomes.by_answer import doubt_unanswered
 from .outcomes.by_flow import PassageCounts, Passages, judge_by_flow
@@ -46,9 +46,10 @@ from .sightings import FRAME, frames, of_kind, told
 
 @dataclass(slots=True, kw_only=True)
 class Setting:
-    """What holds for all packets of a correlation."""
+    """What holds for all packets of a correlation: small, without the bytes of any file, so that it can be sent to
+    wherever a part is worked on."""
 
-    captures: list[CaptureFile]
+    files: list[FileFacts]
     topology: Topology
     rulesets: dict[int, list[Ruleset]]
     """Namespace index to its snapshots, earliest first."""
@@ -205,7 +206,7 @@ def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlatio
     explain_by_icmp(outcomes, hops, sightings, times_ns, connections)
     segments = find_segments(outcomes, hops, sightings, times_ns, connections.direction_group)
     return Correlation(
-        captures=setting.captures, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
+        files=setting.files, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
         sightings=sightings, times_ns=times_ns, observed=frames(sightings).size, outers=linked.outers,
         evaluations=linked.evaluations, connections=connections, packets=part.packets, hops=hops,
         rewrites=part.rewrites, book=part.book, outcomes=outcomes, order_doubtful=part.order_doubtful,

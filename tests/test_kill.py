@@ -101,7 +101,7 @@ def _check_file(file):
             correlate_captures([str(file)])
         return
     result = correlate_captures([str(file)])
-    capture = result.captures[0]
+    capture = result.capture(0)
     assert capture.truncated_at is None or size - capture.truncated_at < 1_000_000
     done = subprocess.run(["capinfos", "-c", "-M", str(file)], capture_output=True, text=True, check=False)
     if capture.truncated_at is None:

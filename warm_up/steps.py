@@ -144,6 +144,7 @@ def _later_stages(scratch: Path) -> None:
     from ..correlate.decode.frames import Observations
     from ..correlate.in_memory import correlate_decoded
     from ..correlate.netfilter.messages import KernelMessages
+    from ..correlate.nodes.snapshots import gather_snapshots
     from ..correlate.nodes.sources import parse_sources
     from ..correlate.nodes.topology import build_topology
     from ..correlate.progress import unheard
@@ -163,5 +164,6 @@ def _later_stages(scratch: Path) -> None:
         ruleset_changes_ns=np.zeros((0, 2), np.int64), malformed=0,
     )  # fmt: skip
     decoded = Observations(rows=rows, outers=np.zeros(0, OUTER), kept=np.zeros((2, 21), np.int64))
-    topology = build_topology(captures, sources)
-    correlate_decoded(captures, topology, decoded, [nothing, nothing], whole_reach(), unheard)
+    snapshots = gather_snapshots(captures, sources)
+    topology = build_topology(captures, sources, snapshots)
+    correlate_decoded(captures, snapshots, topology, decoded, [nothing, nothing], whole_reach(), unheard)

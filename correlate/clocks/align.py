@@ -110,11 +110,11 @@ def align_clocks(delays: Pairs, topology: Topology) -> list[Clock]:
 
     `delays`: see node_delays. Nodes whose captures were made on the same running kernel (same boot id) share a clock.
     """
-    nodes = list(dict.fromkeys(topology.file_nodes))
+    nodes = list(topology.nodes)
     clocks = {nodes[0]: Clock(node=nodes[0], offset_ns=0, error_ns=0, basis="reference")}
     if len(nodes) == 1:
         return list(clocks.values())
-    boots = {node: _boot_id(topology, node) for node in nodes}
+    boots = {node: topology.nodes[node].boot_id for node in nodes}
     progress = True
     while progress:
         progress = False
@@ -126,11 +126,6 @@ def align_clocks(delays: Pairs, topology: Topology) -> list[Clock]:
                 clocks[node] = found
                 progress = True
     return [clocks.get(n, Clock(node=n, offset_ns=0, error_ns=None, basis="unknown")) for n in nodes]
-
-
-def _boot_id(topology: Topology, node: str) -> str | None:
-    facts = topology.snapshots.get((node, None, "node", "start")) or {}
-    return facts.get("boot_id")
 
 
 def _reach(

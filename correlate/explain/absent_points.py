@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ...pcapng.read import is_packet_interface
 from ..result.correlation import DIRECTIONS, Correlation
 from ..schema import NOTE_ERROR, ONE_PACKET_NS
 from ..sightings import FRAME, frames, of_kind
@@ -158,9 +157,9 @@ def _captured(result: Correlation) -> set[int]:
     """The capture points of all files."""
     return {
         place
-        for places, capture in zip(result.topology.places, result.captures, strict=True)
-        for place, interface in zip(places.tolist(), capture.interfaces, strict=True)
-        if is_packet_interface(interface)
+        for places, file in zip(result.topology.places, result.files, strict=True)
+        for place, captured in zip(places.tolist(), file.captures_packets, strict=True)
+        if captured
     }
 
 

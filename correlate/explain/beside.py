@@ -35,15 +35,9 @@ def compare_times(result: Correlation, own: int, other: int) -> Apart:
 
 def _clock_error(result: Correlation, own: int, other: int) -> int | None:
     nodes = [result.topology.points[result.sightings["place"][sighting]].node for sighting in (own, other)]
-    machines = [_machine(result, node) for node in nodes]
+    machines = [result.topology.machine(node) for node in nodes]
     if machines[0] == machines[1]:
         return 0
     clocks = {clock.node: clock.largest_error_ns for clock in result.clocks}
     first, second = clocks[nodes[0]], clocks[nodes[1]]
     return None if first is None or second is None else first + second
-
-
-def _machine(result: Correlation, node: str) -> str:
-    """Which running kernel's clock it is: nodes that are namespaces of one machine share it."""
-    facts = result.topology.snapshots.get((node, None, "node", "start")) or {}
-    return facts.get("boot_id") or f"node {node}"

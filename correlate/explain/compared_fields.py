@@ -239,7 +239,7 @@ def _error_fields(at: _Located | None, reach: int) -> list[ComparedField]:
 def _other_fields(result: Correlation, sighting: int) -> tuple[ComparedField, ...]:
     """ARP by what it says, anything else by its first bytes."""
     row = result.sightings[sighting]
-    capture = result.captures[row["file"]]
+    capture = result.capture(int(row["file"]))
     record = capture.records[int(row["frame"]) - 1]
     start = int(record["offset"])
     end = start + int(record["captured"])
@@ -256,7 +256,7 @@ def _locate(result: Correlation, sighting: int) -> _Located | None:
     row = result.sightings[sighting]
     if row["kind"] != FRAME or row["ip_version"] == 0:
         return None
-    capture = result.captures[row["file"]]
+    capture = result.capture(int(row["file"]))
     record = capture.records[int(row["frame"]) - 1]
     start = int(record["offset"])
     end = start + int(record["captured"])

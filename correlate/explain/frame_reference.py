@@ -8,7 +8,6 @@ import numpy as np
 
 from ...errors import UsageError
 from ...pcapng.blocks import LinkType
-from ...pcapng.read import is_packet_interface
 from ..netfilter.messages import KernelMessages
 from ..netfilter.sources import decode_messages
 from ..result.correlation import Correlation
@@ -30,17 +29,17 @@ def find_frame(result: Correlation, reference: str) -> int:
     name, colon, digits = reference.rpartition(":")
     if not (digits.isascii() and digits.isdigit()):
         raise UsageError(f"`{reference}` names no frame", f"write FILE:FRAME, such as `{_label(result, 0)}:1`")
-    if not colon and len(result.captures) > 1:
+    if not colon and len(result.files) > 1:
         raise UsageError(
-            f"`{reference}` says no file, and there are {len(result.captures)}",
+            f"`{reference}` says no file, and there are {len(result.files)}",
             f"write FILE:{reference}; FILE is one of {_files(result)}",
         )
     file = _find_file(result, name, reference) if colon else 0
     number = int(digits)
-    records = result.captures[file].records
-    if not 1 <= number <= records.size:
-        numbered = f"its frames are numbered 1 to {records.size}" if records.size else "it holds no frame at all"
-        raise UsageError(f"there is no frame {number} in `{result.captures[file].path}`", numbered)
+    records = result.files[file].records
+    if not 1 <= number <= records:
+        numbered = f"its frames are numbered 1 to {records}" if records else "it holds no frame at all"
+        raise UsageError(f"there is no frame {number} in `{result.files[file].path}`", numbered)
     # Observations stand in the order of the files and their frames.
     seen = frames(result.sightings)
     start, end = np.searchsorted(seen["file"], [file, file + 1]).tolist()
@@ -48,24 +47,24 @@ def find_frame(result: Correlation, reference: str) -> int:
     if row < end and seen["frame"][row] == number:
         return row
     what, hint = _what_it_is(result, file, number)
-    raise UsageError(f"frame {number} of `{result.captures[file].path}` is no packet but {what}", hint)
+    raise UsageError(f"frame {number} of `{result.files[file].path}` is no packet but {what}", hint)
 
 
 def _find_file(result: Correlation, name: str, reference: str) -> int:
     """The file by the most exact of its names that fits."""
     for names in _names_of_files(result):
-        found = [i for i in range(len(result.captures)) if name in names(i)]
+        found = [i for i in range(len(result.files)) if name in names(i)]
         if len(found) == 1:
             return found[0]
         if found:
-            which = " or ".join(f"`{result.captures[i].path}`" for i in found[:_MOST_NAMED])
+            which = " or ".join(f"`{result.files[i].path}`" for i in found[:_MOST_NAMED])
             raise UsageError(f"`{name}` in `{reference}` may be {which}", "write the path as it was given")
     raise UsageError(f"`{name}` in `{reference}` is none of the files", f"they are {_files(result)}")
 
 
 def _names_of_files(result: Correlation) -> Iterator[Callable[[int], set[str]]]:
     """Ways to name a file, the most exact first."""
-    paths = [capture.path for capture in result.captures]
+    paths = [facts.path for facts in result.files]
     points = [_points(result, i) for i in range(len(paths))]
     yield lambda i: {paths[i]}
     yield lambda i: {f"{label}={paths[i]}" for label in (*points[i], result.topology.file_nodes[i])}
@@ -77,20 +76,20 @@ def _names_of_files(result: Correlation) -> Iterator[Callable[[int], set[str]]]:
 def _points(result: Correlation, file: int) -> set[str]:
     """`NODE/INTERFACE` of the capture points of a file."""
     topology = result.topology
-    interfaces = result.captures[file].interfaces
-    places = [p for p, i in zip(topology.places[file].tolist(), interfaces, strict=True) if is_packet_interface(i)]
+    points = zip(topology.places[file].tolist(), result.files[file].captures_packets, strict=True)
+    places = [place for place, captured in points if captured]
     return {f"{topology.points[place].node}/{topology.points[place].interface}" for place in places}
 
 
 def _files(result: Correlation) -> str:
     """The first files by name, in words."""
-    names = ", ".join(f"`{_label(result, i)}`" for i in range(min(len(result.captures), _MOST_NAMED)))
-    more = len(result.captures) - _MOST_NAMED
+    names = ", ".join(f"`{_label(result, i)}`" for i in range(min(len(result.files), _MOST_NAMED)))
+    more = len(result.files) - _MOST_NAMED
     return f"{names} and {more} more" if more > 0 else names
 
 
 def _label(result: Correlation, file: int) -> str:
-    return file_label([capture.path for capture in result.captures], result.captures[file].path)
+    return file_label([facts.path for facts in result.files], result.files[file].path)
 
 
 def file_label(paths: list[str], path: str) -> str:
@@ -101,7 +100,7 @@ def file_label(paths: list[str], path: str) -> str:
 
 def _what_it_is(result: Correlation, file: int, number: int) -> tuple[str, str | None]:
     """(what a frame without a packet is, what to do) in words."""
-    capture = result.captures[file]
+    capture = result.capture(file)
     one = replace(capture, records=capture.records[number - 1 : number])
     interface = int(one.records["interface"][0])
     if interface >= len(capture.interfaces):

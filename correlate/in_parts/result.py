@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.read import CaptureFile
 from ..packets.numbering import first_of_each, in_order_of_time
 from ..pipeline import Setting
 from ..result.correlation import Correlation, Numbers
@@ -43,6 +44,7 @@ class PartedCorrelation:
         """`largest`: sightings of the largest part."""
         self._setting, self._shop = setting, shop
         self.largest = largest
+        self._opened: dict[int, CaptureFile] = {}
         self._paths = _numbered([order.path_ns for order in orders], [order.path_place for order in orders])
         self._connections = _numbered(
             [order.connection_ns for order in orders], [order.connection_place for order in orders]
@@ -73,7 +75,8 @@ class PartedCorrelation:
         kept: Correlation = self._shop.load(number)
         return replace(
             kept,
-            captures=self._setting.captures,
+            files=self._setting.files,
+            opened=self._opened,
             topology=self._setting.topology,
             coverage=self._setting.coverage,
             among_all=Numbers(paths=self._paths[number], connections=self._connections[number]),

@@ -14,6 +14,8 @@ from ...pcapng.stream import CaptureStream, open_capture
 from ..clocks.align import align_clocks
 from ..clocks.delays import Pairs, add_delays
 from ..netfilter.rules import parse_rulesets
+from ..nodes.file_facts import file_facts
+from ..nodes.snapshots import gather_snapshots
 from ..nodes.sources import Source, parse_sources
 from ..nodes.topology import build_topology
 from ..outcomes.by_flow import PassageCounts, Passages
@@ -61,7 +63,9 @@ def correlate_in_parts(
     sources = parse_sources(files)
     if streams is None:
         streams = open_streams(sources, progress)
-    topology = build_topology([stream.capture for stream in streams], sources)
+    captures = [stream.capture for stream in streams]
+    snapshots = gather_snapshots(captures, sources)
+    topology = build_topology(captures, sources, snapshots)
     decoder = Decoder(streams=streams, topology=topology, vxlan_ports=vxlan_ports)
     surveyed = survey(decoder, lambda done: progress("surveying", done))
     wanted = most
@@ -72,8 +76,9 @@ def correlate_in_parts(
     distribution = distribute(decoder, surveyed, assignment, lambda done: progress("distributing", done))
     surveyed.groups.close()
     setting = Setting(
-        captures=[replace(stream.capture, records=stream.capture.records[:0]) for stream in streams],
-        topology=topology, rulesets=parse_rulesets(topology), reach=surveyed.reach, set_back=surveyed.set_back,
+        files=file_facts(captures, [stream.size for stream in streams], snapshots),
+        topology=topology, rulesets=parse_rulesets(topology, snapshots), reach=surveyed.reach,
+        set_back=surveyed.set_back,
         arrivals=surveyed.arrivals, repeated=surveyed.repeated, changes=surveyed.changes, clocks=[],
         coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}), chain_heads=surveyed.chain_heads,
     )  # fmt: skip
@@ -82,7 +87,7 @@ def correlate_in_parts(
     setting.clocks = align_clocks(rounds.delays_by_addresses(), topology)
     if setting.clocks_follow_connections:
         setting.clocks = align_clocks(rounds.link(), topology)
-    setting.coverage = find_coverage(setting.captures, surveyed.times, topology, setting.clocks)
+    setting.coverage = find_coverage(setting.files, surveyed.times, topology, setting.clocks)
     passages = rounds.follow().summed()
     orders = rounds.conclude(passages)
     distribution.close()
@@ -147,7 +152,7 @@ class _Rounds:
         def task(_: int, part: Followed) -> tuple[Correlation, Order]:
             result = conclude(part, self._setting, passages)
             # What all parts share is not written with each.
-            kept = replace(result, captures=[], topology=None, coverage=None)  # type: ignore[arg-type]
+            kept = replace(result, files=[], topology=None, coverage=None)  # type: ignore[arg-type]
             return kept, Order.of(result)
 
         return list(self._shop.run(task, self._done("explaining rewrites and outcomes")))

@@ -6,10 +6,14 @@ iptables-save has the text but not the handles: the two are paired by position w
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, TypeVar
 
+from ..nodes.snapshots import NodeSnapshots
 from ..nodes.topology import Topology
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 _HANDLE: Final = re.compile(r"\s*# handle (\d+)$")
 _COUNTERS: Final = re.compile(r"^\[\d+:\d+\]\s+")
 _NFT_COUNTER: Final = re.compile(r"\bcounter packets \d+ bytes \d+ ?")
@@ -127,12 +131,25 @@ def _parse_save(text: str) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def parse_rulesets(topology: Topology) -> dict[int, list[Ruleset]]:
-    """Namespace index to its snapshots of rules, earliest first."""
-    return {
+def parse_rulesets(topology: Topology, snapshots: NodeSnapshots) -> dict[int, list[Ruleset]]:
+    """Namespace index to its snapshots of rules, earliest first. What did not change between two of them is held
+    once."""
+    found = {
         namespace.index: [
             parse_ruleset(data, time_ns)
-            for time_ns, data in topology.rulesets.get((namespace.node, namespace.label), [])
+            for time_ns, data in snapshots.rulesets.get((namespace.node, namespace.label), [])
         ]
         for namespace in topology.namespaces
     }
+    for of_namespace in found.values():
+        for earlier, later in pairwise(of_namespace):
+            later.rules = _sharing(earlier.rules, later.rules)
+            later.legacy = _sharing(earlier.legacy, later.legacy)
+            later.chains = _sharing(earlier.chains, later.chains)
+    return found
+
+
+def _sharing(earlier: dict[Key, Value], later: dict[Key, Value]) -> dict[Key, Value]:
+    """`later`, with the very keys and values of `earlier` where they are equal."""
+    keys = {key: key for key in earlier}
+    return {keys.get(key, key): earlier[key] if earlier.get(key) == value else value for key, value in later.items()}

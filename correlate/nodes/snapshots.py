@@ -1,15 +1,18 @@
-"""Snapshots in a capture -> checked data. What does not have the shape of docs/file-format.md is left out and
-counted."""
+"""Snapshots in captures -> checked data, by the node they tell of. What does not have the shape of docs/file-format.md
+is left out and counted."""
 
 import ipaddress
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from ...errors import TtraceError
 from ...pcapng.read import CaptureFile
+from .sources import Source
 
 
 class Key(NamedTuple):
@@ -30,6 +33,28 @@ class Snapshots:
     """(time_ns, key, data)."""
     damaged: int = 0
     """Frames of the snapshot interface that are none, or whose data has another shape."""
+
+
+@dataclass(slots=True, kw_only=True)
+class NodeSnapshots:
+    """What the snapshots of all files say, by node. The stages get what they need of it, not all of this text."""
+
+    file_nodes: list[str]
+    """The node of each file."""
+    damaged: list[int]
+    """Per file: snapshots that could not be read."""
+    latest: dict[tuple[str, Key], Any] = field(default_factory=dict)
+    """Data of the last snapshot of each node and key."""
+    rulesets: dict[tuple[str, str | None], list[tuple[int, Any]]] = field(default_factory=dict)
+    """(node, netns label) to (time in ns, data) of every ruleset snapshot, earliest first."""
+
+    def of_node(self, node: str, kind: str, moment: str = "start") -> Any:  # noqa: ANN401 - JSON
+        """Data about a whole node; {} or [], as this kind is, where the captures have none."""
+        return self.of_namespace(node, None, kind, moment)
+
+    def of_namespace(self, node: str, netns: str | None, kind: str, moment: str = "start") -> Any:  # noqa: ANN401 - JSON
+        """The same about one namespace."""
+        return self.latest.get((node, Key(netns, kind, moment))) or ([] if isinstance(SHAPES.get(kind), list) else {})
 
 
 class _Maybe(NamedTuple):
@@ -94,6 +119,42 @@ def fits(value: Any, shape: Any) -> bool:  # noqa: ANN401 - JSON
     if not isinstance(shape, type):
         return bool(shape(value))
     return isinstance(value, shape) and not (shape is int and isinstance(value, bool))
+
+
+def gather_snapshots(captures: Sequence[CaptureFile], sources: Sequence[Source]) -> NodeSnapshots:
+    """The snapshots of all files, with the node that each file was taken on: named by its source, else by itself.
+
+    Raises TtraceError where two machines have one name.
+    """
+    nodes = [node_of(capture, source) for capture, source in zip(captures, sources, strict=True)]
+    gathered = NodeSnapshots(file_nodes=nodes, damaged=[])
+    for capture, source, node in zip(captures, sources, nodes, strict=True):
+        snapshots = read_snapshots(capture)
+        gathered.damaged.append(snapshots.damaged)
+        known = gathered.of_node(node, "node")
+        for time_ns, key, data in snapshots.found:
+            _refuse_another_machine(known, node, key, data, source)
+            gathered.latest[(node, key)] = data
+            if key.kind == "ruleset":
+                gathered.rulesets.setdefault((node, key.netns), []).append((time_ns, data))
+    return gathered
+
+
+def node_of(capture: CaptureFile, source: Source) -> str:
+    """The node a file was taken on."""
+    return source.node or capture.facts.get("node") or source.stem
+
+
+def _refuse_another_machine(known: Any, node: str, key: Key, data: Any, source: Source) -> None:  # noqa: ANN401
+    """Two machines with one host name would be taken for one; `known`: what an earlier file says of the node."""
+    if key != Key(None, "node", "start") or not known:
+        return
+    boots = known.get("boot_id"), data.get("boot_id")
+    if None not in boots and boots[0] != boots[1]:
+        raise TtraceError(
+            f"`{source.path}` is from another machine (or boot) that is called `{node}` as well",
+            f"name them apart: `{node}-2={source.path}`",
+        )
 
 
 def read_snapshots(capture: CaptureFile) -> Snapshots:

@@ -27,6 +27,11 @@ class Source:
             raise TtraceError(f"`{text}` names no file", "write FILE, NODE=FILE or NODE/INTERFACE=FILE")
         return cls(path=path, node=node, interface=interface or None)
 
+    @property
+    def stem(self) -> str:
+        """What its node or interface is called where nothing else says: the file's name up to the first dot."""
+        return Path(self.path).name.split(".")[0] if self.path != "-" else "stdin"
+
 
 def _exists(path: str) -> bool:
     try:

@@ -1,18 +1,17 @@
 """Who is who in the captures: nodes, namespaces, capture points, and what the snapshots say of them."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
 from ...pcapng.read import CaptureFile, Interface, is_packet_interface
-from .snapshots import Key, read_snapshots
+from .snapshots import NodeSnapshots
 from .sources import Source
 
 
@@ -27,6 +26,17 @@ class Role(IntEnum):
     BRIDGE = 2
     """The bridge device itself, such as docker0."""
     LOOPBACK = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One machine, by what the snapshots say of it as a whole."""
+
+    boot_id: str | None
+    """Of the running kernel; None where no snapshot says."""
+    began_ns: int | None
+    """When its (last) capture began to take packets, by its own clock; None where no snapshot says."""
+    ended_ns: int | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +55,8 @@ class Namespace:
     known: bool = False
     """A snapshot of its links is in the capture: roles and addresses are facts."""
     addresses: set[str] = field(default_factory=set)
+    interface_addresses: list[tuple[int, str]] = field(default_factory=list)
+    """(interface index, address) when the capture began."""
     links: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Interface index to the link's row of the snapshot."""
 
@@ -73,6 +85,8 @@ class CapturePoint:
 class Topology:
     """All namespaces and capture points of all files, numbered."""
 
+    nodes: dict[str, Node]
+    """By name, in the order of the files."""
     namespaces: list[Namespace]
     points: list[CapturePoint]
     file_nodes: list[str]
@@ -80,12 +94,6 @@ class Topology:
     """Per file: capture point of each of its interfaces."""
     file_namespaces: list[npt.NDArray[np.uint16]]
     """Per file: namespace of each of its interfaces."""
-    snapshots: dict[tuple[str, str | None, str, str], Any]
-    """(node, netns label, kind, moment) to data."""
-    rulesets: dict[tuple[str, str | None], list[tuple[int, Any]]]
-    """(node, netns label) to (time in ns, data) of every ruleset snapshot, earliest first."""
-    damaged_snapshots: list[int]
-    """Per file: snapshots that could not be read."""
     owners: dict[str, list[tuple[str, str]]]
     """Address to the (node, container name or namespace label) pairs that hold it; overlapping networks give
     several."""
@@ -103,43 +111,26 @@ class Topology:
 
     def node_numbers(self) -> npt.NDArray[np.int64]:
         """Number of the node of each namespace, in the order of the files."""
-        numbers = {name: i for i, name in enumerate(dict.fromkeys(self.file_nodes))}
+        numbers = {name: i for i, name in enumerate(self.nodes)}
         return np.array([numbers[n.node] for n in self.namespaces] or [0], np.int64)
 
-    def snapshot(self, namespace: Namespace, kind: str, moment: str = "start") -> Any:  # noqa: ANN401 - JSON
-        """Data of one snapshot, None when the capture has none."""
-        return self.snapshots.get((namespace.node, namespace.label, kind, moment))
+    def machine(self, node: str) -> str:
+        """Which running kernel's clock stamped its packets: nodes that are namespaces of one machine share it."""
+        return self.nodes[node].boot_id or f"node {node}"
 
 
-def build_topology(captures: list[CaptureFile], sources: list[Source]) -> Topology:
-    """Number the namespaces and capture points of all files, with what their snapshots say.
+def build_topology(captures: Sequence[CaptureFile], sources: Sequence[Source], snapshots: NodeSnapshots) -> Topology:
+    """Number the namespaces and capture points of all files, with what their `snapshots` say.
 
     Files of one node (same name in the file or given as NODE=) share its namespaces and its clock.
     """
+    nodes = {node: _node(snapshots, node) for node in snapshots.file_nodes}
     topology = Topology(
-        namespaces=[],
-        points=[],
-        file_nodes=[],
-        places=[],
-        file_namespaces=[],
-        snapshots={},
-        rulesets={},
-        damaged_snapshots=[],
-        owners={},
+        nodes=nodes, namespaces=[], points=[], file_nodes=snapshots.file_nodes, places=[], file_namespaces=[], owners={}
     )
     namespaces: dict[tuple[str, str], Namespace] = {}
     points: dict[tuple[int, str, int], CapturePoint] = {}
-    for capture, source in zip(captures, sources, strict=True):
-        node = source.node or capture.facts.get("node") or _stem(source.path)
-        topology.file_nodes.append(node)
-        snapshots = read_snapshots(capture)
-        topology.damaged_snapshots.append(snapshots.damaged)
-        known = topology.snapshots.get((node, None, "node", "start"))
-        for time_ns, key, data in snapshots.found:
-            _refuse_another_machine(known, node, key, data, source)
-            topology.snapshots[(node, *key)] = data
-            if key.kind == "ruleset":
-                topology.rulesets.setdefault((node, key.netns), []).append((time_ns, data))
+    for capture, source, node in zip(captures, sources, snapshots.file_nodes, strict=True):
         places = np.zeros(len(capture.interfaces), np.uint32)
         file_namespaces = np.zeros(len(capture.interfaces), np.uint16)
         for i, interface in enumerate(capture.interfaces):
@@ -155,27 +146,21 @@ def build_topology(captures: list[CaptureFile], sources: list[Source]) -> Topolo
     topology.namespaces = list(namespaces.values())
     topology.points = list(points.values())
     for namespace in topology.namespaces:
-        _describe_namespace(topology, namespace)
+        _describe_namespace(namespace, snapshots)
     for point in topology.points:
         _describe_point(topology, point)
-    _collect_owners(topology)
+    _collect_owners(topology, snapshots)
     return topology
 
 
-def _stem(path: str) -> str:
-    return Path(path).name.split(".")[0] if path != "-" else "stdin"
-
-
-def _refuse_another_machine(known: Any, node: str, key: Key, data: Any, source: Source) -> None:  # noqa: ANN401
-    """Two machines with one host name would be taken for one; `known`: what an earlier file says of the node."""
-    if key != Key(None, "node", "start") or not known:
-        return
-    boots = known.get("boot_id"), data.get("boot_id")
-    if None not in boots and boots[0] != boots[1]:
-        raise TtraceError(
-            f"`{source.path}` is from another machine (or boot) that is called `{node}` as well",
-            f"name them apart: `{node}-2={source.path}`",
-        )
+def _node(snapshots: NodeSnapshots, node: str) -> Node:
+    captured = snapshots.of_node(node, "capture", "stop")
+    began_ns, ended_ns = captured.get("started_ns"), captured.get("ended_ns")
+    return Node(
+        boot_id=snapshots.of_node(node, "node").get("boot_id"),
+        began_ns=began_ns if isinstance(began_ns, int) else None,
+        ended_ns=ended_ns if isinstance(ended_ns, int) else None,
+    )
 
 
 def _point(
@@ -187,7 +172,7 @@ def _point(
 ) -> CapturePoint:
     # NODE/any=FILE cannot name the interfaces that `tcpdump -i any` tells apart by their numbers.
     cooked = bool(interface.facts.get("cooked"))
-    name = (source.interface if not cooked else None) or interface.name or _stem(source.path)
+    name = (source.interface if not cooked else None) or interface.name or source.stem
     number = int(interface.facts.get("ifindex") or 0)
     role = Role.LOOPBACK if name == "lo" else Role.BRIDGE if name.startswith(("docker", "br-")) else Role.DEVICE
     if name.startswith("veth") and namespace.label == "root":
@@ -204,13 +189,16 @@ def _point(
     return point
 
 
-def _describe_namespace(topology: Topology, namespace: Namespace) -> None:
+def _describe_namespace(namespace: Namespace, snapshots: NodeSnapshots) -> None:
+    node, label = namespace.node, namespace.label
     for moment in ("stop", "start"):
-        for link in topology.snapshot(namespace, "links", moment) or []:
+        for link in snapshots.of_namespace(node, label, "links", moment):
             namespace.links[link["index"]] = link
             namespace.known = True
-        namespace.addresses.update(a["address"] for a in topology.snapshot(namespace, "addresses", moment) or [])
-    sysctls = topology.snapshot(namespace, "sysctls") or {}
+        held = snapshots.of_namespace(node, label, "addresses", moment)
+        namespace.interface_addresses = [(row["index"], row["address"]) for row in held]
+        namespace.addresses.update(row["address"] for row in held)
+    sysctls = snapshots.of_namespace(node, label, "sysctls")
     namespace.bridge_nf = str(sysctls.get("net.bridge.bridge-nf-call-iptables", "0")) == "1"
 
 
@@ -235,12 +223,12 @@ def _describe_point(topology: Topology, point: CapturePoint) -> None:
         point.container = peer if peer != "root" else None
 
 
-def _collect_owners(topology: Topology) -> None:
+def _collect_owners(topology: Topology, snapshots: NodeSnapshots) -> None:
     for namespace in topology.namespaces:
         for address in namespace.addresses:
             _own(topology, address, namespace.node, namespace.label)
-    for (node, _, kind, _moment), data in topology.snapshots.items():
-        if kind == "containers":
+    for (node, key), data in snapshots.latest.items():
+        if key.kind == "containers":
             for container in data:
                 for address in container.get("addresses") or []:
                     _own(topology, address, node, container["name"])

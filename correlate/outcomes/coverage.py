@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from ...pcapng.read import CaptureFile, is_packet_interface
+from ...pcapng.read import CaptureFile
 from ..clocks.align import Clock
+from ..nodes.file_facts import FileFacts
 from ..nodes.topology import Topology
 
 
@@ -52,11 +53,11 @@ class FileTimes:
 
 
 def find_coverage(
-    captures: Sequence[CaptureFile], times: Sequence[FileTimes | None], topology: Topology, clocks: list[Clock]
+    files: Sequence[FileFacts], times: Sequence[FileTimes | None], topology: Topology, clocks: list[Clock]
 ) -> Coverage:
     """On the reference clock; `times`: of each file, None where it holds nothing."""
     coverage = Coverage(start_ns={}, end_ns={}, gaps={}, files={})
-    for i, (capture, of_file) in enumerate(zip(captures, times, strict=True)):
+    for i, (file, of_file) in enumerate(zip(files, times, strict=True)):
         if of_file is None:
             continue
         node = topology.file_nodes[i]
@@ -67,10 +68,10 @@ def find_coverage(
         start, end = min(of_file.least, *covered) - offset, max(of_file.most, *covered) - offset
         coverage.start_ns[node] = min(coverage.start_ns.get(node, start), start)
         coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
-        for place in {int(topology.places[i][k]) for k, f in enumerate(capture.interfaces) if is_packet_interface(f)}:
+        for place in np.unique(topology.places[i][np.array(file.captures_packets, np.bool_)]).tolist():
             coverage.files.setdefault(place, []).append((start, end))
         previous: dict[int, tuple[int, int]] = {}
-        for statistics in capture.statistics:
+        for statistics in file.statistics:
             if statistics.interface >= namespaces.size:
                 continue
             lost_before, time_before = previous.get(statistics.interface, (0, start))
@@ -84,5 +85,5 @@ def find_coverage(
 
 def _covered(topology: Topology, node: str) -> list[int]:
     """When a capture of this node began and stopped taking packets, where it says so."""
-    facts = topology.snapshots.get((node, None, "capture", "stop")) or {}
-    return [t for t in (facts.get("started_ns"), facts.get("ended_ns")) if isinstance(t, int)]
+    facts = topology.nodes[node]
+    return [time for time in (facts.began_ns, facts.ended_ns) if time is not None]

@@ -65,10 +65,10 @@ class Beyond:
             captured = {p.interface_index for p in uplinks} | {m for m in masters if m}
             if namespace.label != "root" or not namespace.known:
                 continue
-            for row in topology.snapshot(namespace, "addresses") or []:
-                if row["index"] in captured:
-                    number = int(ipaddress.ip_address(row["address"]))
-                    number |= 0xFFFF << 32 if "." in row["address"] else 0
+            for interface, address in namespace.interface_addresses:
+                if interface in captured:
+                    number = int(ipaddress.ip_address(address))
+                    number |= 0xFFFF << 32 if "." in address else 0
                     high.append(number >> 64)
                     low.append(number & (2**64 - 1))
                     owner.append(namespace.index)

@@ -1,13 +1,14 @@
 """The result of a correlation: columns inside, pandas tables and single paths outside."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ...pcapng.read import CaptureFile
+from ...errors import TtraceError
+from ...pcapng.read import CaptureFile, read_capture
 from ..clocks.align import Clock
 from ..decode.link_scope import is_link_chatter
 from ..flows.connections import Connections, rival_pairs
@@ -16,6 +17,7 @@ from ..netfilter.evaluations import Evaluations
 from ..netfilter.messages import KernelMessages
 from ..netfilter.rulebook import Kind, RuleBook
 from ..netfilter.rules import Rule
+from ..nodes.file_facts import FileFacts
 from ..nodes.topology import Topology
 from ..outcomes.by_segments import Segments
 from ..outcomes.coverage import Coverage
@@ -49,7 +51,7 @@ class Numbers:
 class Correlation:
     """Everything found in a set of captures. The arrays are documented in schema.py, order.py and rewrites.py."""
 
-    captures: list[CaptureFile]
+    files: list[FileFacts]
     messages: list[KernelMessages]
     topology: Topology
     clocks: list[Clock]
@@ -74,6 +76,18 @@ class Correlation:
     coverage: Coverage
     among_all: Numbers | None = None
     """Where these are a part of all connections: the ids they have among all."""
+    opened: dict[int, CaptureFile] = field(default_factory=dict)
+    """Files with their bytes, by their number: those that are at hand; capture() adds others."""
+
+    def capture(self, file: int) -> CaptureFile:
+        """A file with its frames, read again where it is not at hand. Raises TtraceError when that cannot be."""
+        if file not in self.opened:
+            facts = self.files[file]
+            capture = read_capture(facts.path)
+            if capture.records.size != facts.records:
+                raise TtraceError(f"`{facts.path}` is not what it was", "correlate again; was it written to meanwhile?")
+            self.opened[file] = capture
+        return self.opened[file]
 
     @cached_property
     def ids(self) -> Numbers:
@@ -217,7 +231,7 @@ class Correlation:
             ttl=int(seen["ttl"]),
             length=int(seen["length"]),
             encapsulation=encapsulation(self.outers[int(seen["outer"]) - 1]) if seen["outer"] else None,
-            file=self.captures[seen["file"]].path,
+            file=self.files[seen["file"]].path,
             frame=int(seen["frame"]),
         )
 

@@ -61,16 +61,16 @@ class CaptureFacts:
 def capture_facts(result: Correlation) -> list[CaptureFacts]:
     """The facts of every file, in the order given."""
     seen = frames(result.sightings)
-    first = np.searchsorted(seen["file"], np.arange(len(result.captures) + 1))
+    first = np.searchsorted(seen["file"], np.arange(len(result.files) + 1))
     sharing = find_common(_shown(result))
     clocks = {clock.node: clock for clock in result.clocks}
     facts = []
-    for index, capture in enumerate(result.captures):
+    for index, file in enumerate(result.files):
         rows = seen[first[index] : first[index + 1]]
         per_place = np.bincount(rows["place"], minlength=len(result.topology.points))
-        lost = {s.interface: s.lost for s in capture.statistics}
+        lost = {s.interface: s.lost for s in file.statistics}
         interfaces = []
-        for number, interface in enumerate(capture.interfaces):
+        for number, interface in enumerate(file.interfaces):
             if interface.facts.get("what", "packets") == "packets":
                 point = result.topology.points[result.topology.places[index][number]]
                 interfaces.append(
@@ -84,15 +84,15 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
         messages = result.messages[index]
         facts.append(
             CaptureFacts(
-                file=capture.path,
+                file=file.path,
                 node=result.topology.file_nodes[index],
                 packets=int(rows.size),
                 trace_events=int(messages.events.size),
                 conntrack_events=int((messages.conntrack["event"] != CONNTRACK_DUMPED).sum()),
                 lost=sum(lost.values()),
                 lost_known=bool(lost),
-                truncated=capture.truncated_at is not None,
-                malformed=capture.malformed + messages.malformed + result.topology.damaged_snapshots[index],
+                truncated=file.truncated,
+                malformed=file.malformed + messages.malformed,
                 undecoded=_undecoded(rows),
                 sharing=sharing[index],
                 clock=clocks[result.topology.file_nodes[index]],
@@ -133,7 +133,7 @@ def _merged(parts: Sequence[CaptureFacts]) -> CaptureFacts:
 def _shown(result: Correlation) -> Shown:
     return Shown(
         sightings=result.sightings, times_ns=result.times_ns, packet=result.packets.packet,
-        connections=result.connections, clocks=result.clocks, files=[capture.path for capture in result.captures],
+        connections=result.connections, clocks=result.clocks, files=[file.path for file in result.files],
         file_nodes=result.topology.file_nodes,
     )  # fmt: skip
 

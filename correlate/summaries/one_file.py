@@ -7,6 +7,7 @@ import numpy as np
 
 from ...pcapng.read import CaptureFile, is_packet_interface, read_capture
 from ..netfilter.sources import decode_messages
+from ..nodes.snapshots import NodeSnapshots, gather_snapshots
 from ..nodes.sources import Source
 from ..nodes.topology import Topology, build_topology
 from ..schema import CONNTRACK_DUMPED
@@ -67,24 +68,25 @@ def describe_capture(path: str) -> CaptureDescription:
     """Describe a capture file. Raises TtraceError when it is none."""
     source = Source.parse(path)
     capture = read_capture(source.path)
-    topology = build_topology([capture], [source])
-    node = topology.file_nodes[0]
+    snapshots = gather_snapshots([capture], [source])
+    topology = build_topology([capture], [source], snapshots)
+    node = snapshots.file_nodes[0]
     times = capture.records["time_ns"][capture.records["time_ns"] > 0]
     return CaptureDescription(
         file=capture.path,
         bytes=int(capture.data.size),
         node=node,
         is_ttrace="ttrace" in capture.facts,
-        settings=topology.snapshots.get((node, None, "capture", "start")) or {},
-        machine=topology.snapshots.get((node, None, "node", "start")) or {},
-        containers=tuple(c["name"] for c in topology.snapshots.get((node, None, "containers", "start")) or []),
+        settings=snapshots.of_node(node, "capture"),
+        machine=snapshots.of_node(node, "node"),
+        containers=tuple(container["name"] for container in snapshots.of_node(node, "containers")),
         records=int(capture.records.size),
         start_ns=int(times.min()) if times.size else None,
         end_ns=int(times.max()) if times.size else None,
         truncated_at=capture.truncated_at,
-        snapshots=len(topology.snapshots),
+        snapshots=len(snapshots.latest),
         points=tuple(_points(capture)),
-        namespaces=tuple(_namespaces(capture, topology)),
+        namespaces=tuple(_namespaces(capture, topology, snapshots)),
     )
 
 
@@ -111,7 +113,7 @@ def _points(capture: CaptureFile) -> list[PointDescription]:
     return points
 
 
-def _namespaces(capture: CaptureFile, topology: Topology) -> list[NamespaceDescription]:
+def _namespaces(capture: CaptureFile, topology: Topology, snapshots: NodeSnapshots) -> list[NamespaceDescription]:
     messages = decode_messages(capture, 0, topology.file_namespaces[0])
     lost: dict[int, int] = {}
     for statistics in capture.statistics:
@@ -124,7 +126,7 @@ def _namespaces(capture: CaptureFile, topology: Topology) -> list[NamespaceDescr
         if not namespace.has_conntrack:
             continue
         entries = messages.conntrack[messages.conntrack["namespace"] == namespace.index]
-        ruleset = topology.snapshot(namespace, "ruleset") or {}
+        ruleset = snapshots.of_namespace(namespace.node, namespace.label, "ruleset")
         rules = [e for e in (ruleset.get("json") or {}).get("nftables", []) if "rule" in e]
         found.append(
             NamespaceDescription(

@@ -169,10 +169,7 @@ def _heights(successor: npt.NDArray[np.int64], longest: int) -> tuple[npt.NDArra
 
 def machines(result: Correlation) -> npt.NDArray[np.int64]:
     """Per capture point: a number for each clock that stamped packets; nodes on one running kernel share it."""
-    names = []
-    for point in result.topology.points:
-        facts = result.topology.snapshots.get((point.node, None, "node", "start")) or {}
-        names.append(facts.get("boot_id") or f"node {point.node}")
+    names = [result.topology.machine(point.node) for point in result.topology.points]
     return np.array([names.index(name) for name in names] or [0], np.int64)
 
 

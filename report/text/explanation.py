@@ -47,7 +47,7 @@ _NEAR: Final = {
 
 def explanation_pieces(result: Correlation, sightings: Sequence[int]) -> Iterator[str]:
     """The explanations of frames (rows of the sightings), one after the other."""
-    files = [capture.path for capture in result.captures]
+    files = [file.path for file in result.files]
     for number, sighting in enumerate(sightings):
         yield ("\n" if number else "") + explanation_text(explain(result, sighting), files)
 

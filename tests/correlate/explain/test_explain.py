@@ -517,8 +517,8 @@ def three(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["{path}", "x/eth0={path}", "x=..", "x/eth0", "x"])
 def test_a_file_can_be_named_as_given_by_its_point_or_by_its_node(name, three):
-    reference = name.replace("x=..", "x/eth0").format(path=three.captures[1].path)
-    assert three.hop_of(find_frame(three, f"{reference}:1")).file == three.captures[1].path
+    reference = name.replace("x=..", "x/eth0").format(path=three.files[1].path)
+    assert three.hop_of(find_frame(three, f"{reference}:1")).file == three.files[1].path
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ in parts too (scene.py)."""
 
 import json
 import os
+import pickle
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -19,6 +21,8 @@ from scapy.layers.l2 import GRE
 
 from ttrace.bench.synthesis import synthesize, synthesize_large
 from ttrace.correlate import correlate_captures, correlate_files
+from ttrace.correlate.explain.compared_fields import compared_fields
+from ttrace.correlate.explain.frame_reference import find_frame
 from ttrace.correlate.in_parts import rounds as run
 from ttrace.correlate.in_parts.flow_groups import FlowGroups
 from ttrace.correlate.in_parts.memory import parts_at_once
@@ -127,6 +131,32 @@ print(type(found).__name__, max(mine, resource.getrusage(resource.RUSAGE_CHILDRE
     in_parts, in_memory = measured(600 << 20), measured(8 << 30)
     assert (in_parts[0], in_memory[0]) == ("PartedCorrelation", "Correlation")
     assert in_parts[1] < 0.6 * in_memory[1]
+
+
+def test_what_all_parts_share_is_small():
+    """It holds no bytes of the files and no text of snapshots: it can be sent to wherever a part is worked on."""
+    found = correlate_in_parts(recording("docker-demo"), quiet, most=1_000_000, workers=1)
+    assert len(pickle.dumps(found._setting)) < 20_000
+    found.close()
+
+
+def test_a_frame_of_one_part_is_explained_as_among_all(parted):
+    """A part holds no bytes: the file is read again by its path."""
+    whole = correlate_captures(recording("docker-http"))
+    for part in parted:
+        seen = part.sightings[0]
+        frame = find_frame(whole, f"{whole.files[seen['file']].path}:{seen['frame']}")
+        assert compared_fields(part, 0) == compared_fields(whole, frame)
+
+
+def test_a_file_that_has_changed_is_not_explained(tmp_path):
+    name = str(tmp_path / "a.pcapng")
+    shutil.copy(recording("docker-http")[0], name)
+    found = correlate_in_parts([name], quiet, most=30, workers=1)
+    shutil.copy(recording("docker-demo")[0], name)
+    with pytest.raises(TtraceError, match=f"`{name}` is not what it was"):
+        compared_fields(found.part(0), 0)
+    found.close()
 
 
 def test_what_fits_into_the_memory_is_not_divided():

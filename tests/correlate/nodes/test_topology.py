@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
 from ttrace.correlate import correlate_captures
+from ttrace.correlate.nodes.snapshots import gather_snapshots
 from ttrace.correlate.nodes.sources import Source
 from ttrace.correlate.nodes.topology import Role
 from ttrace.correlate.summaries.captures import capture_facts
@@ -178,7 +179,7 @@ def test_a_snapshot_that_is_nested_without_end_is_passed_over(tmp_path):
     deep = enhanced_packet(interface=0, time_ns=3, data=exported_json('{"ttrace":"snapshot","data":' + "[" * 50_000))
     path.write_bytes(path.read_bytes() + deep)
     result = correlate_captures([str(path)])
-    assert result.topology.damaged_snapshots == [1]
+    assert result.files[0].malformed == 1
 
 
 def test_a_snapshot_with_an_address_that_is_none_is_counted_as_damaged(tmp_path):
@@ -186,7 +187,7 @@ def test_a_snapshot_with_an_address_that_is_none_is_counted_as_damaged(tmp_path)
     host.snapshot("addresses", [{"index": 2, "address": "192.0.2.\u00011"}])
     host.see("eth0", OUT, 1, IP(src="192.0.2.1", dst="192.0.2.2", id=1) / UDP(sport=1, dport=2))
     result = correlate(tmp_path, host)
-    assert result.topology.damaged_snapshots == [1]
+    assert result.files[0].malformed == 1
     assert capture_facts(result)[0].malformed == 1
 
 
@@ -194,4 +195,5 @@ def test_a_snapshot_in_parts_is_one(tmp_path):
     host = docker_host()
     data = {"big": "x" * 300_000}
     host.snapshot("anything", data)
-    assert correlate(tmp_path, host).topology.snapshots[("host", None, "anything", "start")] == data
+    capture = correlate(tmp_path, host).capture(0)
+    assert gather_snapshots([capture], [Source(path=capture.path)]).of_node("host", "anything") == data

@@ -86,7 +86,7 @@ def test_every_field_has_its_type(result):
 def test_a_file_with_nothing_in_common_says_why(result, tmp_path):
     odd = Node("odd")
     odd.interface("eth0", 2)
-    files = [capture.path for capture in result.captures]
+    files = [file.path for file in result.files]
     found = document(correlate_captures([*files, odd.write(tmp_path)]))["captures"]
     assert [(c["shared_packets"], c["nothing_in_common"]) for c in found[:2]] == [(3, None), (3, None)]
     assert found[2]["shared_packets"] == 0

@@ -24,7 +24,7 @@ def result(tmp_path_factory):
 
 def text(result, **asked) -> str:
     report = "".join(render(result, select(result, **asked), "text"))
-    folder = str(Path(result.captures[0].path).parent)
+    folder = str(Path(result.files[0].path).parent)
     return report.replace(folder, "FOLDER")
 
 
@@ -74,7 +74,7 @@ def test_what_has_nothing_in_common_is_said_below_its_file(result, tmp_path):
     odd.interface("eth0", 2)
     odd.see("eth0", IN, 500, IP(src="198.51.100.1", dst="198.51.100.2") / ICMP())
     odd.lost("eth0", 900, 1)
-    files = [capture.path for capture in result.captures]
+    files = [file.path for file in result.files]
     apart = correlate_captures([*files, odd.write(tmp_path)])
     report = "".join(render(apart, select(apart), "text"))
     assert report.count("nothing in common") == 1
