@@ -22,6 +22,7 @@ from .hops.underlay import separate_underlay
 from .netfilter.evaluations import Evaluations, build_evaluations
 from .netfilter.from_frames import borrow_flows, join_outer_evaluations, times_by_frames
 from .netfilter.messages import KernelMessages
+from .netfilter.partial_headers import complete_headers
 from .netfilter.rulebook import RuleBook, build_rule_book
 from .netfilter.rules import Ruleset
 from .netfilter.told import Told, said_by_all
@@ -123,6 +124,7 @@ def prepare(decoded: Observations, messages: list[KernelMessages], setting: Sett
     sightings = decoded.and_behind(everything.sightings)
     join_outer_evaluations(sightings, decoded.outers, evaluations)
     borrow_flows(sightings)
+    complete_headers(sightings)
     return Linked(
         messages=messages, outers=decoded.outers, evaluations=evaluations, said=everything.rows, sightings=sightings,
         contents=runs_of_keys(sightings["content"]),

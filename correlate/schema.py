@@ -67,6 +67,13 @@ NOTE_OUTER: Final = 8
 """An evaluation of an encapsulated packet: addresses and ports are those of the outer header, `flow` and `content`
 those of the packet inside."""
 
+NOTE_NO_SEQUENCE: Final = 16
+"""TCP's sequence and acknowledgment numbers are not told, as in the text of a saved trace or log: `content` and
+`payload` say nothing until a frame lends them (netfilter/partial_headers.py)."""
+
+NOTE_NO_TIME: Final = 32
+"""When it was is not told, only the order: `time_ns` says nothing until a frame lends it."""
+
 OUTER: Final = np.dtype(
     [
         ("kind", "u1"),  # Tunnel, of the outermost one

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ..decode.compared_bytes import WHOLE
 from ..decode.frames import Observations
-from ..netfilter.messages import KernelMessages
+from ..netfilter.messages import KernelMessages, Said
+from ..netfilter.sources import SIGHTING_SOURCES
 from ..progress import Done
 from ..schema import CONNTRACK, OUTER, SIGHTING, TRACE_EVENT
 from .decoding import Decoder, messages_of, slices
@@ -26,6 +27,18 @@ class _Messages:
     events: Spill
     headers: Spill
     conntrack: Spill
+    said: dict[int, tuple[Spill, Spill]]
+    """By the kind of the sightings: what single messages say, and their headers."""
+
+    @classmethod
+    def of(cls, parts: int) -> "_Messages":
+        """Nothing yet."""
+        said = {source.kind: (Spill(source.columns, parts), Spill(SIGHTING, parts)) for source in SIGHTING_SOURCES}
+        return cls(Spill(TRACE_EVENT, parts), Spill(SIGHTING, parts), Spill(CONNTRACK, parts), said)
+
+    def spills(self) -> list[Spill]:
+        """All of them."""
+        return [self.events, self.headers, self.conntrack, *(spill for both in self.said.values() for spill in both)]
 
 
 class Distribution:
@@ -36,9 +49,7 @@ class Distribution:
         self.parts = parts
         self._survey, self._assignment = survey, assignment
         self._rows, self._outers = Spill(SIGHTING, parts), Spill(OUTER, parts)
-        self._messages = [
-            _Messages(Spill(TRACE_EVENT, parts), Spill(SIGHTING, parts), Spill(CONNTRACK, parts)) for _ in range(files)
-        ]
+        self._messages = [_Messages.of(parts) for _ in range(files)]
         self._outer_counts = np.zeros(parts, np.int64)
         self._header_counts = np.zeros((files, parts), np.int64)
         self._ids, self._part_of_id = NumberTable(), np.zeros(1 << 12, np.int32)
@@ -59,6 +70,10 @@ class Distribution:
                 names=self._survey.names,
                 ruleset_changes_ns=np.empty((0, 2), np.int64),
                 malformed=malformed if part == 0 else 0,
+                said={
+                    kind: Said(rows=rows.read(part), headers=headers.read(part))
+                    for kind, (rows, headers) in spilled.said.items()
+                },
             )
             for spilled, malformed in zip(self._messages, self._survey.malformed, strict=True)
         ]
@@ -67,7 +82,7 @@ class Distribution:
         """Give the room on the disk back."""
         close_all([self._rows, self._outers])
         for spilled in self._messages:
-            close_all([spilled.events, spilled.headers, spilled.conntrack])
+            close_all(spilled.spills())
 
     def take_frames(self, observations: Observations) -> None:
         """Put the frames of one slice where they belong."""
@@ -86,6 +101,10 @@ class Distribution:
         spilled = self._messages[file]
         pairs = np.minimum(entries["original"], entries["restored"])
         spilled.conntrack.distribute(self._part_of(pairs), entries)
+        for kind, said in messages.said.items():
+            part = self._part_of(self._pairs_of_headers(said.headers))
+            for spill, rows in zip(spilled.said[kind], (said.rows, said.headers), strict=True):
+                spill.distribute(part, rows)
         if events.size == 0:
             return
         part_of_header = self._part_of(self._pairs_of_headers(headers))

@@ -116,7 +116,8 @@ def _survey(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> tuple
         changes.append(messages.ruleset_changes_ns)
         names.update(messages.names)
         heads = _chain_heads(heads, messages)
-        shown.append(np.unique(outer_key(messages.headers["namespace"], messages.headers)))
+        for headers in (messages.headers, *(said.headers for said in messages.said.values())):
+            shown.append(np.unique(outer_key(headers["namespace"], headers)))
         _survey_messages(groups, messages)
     _join_alike(groups, tunnels, np.unique(np.concatenate(shown)))
     return (
@@ -148,18 +149,39 @@ def _survey_messages(groups: FlowGroups, messages: KernelMessages) -> None:
         np.minimum(entries["original"], entries["restored"]), np.minimum(entries["translated"], entries["reply"])
     )
     headers = messages.headers
+    numbers = _survey_headers(groups, headers)
+    events = messages.events[messages.events["header"] >= 0]
+    known = np.flatnonzero(events["conntrack_id"] != 0)
+    header = events["header"][known]
+    _share_entries(groups, headers[header], events["conntrack_id"][known], numbers[header])
+    for said in messages.said.values():
+        numbers = _survey_headers(groups, said.headers)
+        known = np.flatnonzero(said.rows["conntrack_id"] != 0)
+        _share_entries(groups, said.headers[known], said.rows["conntrack_id"][known], numbers[known])
+
+
+def _survey_headers(groups: FlowGroups, headers: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
+    """What the headers that messages show have in common with frames; returns the numbers of their address pairs."""
     # What the trace shows of an ICMP error ends before the ports: it takes the flow of a frame with the same key.
     wrong = headers[(headers["notes"] & NOTE_ERROR) != 0]
     groups.join(error_key(wrong), pair_of(wrong))
     numbers = groups.see(pair_of(headers), headers["time_ns"])
     groups.trace(content_key(headers), numbers, headers["time_ns"], traced=True)
-    events = messages.events[messages.events["header"] >= 0]
-    known = np.flatnonzero(events["conntrack_id"] != 0)
-    header = events["header"][known]
-    # One packet with one conntrack id in one namespace, under different addresses: translated there (links.py).
-    key = headers["content"][header] ^ (events["namespace"][known].astype(np.uint64) << np.uint64(32))
-    key = (key ^ events["conntrack_id"][known]) * ODD
-    groups.share(key, numbers[header])
+    return numbers
+
+
+def _share_entries(
+    groups: FlowGroups,
+    headers: npt.NDArray[np.void],
+    conntrack_id: npt.NDArray[np.uint32],
+    numbers: npt.NDArray[np.int32],
+) -> None:
+    """One packet with one conntrack id in one namespace, under different addresses: translated there (flows/ties.py).
+
+    Row by row: its header, the id, and the number of its address pair.
+    """
+    key = headers["content"] ^ (headers["namespace"].astype(np.uint64) << np.uint64(32))
+    groups.share((key ^ conntrack_id) * ODD, numbers)
 
 
 def _chain_heads(heads: npt.NDArray[np.void], messages: KernelMessages) -> npt.NDArray[np.void]:
