@@ -2,14 +2,20 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+
+from ttrace.capture.machine.netns import open_netns
 
 CAPTURE_SCRIPT = """
 import json, sys
@@ -123,6 +129,13 @@ def network() -> Iterator[Network]:
                 ip("netns", "del", name)
 
 
+@pytest.fixture
+def router(network):
+    netns = open_netns(network.router)
+    yield netns
+    netns.close()
+
+
 def build(network: Network) -> None:
     router, client, server = network.router, network.client, network.server
     # No address detection or router solicitation: only the tests' own packets.
@@ -161,3 +174,59 @@ def tshark(path: Path, *arguments: str, fields: tuple[str, ...] = ()) -> list[li
     assert done.returncode == 0, complaints
     assert complaints == []
     return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+class FakeDocker(BaseHTTPRequestHandler):
+    """Answers like the Docker Engine API for one container."""
+
+    answers: ClassVar[dict] = {}
+
+    def do_GET(self):
+        body = json.dumps(self.answers.get(self.path)).encode()
+        self.send_response(200 if self.path in self.answers else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+    def address_string(self):
+        return "unix"
+
+
+@pytest.fixture
+def docker(tmp_path, monkeypatch, network):
+    """A Docker daemon with a container `web1` in the client's namespace, and one that has just ended."""
+    process = subprocess.Popen(["ip", "netns", "exec", network.client, "cat"], stdin=subprocess.PIPE)
+    named = open_netns(network.client)
+    while Path(f"/proc/{process.pid}/ns/net").stat().st_ino != named.inode:
+        pass
+    named.close()
+    FakeDocker.answers = {
+        "/containers/json": [{"Id": "abc"}, {"Id": "gone"}],
+        "/containers/abc/json": {
+            "Id": "abc", "Name": "/web1", "Config": {"Image": "nginx"}, "State": {"Pid": process.pid},
+            "NetworkSettings": {
+                "Networks": {"bridge": {"IPAddress": "10.9.0.2", "GlobalIPv6Address": ""}}, "Ports": {},
+            },
+        },
+    }  # fmt: skip
+    path = tmp_path / "docker.sock"
+
+    class UnixServer(HTTPServer):
+        address_family = socket.AF_UNIX
+
+        def server_bind(self):
+            self.socket.bind(str(path))
+            self.server_name, self.server_port = "docker", 0
+
+    server = UnixServer(("", 0), FakeDocker)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    yield process.pid
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    process.communicate()

@@ -1,0 +1,80 @@
+"""Packet rings: how they share the memory, and that none is left."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from ttrace.capture.machine.netns import Netns
+from ttrace.capture.sockets.arena import Arena
+from ttrace.capture.sockets.bpf import accept_all
+from ttrace.capture.sockets.ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring, ring_budget
+from ttrace.errors import TtraceError
+from ttrace.pcapng.blocks import LinkType
+
+
+def mib(blocks: int) -> float:
+    return blocks * BLOCK_BYTES / (1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("ring_mib", "points", "share"),
+    [(None, 1, 16), (None, 16, 16), (None, 64, 4), (None, 500, 2), (64, 1, 64), (2, 9, 2)],
+)
+def test_rings_share_the_memory_but_each_gets_enough(ring_mib, points, share):
+    assert mib(ring_budget(ring_mib, points).share_blocks) == share
+
+
+def test_a_ring_of_a_later_interface_gets_what_is_left():
+    budget = ring_budget(None, 16)
+    assert mib(budget.next_blocks(0)) == 16
+    assert mib(budget.next_blocks(250 * 4)) == 6
+    assert mib(budget.next_blocks(300 * 4)) == 2
+
+
+def open_eth(arena: Arena, netns: Netns, name: str, blocks: int = SMALLEST_BLOCKS):
+    with netns.entered():
+        return open_ring(
+            arena, netns, interface=name, index=1, link_type=LinkType.ETHERNET, mac=b"", program=accept_all(64),
+            blocks=blocks,
+        )  # fmt: skip
+
+
+def mapped_rings(pid: int | str = "self") -> int:
+    """Packet rings that are in the memory of a process."""
+    return Path(f"/proc/{pid}/maps").read_text().count("socket:[")
+
+
+def test_ring_on_an_interface_that_is_gone_leaves_no_memory(router):
+    before = mapped_rings()
+    arena = Arena(slots=1, slot_bytes=SMALLEST_BLOCKS * BLOCK_BYTES)
+    for _ in range(3):
+        with pytest.raises(TtraceError, match="cannot capture on `gone0`"):
+            open_eth(arena, router, "gone0")
+        assert (arena.free_slots, mapped_rings()) == (1, before)
+    ring = open_eth(arena, router, "eth0")
+    assert (arena.free_slots, mapped_rings()) == (0, before + 1)
+    ring.close()
+    ring.close()
+    assert (arena.free_slots, mapped_rings()) == (1, before)
+    arena.close()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "hint"),
+    [
+        (16, "each capture point needs 4 MiB of memory: give all of them together less with `--ring-mib N`"),
+        (8, "each capture point needs 2 MiB of memory, the least there is: capture on fewer with `--iface NAME`"),
+    ],
+)
+def test_no_memory_for_a_ring_names_the_option(router, monkeypatch, blocks, hint):
+    class NoMemory(socket.socket):
+        def setsockopt(self, *arguments):
+            if arguments[1] == 5:  # PACKET_RX_RING
+                raise OSError(12, "Cannot allocate memory")
+            super().setsockopt(*arguments)
+
+    monkeypatch.setattr("ttrace.capture.sockets.ring.socket.socket", NoMemory)
+    with pytest.raises(TtraceError) as raised:
+        open_eth(Arena(slots=1, slot_bytes=blocks * BLOCK_BYTES), router, "eth0", blocks)
+    assert raised.value.hint == hint

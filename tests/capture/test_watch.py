@@ -1,0 +1,28 @@
+"""Interfaces that come and go while a capture runs."""
+
+import os
+from types import SimpleNamespace
+
+from ttrace.capture import CaptureOptions, watch
+from ttrace.errors import TtraceError
+
+
+def test_interface_that_cannot_be_captured_is_said_once(network, router, monkeypatch):
+    def refuse(*arguments):
+        link = arguments[-1]
+        raise TtraceError(f"cannot capture on `{link.name}`")
+
+    monkeypatch.setattr(watch, "open_point", refuse)
+    session = SimpleNamespace(
+        rings=[], sockets=[], options=CaptureOptions(), warnings=[], arena=SimpleNamespace(free_slots=1),
+        targets=SimpleNamespace(targets=[SimpleNamespace(netns=router)]),
+    )  # fmt: skip
+    stop_fd, other_fd = os.pipe()
+    watching = watch.Watch(session, None, SimpleNamespace(fd=stop_fd))
+    for mtu in ("1400", "1401", "1402"):
+        network.run(network.router, "ip", "link", "set", "veth0", "mtu", mtu)
+        watching.wait(5)
+    watching.close()
+    os.close(stop_fd)
+    os.close(other_fd)
+    assert sorted(session.warnings) == ["cannot capture on `br0`", "cannot capture on `veth0`"]
