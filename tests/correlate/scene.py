@@ -4,7 +4,7 @@ Through real files the stages are tested by what they are for, however they pass
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -67,12 +67,21 @@ class Netns:
 
 @dataclass
 class Node:
-    """One node while it is being recorded. Times are microseconds since the start of the scene, by its own clock."""
+    """One node while it is being recorded. Times are microseconds since the start of the scene, by its own clock (or,
+    with `clock`, by that which it gets wrong)."""
 
     name: str
     boot_id: str | None = None
     snapshots: bool = True
+    clock: Callable[[int], int] = lambda time_ns: time_ns
+    """What its clock shows at a time (nanoseconds since 1970)."""
+    snaplen: int = 0
+    """Bytes of a frame that are kept, 0 for all."""
+    begin_us: float = 0
+    """When its snapshots are taken."""
     _interfaces: dict[tuple[str, str], int] = field(default_factory=dict)
+    _whole: set[int] = field(default_factory=set)
+    """Numbers of the interfaces that are no capture points."""
     _blocks: list[bytes] = field(default_factory=list)
     _records: list[tuple[int, int, bytes, Direction]] = field(default_factory=list)
     _statistics: list[bytes] = field(default_factory=list)
@@ -100,8 +109,9 @@ class Node:
         addresses: Sequence[str] = (),
         captured: bool = True,
         link_type: LinkType = LinkType.RAW,
+        filter_text: str | None = None,
     ) -> None:
-        """An interface; `peer` is the namespace at the other end of a veth pair."""
+        """An interface; `peer` is the namespace at the other end of a veth pair, `filter_text` the capture filter."""
         if netns not in self._namespaces:
             self.netns(netns, container=None if netns == "root" else netns)
         space = self._namespaces[netns]
@@ -111,15 +121,27 @@ class Node:
         )  # fmt: skip
         space.addresses += [{"index": index, "address": address, "prefix": 24} for address in addresses]
         if captured:
-            self._declare(netns, name, index, "packets", link_type)
+            self._declare(netns, name, index, "packets", link_type, filter_text)
 
-    def _declare(self, netns: str, name: str, index: int | None, what: str, link_type: LinkType) -> int:
+    def _declare(
+        self,
+        netns: str,
+        name: str,
+        index: int | None,
+        what: str,
+        link_type: LinkType,
+        filter_text: str | None = None,
+    ) -> int:
         key = (netns, name)
         if key not in self._interfaces:
             container = self._namespaces[netns].container if netns in self._namespaces else None
             facts = {"netns": netns, "inode": 1, "ifindex": index, "container": container, "what": what}
             self._interfaces[key] = len(self._interfaces)
-            self._blocks.append(interface_description(link_type=link_type, name=name, description="", facts=facts))
+            if what != "packets":
+                self._whole.add(self._interfaces[key])
+            self._blocks.append(interface_description(
+                link_type=link_type, name=name, description="", facts=facts, filter_text=filter_text
+            ))  # fmt: skip
         return self._interfaces[key]
 
     def see(
@@ -131,7 +153,7 @@ class Node:
     def trace(
         self,
         time_us: float,
-        packet: Packet | None,
+        packet: Packet | bytes | None,
         chain: str,
         *,
         table: str = "filter",
@@ -144,12 +166,12 @@ class Node:
         oif: int = 0,
         ct: tuple[int, int, int] | None = None,
     ) -> None:
-        """A base chain saw the packet: `rules` are (chain, handle, verdict or chain to jump to) that matched,
-        `policy` the verdict at the end (None: a rule decided), `ct` (id, direction, status)."""
+        """A base chain saw the packet: `rules` are (chain, handle, verdict or chain to jump to) that matched (handle 0:
+        the end of the chain, where none did), `policy` the verdict at the end (None: a rule decided), `ct` (id, direction, status)."""
         data = bytes(packet) if packet is not None else b""
         head = _header_attributes(data, iif, oif, ct) if data else b""
         bodies = [
-            (name, word(4, 3) + attribute(3, struct.pack(">Q", handle)) + attribute(5, _verdict(verdict)))
+            (name, word(4, 3) + (attribute(3, struct.pack(">Q", handle)) if handle else b"") + attribute(5, _verdict(verdict)))
             for name, handle, verdict in rules
         ]
         if policy is not None:
@@ -187,16 +209,36 @@ class Node:
 
     def lost(self, name: str, time_us: float, count: int, *, netns: str = "root") -> None:
         """The capture says that it has lost so many up to now."""
-        number = self._interfaces[(netns, name)]
-        self._statistics.append(interface_statistics(interface=number, time_ns=at(time_us), received=9, dropped=count))
+        number, time_ns = self._interfaces[(netns, name)], self.clock(at(time_us))
+        self._statistics.append(interface_statistics(interface=number, time_ns=time_ns, received=9, dropped=count))
+
+    def listen(self, netns: str = "root") -> None:
+        """Netfilter messages of a namespace are recorded, though there may be none."""
+        self._declare(netns, "netfilter", None, "netlink", LinkType.NETLINK)
+
+    @property
+    def noted(self) -> int:
+        """How many frames and messages have been noted so far."""
+        return len(self._records)
+
+    def frame_numbers(self) -> list[int]:
+        """The frame number of each of them in the file, in the order in which they were noted."""
+        numbers = [0] * len(self._records)
+        for number, which in enumerate(self._in_order(), 1):
+            numbers[which] = number
+        return numbers
+
+    def _in_order(self) -> list[int]:
+        return sorted(range(len(self._records)), key=lambda which: self._records[which][0])
 
     def snapshot(
-        self, kind: str, data: object, *, netns: str | None = None, moment: str = "start", time_us: float = 0
+        self, kind: str, data: object, *, netns: str | None = None, moment: str = "start", time_us: float | None = None
     ) -> None:
         """Any snapshot."""
         number = self._declare("root", "snapshot", None, "snapshot", LinkType.WIRESHARK_UPPER_PDU)
+        when = at(self.begin_us if time_us is None else time_us)
         for packet in snapshot_packets(moment=moment, netns=netns, kind=kind, data=data):
-            self._records.append((at(time_us), number, packet, Direction.UNKNOWN))
+            self._records.append((when, number, packet, Direction.UNKNOWN))
 
     def write(self, folder: Path) -> str:
         """The capture file."""
@@ -210,14 +252,21 @@ class Node:
                 if space.ruleset is not None:
                     self.snapshot("ruleset", space.ruleset, netns=space.label)
         path = folder / f"{self.name}.pcapng"
-        frames = sorted(self._records, key=lambda r: r[0])
         path.write_bytes(
             section_header(node=self.name, system="Linux", application="test")
             + b"".join(self._blocks)
-            + b"".join(enhanced_packet(interface=i, time_ns=t, data=d, direction=way) for t, i, d, way in frames)
+            + b"".join(self._packet_block(which) for which in self._in_order())
             + b"".join(self._statistics)
         )
         return str(path)
+
+    def _packet_block(self, which: int) -> bytes:
+        time_ns, interface, data, direction = self._records[which]
+        is_frame = interface not in self._whole
+        kept = data[: self.snaplen] if self.snaplen and is_frame else data
+        return enhanced_packet(
+            interface=interface, time_ns=self.clock(time_ns), data=kept, length=len(data), direction=direction
+        )
 
 
 def _verdict(verdict: int | str) -> bytes:

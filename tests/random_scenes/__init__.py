@@ -1,0 +1,1 @@
+"""Random scenes of nodes, rules and traffic, of which the truth is known: README.md says how one comes about."""
