@@ -160,7 +160,7 @@ def test_memory_stays_bounded_whatever_the_size(tmp_path):
     code = """if True:
         import resource, sys
         from ttrace.pcapng.stream import open_capture
-        from ttrace.correlate.observations import stream_observations
+        from ttrace.correlate.decode.frames import stream_observations
         import numpy as np
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         at = np.zeros(1, np.uint32), np.zeros(1, np.uint16)
