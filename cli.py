@@ -205,11 +205,11 @@ def show(file: Annotated[str, Argument(metavar="FILE", help="A capture file.")])
 def doctor() -> None:
     """Can this machine be traced, and if not why? Also puts back what a killed capture left changed."""
     from .capture.doctor import examine
-    from .report.text.doctor import findings_text
+    from .report.text.doctor import diagnoses_text
 
-    findings = examine()
-    _write([findings_text(findings)])
-    if any(finding.state == "missing" for finding in findings):
+    diagnoses = examine()
+    _write([diagnoses_text(diagnoses)])
+    if any(diagnosis.state == "missing" for diagnosis in diagnoses):
         raise typer.Exit(1)
 
 

@@ -43,7 +43,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at."""
 
     name: str
@@ -54,49 +54,49 @@ class Finding:
     """What to do about it."""
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Diagnosis]:
     """Check everything a capture needs; puts back settings that a killed capture left. Raises nothing."""
-    findings: list[Finding] = []
-    checks: list[Callable[[], Iterator[Finding]]] = [
+    diagnoses: list[Diagnosis] = []
+    checks: list[Callable[[], Iterator[Diagnosis]]] = [
         _rights, _stale_settings, _libraries, _kernel, _interfaces, _settings, _firewall, _docker,
     ]  # fmt: skip
     for check in checks:
         try:
-            findings += check()
+            diagnoses += check()
         except TtraceError as error:
             name = check.__name__.strip("_").replace("_", " ")
-            findings.append(Finding(name=name, state=State.MISSING, text=error.message, hint=error.hint))
-    return findings
+            diagnoses.append(Diagnosis(name=name, state=State.MISSING, text=error.message, hint=error.hint))
+    return diagnoses
 
 
-def _ok(name: str, text: str) -> Finding:
-    return Finding(name=name, state=State.OK, text=text)
+def _ok(name: str, text: str) -> Diagnosis:
+    return Diagnosis(name=name, state=State.OK, text=text)
 
 
-def _rights() -> Iterator[Finding]:
+def _rights() -> Iterator[Diagnosis]:
     absent = missing_capabilities()
     if absent:
         text = f"without {', '.join(absent)}"
-        yield Finding(name="rights", state=State.MISSING, text=text, hint="capture needs root: `sudo ttrace capture`")
+        yield Diagnosis(name="rights", state=State.MISSING, text=text, hint="capture needs root: `sudo ttrace capture`")
     else:
         yield _ok("rights", "root, or all that is needed of it")
 
 
-def _stale_settings() -> Iterator[Finding]:
+def _stale_settings() -> Iterator[Diagnosis]:
     for line in restore_stale():
-        yield Finding(name="stale settings", state=State.WARNING, text=f"left by a killed capture: {line}")
+        yield Diagnosis(name="stale settings", state=State.WARNING, text=f"left by a killed capture: {line}")
 
 
-def _libraries() -> Iterator[Finding]:
+def _libraries() -> Iterator[Diagnosis]:
     for name, load in (("libpcap", load_libpcap), ("libnftables", load_nftables)):
         try:
             load()
             yield _ok(name, "installed")
         except TtraceError as error:
-            yield Finding(name=name, state=State.MISSING, text=error.message, hint=error.hint)
+            yield Diagnosis(name=name, state=State.MISSING, text=error.message, hint=error.hint)
 
 
-def _kernel() -> Iterator[Finding]:
+def _kernel() -> Iterator[Diagnosis]:
     """Try the kernel features in a child process, inside a network namespace of its own that goes away with it."""
     yield _ok("kernel", f"Linux {os.uname().release}")
     for name, action, hint in (
@@ -108,9 +108,9 @@ def _kernel() -> Iterator[Finding]:
         if problem is None:
             yield _ok(name, "works")
         else:
-            yield Finding(name=name, state=State.MISSING, text=problem, hint=hint)
+            yield Diagnosis(name=name, state=State.MISSING, text=problem, hint=hint)
     if not Path("/proc/sys/net/netfilter/nf_conntrack_max").exists():
-        yield Finding(
+        yield Diagnosis(
             name="conntrack", state=State.WARNING, text="not loaded: no NAT on this node, or not yet",
             hint="`modprobe nf_conntrack`",
         )  # fmt: skip
@@ -171,7 +171,7 @@ def _try_ring() -> None:
     )
 
 
-def _interfaces() -> Iterator[Finding]:
+def _interfaces() -> Iterator[Diagnosis]:
     targets = resolve_targets(CaptureOptions())
     try:
         names = [link.name for link in targets.targets[0].chosen]
@@ -203,10 +203,10 @@ def _offloads(interface: str) -> list[str]:
     return found
 
 
-def _settings() -> Iterator[Finding]:
+def _settings() -> Iterator[Diagnosis]:
     bridge = _read("net/bridge/bridge-nf-call-iptables")
     if bridge == "0":
-        yield Finding(
+        yield Diagnosis(
             name="bridge-nf-call-iptables", state=State.WARNING,
             text="0: packets between containers of one bridge pass no IP rules, so their path has interfaces only",
         )  # fmt: skip
@@ -229,12 +229,12 @@ def _read(name: str) -> str | None:
         return None
 
 
-def _firewall() -> Iterator[Finding]:
+def _firewall() -> Iterator[Diagnosis]:
     try:
         version = subprocess.run(["iptables", "-V"], capture_output=True, text=True, check=False).stdout.strip()
     except OSError as error:
         reason = "not installed" if error.errno == errno.ENOENT else os.strerror(error.errno or 0)
-        yield Finding(
+        yield Diagnosis(
             name="iptables", state=State.WARNING, text=f"{reason}: iptables rules are named by nft's text",
             hint="`apt install iptables`",
         )  # fmt: skip
@@ -247,17 +247,17 @@ def _firewall() -> Iterator[Finding]:
     if "table ip docker-bridges" in text:
         yield _ok("docker firewall", "nftables (table docker-bridges)")
     if "table inet ttrace" in text:
-        yield Finding(
+        yield Diagnosis(
             name="tracing", state=State.WARNING, text="another ttrace capture is tracing here",
             hint="a second one can run with `--no-trace`",
         )  # fmt: skip
 
 
-def _docker() -> Iterator[Finding]:
+def _docker() -> Iterator[Diagnosis]:
     try:
         containers = running_containers()
     except TtraceError as error:
-        yield Finding(
+        yield Diagnosis(
             name="docker", state=State.WARNING, text=error.message, hint="without it, containers have no names"
         )
     else:

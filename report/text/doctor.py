@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 from .units import plural, size
 
 if TYPE_CHECKING:
-    from ...capture.doctor import Finding
+    from ...capture.doctor import Diagnosis
     from ...kernels.folders import WarmUp
     from ...lab import NodeStatus
 
 _MARKS = {"ok": "ok", "warning": "note", "missing": "MISSING"}
 
 
-def findings_text(findings: "Sequence[Finding]") -> str:
-    """One line a finding, its hint below it, and a verdict at the end."""
-    width = max((len(finding.name) for finding in findings), default=0)
+def diagnoses_text(diagnoses: "Sequence[Diagnosis]") -> str:
+    """One line a diagnosis, its hint below it, and a verdict at the end."""
+    width = max((len(diagnosis.name) for diagnosis in diagnoses), default=0)
     lines = []
-    for finding in findings:
-        head = f"{_MARKS[str(finding.state)]:<8}{finding.name:<{width}}  "
-        lines += textwrap.wrap(finding.text, 120, initial_indent=head, subsequent_indent=" " * len(head)) or [head]
-        if finding.hint:
+    for diagnosis in diagnoses:
+        head = f"{_MARKS[str(diagnosis.state)]:<8}{diagnosis.name:<{width}}  "
+        lines += textwrap.wrap(diagnosis.text, 120, initial_indent=head, subsequent_indent=" " * len(head)) or [head]
+        if diagnosis.hint:
             lines += textwrap.wrap(
-                finding.hint, 120, initial_indent=" " * (width + 10) + "-> ", subsequent_indent=" " * (width + 13)
+                diagnosis.hint, 120, initial_indent=" " * (width + 10) + "-> ", subsequent_indent=" " * (width + 13)
             )
-    missing = [finding.name for finding in findings if str(finding.state) == "missing"]
+    missing = [diagnosis.name for diagnosis in diagnoses if str(diagnosis.state) == "missing"]
     verdict = f"This machine cannot be traced yet: {', '.join(missing)}." if missing else "This machine can be traced."
     return "\n".join([*lines, "", verdict]) + "\n"
 
