@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from .json import explanation as explanation_json
 from .json.contract import json_pieces
+from .telling.parts import Views
 from .text import explanation as explanation_text
 from .text.report import text_pieces
-from .views import Views
 
 if TYPE_CHECKING:
     from ..correlate.result.correlation import Correlation

@@ -13,7 +13,7 @@ from ...correlate.result.select import Selection
 from ...correlate.result.values import ChainHop, Connection, Encapsulation, Hop, Path, ReasonNote, RewriteStep
 from ...correlate.summaries.captures import CaptureFacts, capture_facts, merged_facts
 from ...correlate.summaries.connections import summarise_connections
-from ..views import Views, in_order_of_ids
+from ..telling.parts import Views, in_order_of_ids
 from .legs import SummaryText
 
 SCHEMA: Final = 1

@@ -16,7 +16,7 @@ from ...correlate.result.values import Connection, Path
 from ...correlate.summaries.captures import CaptureFacts, capture_facts, merged_facts
 from ...correlate.summaries.connections import summarise_connections
 from ...correlate.summaries.routes import Route, find_routes
-from ..views import Views, in_order_of_ids
+from ..telling.parts import Views, in_order_of_ids
 from .legs import losses_in_words, segments_tables
 from .path import path_text
 from .units import duration, plural
