@@ -14,7 +14,7 @@ from .clocks.align import Clock
 from .clocks.delays import Pairs, flows_by_addresses, node_delays
 from .clocks.reference_time import messages_on_reference, sightings_on_reference
 from .decode.frames import Observations
-from .flows.connections import Connections, link_connections
+from .flows.connections import Connections, find_connections
 from .hops.order import order_hops
 from .hops.point_order import order_points
 from .hops.rewrites import find_rewrites
@@ -147,7 +147,7 @@ def link(part: Linked, setting: Setting) -> None:
     """Find its connections, by the clocks of the setting."""
     times_ns = _reference_times(part, setting)
     entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
-    part.connections = link_connections(
+    part.connections = find_connections(
         part.sightings, times_ns, entries, part.said, setting.topology, setting.clocks, setting.repeated,
         part.contents,
     )  # fmt: skip

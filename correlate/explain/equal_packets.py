@@ -21,7 +21,7 @@ from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, of_kind
 from .beside import Apart, compare_times
 from .compared_fields import first_different_byte, payloads_contradict
-from .flow_ties import linkable_contents
+from .flow_ties import voting_contents
 
 _MOST_SHOWN: Final = 8
 """Of one kind; of the others only the number is told."""
@@ -253,7 +253,7 @@ def _rival_votes(result: Correlation, one: int, other: int) -> tuple[int, int]:
 
 
 def _contents_of_session(result: Correlation, session: int) -> npt.NDArray[np.uint64]:
-    return linkable_contents(
+    return voting_contents(
         result, np.flatnonzero(result.connections.session[of_kind(result.sightings, FRAME)] == session)
     )
 

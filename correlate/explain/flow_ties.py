@@ -1,4 +1,4 @@
-"""Why the flows under which one packet was seen are one connection: the ties between them, the shortest way."""
+"""Why the flows under which one packet was seen are one connection: the strongest ties between them."""
 
 import heapq
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from ..schema import CONNTRACK, NOTE_ERROR, NOTE_OUTER
 from ..sightings import FRAME, of_kind
 
 _CONTENT_COST: Final = 1_000
-"""A way over what the kernel says, however long, is better evidence than equal packets."""
+"""Any number of ties by what the kernel says is better evidence than one by equal packets."""
 _FAR_CONTENT_COST: Final = 100_000
-"""A packet is translated within one namespace: equal packets farther apart are told by way of those in between."""
+"""A packet is translated within one namespace: equal packets farther apart are told through those in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +41,10 @@ class TiedFlow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Link:
+class _WeighedTie:
     """A tie between two sessions."""
 
-    tie: Tie
+    by: Tie
     votes: int | None
     cost: int
 
@@ -58,8 +58,8 @@ def tied_flows(
     """
     sessions = result.connections.session
     own = int(sessions[sighting])
-    links = _links(result, int(result.connections.connection[sighting]))
-    towards, cost = _shortest_ways(own, links)
+    ties = _ties_of(result, int(result.connections.connection[sighting]))
+    towards, cost = _strongest_ties(own, ties)
     needed = {own}
     for session in np.unique(sessions[members]).tolist():
         step = session
@@ -68,44 +68,44 @@ def tied_flows(
             step = towards[step]
     ordered = sorted(needed, key=lambda session: (cost[session], session))
     index = {session: i for i, session in enumerate(ordered)}
-    flows = [_flow(result, sighting, members, session, towards, links, index) for session in ordered]
+    flows = [_flow(result, sighting, members, session, towards, ties, index) for session in ordered]
     return tuple(flows), index
 
 
-def _links(result: Correlation, connection: int) -> dict[int, dict[int, _Link]]:
-    """The ties between the sessions of a connection, both ways; of several between two, the strongest."""
+def _ties_of(result: Correlation, connection: int) -> dict[int, dict[int, _WeighedTie]]:
+    """The ties between the sessions of a connection, from either side; of several between two, the strongest."""
     of_session = result.connections.of_session()
     namespace = np.zeros(of_session.size, np.int64)
     namespace[result.connections.session] = result.sightings["namespace"]
-    links: dict[int, dict[int, _Link]] = {}
-    for tie in Tie:
-        ends = result.connections.ties.get(tie)
-        if tie == Tie.RIVAL or ends is None or ends.size == 0:
+    ties: dict[int, dict[int, _WeighedTie]] = {}
+    for by in Tie:
+        ends = result.connections.ties.get(by)
+        if by == Tie.RIVAL or ends is None or ends.size == 0:
             continue
         here = np.flatnonzero(of_session[ends[:, 0] >> 1] == connection)
-        votes = result.connections.votes.get(tie)
+        votes = result.connections.votes.get(by)
         for row in here.tolist():
             a, b = (ends[row] >> 1).tolist()
             cost = 1
-            if tie == Tie.CONTENT:
+            if by == Tie.CONTENT:
                 cost = _CONTENT_COST if namespace[a] == namespace[b] else _FAR_CONTENT_COST
-            link = _Link(tie, int(votes[row]) if votes is not None else None, cost)
+            tie = _WeighedTie(by, int(votes[row]) if votes is not None else None, cost)
             for one, other in ((a, b), (b, a)):
-                links.setdefault(one, {}).setdefault(other, link)
-    return links
+                ties.setdefault(one, {}).setdefault(other, tie)
+    return ties
 
 
-def _shortest_ways(start: int, links: dict[int, dict[int, _Link]]) -> tuple[dict[int, int], dict[int, int]]:
-    """(the next session on the way to `start`, the cost of that way) of every session that is tied to it."""
+def _strongest_ties(start: int, ties: dict[int, dict[int, _WeighedTie]]) -> tuple[dict[int, int], dict[int, int]]:
+    """(the next session towards `start`, the cost of all ties from there to it) of every session that is tied to it."""
     towards, cost = {start: start}, {start: 0}
     queue = [(0, start)]
     while queue:
         so_far, session = heapq.heappop(queue)
         if so_far > cost[session]:
             continue
-        for other, link in links.get(session, {}).items():
-            if other not in cost or so_far + link.cost < cost[other]:
-                cost[other] = so_far + link.cost
+        for other, tie in ties.get(session, {}).items():
+            if other not in cost or so_far + tie.cost < cost[other]:
+                cost[other] = so_far + tie.cost
                 towards[other] = session
                 heapq.heappush(queue, (cost[other], other))
     return towards, cost
@@ -117,7 +117,7 @@ def _flow(
     members: npt.NDArray[np.int64],
     session: int,
     towards: dict[int, int],
-    links: dict[int, dict[int, _Link]],
+    ties: dict[int, dict[int, _WeighedTie]],
     index: dict[int, int],
 ) -> TiedFlow:
     row = _sample(result, sighting, members, session)
@@ -126,17 +126,17 @@ def _flow(
     source, destination = (endpoint(result.sightings[row], end) for end in ends)
     namespace = result.topology.namespaces[result.sightings["namespace"][row]]
     other = towards[session]
-    link = links[session][other] if other != session else None
-    by_content = link is not None and link.tie == Tie.CONTENT
+    tie = ties[session][other] if other != session else None
+    by_content = tie is not None and tie.by == Tie.CONTENT
     return TiedFlow(
         node=namespace.node,
         netns=namespace.label,
         source=source,
         destination=destination,
-        tied_to=index[other] if link is not None else None,
-        tie=link.tie if link is not None else None,
-        conntrack_id=_entry_id(result, session, other) if link is not None and link.tie == Tie.CONNTRACK else None,
-        votes=link.votes if link is not None else None,
+        tied_to=index[other] if tie is not None else None,
+        tie=tie.by if tie is not None else None,
+        conntrack_id=_entry_id(result, session, other) if tie is not None and tie.by == Tie.CONNTRACK else None,
+        votes=tie.votes if tie is not None else None,
         packets=(packets_of(result, session), packets_of(result, other)) if by_content else None,
     )
 
@@ -154,13 +154,13 @@ def _sample(result: Correlation, sighting: int, members: npt.NDArray[np.int64], 
 
 
 def packets_of(result: Correlation, session: int) -> int:
-    """Different packets of a session that its links by content could have been made of."""
+    """Different packets of a session that its ties by content could have been made of."""
     rows = np.flatnonzero(result.connections.session[of_kind(result.sightings, FRAME)] == session)
-    return int(linkable_contents(result, rows).size)
+    return int(voting_contents(result, rows).size)
 
 
-def linkable_contents(result: Correlation, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """The different contents of sightings, of those that inference.py looks at."""
+def voting_contents(result: Correlation, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """The different contents of sightings, of those that vote for ties by content."""
     seen = result.sightings[rows]
     return np.unique(seen["content"][can_vote(seen)])
 

@@ -1,6 +1,6 @@
 """Sightings -> connections: which address pairs, on which nodes, are one bidirectional flow.
 
-Sessions (sessions.py) are joined by what says for certain that they belong together (links.py). Every session has two
+Sessions (sessions.py) are joined by what says for certain that they belong together (ties.py). Every session has two
 ends of a union-find, one per direction, so a joined connection knows which packets travel the same way.
 """
 
@@ -20,8 +20,8 @@ from ..nodes.topology import Topology
 from ..schema import NOTE_ERROR
 from ..sightings import FRAME, of_kind, told
 from .sessions import SessionIndex, Sessions, split_sessions
-from .ties import conntrack_id_links, conntrack_links, same_flow_links, sightings_on_wires
-from .ties_by_content import infer_links
+from .ties import conntrack_id_ties, conntrack_ties, same_flow_ties, sightings_on_wires
+from .ties_by_content import content_ties
 
 
 class Tie(IntEnum):
@@ -72,7 +72,7 @@ class Connections:
         )
 
 
-def link_connections(
+def find_connections(
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
     conntrack: npt.NDArray[np.void],
@@ -96,14 +96,14 @@ def link_connections(
     parent = np.arange(2 * sessions.first.size)
     index = SessionIndex.build(sightings, sessions, on_wire, nodes)
     ties = {
-        Tie.CONNTRACK: conntrack_links(index, conntrack, nodes),
-        Tie.TRACE: conntrack_id_links(ends[told(sightings)], sightings, said),
-        Tie.ADDRESSES: same_flow_links(sightings, times_ns, ends, nodes, on_wire, contents),
+        Tie.CONNTRACK: conntrack_ties(index, conntrack, nodes),
+        Tie.TRACE: conntrack_id_ties(ends[told(sightings)], sightings, said),
+        Tie.ADDRESSES: same_flow_ties(sightings, times_ns, ends, nodes, on_wire, contents),
     }
     seen = of_kind(sightings, FRAME)
     uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
     alone = np.array([clock.basis == "unknown" for clock in clocks])[nodes]
-    inference = infer_links(
+    by_content = content_ties(
         sightings[seen],
         session[seen],
         ends[seen],
@@ -113,12 +113,12 @@ def link_connections(
         repeated,
         contents,
     )
-    ties[Tie.CONTENT] = inference.links
+    ties[Tie.CONTENT] = by_content.ties
     for pairs in ties.values():
         _join(parent, pairs)
-    ties[Tie.RIVAL] = inference.rivals
+    ties[Tie.RIVAL] = by_content.rivals
     original = _in_original_direction(sightings, conntrack, said, sessions, ends)
-    votes = {Tie.CONTENT: inference.votes, Tie.RIVAL: inference.rival_votes}
+    votes = {Tie.CONTENT: by_content.votes, Tie.RIVAL: by_content.rival_votes}
     return _number(sightings, times_ns, session, ends, find_all(parent), original, ties, votes)
 
 
@@ -155,10 +155,10 @@ def _flow_keys(namespace: npt.NDArray[np.uint16], flow: npt.NDArray[np.uint64]) 
 
 
 @njit(cache=True)
-def _join(parent, links):
-    for k in range(links.shape[0]):
+def _join(parent, ties):
+    for k in range(ties.shape[0]):
         for flip in range(2):  # what holds for one direction holds for the other
-            join(parent, links[k, 0] ^ flip, links[k, 1] ^ flip)
+            join(parent, ties[k, 0] ^ flip, ties[k, 1] ^ flip)
 
 
 def _number(

@@ -23,7 +23,7 @@ _LIFETIME_SLACK_NS: Final = 2_000_000_000
 """Conntrack messages are stamped when they are received."""
 
 
-def conntrack_links(
+def conntrack_ties(
     index: SessionIndex, conntrack: npt.NDArray[np.void], nodes: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """The original direction before a translation and after it (`conntrack`: CONNTRACK rows).
@@ -42,7 +42,7 @@ def conntrack_links(
     after = np.stack([pair_key(place, entries["translated"], entries["reply"]) for place in places])
     o_before = orientation_of(entries["original"], entries["restored"])
     o_after = orientation_of(entries["translated"], entries["reply"])
-    return _lifetime_links(
+    return _entry_ties(
         entries, before, after, o_before, o_after, index.key, index.session, index.start_ns, index.end_ns
     )
 
@@ -70,8 +70,8 @@ def _overlapping_one(key, start, end, keys, starts, ends, found):
 
 
 @njit(cache=True)
-def _lifetime_links(entries, before, after, o_before, o_after, keys, sessions, starts, ends):
-    links = np.empty((entries.size * 2, 2), np.int64)
+def _entry_ties(entries, before, after, o_before, o_after, keys, sessions, starts, ends):
+    ties = np.empty((entries.size * 2, 2), np.int64)
     count = 0
     a = np.empty(64, np.int64)
     b = np.empty(64, np.int64)
@@ -106,15 +106,15 @@ def _lifetime_links(entries, before, after, o_before, o_after, keys, sessions, s
                     most = overlap
                     best = y
             # Each packet is seen on both sides within microseconds; a message of the trace comes a little later.
-            if best >= 0 and most > -50_000_000 and count < links.shape[0]:
-                links[count, 0] = 2 * sessions[a[x]] + o_before[i]
-                links[count, 1] = 2 * sessions[b[best]] + o_after[i]
+            if best >= 0 and most > -50_000_000 and count < ties.shape[0]:
+                ties[count, 0] = 2 * sessions[a[x]] + o_before[i]
+                ties[count, 1] = 2 * sessions[b[best]] + o_after[i]
                 count += 1
         i = j
-    return links[:count]
+    return ties[:count]
 
 
-def conntrack_id_links(
+def conntrack_id_ties(
     ends: npt.NDArray[np.int64], sightings: npt.NDArray[np.void], said: npt.NDArray[np.void]
 ) -> npt.NDArray[np.int64]:
     """A packet that the kernel told of under two flows with one conntrack id was translated between them.
@@ -149,7 +149,7 @@ def _neighbours(rows, start, ends):
     return pairs[:count].copy()
 
 
-def same_flow_links(
+def same_flow_ties(
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],

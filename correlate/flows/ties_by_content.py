@@ -32,20 +32,20 @@ for one place saw both with the same TTL, or clocks would be far apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inference:
+class ContentTies:
     """Which sessions are one flow, by their packets."""
 
-    links: npt.NDArray[np.int64]
-    """(n, 2) session ends, as in links.py."""
+    ties: npt.NDArray[np.int64]
+    """(n, 2) session ends, as in ties.py."""
     votes: npt.NDArray[np.int64]
-    """Per link: contents that both sessions show."""
+    """Per tie: contents that both sessions show."""
     rivals: npt.NDArray[np.int64]
     """(n, 2) session ends that could be one flow, but one of them has another candidate that fits as well."""
     rival_votes: npt.NDArray[np.int64]
     """Per pair of rivals: contents that both sessions show."""
 
 
-def infer_links(
+def content_ties(
     sightings: npt.NDArray[np.void],
     session: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
@@ -54,7 +54,7 @@ def infer_links(
     uninformed: npt.NDArray[np.bool_],
     repeated: npt.NDArray[np.int64],
     contents: Runs,
-) -> Inference:
+) -> ContentTies:
     """Find the translations that no conntrack message tells of.
 
     `sightings`: SIGHTING rows of the observations; `session`, `ends`: theirs (sessions.py); `times_ns`: on the
@@ -63,7 +63,7 @@ def infer_links(
     content, maybe with others behind the observations.
     """
     nobody, nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
-    none = Inference(links=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
+    none = ContentTies(ties=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
     if not uninformed.any():
         return none
     voters = np.zeros(contents.rows.size, np.bool_)
@@ -294,7 +294,7 @@ def _choose(
     total: npt.NDArray[np.int64],
     sightings: npt.NDArray[np.void],
     session: npt.NDArray[np.int64],
-) -> Inference:
+) -> ContentTies:
     """Accept a pair that shares enough and whose sessions have no other partner in the same namespace nearly as
     good."""
     first, second = keys[:, 0], keys[:, 1]
@@ -313,22 +313,22 @@ def _choose(
     accepted = enough & (tcp | clear | through)
     contested = enough & ~accepted & (2 * votes >= np.maximum(best_first, best_second))
     pairs = np.column_stack([2 * first, 2 * second + keys[:, 2]])
-    return Inference(
-        links=pairs[accepted], votes=votes[accepted], rivals=pairs[contested], rival_votes=votes[contested]
+    return ContentTies(
+        ties=pairs[accepted], votes=votes[accepted], rivals=pairs[contested], rival_votes=votes[contested]
     )
 
 
-def _with_undecided(found: Inference, numbers: npt.NDArray[np.int64], total: npt.NDArray[np.int64]) -> Inference:
+def _with_undecided(found: ContentTies, numbers: npt.NDArray[np.int64], total: npt.NDArray[np.int64]) -> ContentTies:
     """Add the flows that share much, but whose packets have equals at the same place, as rivals."""
     number, votes = np.unique(numbers, return_counts=True)
     keys = _pairs(number, total.size)
     joined = np.zeros(total.size, np.bool_)
-    joined[found.links >> 1] = True
+    joined[found.ties >> 1] = True
     enough = votes >= 0.5 * np.minimum(total[keys[:, 0]], total[keys[:, 1]])
     rivals = enough & ~joined[keys[:, 0]] & ~joined[keys[:, 1]]
     ends = np.column_stack([2 * keys[:, 0], 2 * keys[:, 1] + keys[:, 2]])[rivals]
-    return Inference(
-        links=found.links,
+    return ContentTies(
+        ties=found.ties,
         votes=found.votes,
         rivals=np.concatenate([found.rivals, ends]),
         rival_votes=np.concatenate([found.rival_votes, votes[rivals]]),

@@ -28,7 +28,7 @@ def join_datagrams(
 ) -> bool:
     """Give all sightings of a fragmented datagram one `content`, whole or in pieces (SIGHTING rows, changed in place).
 
-    `times_ns`, `direction_group`: per sighting, from the clocks and from link_connections. False when there is nothing
+    `times_ns`, `direction_group`: per sighting, from the clocks and from find_connections. False when there is nothing
     to do.
     """
     if pieces_of(sightings).size == 0:

@@ -39,7 +39,7 @@ def path_confidence(
 
 
 def _votes(connections: Connections) -> npt.NDArray[np.int64]:
-    """Per connection: how many packets speak for its weakest inferred link, at least one."""
+    """Per connection: how many packets speak for its weakest tie by content, at least one."""
     pairs = connections.ties.get(Tie.CONTENT)
     most = np.iinfo(np.int64).max
     votes = np.full(connections.count, most)
