@@ -105,7 +105,7 @@ def paths_table(result: Correlation) -> pd.DataFrame:
             "connection": result.connection_of_path + 1,
             "protocol": _protocols(head),
             "forward": result.forward_of_path,
-            "outcome": _category(result.outcomes.outcome, [str(o) for o in OUTCOMES]),
+            "outcome": _category(result.outcomes.outcome, list(OUTCOMES)),
             "reason": _category(result.outcomes.reason, [REASON_KIND.get(r, "") for r in sorted(Reason)]),
             "confidence": result.confidence,
             "hops": shown[result.first_hop[1:]] - shown[result.first_hop[:-1]],

@@ -28,14 +28,12 @@ from .netfilter.rules import Ruleset
 from .netfilter.told import Told, said_by_all
 from .nodes.file_facts import FileFacts
 from .nodes.topology import Topology
-from .outcomes.by_answer import doubt_unanswered
-from .outcomes.by_flow import PassageCounts, Passages, judge_by_flow
-from .outcomes.by_icmp_error import explain_by_icmp
-from .outcomes.by_last_hop import judge
-from .outcomes.by_segments import find_segments
 from .outcomes.coverage import Coverage
+from .outcomes.judges import OF_ALL_PARTS, OF_ONE_PART, decide
 from .outcomes.kinds import Outcomes
-from .outcomes.next_node import Arrivals, Beyond
+from .outcomes.next_node import Arrivals
+from .outcomes.passages import PassageCounts, Passages
+from .outcomes.tables import Tables
 from .packets.datagrams import join_datagrams
 from .packets.match import Packets, match_packets
 from .packets.numbering import order_of_appearance
@@ -176,12 +174,26 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     progress("explaining rewrites and outcomes", None)
     book = build_rule_book(evaluations, setting.rulesets, setting.changes)
     rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, part.said, book)
-    beyond = Beyond.build(topology, setting.arrivals)
-    outcomes = judge(hops, sightings, times_ns, evaluations, book, topology, setting.coverage, beyond)
-    doubt_unanswered(outcomes, hops, sightings, times_ns, frames(sightings).size, connections, topology)
+    tables = _judged_tables(part, hops, times_ns, book, setting)
+    outcomes = decide(OF_ONE_PART, tables, Outcomes.undecided(packets.count, tables.last_hops.locations))
     return Followed(
         linked=part, times_ns=times_ns, packets=packets, hops=hops, rewrites=rewrites, book=book, outcomes=outcomes,
         order_doubtful=point_order.doubtful,
+    )  # fmt: skip
+
+
+def _judged_tables(
+    part: Linked,
+    hops: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    book: RuleBook,
+    setting: Setting,
+    passages: Passages | None = None,
+) -> Tables:
+    return Tables(
+        hops=hops, sightings=part.sightings, times_ns=times_ns, evaluations=part.evaluations,
+        book=book, connections=part.linked, topology=setting.topology, coverage=setting.coverage,
+        arrivals=setting.arrivals, passages=passages,
     )  # fmt: skip
 
 
@@ -202,17 +214,15 @@ def count_passages(part: Followed) -> PassageCounts:
 
 def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlation:
     """The rest of the outcomes, and the result."""
-    linked, hops, times_ns, outcomes = part.linked, part.hops, part.times_ns, part.outcomes
-    sightings, connections = linked.sightings, linked.linked
-    judge_by_flow(outcomes, hops, sightings, times_ns, connections, setting.topology, setting.coverage, passages)
-    explain_by_icmp(outcomes, hops, sightings, times_ns, connections)
-    segments = find_segments(outcomes, hops, sightings, times_ns, connections.direction_group)
+    linked = part.linked
+    tables = _judged_tables(linked, part.hops, part.times_ns, part.book, setting, passages)
+    outcomes = decide(OF_ALL_PARTS, tables, part.outcomes)
     return Correlation(
         files=setting.files, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
-        sightings=sightings, times_ns=times_ns, observed=frames(sightings).size, outers=linked.outers,
-        evaluations=linked.evaluations, connections=connections, packets=part.packets, hops=hops,
-        rewrites=part.rewrites, book=part.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
-        segments=segments, reach=setting.reach, coverage=setting.coverage,
+        sightings=linked.sightings, times_ns=part.times_ns, observed=frames(linked.sightings).size,
+        outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, packets=part.packets,
+        hops=part.hops, rewrites=part.rewrites, book=part.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
+        reach=setting.reach, coverage=setting.coverage,
     )  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from ..nodes.file_facts import file_facts
 from ..nodes.snapshots import gather_snapshots
 from ..nodes.sources import Source, parse_sources
 from ..nodes.topology import build_topology
-from ..outcomes.by_flow import PassageCounts, Passages
 from ..outcomes.coverage import Coverage, find_coverage
+from ..outcomes.passages import PassageCounts, Passages
 from ..pipeline import (
     Followed,
     Linked,

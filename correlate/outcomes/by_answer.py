@@ -7,49 +7,46 @@ shows that no rule dropped it.
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.blocks import Direction
 from ..arrays.grouping import first_with, group_ids
-from ..flows.connections import Connections
-from ..hops.order import path_bounds
-from ..nodes.topology import Topology
-from .kinds import OUTCOMES, Outcome, Outcomes, Reason
+from ..sightings import FRAME
+from .kinds import Outcome, Outcomes, Reason, Verdicts
+from .tables import Tables
 
 
-def doubt_unanswered(
-    outcomes: Outcomes,
-    hops: npt.NDArray[np.void],
-    sightings: npt.NDArray[np.void],
-    times_ns: npt.NDArray[np.int64],
-    observed: int,
-    connections: Connections,
-    topology: Topology,
-) -> None:
-    """Turn `delivered` into `unknown` where a frame at a node's own interface is all there is (changed in place)."""
-    if hops.size == 0:
-        return
-    first, last = (hops["sighting"][rows] for rows in path_bounds(hops))
-    root = np.array([n.label == "root" and n.known for n in topology.namespaces] or [False], np.bool_)
-    unicast = sightings["ip_version"][last] > 0
-    bare = (
-        (outcomes.outcome == OUTCOMES.index(Outcome.DELIVERED))
-        & (outcomes.location >= 0)
-        & (last < observed)
+def came_in_unanswered(tables: Tables, so_far: Outcomes) -> Verdicts:
+    """Turns `delivered` into `unknown` where a frame at a node's own interface is all there is."""
+    last, sightings = tables.last, tables.sightings
+    root = np.array([n.label == "root" and n.known for n in tables.topology.namespaces] or [False], np.bool_)
+    bare = np.flatnonzero(
+        (so_far.outcome == Outcome.DELIVERED)
+        & (so_far.location >= 0)
+        & (sightings["kind"][last] == FRAME)
         & root[sightings["namespace"][last]]
-        & (sightings["direction"][last] == 1)
-        & unicast
+        & (sightings["direction"][last] == Direction.IN)
+        & (sightings["ip_version"][last] > 0)
     )
-    if not bare.any():
-        return
-    namespaces = len(topology.namespaces)
-    # The last time that each connection's packets began in each namespace, per direction.
-    sent = (connections.connection[first] * 2 + connections.forward[first]) * namespaces + sightings["namespace"][first]
-    which, example = group_ids(sent.astype(np.uint64))
-    keys = sent[example].astype(np.uint64)
-    latest = np.full(keys.size, np.iinfo(np.int64).min)
+    if bare.size == 0:
+        return Verdicts.none()
+    return Verdicts(paths=bare[~_answered(tables, bare)], outcome=Outcome.UNKNOWN, reason=Reason.ARRIVED)
+
+
+def _answered(tables: Tables, paths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Of these paths: the other way of its connection began in the namespace where it ends, later than it."""
+    first, last, times_ns = tables.first, tables.last[paths], tables.times_ns
+    # The last time that each connection's packets began in each namespace, per way.
+    sent = _way_in_namespace(tables, first, tables.connections.forward[first])
+    which, example = group_ids(sent)
+    latest = np.full(example.size, np.iinfo(np.int64).min)
     np.maximum.at(latest, which, times_ns[first])
-    wanted = (connections.connection[last] * 2 + ~connections.forward[last]) * namespaces + sightings["namespace"][last]
-    at = first_with(keys, wanted.astype(np.uint64))
-    answered = (at >= 0) & (latest[np.maximum(at, 0)] >= times_ns[last])
-    doubtful = bare & ~answered
-    outcomes.outcome[doubtful] = OUTCOMES.index(Outcome.UNKNOWN)
-    outcomes.reason[doubtful] = Reason.ARRIVED
-    outcomes.location[doubtful] = -1
+    at = first_with(sent[example], _way_in_namespace(tables, last, ~tables.connections.forward[last]))
+    return (at >= 0) & (latest[np.maximum(at, 0)] >= times_ns[last])
+
+
+def _way_in_namespace(
+    tables: Tables, sightings: npt.NDArray[np.int64], forward: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint64]:
+    """Connection, way and namespace of sightings (rows) in one number."""
+    way = tables.connections.connection[sightings] * 2 + forward
+    number = way * len(tables.topology.namespaces) + tables.sightings["namespace"][sightings]
+    return number.astype(np.uint64)

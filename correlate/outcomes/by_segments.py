@@ -4,79 +4,72 @@ A packet whose bytes were carried on by others, which first appear where it was 
 retransmission does not count: it passes the same points again from the start; nor do the segments it was cut into.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..hops.order import path_bounds
-from .kinds import OUTCOMES, Outcome, Outcomes, Reason
+from ..protocols import TCP
+from .kinds import Outcome, Outcomes, Reason, Segments, Verdicts
+from .tables import Tables
 
-_SOON_NS = 1_000_000_000
+_SOON_NS: Final = 1_000_000_000
 """The first of the segments appears at most so long after the packet was last seen."""
-_CLOCKS_NS = 1_000_000
+_CLOCKS_NS: Final = 1_000_000
 """And not before that, but for what clocks are off."""
+_MOST_BEFORE: Final = 64
+"""So many segments that begin before a byte are asked whether they carry it."""
+_NEVER_NS: Final = 2**62
 
 
-@dataclass(frozen=True)
-class Segments:
-    """Which paths go on as which others."""
+class _Stream(NamedTuple):
+    """The paths, as what they carry of their direction's stream of bytes."""
 
-    packet: npt.NDArray[np.int64]
-    """Path (from 0) that ends, ascending."""
-    piece: npt.NDArray[np.int64]
-    """One that carries some of its bytes on."""
-
-    @cached_property
-    def goes_on_as(self) -> dict[int, list[int]]:
-        """The paths (from 0) that carry the bytes of a path on, of those that end so."""
-        found: dict[int, list[int]] = {}
-        for packet, piece in zip(self.packet.tolist(), self.piece.tolist(), strict=True):
-            found.setdefault(packet, []).append(piece)
-        return found
-
-    @cached_property
-    def comes_from(self) -> dict[int, list[int]]:
-        """The paths (from 0) whose bytes a path carries on."""
-        found: dict[int, list[int]] = {}
-        for packet, piece in zip(self.packet.tolist(), self.piece.tolist(), strict=True):
-            found.setdefault(piece, []).append(packet)
-        return found
+    group: npt.NDArray[np.int64]
+    """The direction of each path."""
+    sequence: npt.NDArray[np.int64]
+    """Position of the first byte in the stream; 0 where it carries none."""
+    length: npt.NDArray[np.int64]
+    begin_ns: npt.NDArray[np.int64]
+    """When each path was first seen, and last."""
+    end_ns: npt.NDArray[np.int64]
+    longest: npt.NDArray[np.int64]
+    """Per path: the one of its direction with the most hops, which shows the order of the points."""
 
 
-def find_segments(
-    outcomes: Outcomes,
-    hops: npt.NDArray[np.void],
-    sightings: npt.NDArray[np.void],
-    times_ns: npt.NDArray[np.int64],
-    direction_group: npt.NDArray[np.int64],
-) -> Segments:
-    """Find them, and turn `lost` into `delivered` for packets whose bytes were all delivered so (changed in place)."""
-    first, last = path_bounds(hops)
-    heads = hops["sighting"][first]
+class _Ways(NamedTuple):
+    """The hops of the paths."""
+
+    first: npt.NDArray[np.int64]
+    """Row of the first hop of each path, and of the last."""
+    last: npt.NDArray[np.int64]
+    hops: npt.NDArray[np.void]
+    sightings: npt.NDArray[np.void]
+    times_ns: npt.NDArray[np.int64]
+
+
+def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
+    """Turns `lost` and `unknown` into `delivered` for packets whose bytes were all delivered by others; says which."""
+    heads, sightings = tables.first, tables.sightings
+    first, last = tables.bounds
     length = sightings["payload_length"][heads].astype(np.int64)
-    group = direction_group[heads]
-    data = (sightings["protocol"][heads] == 6) & (length > 0)
+    group = tables.connections.direction_group[heads]
+    data = (sightings["protocol"][heads] == TCP) & (length > 0)
     data &= _begin_in_several_places(group, sightings, heads, data)
-    ended = np.isin(outcomes.outcome, [OUTCOMES.index(Outcome.LOST), OUTCOMES.index(Outcome.UNKNOWN)])
-    gone = np.flatnonzero(data & ended)
+    gone = np.flatnonzero(data & np.isin(so_far.outcome, (Outcome.LOST, Outcome.UNKNOWN)))
     if gone.size == 0:
-        return Segments(gone, gone)
+        return Verdicts.none()
     order = np.flatnonzero(data)
     sequence = np.zeros(first.size, np.int64)
     numbers = sightings["sequence"][heads[order]].astype(np.int64)
-    sequence[order] = _unwrapped(numbers, group[order], times_ns[heads[order]])
+    sequence[order] = _unwrapped(numbers, group[order], tables.times_ns[heads[order]])
     order = order[np.lexsort((sequence[order], group[order]))]
-    pairs, complete = _cover(
-        gone, order, group[order], group, sequence, length,
-        times_ns[heads], times_ns[hops["sighting"][last]], first, last, hops, sightings, times_ns,
-        _longest_of_direction(group, last - first),
-    )  # fmt: skip
-    segments = Segments(pairs[:, 0], pairs[:, 1])
-    _deliver(outcomes, segments, gone[complete])
-    return segments
+    longest = _longest_of_direction(group, last - first)
+    stream = _Stream(group, sequence, length, tables.times_ns[heads], tables.times_ns[tables.last], longest)
+    ways = _Ways(first, last, tables.hops, sightings, tables.times_ns)
+    pairs, complete = _cover(gone, order, group[order], stream, ways)
+    return _delivered(so_far, Segments(pairs[:, 0], pairs[:, 1]), gone[complete])
 
 
 def _begin_in_several_places(
@@ -96,7 +89,7 @@ def _begin_in_several_places(
 
 
 def _longest_of_direction(group: npt.NDArray[np.int64], hops: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Per path: the one of its direction with the most hops, which shows the order of the points."""
+    """Per path: the one of its direction with the most hops."""
     order = np.lexsort((-hops, group))
     heads = order[np.flatnonzero(np.append(True, group[order][1:] != group[order][:-1]))]
     longest = np.zeros(int(group.max()) + 1, np.int64)
@@ -104,21 +97,27 @@ def _longest_of_direction(group: npt.NDArray[np.int64], hops: npt.NDArray[np.int
     return longest[group]
 
 
-def _deliver(outcomes: Outcomes, segments: Segments, complete: npt.NDArray[np.int64]) -> None:
-    """A packet is delivered when all segments that together carry its bytes are: those may be cut again themselves."""
-    whole = np.zeros(outcomes.outcome.size, np.bool_)
+def _delivered(so_far: Outcomes, segments: Segments, complete: npt.NDArray[np.int64]) -> Verdicts:
+    """A packet is delivered when all segments that together carry its bytes are: those may be cut again themselves.
+
+    `complete`: the packets all of whose bytes others carry on.
+    """
+    whole = np.zeros(so_far.outcome.size, np.bool_)
     whole[complete] = True
-    delivered = OUTCOMES.index(Outcome.DELIVERED)
+    delivered, location = so_far.outcome == Outcome.DELIVERED, so_far.location.copy()
     while True:
-        failing = np.zeros(outcomes.outcome.size, np.bool_)
-        failing[segments.packet[outcomes.outcome[segments.piece] != delivered]] = True
-        now = np.flatnonzero(whole & ~failing & (outcomes.outcome != delivered))
+        failing = np.zeros(delivered.size, np.bool_)
+        failing[segments.packet[~delivered[segments.piece]]] = True
+        now = np.flatnonzero(whole & ~failing & ~delivered)
         if now.size == 0:
-            return
-        outcomes.outcome[now] = delivered
-        outcomes.reason[now] = Reason.SEGMENTED
+            break
+        delivered[now] = True
         last_piece = np.searchsorted(segments.packet, now, side="right") - 1
-        outcomes.location[now] = outcomes.location[segments.piece[last_piece]]
+        location[now] = location[segments.piece[last_piece]]
+    paths = np.flatnonzero(delivered & (so_far.outcome != Outcome.DELIVERED))
+    return Verdicts(
+        paths=paths, outcome=Outcome.DELIVERED, reason=Reason.SEGMENTED, location=location[paths], segments=segments
+    )
 
 
 def _unwrapped(
@@ -140,34 +139,23 @@ def _unwrapped(
 
 
 @njit(cache=True)
-def _cover(gone, order, order_group, group, sequence, length, begin, end, first, last, hops, sightings, times, longest):
-    """((n, 2) paths that ended and those that carry their bytes on; per path of `gone`: all its bytes went on)."""
+def _cover(gone, order, order_group, stream, ways):
+    """((n, 2) paths that ended and those that carry their bytes on; per path of `gone`: all its bytes went on).
+
+    `order`: the paths with bytes, by direction and position; `order_group`: direction of each of those.
+    """
     capacity = 4 * gone.size
     pairs = np.empty((capacity, 2), np.int64)
     count = 0
     complete = np.zeros(gone.size, np.bool_)
     for i in range(gone.size):
         packet = gone[i]
-        low = np.searchsorted(order_group, group[packet])
-        high = np.searchsorted(order_group, group[packet], side="right")
-        need = sequence[packet]
-        stop = need + length[packet]
+        low = np.searchsorted(order_group, stream.group[packet])
+        high = np.searchsorted(order_group, stream.group[packet], side="right")
+        need = stream.sequence[packet]
+        stop = need + stream.length[packet]
         while need < stop:
-            piece = _carrier(
-                packet,
-                need,
-                order[low:high],
-                sequence,
-                length,
-                begin,
-                end,
-                first,
-                last,
-                hops,
-                sightings,
-                times,
-                longest,
-            )
+            piece = _carrier(packet, need, order[low:high], stream, ways)
             if piece < 0:
                 break
             if count == capacity:
@@ -178,81 +166,100 @@ def _cover(gone, order, order_group, group, sequence, length, begin, end, first,
             pairs[count, 0] = packet
             pairs[count, 1] = piece
             count += 1
-            need = sequence[piece] + length[piece]
+            need = stream.sequence[piece] + stream.length[piece]
         complete[i] = need >= stop
     return pairs[:count], complete
 
 
 @njit(cache=True)
-def _carrier(packet, need, order, sequence, length, begin, end, first, last, hops, sightings, times, longest):
-    """The path that carries the byte `need` of a packet on from where it was last seen, -1 when there is none."""
-    left, right = 0, order.size
-    while left < right:  # in order of their first bytes: those that begin at or before it
-        middle = (left + right) // 2
-        if sequence[order[middle]] <= need:
-            left = middle + 1
-        else:
-            right = middle
+def _carrier(packet, need, order, stream, ways):
+    """The path that carries the byte `need` of a packet on from where it was last seen, -1 when there is none.
+
+    `order`: the paths of its direction by position.
+    """
+    left = _begun_at(need, order, stream)
     found = np.int64(-1)
-    again = np.int64(2**62)  # when the byte first passed here once more
+    again = np.int64(_NEVER_NS)  # when the byte first passed here once more
     transmissions = 0
-    for step in range(1, 65):
-        if step > left:
-            break
+    for step in range(1, min(left, _MOST_BEFORE) + 1):
         other = order[left - step]
-        if other == packet or sequence[other] + length[other] <= need:
+        if other == packet or stream.sequence[other] + stream.length[other] <= need:
             continue
-        passed = _passed_at(hops[last[packet]].sighting, first[other], last[other], hops, sightings, times)
+        passed = _passed_at(ways.hops[ways.last[packet]].sighting, other, ways)
         if passed >= 0:
-            if passed > end[packet]:
+            if passed > stream.end_ns[packet]:
                 transmissions += 1
                 again = min(again, passed)
             continue
-        if end[packet] - begin[other] > _CLOCKS_NS or begin[other] - end[packet] > _SOON_NS:
-            continue
-        if end[other] < begin[packet]:  # what this one carries on itself
-            continue
-        whole = longest[packet]
-        here = _position(hops[last[packet]].sighting, first[whole], last[whole], hops, sightings)
-        there = _position(hops[first[other]].sighting, first[whole], last[whole], hops, sightings)
-        if 0 <= there < here:  # a retransmission on its way to where this one ended
-            continue
-        if _passed_at(hops[first[other]].sighting, first[packet], last[packet], hops, sightings, times) >= 0:
-            continue
-        if found < 0 or begin[other] < begin[found]:
+        if _may_carry_on(packet, other, stream, ways) and (
+            found < 0 or stream.begin_ns[other] < stream.begin_ns[found]
+        ):
             found = other
-    if found < 0 or begin[found] < again:
+    if found < 0 or stream.begin_ns[found] < again:
         return found
     # The byte was sent again before it was carried on: is there one carrier more than those transmissions account for?
-    carriers = 0
-    start = sightings[hops[first[found]].sighting]
-    for step in range(1, 65):
-        if step > left:
-            break
-        other = order[left - step]
-        if sequence[other] + length[other] > need and begin[other] >= begin[found]:
-            row = sightings[hops[first[other]].sighting]
-            carriers += row.place == start.place and row.direction == start.direction
+    carriers = _carriers(need, found, order[max(left - _MOST_BEFORE, 0) : left], stream, ways)
     return found if carriers > transmissions else np.int64(-1)
 
 
 @njit(cache=True)
-def _passed_at(sighting, first, last, hops, sightings, times):
-    """When the path first..last passed the point of this sighting, -1 when it did not."""
-    row = sightings[sighting]
-    for k in range(first, last + 1):
-        seen = sightings[hops[k].sighting]
+def _begun_at(need, order, stream):
+    """How many of `order` begin at or before the byte `need`."""
+    left, right = 0, order.size
+    while left < right:
+        middle = (left + right) // 2
+        if stream.sequence[order[middle]] <= need:
+            left = middle + 1
+        else:
+            right = middle
+    return left
+
+
+@njit(cache=True)
+def _may_carry_on(packet, other, stream, ways):
+    """The other path begins where and soon after the packet ended."""
+    late = stream.begin_ns[other] - stream.end_ns[packet]
+    if -late > _CLOCKS_NS or late > _SOON_NS:
+        return False
+    if stream.end_ns[other] < stream.begin_ns[packet]:  # what this one carries on itself
+        return False
+    whole = stream.longest[packet]
+    start = ways.hops[ways.first[other]].sighting
+    here = _position(ways.hops[ways.last[packet]].sighting, whole, ways)
+    if 0 <= _position(start, whole, ways) < here:  # a retransmission on its way to where this one ended
+        return False
+    return _passed_at(start, packet, ways) < 0
+
+
+@njit(cache=True)
+def _carriers(need, found, order, stream, ways):
+    """How many of `order` carry the byte `need` from where the path `found` begins, none earlier than it."""
+    carriers = 0
+    start = ways.sightings[ways.hops[ways.first[found]].sighting]
+    for other in order:
+        if stream.sequence[other] + stream.length[other] > need and stream.begin_ns[other] >= stream.begin_ns[found]:
+            row = ways.sightings[ways.hops[ways.first[other]].sighting]
+            carriers += row.place == start.place and row.direction == start.direction
+    return carriers
+
+
+@njit(cache=True)
+def _passed_at(sighting, path, ways):
+    """When the path passed the point of this sighting, -1 when it did not."""
+    row = ways.sightings[sighting]
+    for k in range(ways.first[path], ways.last[path] + 1):
+        seen = ways.sightings[ways.hops[k].sighting]
         if seen.place == row.place and seen.direction == row.direction:
-            return times[hops[k].sighting]
+            return ways.times_ns[ways.hops[k].sighting]
     return np.int64(-1)
 
 
 @njit(cache=True)
-def _position(sighting, first, last, hops, sightings):
-    """How many hops of the path first..last come before the point of this sighting, -1 when it has no such point."""
-    row = sightings[sighting]
-    for k in range(first, last + 1):
-        seen = sightings[hops[k].sighting]
+def _position(sighting, path, ways):
+    """How many hops of the path come before the point of this sighting, -1 when it has no such point."""
+    row = ways.sightings[sighting]
+    for k in range(ways.first[path], ways.last[path] + 1):
+        seen = ways.sightings[ways.hops[k].sighting]
         if seen.place == row.place and seen.direction == row.direction:
-            return k - first
+            return k - ways.first[path]
     return np.int64(-1)

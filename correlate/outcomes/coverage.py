@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile
 from ..clocks.align import Clock
 from ..nodes.file_facts import FileFacts
 from ..nodes.topology import Topology
+from .kinds import Reason
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,3 +89,49 @@ def _covered(topology: Topology, node: str) -> list[int]:
     """When a capture of this node began and stopped taking packets, where it says so."""
     facts = topology.nodes[node]
     return [time for time in (facts.began_ns, facts.ended_ns) if time is not None]
+
+
+_EDGE_NS: Final = 200_000_000
+"""A packet last seen this close to the end of a capture may have gone on after it."""
+
+
+def unseen_in_namespaces(
+    coverage: Coverage, topology: Topology, namespace: npt.NDArray[np.int64], times_ns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """Per packet that should have been seen in a namespace after a time: the Reason why the capture may have missed it
+    there; NONE where it would have seen it."""
+    found = np.full(namespace.size, Reason.NONE, np.uint8)
+    for index in np.unique(namespace).tolist():
+        here = namespace == index
+        if any(p.filter for p in topology.points if p.namespace == index):
+            found[here] = Reason.FILTERED
+            continue
+        node = topology.namespaces[index].node
+        end, start = coverage.end_ns.get(node), coverage.start_ns.get(node)
+        if end is not None and start is not None:
+            found[here & ((times_ns > end - _EDGE_NS) | (times_ns < start))] = Reason.CAPTURE_ENDED
+        for begin, finish in coverage.gaps.get(index, []):
+            gap = here & (times_ns >= begin - _EDGE_NS) & (times_ns <= finish + _EDGE_NS)
+            found[gap] = Reason.CAPTURE_LOST
+    return found
+
+
+def unseen_at_points(
+    coverage: Coverage, topology: Topology, place: npt.NDArray[np.int64], times_ns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """The same for those that should have been seen at a capture point."""
+    found = np.full(place.size, Reason.NONE, np.uint8)
+    for point in topology.points:
+        here = place == point.index
+        if not here.any():
+            continue
+        if point.filter:
+            found[here] = Reason.FILTERED
+            continue
+        outside = here.copy()
+        for begin, end in coverage.files.get(point.index, []):
+            outside &= (times_ns < begin) | (times_ns > end)
+        found[outside] = Reason.CAPTURE_ENDED
+        for first, last in coverage.gaps.get(point.namespace, []):
+            found[here & (times_ns >= first) & (times_ns <= last)] = Reason.CAPTURE_LOST
+    return found

@@ -1,20 +1,25 @@
-"""What can become of a packet, and why; judge.py decides it."""
+"""What can become of a packet, and why; judges.py decides it."""
 
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
-from typing import Final
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 
-class Outcome(StrEnum):
+class Outcome(IntEnum):
     """What became of a packet."""
 
-    DELIVERED = "delivered"
-    DROPPED = "dropped"
-    LOST = "lost"
-    UNKNOWN = "unknown"
+    DELIVERED = 0
+    DROPPED = 1
+    LOST = 2
+    UNKNOWN = 3
+
+
+OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
+"""The `outcome` of the JSON contract, by Outcome."""
 
 
 class Reason(IntEnum):
@@ -39,14 +44,14 @@ class Reason(IntEnum):
     """A capture began later or ended before it could be seen there."""
     TTL = 9
     """Its time to live ran out where it would have been forwarded."""
-    ARRIVED = 11
-    """It came in at its destination, untraced and unanswered: whether a rule dropped it there is not known."""
-    ICMP = 13
-    """The node that gave it up said so in an ICMP error."""
-    FILTERED = 12
-    """A capture filter may have hidden it where it would have been next."""
     SEGMENTED = 10
     """It went on in other segments (GSO, GRO), which were delivered."""
+    ARRIVED = 11
+    """It came in at its destination, untraced and unanswered: whether a rule dropped it there is not known."""
+    FILTERED = 12
+    """A capture filter may have hidden it where it would have been next."""
+    ICMP = 13
+    """The node that gave it up said so in an ICMP error."""
 
 
 REASON_KIND: Final = {
@@ -66,17 +71,39 @@ REASON_KIND: Final = {
 }
 """The `kind` of a reason in the JSON contract."""
 
-OUTCOMES: Final = tuple(Outcome)
-DELIVERED, DROPPED, LOST, UNKNOWN = range(4)
-"""Indexes into OUTCOMES."""
+
+@dataclass(frozen=True)
+class Segments:
+    """Which paths go on as which others."""
+
+    packet: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Path (from 0) that ends, ascending."""
+    piece: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """One that carries some of its bytes on."""
+
+    @cached_property
+    def goes_on_as(self) -> dict[int, list[int]]:
+        """The paths (from 0) that carry the bytes of a path on, of those that end so."""
+        found: dict[int, list[int]] = {}
+        for packet, piece in zip(self.packet.tolist(), self.piece.tolist(), strict=True):
+            found.setdefault(packet, []).append(piece)
+        return found
+
+    @cached_property
+    def comes_from(self) -> dict[int, list[int]]:
+        """The paths (from 0) whose bytes a path carries on."""
+        found: dict[int, list[int]] = {}
+        for packet, piece in zip(self.packet.tolist(), self.piece.tolist(), strict=True):
+            found.setdefault(piece, []).append(packet)
+        return found
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
     """Per packet: what became of it."""
 
     outcome: npt.NDArray[np.uint8]
-    """Index into OUTCOMES."""
+    """Outcome."""
     reason: npt.NDArray[np.uint8]
     """Reason."""
     rule: npt.NDArray[np.int32]
@@ -85,5 +112,69 @@ class Outcomes:
     """Path (from 0) of the ICMP error about it, else -1."""
     location: npt.NDArray[np.int32]
     """Where it was delivered: index into `locations`, -1 unknown."""
+    confidence: npt.NDArray[np.float32]
+    """How sure that is, 0 to 1, if its hops are right."""
     locations: list[tuple[str, str]]
     """(node, container name or namespace label)."""
+    segments: Segments
+
+    @classmethod
+    def undecided(cls, paths: int, locations: list[tuple[str, str]]) -> "Outcomes":
+        """Of paths of which nothing has been said: they go on where nothing is captured."""
+        return cls(
+            outcome=np.full(paths, Outcome.UNKNOWN, np.uint8),
+            reason=np.full(paths, Reason.NOT_CAPTURED, np.uint8),
+            rule=np.full(paths, -1, np.int32),
+            related=np.full(paths, -1, np.int64),
+            location=np.full(paths, -1, np.int32),
+            confidence=np.ones(paths, np.float32),
+            locations=locations,
+            segments=Segments(),
+        )
+
+
+Column = npt.NDArray[np.generic] | float
+"""One value for each path, or one for all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What a judge says of some paths, with what the reason needs to be told; the columns are those of Outcomes."""
+
+    paths: npt.NDArray[np.int64]
+    """From 0."""
+    outcome: Column
+    reason: Column
+    rule: Column = -1
+    related: Column = -1
+    location: Column = -1
+    confidence: Column = 1
+    segments: Segments | None = None
+    """Where it was looked for: which paths go on as which others."""
+
+    @classmethod
+    def none(cls) -> "Verdicts":
+        """A judge with nothing to say."""
+        return cls(paths=np.empty(0, np.int64), outcome=Outcome.UNKNOWN, reason=Reason.NONE)
+
+    @classmethod
+    def lost(cls, paths: npt.NDArray[np.int64], reason: Reason, unseen: npt.NDArray[np.uint8]) -> "Verdicts":
+        """Lost for this reason, but unknown where `unseen` (see coverage.py) has one for not having been seen."""
+        missed = unseen != Reason.NONE
+        return cls(
+            paths=paths,
+            outcome=np.where(missed, Outcome.UNKNOWN, Outcome.LOST),
+            reason=np.where(missed, unseen, reason),
+        )
+
+    def and_(self, other: "Verdicts") -> "Verdicts":
+        """Both together, of different paths."""
+        columns: dict[str, Any] = {
+            name: np.concatenate([np.broadcast_to(getattr(one, name), one.paths.shape) for one in (self, other)])
+            for name in COLUMNS
+        }
+        return Verdicts(paths=np.concatenate([self.paths, other.paths]), **columns)
+
+
+COLUMNS: Final = ("outcome", "reason", "rule", "related", "location", "confidence")
+"""What a verdict says of a path."""

@@ -11,6 +11,7 @@ from ...pcapng.blocks import Direction
 from ..arrays.grouping import first_with
 from ..netfilter.evaluations import Evaluations
 from ..nodes.topology import Role, Topology
+from ..sightings import FRAME
 
 
 class LastHops:
@@ -20,22 +21,21 @@ class LastHops:
         self,
         rows: npt.NDArray[np.void],
         times_ns: npt.NDArray[np.int64],
-        stage: npt.NDArray[np.int64],
+        station: npt.NDArray[np.int64],
         evaluation: npt.NDArray[np.int64],
-        packets: npt.NDArray[np.int64],
         topology: Topology,
         evaluations: Evaluations,
     ) -> None:
-        self.packets = packets
-        self.rows, self.times_ns, self.stage = rows, times_ns, stage
+        self.rows, self.times_ns, self.station = rows, times_ns, station
+        self.is_frame = rows["kind"] == FRAME
         self.is_evaluation = evaluation >= 0
         self.evaluation = np.maximum(evaluation, 0)
         self.namespace = rows["namespace"].astype(np.int64)
         self.topology, self.evaluations = topology, evaluations
         points = topology.points
-        place = np.where(self.is_evaluation, 0, rows["place"])
+        place = np.where(self.is_frame, rows["place"], 0)
         self.role = gather([int(p.role) for p in points], place)
-        self.is_out = ~self.is_evaluation & (rows["direction"] == Direction.OUT)
+        self.is_out = self.is_frame & (rows["direction"] == Direction.OUT)
         self.locations = _locations(topology)
         index = {location: i for i, location in enumerate(self.locations)}
         own = [index[(n.node, n.label)] for n in topology.namespaces]
@@ -43,21 +43,17 @@ class LastHops:
         self.container_of_namespace = [-1 if n.label == "root" else own[i] for i, n in enumerate(topology.namespaces)]
         self.far_of_point = [index.get((p.node, p.container), -1) if p.container else -1 for p in points]
         self.role_of_point = [int(p.role) for p in points]
-        self.far_location = np.where(self.is_evaluation, -1, gather(self.far_of_point, place))
+        self.far_location = np.where(self.is_frame, gather(self.far_of_point, place), -1)
         hardware = [int(p.role == Role.PORT and topology.is_uplink(p)) for p in points]
-        self.is_hardware = ~self.is_evaluation & (gather(hardware, place) == 1)
-        self.ports = np.where(self.is_evaluation, Ports.NONE, gather(_ports_captured(topology), place))
+        self.is_hardware = self.is_frame & (gather(hardware, place) == 1)
+        self.ports = np.where(self.is_frame, gather(_ports_captured(topology), place), Ports.NONE)
         self.owner_keys = _owner_table(topology, index)
         self.is_root = gather([int(n.label == "root") for n in topology.namespaces], self.namespace) == 1
         self.known = gather([int(n.known) for n in topology.namespaces], self.namespace) == 1
 
     def owned_by(self, location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """The destination address belongs to the location (per row; -1 to none)."""
-        return self.owns(self.rows, location)
-
-    def owns(self, rows: npt.NDArray[np.void], location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """The same for any rows."""
-        key = _owner_key(rows["destination_high"], rows["destination_low"], location)
+        key = _owner_key(self.rows["destination_high"], self.rows["destination_low"], location)
         return (first_with(self.owner_keys, key) >= 0) & (location >= 0)
 
     def owner_on_node(self, which: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -19,9 +19,8 @@ from ..netfilter.rulebook import Kind, RuleBook
 from ..netfilter.rules import Rule
 from ..nodes.file_facts import FileFacts
 from ..nodes.topology import Topology
-from ..outcomes.by_segments import Segments
 from ..outcomes.coverage import Coverage
-from ..outcomes.kinds import OUTCOMES, REASON_KIND, Outcomes, Reason
+from ..outcomes.kinds import OUTCOMES, REASON_KIND, Outcome, Outcomes, Reason, Segments
 from ..packets.match import Packets
 from ..schema import NOTE_ERROR, NOTE_OUTER
 from .confidence import EqualPackets, path_confidence
@@ -68,7 +67,6 @@ class Correlation:
     rewrites: npt.NDArray[np.void]
     book: RuleBook
     outcomes: Outcomes
-    segments: Segments
     order_doubtful: npt.NDArray[np.bool_]
     """Per observation: nothing says that it comes behind the hop before it, and not before that (PointOrder)."""
     reach: npt.NDArray[np.int64]
@@ -93,6 +91,11 @@ class Correlation:
     def ids(self) -> Numbers:
         """The ids of the paths and connections, by index."""
         return self.among_all or Numbers.of_all(self.packets.count, self.connections.count)
+
+    @property
+    def segments(self) -> Segments:
+        """Which paths go on as which others."""
+        return self.outcomes.segments
 
     @cached_property
     def first_hop(self) -> npt.NDArray[np.int64]:
@@ -187,7 +190,7 @@ class Correlation:
             connection=int(self.ids.connections[self.connection_of_path[index]]),
             protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
             info=packet_info(head),
-            outcome=str(OUTCOMES[self.outcomes.outcome[index]]),
+            outcome=OUTCOMES[self.outcomes.outcome[index]],
             reason=self._reason(index),
             confidence=float(self.confidence[index]),
             ambiguous=bool(self.packets.ambiguous[index]),
@@ -330,14 +333,13 @@ class Correlation:
         chosen = np.zeros(self.connections.count, np.bool_)
         chosen[indexes] = True
         views = self._views(chosen)
-        failures = [OUTCOMES.index(o) for o in OUTCOMES if str(o) in ("dropped", "lost")]
         found = []
         for index in indexes:
             paths = order[bounds[index] : bounds[index + 1]]
             head = self.sightings[self.head[paths[0]]]
             # An ICMP error about a connection is one of its paths, but what became of it is not what became of them.
             own = paths[(self.sightings["notes"][self.head[paths]] & NOTE_ERROR) == 0]
-            failed = own[np.isin(self.outcomes.outcome[own], failures)]
+            failed = own[np.isin(self.outcomes.outcome[own], (Outcome.DROPPED, Outcome.LOST))]
             client, server = self._ends(paths)
             found.append(
                 Connection(

@@ -4,16 +4,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..netfilter.rules import Rule
-from ..outcomes.kinds import OUTCOMES, Reason
+from ..outcomes.kinds import OUTCOMES, Outcome, Reason
 from .values import ChainHop, Hop
 
 
 def connection_outcome(outcomes: npt.NDArray[np.uint8]) -> str:
     """Dropped or lost if any path was; else delivered if any was."""
-    for name in ("dropped", "lost", "delivered"):
-        if (outcomes == OUTCOMES.index(next(o for o in OUTCOMES if o == name))).any():
-            return name
-    return "unknown"
+    for outcome in (Outcome.DROPPED, Outcome.LOST, Outcome.DELIVERED):
+        if (outcomes == outcome).any():
+            return OUTCOMES[outcome]
+    return OUTCOMES[Outcome.UNKNOWN]
 
 
 def reason_text(reason: Reason, hop: Hop, rule: Rule | None) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..outcomes.kinds import OUTCOMES, Outcome
+from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
 from .legs import Leg, LegEnd, find_legs, leg_ends, leg_values, outcomes_on_the_way
 from .retransmissions import find_retransmissions
@@ -57,8 +57,8 @@ def summarise_connections(result: Correlation, wanted: npt.NDArray[np.bool_] | N
         legs=legs,
         first_leg=np.searchsorted(legs["connection"], np.arange(result.connections.count + 1)),
         ends=leg_ends(result, legs),
-        lost=count(outcome == OUTCOMES.index(Outcome.LOST)),
-        dropped=count(outcome == OUTCOMES.index(Outcome.DROPPED)),
+        lost=count(outcome == Outcome.LOST),
+        dropped=count(outcome == Outcome.DROPPED),
         retransmissions=count(found.again[path]),
         spurious=count(found.spurious[path]),
     )

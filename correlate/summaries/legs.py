@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..clocks.align import Clock
-from ..outcomes.kinds import OUTCOMES, Outcome
+from ..outcomes.kinds import Outcome
 from ..result.correlation import DIRECTIONS, Correlation
 from .ways import Ways, machines
 
@@ -84,7 +84,7 @@ def find_legs(result: Correlation, ways: Ways) -> npt.NDArray[np.void]:
     )
     leg = inverse.reshape(-1)
     outcome = outcomes_on_the_way(result)[ways.path[ways.last]]
-    stopped = ways.last[outcome != OUTCOMES.index(Outcome.DELIVERED)]
+    stopped = ways.last[outcome != Outcome.DELIVERED]
     onward = _onward(ways, before, after, stopped)
     missed = start[stopped] * (points + 1)
     missed[onward >= 0] = passed[leg[onward[onward >= 0]]]
@@ -96,7 +96,7 @@ def find_legs(result: Correlation, ways: Ways) -> npt.NDArray[np.void]:
     table["connection"], table["reply"] = np.divmod(travel, 2)
     row = np.searchsorted(legs, passed)
     table["packets"][row] = packets
-    unknown = outcome[outcome != OUTCOMES.index(Outcome.DELIVERED)] == OUTCOMES.index(Outcome.UNKNOWN)
+    unknown = outcome[outcome != Outcome.DELIVERED] == Outcome.UNKNOWN
     table["lost"] = np.bincount(np.searchsorted(legs, missed[~unknown]), minlength=legs.size)
     table["unknown"] = np.bincount(np.searchsorted(legs, missed[unknown]), minlength=legs.size)
     delay = ways.time_ns[after] - ways.time_ns[before]
@@ -109,7 +109,7 @@ def find_legs(result: Correlation, ways: Ways) -> npt.NDArray[np.void]:
 
 
 def outcomes_on_the_way(result: Correlation) -> npt.NDArray[np.uint8]:
-    """Per path: index into OUTCOMES. A super-packet whose pieces carry all its bytes on counts as delivered: what is
+    """Per path: its Outcome. A super-packet whose pieces carry all its bytes on counts as delivered: what is
     lost of it behind that, is lost as one of those pieces."""
     outcome = result.outcomes.outcome.copy()
     packet, piece = result.segments.packet, result.segments.piece
@@ -122,7 +122,7 @@ def outcomes_on_the_way(result: Correlation) -> npt.NDArray[np.uint8]:
             for path in (packet, piece)
         )
         rest = (end - reached + 2**31) % 2**32 - 2**31  # sequence numbers wrap
-        outcome[packet[rest <= 0]] = OUTCOMES.index(Outcome.DELIVERED)
+        outcome[packet[rest <= 0]] = Outcome.DELIVERED
     return outcome
 
 

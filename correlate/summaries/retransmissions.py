@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..outcomes.kinds import OUTCOMES, Outcome
+from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
 from ..schema import NOTE_CUT, NOTE_ERROR
 from .ways import Ways
@@ -86,8 +86,8 @@ def _events(result: Correlation, ways: Ways) -> npt.NDArray[np.void]:
     sent["length"] = seen["payload_length"][head] + ((flags & _SYN) > 0) + ((flags & _FIN) > 0)
     sent["window"] = seen["window"][head]
     sent["at_first"] = ways.rank[first] == nearest[ways.travel[first]]
-    sent["delivered"] = outcome == OUTCOMES.index(Outcome.DELIVERED)
-    gone = np.isin(outcome, [OUTCOMES.index(Outcome.DROPPED), OUTCOMES.index(Outcome.LOST)])
+    sent["delivered"] = outcome == Outcome.DELIVERED
+    gone = np.isin(outcome, (Outcome.DROPPED, Outcome.LOST))
     arrived = sent[~gone]
     arrived["arrival"] = 1
     arrived["time_ns"] = ways.time_ns[last[~gone]]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ..arrays.hashing import mix
 from ..netfilter.rules import Rule
-from ..outcomes.kinds import OUTCOMES, Outcome
+from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
 from ..sightings import EVALUATION, rows_in_table
 
@@ -39,7 +39,7 @@ def find_routes(result: Correlation, chosen: npt.NDArray[np.bool_]) -> list[Rout
     _, first, count = np.unique(key[wanted], return_index=True, return_counts=True)
     example = wanted[first]
     order = {Outcome.DROPPED: 0, Outcome.LOST: 1, Outcome.UNKNOWN: 2, Outcome.DELIVERED: 3}
-    urgency = np.array([order[o] for o in OUTCOMES])[result.outcomes.outcome[example]]
+    urgency = np.array([order[o] for o in Outcome])[result.outcomes.outcome[example]]
     untranslated = np.diff(result.first_rewrite)[example] == 0
     ranked = np.lexsort((example, untranslated, urgency))
     return [

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...correlate.in_common.shared_packets import NothingInCommon, Scope
-from ...correlate.outcomes.kinds import OUTCOMES
+from ...correlate.outcomes.kinds import Outcome
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.select import Selection
 from ...correlate.result.values import Connection, Path
@@ -153,7 +153,7 @@ def _clock(fact: CaptureFacts) -> str:
 def _listed(result: Correlation, selection: Selection, wanted: npt.NDArray[np.int64]) -> list[_Listed]:
     """Those of the wanted connections (by index) that come first."""
     failed = np.zeros(result.connections.count, np.bool_)
-    bad = np.isin(result.outcomes.outcome, [OUTCOMES.index(o) for o in OUTCOMES if o in ("dropped", "lost")])
+    bad = np.isin(result.outcomes.outcome, (Outcome.DROPPED, Outcome.LOST))
     failed[result.connection_of_path[bad]] = True
     ranked = wanted[np.lexsort((wanted, ~failed[wanted]))][:_MOST_CONNECTIONS]
     summaries = summarise_connections(result, np.isin(np.arange(result.connections.count), ranked))

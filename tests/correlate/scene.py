@@ -171,12 +171,7 @@ class Node:
         data = bytes(packet) if packet is not None else b""
         head = _header_attributes(data, iif, oif, ct) if data else b""
         bodies = [
-            (
-                name,
-                word(4, 3)
-                + (attribute(3, struct.pack(">Q", handle)) if handle else b"")
-                + attribute(5, _verdict(verdict)),
-            )
+            (name, word(4, 3) + (attribute(3, struct.pack(">Q", handle)) if handle else b"") + attribute(5, _verdict(verdict)))
             for name, handle, verdict in rules
         ]
         if policy is not None:

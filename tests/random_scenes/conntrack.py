@@ -97,9 +97,7 @@ def translated(packet: Packet, entry: Entry, direction: int, end: str) -> Packet
     if end == "destination":
         if packet.about is None:
             return _moved(packet, "destination", destination, destination_port)
-        return replace(
-            packet, destination=destination, about=_moved(packet.about, "source", destination, destination_port)
-        )
+        return replace(packet, destination=destination, about=_moved(packet.about, "source", destination, destination_port))
     if packet.about is None:
         return _moved(packet, "source", source, source_port)
     return replace(packet, source=source, about=_moved(packet.about, "destination", source, source_port))

@@ -5,25 +5,8 @@ from random import Random
 
 from .happened import AtDevice, Happened, Story
 from .hooks import Hooks, Travel, same_network
-from .packets import (
-    FIN,
-    ICMP,
-    ICMPV6,
-    MSS,
-    PORT_UNREACHABLE,
-    PSH,
-    TCP,
-    TIME_EXCEEDED,
-    UDP,
-    VXLAN_PORT,
-    Packet,
-    encoded,
-    ethernet,
-    frames,
-    gre,
-    ipip,
-    vxlan,
-)
+from .packets import FIN, ICMP, ICMPV6, MSS, PORT_UNREACHABLE, PSH, TCP, TIME_EXCEEDED, UDP, VXLAN_PORT, Packet
+from .packets import encoded, ethernet, frames, gre, ipip, vxlan
 from .rules import Rule
 from .topology import Device, Space, World
 
@@ -158,9 +141,7 @@ class Network:
             return None
         return self._out(travel, *way)
 
-    def _hook(
-        self, travel: Travel, space: Space, hook: str, iif: Device | None = None, oif: Device | None = None
-    ) -> bool:
+    def _hook(self, travel: Travel, space: Space, hook: str, iif: Device | None = None, oif: Device | None = None) -> bool:
         passed = self.hooks.pass_(travel, space, hook, iif, oif)
         if isinstance(passed, Rule):
             packet = travel.seen

@@ -5,24 +5,10 @@ from itertools import count
 from random import Random
 
 from .happened import Story
-from .hooks import Travel
 from .network import Network
-from .packets import (
-    ACK,
-    ECHO_REPLY,
-    ECHO_REQUEST,
-    FIN,
-    ICMP,
-    ICMPV6,
-    MSS,
-    PORT_UNREACHABLE,
-    PSH,
-    RST,
-    SYN,
-    TCP,
-    UDP,
-    Packet,
-)
+from .packets import ACK, ECHO_REPLY, ECHO_REQUEST, FIN, ICMP, ICMPV6, MSS, PORT_UNREACHABLE, PSH, RST, SYN, TCP, UDP
+from .packets import Packet
+from .hooks import Travel
 from .rule_choice import CLOSED, FORBIDDEN, Service
 from .topology import Space
 
@@ -227,9 +213,7 @@ def stream(talk: Talk, start_us: float) -> None:
     if first is None:
         return
     tcp = _Tcp(talk=talk, time_us=start_us)
-    client = _Side(
-        space=talk.client, forward=True, template=replace(first, flags=0, window=502), sequence=first.sequence
-    )
+    client = _Side(space=talk.client, forward=True, template=replace(first, flags=0, window=502), sequence=first.sequence)
     story = tcp.deliver(client, first)
     if story is None:
         return

@@ -1,0 +1,63 @@
+"""Who decides what became of each packet, in which order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from .by_answer import came_in_unanswered
+from .by_flow import compared_with_its_flow
+from .by_icmp_error import given_up_with_an_icmp_error
+from .by_last_hop import (
+    arrived_where_it_ends,
+    dropped_by_a_chain,
+    gone_behind_a_hook,
+    gone_inside,
+    gone_on_the_wire,
+    out_of_time_to_live,
+    passed_its_owner,
+)
+from .by_segments import carried_on_in_other_segments
+from .kinds import COLUMNS, Outcomes, Verdicts
+from .tables import Tables
+
+Judge = Callable[[Tables, Outcomes], Verdicts]
+"""Looks at the tables and at what the judges before it said; changes neither."""
+
+OF_ONE_PART: Final[tuple[Judge, ...]] = (
+    dropped_by_a_chain,
+    passed_its_owner,
+    arrived_where_it_ends,
+    out_of_time_to_live,
+    gone_behind_a_hook,
+    gone_inside,
+    gone_on_the_wire,
+    came_in_unanswered,
+)
+"""What a part of the connections can say by itself. The first five speak of what none before them decided."""
+
+OF_ALL_PARTS: Final[tuple[Judge, ...]] = (
+    compared_with_its_flow,
+    given_up_with_an_icmp_error,
+    carried_on_in_other_segments,
+)
+"""What follows once the passages of all parts are known."""
+
+
+def decide(judges: Sequence[Judge], tables: Tables, before: Outcomes) -> Outcomes:
+    """Ask them in turn: what one says of a path replaces what those before it said of that path.
+
+    `before`: what has been decided already; it stays as it is.
+    """
+    decided = {name: getattr(before, name).copy() for name in COLUMNS}
+    shown = {name: column.view() for name, column in decided.items()}
+    for column in shown.values():
+        column.flags.writeable = False
+    so_far = replace(before, **shown)
+    for judge in judges:
+        verdicts = judge(tables, so_far)
+        if verdicts.segments is not None:
+            so_far = replace(so_far, segments=verdicts.segments)
+        if verdicts.paths.size:
+            for name, column in decided.items():
+                column[verdicts.paths] = getattr(verdicts, name)
+    return so_far

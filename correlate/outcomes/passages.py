@@ -1,0 +1,118 @@
+"""Where packets went on to, counted over all connections: it tells of those that did not."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ..arrays.grouping import distinct, group_ids, hashed
+from ..hops.order import path_bounds
+
+_NEARLY_ALL: Final = 0.8
+"""Part of the packets to one destination that must go the same way for the others to be lost on it."""
+PLACES: Final = 1 << 24
+"""More than there are capture points and chains, to put two of them into one number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passages:
+    """Where packets went on to, summed up over all connections."""
+
+    joined: npt.NDArray[np.int64]
+    """Pairs of places in one number, ascending: a packet that passed the first was last seen at the second."""
+    passing: npt.NDArray[np.uint64]
+    """Destination and place in one, ascending."""
+    ended: npt.NDArray[np.int64]
+    """Where nearly all packets to that destination that passed that place were last seen; -1 where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassageCounts:
+    """The same, still to be added up."""
+
+    joined: npt.NDArray[np.int64]
+    passing: npt.NDArray[np.uint64]
+    """By (passing, end), ascending."""
+    end: npt.NDArray[np.int64]
+    packets: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void]) -> "PassageCounts":
+        """Counted from the paths of some or all connections."""
+        start, last = path_bounds(hops)
+        joined, passing, end = (
+            np.empty(hops.size, np.int64),
+            np.empty(hops.size, np.uint64),
+            np.empty(hops.size, np.int64),
+        )
+        _describe_passages(hops, sightings, start, last, joined, passing, end)
+        return cls._count(distinct(joined)[0], passing, end, np.ones(end.size, np.int64))
+
+    @classmethod
+    def _count(
+        cls,
+        joined: npt.NDArray[np.int64],
+        passing: npt.NDArray[np.uint64],
+        end: npt.NDArray[np.int64],
+        packets: npt.NDArray[np.int64],
+    ) -> "PassageCounts":
+        """Rows of equal `passing` and `end` added up."""
+        which, first = group_ids(hashed(passing, end))
+        packets = np.bincount(which, packets, first.size).astype(np.int64)
+        passing, end = passing[first], end[first]
+        order = np.lexsort((end, passing))
+        return cls(joined=joined, passing=passing[order], end=end[order], packets=packets[order])
+
+    def with_(self, other: "PassageCounts") -> "PassageCounts":
+        """Both together."""
+        return self._count(
+            np.union1d(self.joined, other.joined),
+            np.concatenate([self.passing, other.passing]),
+            np.concatenate([self.end, other.end]),
+            np.concatenate([self.packets, other.packets]),
+        )
+
+    def summed(self) -> Passages:
+        """What follows from all of them."""
+        passing, which = np.unique(self.passing, return_inverse=True)
+        which = which.reshape(-1)
+        passed = np.bincount(which, weights=self.packets, minlength=passing.size).astype(np.int64)
+        ended = np.full(passing.size, -1)
+        most = self.packets >= _NEARLY_ALL * passed[which]
+        ended[which[most]] = self.end[most]
+        return Passages(joined=self.joined, passing=passing, ended=ended)
+
+
+def destinations(sightings: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Per row: hash of the address, port and protocol it is sent to."""
+    found = np.empty(rows.size, np.uint64)
+    _hash_destinations(sightings, rows, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _hash_destinations(sightings, rows, found):
+    for i in range(rows.size):
+        found[i] = _destination(sightings[rows[i]])
+
+
+@njit(cache=True, nogil=True)
+def _destination(row):
+    key = (row.destination_low * np.uint64(0x9E3779B97F4A7C15)) ^ row.destination_high
+    key ^= (np.uint64(row.destination_port) << np.uint64(8)) | np.uint64(row.protocol)
+    return key * np.uint64(0xBF58476D1CE4E5B9)
+
+
+@njit(cache=True, nogil=True)
+def _describe_passages(hops, sightings, start, last, joined, passing, end):
+    """Per hop: its place and that of the last hop of its path in one number; destination and place in one; the latter
+    place."""
+    for path in range(start.size):
+        final = np.int64(sightings[hops[last[path]].sighting].place)
+        for k in range(start[path], last[path] + 1):
+            row = sightings[hops[k].sighting]
+            joined[k] = np.int64(row.place) * PLACES + final
+            passing[k] = _destination(row) ^ np.uint64(row.place)
+            end[k] = final
