@@ -20,7 +20,7 @@ from .hops.point_order import order_points
 from .hops.rewrites import find_rewrites
 from .hops.underlay import separate_underlay
 from .netfilter.evaluations import Evaluations, build_evaluations
-from .netfilter.from_frames import borrow_flows, join_outer_evaluations, times_by_frames
+from .netfilter.from_frames import borrow_flows, join_outer_headers, times_by_frames
 from .netfilter.messages import KernelMessages
 from .netfilter.partial_headers import complete_headers
 from .netfilter.rulebook import RuleBook, build_rule_book
@@ -120,7 +120,7 @@ def prepare(decoded: Observations, messages: list[KernelMessages], setting: Sett
     evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
     everything = Told.of(evaluations, said_by_all(messages))
     sightings = decoded.and_behind(everything.sightings)
-    join_outer_evaluations(sightings, decoded.outers, evaluations)
+    join_outer_headers(sightings, decoded.outers, everything.rows)
     borrow_flows(sightings)
     complete_headers(sightings)
     return Linked(

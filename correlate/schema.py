@@ -24,7 +24,7 @@ SIGHTING: Final = np.dtype(
         ("content", "u8"),  # hash of what NAT does not change, from the first 20 bytes of each header
         ("payload", "u8"),  # hash of the payload, 0 when it is not all there: then it says nothing
         ("frame", "u4"),  # Wireshark's frame number in its file
-        ("place", "u4"),  # observation: capture point; evaluation: chain (see Evaluations, join_outer_evaluations)
+        ("place", "u4"),  # observation: capture point; evaluation: chain (see Evaluations, join_outer_headers)
         ("length", "u4"),  # of the IP datagram, in bytes; of the frame when it is not IP
         ("sequence", "u4"),  # TCP sequence number; ICMP echo sequence
         ("acknowledgment", "u4"),

@@ -1,4 +1,5 @@
-"""When a chain saw a packet: trace messages carry no time, only that of their receipt."""
+"""What messages of the kernel take from the frames they are about: when it was, the flow of an ICMP error whose ports they
+do not show, and the packet inside a tunnel, of which they show the outer header only."""
 
 from typing import Final
 
@@ -8,8 +9,8 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs
 from ..schema import NOTE_ERROR, NOTE_OUTER
-from ..sightings import EVALUATION, FRAME, frames, rows_in_table, told
-from .evaluations import Evaluations
+from ..sightings import FRAME, frames, told
+from .numbers import ABSENT
 
 _FAR_NS: Final = 1_000_000_000
 """A frame so far away is another packet with the same header."""
@@ -64,20 +65,42 @@ def _take_times(rows, start, namespace, times, is_frame, found):
                 found[i] = times[after] if near else times[i]
 
 
-def join_outer_evaluations(
-    sightings: npt.NDArray[np.void], outers: npt.NDArray[np.void], evaluations: Evaluations
+def join_outer_headers(
+    sightings: npt.NDArray[np.void], outers: npt.NDArray[np.void], said: npt.NDArray[np.void]
 ) -> None:
-    """Give the evaluations of outer headers the flow and content of the packet inside (`sightings` and `evaluations`
-    are changed in place).
+    """Give what was told of outer headers the flow and content of the packet inside (`sightings` and `said` are changed
+    in place).
 
-    `sightings`: SIGHTING rows; `outers`: OUTER rows they refer to. The conntrack entry
-    of such an evaluation is that of the tunnel, which many connections share: it is taken away, or it would join them.
+    `sightings`: SIGHTING rows; `outers`: OUTER rows they refer to; `said`: TOLD rows of those that are no frames. The
+    conntrack entry of such a row is that of the tunnel, which many connections share: it is taken away, or it would
+    join them.
     """
     inside = np.flatnonzero(frames(sightings)["outer"])
     behind = told(sightings)
-    messages = np.arange(behind.start, behind.stop)
-    if inside.size == 0 or messages.size == 0:
+    if inside.size == 0 or said.size == 0:
         return
+    rows, source = _frames_with_outer(sightings, outers, inside, np.arange(behind.start, behind.stop))
+    for name in ("flow", "flow_reverse", "content", "outer"):
+        sightings[name][rows] = sightings[name][source]
+    sightings["notes"][rows] |= NOTE_OUTER
+    # A chain sees the packet twice, as itself and in its tunnel: two places, or it would be taken for two packets.
+    sightings["place"][rows] += sightings["place"][behind].max() + 1
+    of = rows - behind.start
+    said["conntrack_id"][of] = 0
+    said["conntrack_direction"][of] = ABSENT
+    said["conntrack_status"][of] = 0
+
+
+def _frames_with_outer(
+    sightings: npt.NDArray[np.void],
+    outers: npt.NDArray[np.void],
+    inside: npt.NDArray[np.int64],
+    messages: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(messages that show the outer header of a frame, that frame of each): the last before it, else the next.
+
+    `inside`, `messages`: rows of frames in a tunnel, and of what was told.
+    """
     around = outers[sightings["outer"][inside].astype(np.int64) - 1]
     candidates = np.concatenate([inside, messages])
     flow = np.concatenate([around["flow"], sightings["flow"][messages]])
@@ -99,16 +122,7 @@ def join_outer_evaluations(
     has_after = (after < order.size) & (group[np.minimum(after, order.size - 1)] == group)
     found = ~frame & (has_before | has_after)
     source = candidates[order[np.where(has_before, before, np.minimum(after, order.size - 1))[found]]]
-    rows = candidates[order[found]]
-    for name in ("flow", "flow_reverse", "content", "outer"):
-        sightings[name][rows] = sightings[name][source]
-    sightings["notes"][rows] |= NOTE_OUTER
-    # A chain sees the packet twice, as itself and in its tunnel: two places, or it would be taken for two packets.
-    sightings["place"][rows] += len(evaluations.chains)
-    of = rows_in_table(sightings, EVALUATION)[rows]
-    evaluations.rows["conntrack_id"][of] = 0
-    evaluations.rows["conntrack_direction"][of] = 255
-    evaluations.rows["conntrack_status"][of] = 0
+    return candidates[order[found]], source
 
 
 def borrow_flows(sightings: npt.NDArray[np.void]) -> None:

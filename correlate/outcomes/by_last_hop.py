@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
 from ..decode.link_scope import stays_on_link
-from ..hops.order import Station
+from ..hops.stations import Station
 from ..netfilter.numbers import NF_DROP
 from ..nodes.topology import Role
 from ..sightings import FRAME

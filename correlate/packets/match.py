@@ -7,7 +7,6 @@ overtakes its equal within a node, but between nodes it may: two that were under
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +18,9 @@ from ..decode.payload import contradict
 from ..flows.connections import Connections
 from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
+from .match_told import assign_told, fits_one
 from .numbering import order_of_appearance
-
-_NEIGHBOURS: Final = 64
-"""How many earlier packets of a run of equal ones are considered for a sighting."""
+from .slots import NEIGHBOURS, number_slots
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,11 +92,11 @@ def _assign(order, group, sightings, times, nodes, packet, ambiguous):
         count = _assign_observations(seen, sightings, times, nodes, packet, ambiguous, count)
         if rows.size == 0:
             pass
-        elif count - base == 1 and _fits_one(rows, sightings, times, times[seen[0]]):
+        elif count - base == 1 and fits_one(rows, sightings, times, times[seen[0]]):
             for i in range(rows.size):
                 packet[rows[i]] = base
         else:
-            count = _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, count)
+            count = assign_told(seen, rows, sightings, times, packet, ambiguous, base, count)
         start = stop
     return count
 
@@ -116,25 +114,6 @@ def _point(row):
 
 
 @njit(cache=True)
-def _slots(keys, slots):
-    """Number the distinct keys from 0, in order of appearance, into `slots`; returns how many there are."""
-    distinct = np.empty(keys.size, np.int64)
-    known = 0
-    for i in range(keys.size):
-        slot = -1
-        for s in range(known):
-            if distinct[s] == keys[i]:
-                slot = s
-                break
-        if slot < 0:
-            slot = known
-            distinct[known] = keys[i]
-            known += 1
-        slots[i] = slot
-    return known
-
-
-@njit(cache=True)
 def _all_different(rows, sightings, times):
     """No point occurs twice, no payload contradicts and no gap is too long: one packet."""
     for i in range(rows.size):
@@ -144,20 +123,6 @@ def _all_different(rows, sightings, times):
         for j in range(i):
             other = sightings[rows[j]]
             if contradict(row.payload, row.residue, other.payload, other.residue) or _point(other) == _point(row):
-                return False
-    return True
-
-
-@njit(cache=True)
-def _fits_one(rows, sightings, times, time_ns):
-    """No chain occurs twice and all are near in time: the evaluations of one packet."""
-    if rows.size > 256:
-        return False
-    for i in range(rows.size):
-        if abs(times[rows[i]] - time_ns) > ONE_PACKET_NS:
-            return False
-        for j in range(i):
-            if sightings[rows[j]].place == sightings[rows[i]].place:
                 return False
     return True
 
@@ -174,7 +139,7 @@ def _assign_observations(rows, sightings, times, nodes, packet, ambiguous, count
     for i in range(rows.size):
         keys[i] = _point(sightings[rows[i]])
     slots = np.empty(rows.size, np.int64)
-    points = _slots(keys, slots)
+    points = number_slots(keys, slots)
     totals = np.zeros(points, np.int64)
     occurrence = np.empty(rows.size, np.int64)
     for i in range(rows.size):
@@ -237,7 +202,7 @@ def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, co
         row = sightings[rows[i]]
         found = np.int64(-1)
         rival = np.int64(-1)
-        for p in range(count - 1, max(base, count - _NEIGHBOURS) - 1, -1):
+        for p in range(count - 1, max(base, count - NEIGHBOURS) - 1, -1):
             k = p - base
             if times[rows[i]] - latest[k] > ONE_PACKET_NS or had[k, slots[i]]:
                 continue
@@ -263,97 +228,3 @@ def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, co
         if residue[k] == 0:
             residue[k] = row.residue
     return count
-
-
-@njit(cache=True)
-def _assign_evaluations(seen, rows, sightings, times, packet, ambiguous, base, count):
-    """Evaluations join the packet their namespace saw: the k-th of k, or the nearest that the chain has not had."""
-    chain_keys = np.empty(rows.size, np.int64)
-    place_keys = np.empty(rows.size, np.int64)
-    for i in range(rows.size):
-        chain_keys[i] = sightings[rows[i]].place
-        place_keys[i] = sightings[rows[i]].namespace
-    chain = np.empty(rows.size, np.int64)
-    place = np.empty(rows.size, np.int64)
-    chains = _slots(chain_keys, chain)
-    places = _slots(place_keys, place)
-    candidates = np.empty((places, count - base), np.int64)
-    known = np.empty(places, np.int64)
-    first_ns = np.empty((places, count - base + rows.size), np.int64)
-    known[:] = -1
-    for i in range(rows.size):
-        if known[place[i]] < 0:
-            known[place[i]] = _seen_by(
-                seen, sightings, times, packet, base, place_keys[i], candidates[place[i]], first_ns[place[i]]
-            )
-    totals = np.zeros(chains, np.int64)
-    for i in range(rows.size):
-        totals[chain[i]] += 1
-    nth = np.zeros(chains, np.int64)
-    had = np.zeros((chains, count - base + rows.size), np.bool_)
-    created_ns = np.empty(rows.size, np.int64)
-    created = 0
-    for i in range(rows.size):
-        at, where = chain[i], place[i]
-        now = times[rows[i]]
-        found = np.int64(-1)
-        if totals[at] == known[where]:
-            found = candidates[where, nth[at]]
-            if had[at, found - base] or abs(now - first_ns[where, found - base]) > ONE_PACKET_NS:
-                found = np.int64(-1)
-        nth[at] += 1
-        if found < 0:
-            found = _nearest(now, candidates[where, : known[where]], first_ns[where], had[at], base)
-            if found >= 0 and known[where] > 1:
-                ambiguous[found] = True
-        if found < 0:
-            # Packets that only chains saw: the latest ones, for evaluations come in order of time.
-            for k in range(created - 1, max(created - _NEIGHBOURS, 0) - 1, -1):
-                if not had[at, count - base + k] and abs(now - created_ns[k]) <= ONE_PACKET_NS:
-                    found = np.int64(count + k)
-        if found < 0:
-            found = np.int64(count + created)
-            created_ns[created] = now
-            created += 1
-        packet[rows[i]] = found
-        had[at, found - base] = True
-    return count + created
-
-
-@njit(cache=True)
-def _seen_by(seen, sightings, times, packet, base, namespace, candidates, first_ns):
-    """Fill `candidates` with the packets that a namespace saw (all packets, if it saw none), `first_ns` with when."""
-    marked = np.zeros(candidates.size, np.bool_)
-    known = 0
-    for everywhere in (False, True):
-        for i in range(seen.size):
-            p = packet[seen[i]]
-            if (everywhere or sightings[seen[i]].namespace == namespace) and not marked[p - base]:
-                marked[p - base] = True
-                candidates[known] = p
-                first_ns[p - base] = times[seen[i]]
-                known += 1
-        if known > 0:
-            break
-    return known
-
-
-@njit(cache=True)
-def _nearest(now, candidates, first_ns, had, base):
-    """Of the candidates, which are in order of time, the nearest that the chain has not had; -1 when none is near."""
-    low, high = 0, candidates.size
-    while low < high:
-        middle = (low + high) // 2
-        if first_ns[candidates[middle] - base] <= now:
-            low = middle + 1
-        else:
-            high = middle
-    found = np.int64(-1)
-    best = np.int64(ONE_PACKET_NS + 1)
-    for k in range(max(low - _NEIGHBOURS, 0), min(low + _NEIGHBOURS, candidates.size)):
-        p = candidates[k]
-        distance = abs(now - first_ns[p - base])
-        if distance < best and not had[p - base]:
-            best = distance
-            found = p
-    return found

@@ -1,0 +1,171 @@
+"""The order of the views of one way that contradicts least: what says which of two came first, and how much.
+
+A view is a capture point, a direction and the addresses that a packet wears there. Weighed in this order: times of one
+clock, times of two clocks that differ by more than the error between them, TTL (which somebody may have rewritten),
+then the order with the fewest rewrites, then whatever the times seem to say.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+
+MOST_VIEWS: Final = 24
+"""Ways with more keep the order of their times."""
+_MOST_TRIED: Final = 6
+"""Of so many views all orders are tried; longer ways are sorted without looking at rewrites."""
+
+ONE_CLOCK, TWO_CLOCKS, TTL, GUESS, NOTHING = 4, 3, 2, 1, 0
+"""What says that one view comes before another; negative: the other way round."""
+
+
+class Views(NamedTuple):
+    """What the views of a way are known by."""
+
+    sightings: npt.NDArray[np.void]
+    """SIGHTING rows of all ways."""
+    node_of_namespace: npt.NDArray[np.int64]
+    error_ns: npt.NDArray[np.int64]
+    """Of each node's clock against the reference; -1 where it is not known."""
+    example: npt.NDArray[np.int64]
+    """A sighting of each view."""
+    weights: npt.NDArray[np.int64]
+    """(4, views, views): packets that were earlier at the first, minus later; that had the higher TTL there, minus the
+    lower; the sum of their delays from the first to the second; packets seen at both."""
+    preferred: npt.NDArray[np.int64]
+    """(views, views): see prefer_all."""
+
+
+@njit(cache=True)
+def prefer_all(count, views):
+    """Fill `preferred` for the first `count` views; returns whether anything better than a guess says something."""
+    evidence = False
+    for a in range(count):
+        for b in range(count):
+            views.preferred[a, b] = _prefer(a, b, views)
+            evidence |= views.preferred[a, b] >= TTL
+    return evidence
+
+
+@njit(cache=True)
+def _prefer(a, b, views):
+    """How much says that view a comes before b."""
+    before, higher, delay, shared = views.weights[0], views.weights[1], views.weights[2], views.weights[3]
+    if a == b or shared[a, b] == 0:
+        return NOTHING
+    node, error = views.node_of_namespace, views.error_ns
+    first = node[views.sightings[views.example[a]].namespace]
+    second = node[views.sightings[views.example[b]].namespace]
+    if first == second and before[a, b] != 0:
+        return ONE_CLOCK if before[a, b] > 0 else -ONE_CLOCK
+    mean = delay[a, b] / shared[a, b]
+    bounded = first != second and error[first] >= 0 and error[second] >= 0
+    if bounded and abs(mean) >= error[first] + error[second] and mean != 0:
+        return TWO_CLOCKS if mean > 0 else -TWO_CLOCKS
+    if higher[a, b] != 0:
+        return TTL if higher[a, b] > 0 else -TTL
+    if first == second:
+        return NOTHING
+    return GUESS if mean > 0 else -GUESS if mean < 0 else NOTHING
+
+
+@njit(cache=True)
+def _changed(a, b):
+    """Whether (source, destination) was rewritten between two sightings."""
+    source = a.source_low != b.source_low or a.source_high != b.source_high or a.source_port != b.source_port
+    destination = (
+        a.destination_low != b.destination_low
+        or a.destination_high != b.destination_high
+        or a.destination_port != b.destination_port
+    )
+    return np.int64(source), np.int64(destination)
+
+
+@njit(cache=True)
+def _changes(a, b):
+    """How many of its ends were rewritten between two sightings."""
+    source, destination = _changed(a, b)
+    return source + destination
+
+
+@njit(cache=True)
+def _cost(way, preferred, rewrites):
+    """Contradictions by weight, in the digits of one number: one clock, two clocks, TTL, rewrites, guesses."""
+    against = np.zeros(5, np.int64)
+    changes = 0
+    for i in range(way.size):
+        if i > 0:
+            changes += rewrites[way[i - 1], way[i]]
+        for j in range(i + 1, way.size):
+            said = preferred[way[i], way[j]]
+            if said < 0:
+                against[-said] += 1
+    return (((against[4] * 64 + against[3]) * 64 + against[2]) * 64 + changes) * 64 + against[1]
+
+
+@njit(cache=True)
+def best_order(count, views):
+    """The first `count` views in the order that contradicts least."""
+    way = np.arange(count)
+    # Insertion: each view in front of those it is preferred to.
+    for i in range(1, count):
+        j = i
+        while j > 0 and views.preferred[way[j], way[j - 1]] > 0:
+            way[j], way[j - 1] = way[j - 1], way[j]
+            j -= 1
+    if count == 1 or count > _MOST_TRIED:
+        return way
+    rewrites = np.zeros((count, count), np.int64)
+    for a in range(count):
+        for b in range(count):
+            rewrites[a, b] = _changes(views.sightings[views.example[a]], views.sightings[views.example[b]])
+    return _least_cost(way, views.preferred, rewrites, _fewest_rewrites(count, views) * 64)
+
+
+@njit(cache=True)
+def _fewest_rewrites(count, views):
+    """No order can have fewer than there are other ends than the first."""
+    bound = 0
+    for a in range(1, count):
+        new_source, new_destination = 1, 1
+        for b in range(a):
+            source, destination = _changed(views.sightings[views.example[a]], views.sightings[views.example[b]])
+            new_source &= source
+            new_destination &= destination
+        bound += new_source + new_destination
+    return bound
+
+
+@njit(cache=True)
+def _least_cost(way, preferred, rewrites, bound):
+    """The cheapest order of `way`, which is shuffled; the search ends where the cost is down to the bound."""
+    best = way.copy()
+    least = _cost(way, preferred, rewrites)
+    # Heap's algorithm: every order once, each by one exchange.
+    counter = np.zeros(way.size, np.int64)
+    i = 1
+    while i < way.size and least > bound:
+        if counter[i] < i:
+            k = 0 if i % 2 == 0 else counter[i]
+            way[k], way[i] = way[i], way[k]
+            cost = _cost(way, preferred, rewrites)
+            if cost < least:
+                least = cost
+                best[:] = way
+            counter[i] += 1
+            i = 1
+        else:
+            counter[i] = 0
+            i += 1
+    return best
+
+
+@njit(cache=True)
+def certain(a, b, views, evidence):
+    """Times or TTL say which comes first, or the addresses: the order with the fewest rewrites has its direction from
+    another pair."""
+    if abs(views.preferred[a, b]) >= TTL:
+        return True
+    return evidence and _changes(views.sightings[views.example[a]], views.sightings[views.example[b]]) > 0
