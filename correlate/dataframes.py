@@ -9,8 +9,8 @@ import pandas as pd
 from .hops.rewrites import Evidence, Field
 from .netfilter.rulebook import Kind
 from .outcomes.kinds import OUTCOMES, REASON_KIND, Reason
-from .result.correlation import DIRECTIONS, Correlation
-from .result.words import address_text, protocol_name
+from .result.correlation import Correlation
+from .result.words import DIRECTIONS, address_text, protocol_name
 from .sightings import EVALUATION, FRAME, of_kind, rows_in_table
 from .summaries.connections import summarise_connections
 

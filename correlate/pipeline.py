@@ -219,7 +219,7 @@ def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlatio
     outcomes = decide(OF_ALL_PARTS, tables, part.outcomes)
     return Correlation(
         files=setting.files, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
-        sightings=linked.sightings, times_ns=part.times_ns, observed=frames(linked.sightings).size,
+        sightings=linked.sightings, times_ns=part.times_ns, said=linked.said,
         outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, packets=part.packets,
         hops=part.hops, rewrites=part.rewrites, book=part.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
         reach=setting.reach, coverage=setting.coverage,

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..result.correlation import DIRECTIONS, Correlation
+from ..result.correlation import Correlation
+from ..result.words import DIRECTIONS
 from ..schema import NOTE_ERROR, ONE_PACKET_NS
 from ..sightings import FRAME, frames, of_kind
 from .beside import Apart, compare_times

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from ...pcapng.read import CaptureFile
 from ..packets.numbering import first_of_each, in_order_of_time
 from ..pipeline import Setting
-from ..result.correlation import Correlation, Numbers
+from ..result.columns import Numbers
+from ..result.correlation import Correlation
 from .worker_pool import Workshop
 
 

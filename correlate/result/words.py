@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from ..decode.link_layer import LINK_TYPE_BASE, LLC, PPP
+from ..netfilter.numbers import NF_ACCEPT, NF_DROP, NF_QUEUE, NFT_BREAK, NFT_CONTINUE, NFT_RETURN
 from .values import Encapsulation
 
 PROTOCOLS: Final = {
@@ -38,6 +39,19 @@ _ETHERTYPES: Final = {
     0x88CC: "lldp",
     0x88E5: "macsec",
 }
+DIRECTIONS: Final = ("unknown", "in", "out", "unknown")
+"""By pcapng Direction; of the last the format says nothing."""
+VERDICTS: Final = ("drop", "accept", "unknown")
+"""Of a chain, by `verdict` of TOLD."""
+TRACE_VERDICTS: Final = {
+    NF_DROP: "drop",
+    NF_ACCEPT: "accept",
+    NF_QUEUE: "queue",
+    NFT_CONTINUE: "continue",
+    NFT_BREAK: "break",
+    NFT_RETURN: "return",
+}
+"""Of a rule, by `verdict` of TRACE_EVENT; jumps say where to."""
 _TUNNELS: Final = ("?", "VXLAN", "Geneve", "IPIP", "6in4", "4in6", "6in6", "GRE")
 """By Tunnel (tunnels.py)."""
 _WITH_PORTS: Final = (6, 17, 33, 132, 136)

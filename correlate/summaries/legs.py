@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from ..clocks.align import Clock
 from ..outcomes.kinds import Outcome
-from ..result.correlation import DIRECTIONS, Correlation
+from ..result.correlation import Correlation
+from ..result.words import DIRECTIONS
 from .ways import Ways, machines
 
 LEG: Final = np.dtype(

@@ -12,6 +12,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.dataframes import connections_table, hops_table, packets_table, paths_table, rewrites_table
 from ttrace.correlate.result.select import select
+from ttrace.correlate.sightings import frames
 from ttrace.errors import TtraceError
 from ttrace.report import render
 
@@ -81,7 +82,7 @@ def test_the_order_of_the_files_changes_only_the_numbers():
 
 def test_every_table_has_a_row_for_each_of_its_things():
     result = correlate_captures([str(MASTER), str(SLAVE)])
-    assert len(packets_table(result)) == result.observed
+    assert len(packets_table(result)) == frames(result.sightings).size
     assert len(paths_table(result)) == result.packets.count
     assert len(connections_table(result)) == result.connections.count
     assert len(rewrites_table(result)) == result.rewrites.size

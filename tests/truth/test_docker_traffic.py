@@ -8,6 +8,7 @@ import pytest
 
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.packets.match import match_packets
+from ttrace.correlate.sightings import told
 from ttrace.lab import DockerLab
 
 from .judge import frame_errors, frames_of_paths, number_packets, places, rewrites, score
@@ -223,11 +224,11 @@ def misplaced(scene, traced):
     rows = [(names[row["file"]], int(row["frame"])) for row in result.sightings]
     frames = {(frame.file, frame.number): frame for frame in packets(scene.frames)}
     shown = {}
-    for index in range(result.observed):
+    for index in range(told(result.sightings).start):
         header = header_of(frames[rows[index]])
         if header is not None:
             shown[int(result.packets.packet[index])] = what_the_trace_shows(header)
-    path_of_message = {rows[i]: int(result.packets.packet[i]) for i in range(result.observed, len(rows))}
+    path_of_message = {rows[i]: int(result.packets.packet[i]) for i in range(told(result.sightings).start, len(rows))}
     return [m for m in traced if shown.get(path_of_message[m.file, m.number]) != what_the_trace_shows(m.header)]
 
 

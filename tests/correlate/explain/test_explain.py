@@ -18,6 +18,7 @@ from ttrace.correlate.explain.equal_packets import NotIt
 from ttrace.correlate.explain.explain import explain
 from ttrace.correlate.explain.frame_reference import find_frame
 from ttrace.correlate.flows.connections import Tie
+from ttrace.correlate.sightings import frames
 from ttrace.errors import UsageError
 from ttrace.pcapng.blocks import LinkType
 from ttrace.report import render_explanations
@@ -41,7 +42,7 @@ def router(name: str = "router", *, interfaces: tuple[str, ...] = ("eth0", "eth1
 
 def at_point(result, interface: str) -> str:
     """`FILE:FRAME` of the first frame at an interface."""
-    hops = [result.hop_of(row) for row in range(result.observed)]
+    hops = [result.hop_of(row) for row in range(frames(result.sightings).size)]
     hop = next(hop for hop in hops if hop.interface == interface)
     return f"{hop.file}:{hop.frame}"
 
@@ -455,11 +456,11 @@ def test_every_frame_of_a_recording_can_be_explained(folder):
     result = correlate_captures([str(file) for file in sorted(folder.glob("*.pcapng"))])
     check_words(result)
     for form in ("text", "json"):
-        assert "".join(render_explanations(result, range(result.observed), form))
+        assert "".join(render_explanations(result, range(frames(result.sightings).size), form))
 
 
 def check_words(result) -> None:
-    seen = np.arange(result.observed)
+    seen = np.arange(frames(result.sightings).size)
     words = {int(row): compared_fields(result, int(row)) for row in seen}
     content = result.sightings["content"]
     group = result.connections.direction_group
@@ -479,7 +480,8 @@ def test_its_json_is_described(three):
     named = set(re.findall(r"`([a-z_-]+)`", text))
     recorded = correlate_captures([str(file) for file in sorted(RECORDINGS[0].glob("*.pcapng"))])
     documents = [
-        json.loads("".join(render_explanations(result, range(result.observed), "json"))) for result in (three, recorded)
+        json.loads("".join(render_explanations(result, range(frames(result.sightings).size), "json")))
+        for result in (three, recorded)
     ]
     assert set(field_names(documents)) <= named
     kinds = {*NotIt, *Absence, *Nearness, *PayloadCheck, *(tie.name.lower() for tie in Tie if tie != Tie.RIVAL)}

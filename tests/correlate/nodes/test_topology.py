@@ -11,6 +11,7 @@ from ttrace.correlate import correlate_captures
 from ttrace.correlate.nodes.snapshots import gather_snapshots
 from ttrace.correlate.nodes.sources import Source
 from ttrace.correlate.nodes.topology import Role
+from ttrace.correlate.sightings import told
 from ttrace.correlate.summaries.captures import capture_facts
 from ttrace.correlate.summaries.one_file import describe_capture
 from ttrace.errors import TtraceError
@@ -167,8 +168,8 @@ def test_any_json_in_a_capture_is_passed_over(tmp_path, facts, node, snapshots, 
     frames += [HEAD | head for head in heads]
     path = file_of(tmp_path / "odd.pcapng", facts, node, frames)
     result = correlate_captures([path])
-    assert result.observed <= 1
-    if result.observed:
+    assert told(result.sightings).start <= 1
+    if told(result.sightings).start:
         assert result.path(1).hops
     assert description_text(describe_capture(path))
 

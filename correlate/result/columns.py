@@ -1,0 +1,153 @@
+"""What a correlation found: columns, and what is derived from them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..clocks.align import Clock
+from ..decode.link_scope import is_link_chatter
+from ..flows.connections import Connections, rival_pairs
+from ..netfilter.evaluations import Evaluations
+from ..netfilter.messages import KernelMessages
+from ..netfilter.rulebook import RuleBook
+from ..nodes.file_facts import FileFacts
+from ..nodes.topology import Topology
+from ..outcomes.coverage import Coverage
+from ..outcomes.kinds import Outcomes, Segments
+from ..packets.match import Packets
+from ..schema import NOTE_OUTER
+from ..sightings import told
+from .confidence import EqualPackets, path_confidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """Ids that the paths and connections of a part have among those of all parts."""
+
+    paths: npt.NDArray[np.int64]
+    """By index, ascending; they begin at 1."""
+    connections: npt.NDArray[np.int64]
+
+    @classmethod
+    def of_all(cls, paths: int, connections: int) -> "Numbers":
+        """Where there are no other parts: index + 1."""
+        return cls(paths=np.arange(1, paths + 1), connections=np.arange(1, connections + 1))
+
+
+@dataclass(kw_only=True)
+class Columns:
+    """Everything found in a set of captures. The arrays are documented in schema.py, order.py and rewrites.py."""
+
+    files: list[FileFacts]
+    messages: list[KernelMessages]
+    topology: Topology
+    clocks: list[Clock]
+    sightings: npt.NDArray[np.void]
+    """SIGHTING rows: captured frames, then what the kernel said."""
+    times_ns: npt.NDArray[np.int64]
+    said: npt.NDArray[np.void]
+    """TOLD columns, one row per sighting that is no frame."""
+    outers: npt.NDArray[np.void]
+    """OUTER rows: the headers around encapsulated packets."""
+    evaluations: Evaluations
+    connections: Connections
+    packets: Packets
+    hops: npt.NDArray[np.void]
+    rewrites: npt.NDArray[np.void]
+    book: RuleBook
+    outcomes: Outcomes
+    order_doubtful: npt.NDArray[np.bool_]
+    """Per observation: nothing says that it comes behind the hop before it, and not before that (PointOrder)."""
+    reach: npt.NDArray[np.int64]
+    """Bytes of the transport headers that contents were made of, per IP version (4, 6): see reach.py."""
+    coverage: Coverage
+    among_all: Numbers | None = None
+    """Where these are a part of all connections: the ids they have among all."""
+
+    @cached_property
+    def ids(self) -> Numbers:
+        """The ids of the paths and connections, by index."""
+        return self.among_all or Numbers.of_all(self.packets.count, self.connections.count)
+
+    @property
+    def segments(self) -> Segments:
+        """Which paths go on as which others."""
+        return self.outcomes.segments
+
+    @cached_property
+    def first_hop(self) -> npt.NDArray[np.int64]:
+        """Row of the first hop of each path, and one more at the end."""
+        return np.searchsorted(self.hops["packet"], np.arange(self.packets.count + 1))
+
+    @cached_property
+    def first_rewrite(self) -> npt.NDArray[np.int64]:
+        """Row of the first rewrite of each path, and one more at the end."""
+        return np.searchsorted(self.rewrites["packet"], np.arange(self.packets.count + 1))
+
+    @cached_property
+    def visible(self) -> npt.NDArray[np.bool_]:
+        """Per hop row: shown. The chains of ttrace's own table are evidence, shown only where nothing else shows a
+        rewrite."""
+        own = np.zeros(self.sightings.size, np.bool_)
+        own[told(self.sightings)] = self.said["own"]
+        shown = ~own[self.hops["sighting"]]
+        packet = self.hops["packet"]
+        rows = np.arange(shown.size)
+        first = np.full(self.packets.count, shown.size, np.int64)
+        last = np.full(self.packets.count, -1, np.int64)
+        np.minimum.at(first, packet[shown], rows[shown])
+        np.maximum.at(last, packet[shown], rows[shown])
+        before, after, of = self.rewrites["before"], self.rewrites["after"], self.rewrites["packet"]
+        shown[before[first[of] > before]] = True
+        shown[after[last[of] < after]] = True
+        # A packet known by our own chains alone keeps them: better than a path without hops.
+        shown |= (last < 0)[packet]
+        return shown
+
+    @cached_property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """Per path, 0 to 1, see confidence.py."""
+        return path_confidence(self.packets, self.connections, self.connection_of_path, self.rewrites)
+
+    @cached_property
+    def equal_packets(self) -> EqualPackets:
+        """Ambiguous packets with those they could be exchanged for."""
+        first = self.hops["sighting"][self.first_hop[:-1]]
+        return EqualPackets.build(
+            self.packets, self.connections.direction_group[first], self.sightings["content"][first]
+        )
+
+    @cached_property
+    def rival_connections(self) -> dict[int, list[int]]:
+        """Connection index to those of which it may be one, behind a translation."""
+        found: dict[int, list[int]] = {}
+        for a, b in rival_pairs(self.connections).tolist():
+            found.setdefault(a, []).append(b)
+            found.setdefault(b, []).append(a)
+        return found
+
+    @cached_property
+    def head(self) -> npt.NDArray[np.int64]:
+        """Per path: its first sighting that shows the packet itself, not only a header around it."""
+        sighting = self.hops["sighting"]
+        first = self.first_hop[:-1]
+        itself = np.flatnonzero((self.sightings["notes"][sighting] & NOTE_OUTER) == 0)
+        found = np.append(itself, sighting.size)[np.searchsorted(itself, first)]
+        return sighting[np.where(found < self.first_hop[1:], found, first)]
+
+    @cached_property
+    def chatter(self) -> npt.NDArray[np.bool_]:
+        """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves."""
+        return is_link_chatter(self.sightings[self.head])
+
+    @cached_property
+    def connection_of_path(self) -> npt.NDArray[np.int64]:
+        """Connection index of each path."""
+        return self.connections.connection[self.hops["sighting"][self.first_hop[:-1]]]
+
+    @cached_property
+    def forward_of_path(self) -> npt.NDArray[np.bool_]:
+        """Per path: from the client to the server."""
+        return self.connections.forward[self.hops["sighting"][self.first_hop[:-1]]]
