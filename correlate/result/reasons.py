@@ -1,11 +1,80 @@
-"""The one sentence that says why a packet was not delivered: the same in text, JSON, HTML and API."""
+"""Why a packet was not delivered: as data, and in the one sentence that is the same in text, JSON, HTML and API."""
+
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..netfilter.rules import Rule
-from ..outcomes.kinds import OUTCOMES, Outcome, Reason
-from .values import ChainHop, Hop
+from ..outcomes.kinds import OUTCOMES, REASON_KIND, Outcome, Reason
+
+_WORDING: Final = {
+    Reason.RULE: "{where}: {rule_place} {did} it: {rule_text}",
+    Reason.POLICY: "{where}: the policy of {chain} is drop, and no rule accepted it",
+    Reason.HOOK: "{where}: {hook} accepted it, then it was not seen again{hint}",
+    Reason.INSIDE: "{last} was the last of it, though every other interface there was captured",
+    Reason.WIRE: "{last}, and it did not come in where it was sent",
+    Reason.NOT_CAPTURED: "last seen at {last}; what follows is not captured",
+    Reason.CAPTURE_LOST: "last seen at {last}; the capture lost packets or messages where it would have been next",
+    Reason.CAPTURE_ENDED: "last seen at {last}; the capture did not cover the time after it",
+    Reason.TTL: "{last}: its time to live ran out there",
+    Reason.SEGMENTED: "{last}: from there on in other segments (GSO or GRO), and all its bytes arrived",
+    Reason.ARRIVED: "it arrived at {last}, neither traced nor answered there: what became of it is not known",
+    Reason.FILTERED: "last seen at {last}; the capture filter may have hidden it where it would have been next",
+    Reason.ICMP: "{last} was the last of it",
+}
+"""What is told of each reason; the words in braces are those of `_words`."""
+_ANSWERED: Final = "; it was answered with ICMP {says} (path {path})"
+"""Behind it, where an ICMP error is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastPlace:
+    """Where a packet was last seen: at an interface, or in a chain."""
+
+    node: str
+    netns: str
+    interface: str | None = None
+    direction: str | None = None
+    """`in`, `out` or `unknown`, of the interface."""
+    hook: str | None = None
+    table: str | None = None
+    chain: str | None = None
+    """Of the hook, with its table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IcmpError:
+    """An ICMP error about a packet."""
+
+    path: int
+    """Its own id."""
+    says: str
+    """`destination unreachable`, …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonNote:
+    """Why a packet was not delivered."""
+
+    code: Reason
+    last: LastPlace
+    rule: Rule | None
+    """The rule that dropped it, where one did and its place is known."""
+    error: IcmpError | None
+    """What the network said of it, where it did."""
+
+    @property
+    def kind(self) -> str:
+        """The word for it in the JSON contract."""
+        return REASON_KIND[self.code]
+
+    @property
+    def text(self) -> str:
+        """The sentence: where it was last seen, and what became of it there."""
+        text = _WORDING[self.code].format(**_words(self))
+        return text + _ANSWERED.format(says=self.error.says, path=self.error.path) if self.error else text
 
 
 def connection_outcome(outcomes: npt.NDArray[np.uint8]) -> str:
@@ -16,32 +85,20 @@ def connection_outcome(outcomes: npt.NDArray[np.uint8]) -> str:
     return OUTCOMES[Outcome.UNKNOWN]
 
 
-def reason_text(reason: Reason, hop: Hop, rule: Rule | None) -> str:
-    """The sentence: where it was last seen, and what became of it there."""
-    where = f"{hop.node}" if hop.netns == "root" else f"{hop.netns} on {hop.node}"
-    if isinstance(hop, ChainHop):
-        chain = f"{hop.table} {hop.chain}"
-        if reason == Reason.RULE:
-            what = rule.text if rule is not None and rule.text else "a rule that is in no snapshot"
-            number = f" rule {rule.number}" if rule is not None and rule.number else ""
-            did = "rejected" if "-j REJECT" in what or what.startswith("reject") or " reject" in what else "dropped"
-            return f"{where}: {rule.chain if rule else chain}{number} {did} it: {what}"
-        if reason == Reason.POLICY:
-            return f"{where}: the policy of {chain} is drop, and no rule accepted it"
-        if reason == Reason.HOOK:
-            hint = " (routing, rp_filter or TTL)" if hop.hook == "prerouting" else ""
-            return f"{where}: {hop.hook} accepted it, then it was not seen again{hint}"
-        last = f"{where}: {hop.hook}"
-    else:
-        last = f"{where}: {hop.interface} {hop.direction}"
+def _words(reason: ReasonNote) -> dict[str, str]:
+    """What the wordings are filled with."""
+    last, rule = reason.last, reason.rule
+    where = last.node if last.netns == "root" else f"{last.netns} on {last.node}"
+    chain = f"{last.table} {last.chain}"
+    number = f" rule {rule.number}" if rule is not None and rule.number else ""
+    text = rule.text if rule is not None and rule.text else "a rule that is in no snapshot"
     return {
-        Reason.TTL: f"{last}: its time to live ran out there",
-        Reason.SEGMENTED: f"{last}: from there on in other segments (GSO or GRO), and all its bytes arrived",
-        Reason.ICMP: f"{last} was the last of it",
-        Reason.ARRIVED: f"it arrived at {last}, neither traced nor answered there: what became of it is not known",
-        Reason.FILTERED: f"last seen at {last}; the capture filter may have hidden it where it would have been next",
-        Reason.INSIDE: f"{last} was the last of it, though every other interface there was captured",
-        Reason.WIRE: f"{last}, and it did not come in where it was sent",
-        Reason.CAPTURE_LOST: f"last seen at {last}; the capture lost packets or messages where it would have been next",
-        Reason.CAPTURE_ENDED: f"last seen at {last}; the capture did not cover the time after it",
-    }.get(reason, f"last seen at {last}; what follows is not captured")
+        "where": where,
+        "last": f"{where}: {last.hook or f'{last.interface} {last.direction}'}",
+        "chain": chain,
+        "hook": last.hook or "",
+        "hint": " (routing, rp_filter or TTL)" if last.hook == "prerouting" else "",
+        "rule_place": f"{rule.chain if rule is not None else chain}{number}",
+        "rule_text": text,
+        "did": "rejected" if "-j REJECT" in text or text.startswith("reject") or " reject" in text else "dropped",
+    }

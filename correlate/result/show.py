@@ -10,12 +10,12 @@ from ..hops.rewrites import Evidence, Field
 from ..netfilter.numbers import NFT_GOTO, NFT_JUMP
 from ..netfilter.rulebook import Kind
 from ..netfilter.rules import Rule
-from ..outcomes.kinds import OUTCOMES, REASON_KIND, Outcome, Reason
+from ..outcomes.kinds import OUTCOMES, Outcome, Reason
 from ..schema import NOTE_ERROR, NOTE_OUTER
 from ..sightings import EVALUATION, FRAME, frames, of_kind
 from .columns import Columns
-from .reasons import connection_outcome, reason_text
-from .values import ChainHop, Connection, Hop, InterfaceHop, Path, ReasonNote, RewriteStep, RuleMatch, View
+from .reasons import IcmpError, LastPlace, ReasonNote, connection_outcome
+from .values import ChainHop, Connection, Hop, InterfaceHop, Path, RewriteStep, RuleMatch, View
 from .words import DIRECTIONS, TRACE_VERDICTS, VERDICTS, encapsulation, endpoint, packet_info, protocol_name
 
 
@@ -159,17 +159,29 @@ def _rule(result: Columns, index: int) -> Rule | None:
 
 
 def _reason(result: Columns, index: int) -> ReasonNote | None:
-    reason = Reason(int(result.outcomes.reason[index]))
-    if reason == Reason.NONE:
+    code = Reason(int(result.outcomes.reason[index]))
+    if code == Reason.NONE:
         return None
-    rule = _rule(result, int(result.outcomes.rule[index]))
-    hop = hop_of(result, int(result.hops["sighting"][result.first_hop[index + 1] - 1]))
-    text = reason_text(reason, hop, rule)
-    related = int(result.outcomes.related[index])
-    if related >= 0:
-        said = result.sightings[result.hops["sighting"][result.first_hop[related]]]
-        text += f"; it was answered with ICMP {packet_info(said)} (path {result.ids.paths[related]})"
-    return ReasonNote(kind=REASON_KIND[reason], text=text, rule=rule)
+    return ReasonNote(
+        code=code,
+        last=_last_place(hop_of(result, int(result.hops["sighting"][result.first_hop[index + 1] - 1]))),
+        rule=_rule(result, int(result.outcomes.rule[index])),
+        error=_icmp_error(result, int(result.outcomes.related[index])),
+    )
+
+
+def _last_place(hop: Hop) -> LastPlace:
+    if isinstance(hop, ChainHop):
+        return LastPlace(node=hop.node, netns=hop.netns, hook=hop.hook, table=hop.table, chain=hop.chain)
+    return LastPlace(node=hop.node, netns=hop.netns, interface=hop.interface, direction=hop.direction)
+
+
+def _icmp_error(result: Columns, index: int) -> IcmpError | None:
+    """`index`: of the path that it is; -1 for none."""
+    if index < 0:
+        return None
+    said = result.sightings[result.hops["sighting"][result.first_hop[index]]]
+    return IcmpError(path=int(result.ids.paths[index]), says=packet_info(said))
 
 
 def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:

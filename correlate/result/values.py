@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..netfilter.rules import Rule
+from .reasons import ReasonNote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +110,6 @@ class RewriteStep:
     """`trace`, `conntrack` or `inferred`."""
     rule: Rule | None
     """The rule that made the binding; None when no trace or snapshot names it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonNote:
-    """Why a packet was not delivered."""
-
-    kind: str
-    text: str
-    rule: Rule | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ import numpy as np
 from ...correlate.in_common.shared_packets import NothingInCommon
 from ...correlate.netfilter.rules import Rule
 from ...correlate.result.correlation import Correlation
+from ...correlate.result.reasons import ReasonNote
 from ...correlate.result.select import Selection
-from ...correlate.result.values import ChainHop, Connection, Encapsulation, Hop, Path, ReasonNote, RewriteStep
+from ...correlate.result.values import ChainHop, Connection, Encapsulation, Hop, Path, RewriteStep
 from ...correlate.summaries.captures import CaptureFacts, capture_facts, merged_facts
 from ...correlate.summaries.connections import summarise_connections
 from ..telling.parts import Views, in_order_of_ids

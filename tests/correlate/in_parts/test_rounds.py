@@ -29,6 +29,7 @@ from ttrace.correlate.in_parts.memory import parts_at_once
 from ttrace.correlate.in_parts.number_table import NumberTable
 from ttrace.correlate.in_parts.result import PartedCorrelation
 from ttrace.correlate.in_parts.rounds import correlate_in_parts
+from ttrace.correlate.sightings import told
 from ttrace.errors import TtraceError, UsageError
 from ttrace.report import Views, render_views
 
@@ -321,4 +322,4 @@ def test_a_message_takes_the_time_of_the_last_frame_however_many_flows_show_its_
     node.trace(3_500_000, beats[2], "OUTPUT", trace_id=8)
     node.see("eth0", OUT, 3_600_000, beats[1])
     result = correlate(tmp_path, node)
-    assert (result.times_ns[result.observed :] - START_NS).tolist() == [400_000_000, 3_600_000_000]
+    assert (result.times_ns[told(result.sightings)] - START_NS).tolist() == [400_000_000, 3_600_000_000]
