@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..outcomes.coverage import unseen_beside
+from ..outcomes.kinds import Reason
 from ..result.correlation import Correlation
 from ..result.words import DIRECTIONS
 from ..schema import NOTE_ERROR, ONE_PACKET_NS
@@ -16,8 +18,6 @@ from .compared_fields import Difference, differences
 
 _MOST_NEAR: Final = 2
 """Packets shown of one point."""
-_GAP_EDGE_NS: Final = 200_000_000
-"""Around a loss of the capture, as in outcomes.py."""
 _TELLING_BYTES: Final = 16
 """Of a payload that is hardly the same by chance."""
 _TCP: Final = 6
@@ -213,18 +213,13 @@ def _coverage(
     result: Correlation, own: int, members: npt.NDArray[np.int64], place: int
 ) -> tuple[Absence | None, int | None]:
     """Whether the captures of a point covered the time of the packet; if not, how far off the frame is (ns)."""
-    time_ns = int(result.times_ns[own])
     times = result.times_ns[members[result.sightings["kind"][members] == FRAME]]
-    spans = [_span(result, file) for file, places in enumerate(result.topology.places) if place in places.tolist()]
-    starts, ends = [span[0] for span in spans if span], [span[1] for span in spans if span]
-    if starts and times.max() < min(starts):
-        return Absence.BEFORE, min(starts) - time_ns
-    if ends and times.min() > max(ends):
-        return Absence.AFTER, time_ns - max(ends)
-    gaps = result.coverage.gaps.get(result.topology.points[place].namespace, [])
-    if any(start - _GAP_EDGE_NS <= time_ns <= end + _GAP_EDGE_NS for start, end in gaps):
-        return Absence.CAPTURE_LOST, None
-    return None, None
+    files = [file for file, places in enumerate(result.topology.places) if place in places.tolist()]
+    spans = [span for file in files if (span := _span(result, file))]
+    why, off_ns = unseen_beside(result.coverage, result.topology, place, spans, times, int(result.times_ns[own]))
+    if why == Reason.CAPTURE_ENDED:
+        return (Absence.BEFORE if off_ns < 0 else Absence.AFTER), abs(off_ns)
+    return (Absence.CAPTURE_LOST if why == Reason.CAPTURE_LOST else None), None
 
 
 def _span(result: Correlation, file: int) -> tuple[int, int] | None:

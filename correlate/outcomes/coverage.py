@@ -135,3 +135,23 @@ def unseen_at_points(
         for first, last in coverage.gaps.get(point.namespace, []):
             found[here & (times_ns >= first) & (times_ns <= last)] = Reason.CAPTURE_LOST
     return found
+
+
+def unseen_beside(
+    coverage: Coverage,
+    topology: Topology,
+    place: int,
+    spans: Sequence[tuple[int, int]],
+    times_ns: npt.NDArray[np.int64],
+    time_ns: int,
+) -> tuple[Reason, int]:
+    """The same for one packet that was seen elsewhere at `times_ns`, and how far its frame at `time_ns` is off: before
+    the beginning (negative) or behind the end of what `spans` say of the point."""
+    if spans and times_ns.max() < (start := min(begin for begin, _ in spans)):
+        return Reason.CAPTURE_ENDED, time_ns - start
+    if spans and times_ns.min() > (last := max(end for _, end in spans)):
+        return Reason.CAPTURE_ENDED, time_ns - last
+    gaps = coverage.gaps.get(topology.points[place].namespace, [])
+    if any(begin - _EDGE_NS <= time_ns <= end + _EDGE_NS for begin, end in gaps):
+        return Reason.CAPTURE_LOST, 0
+    return Reason.NONE, 0
