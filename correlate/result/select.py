@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UsageError
+from ..protocols import ETHERTYPE_ARP, TCP, TCP_SYN, WITH_PORTS
 from .correlation import Correlation
 from .words import PROTOCOLS
 
@@ -67,7 +68,7 @@ def select(
 def select_handshakes(result: Correlation) -> Selection:
     """The SYN and SYN-ACK of every TCP connection, each in full."""
     head = result.sightings[result.head]
-    paths = (head["protocol"] == 6) & ((head["tcp_flags"] & 2) != 0)
+    paths = (head["protocol"] == TCP) & ((head["tcp_flags"] & TCP_SYN) != 0)
     connections = np.zeros(result.connections.count, np.bool_)
     connections[result.connection_of_path[paths]] = True
     return Selection(connections=connections, paths=paths, in_full=True)
@@ -155,10 +156,10 @@ class _Parser:
             if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
                 self.fail(f"`{text}` is not a port number")
             port = int(text)
-            with_ports = np.isin(seen["protocol"], (6, 17, 33, 132, 136))
+            with_ports = np.isin(seen["protocol"], WITH_PORTS)
             return self._any(with_ports & ((seen["source_port"] == port) | (seen["destination_port"] == port)))
         if word == "arp":
-            return self._any(seen["ethertype"] == 0x0806)
+            return self._any(seen["ethertype"] == ETHERTYPE_ARP)
         if word in _NUMBERS:
             return self._any((seen["ip_version"] > 0) & (seen["protocol"] == _NUMBERS[word]))
         try:
@@ -185,7 +186,9 @@ class _Parser:
             above = (high > first >> 64) | ((high == first >> 64) & (low >= first & (2**64 - 1)))
             below = (high < last >> 64) | ((high == last >> 64) & (low <= last & (2**64 - 1)))
             found |= above & below
-        found &= (seen["ip_version"] == network.version) | ((network.version == 4) & (seen["ethertype"] == 0x0806))
+        found &= (seen["ip_version"] == network.version) | (
+            (network.version == 4) & (seen["ethertype"] == ETHERTYPE_ARP)
+        )
         return self._any(found)
 
     def _any(self, fits: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -5,39 +5,41 @@ from typing import Final
 
 import numpy as np
 
-from ..decode.link_layer import LINK_TYPE_BASE, LLC, PPP
+from .. import protocols as numbers
+from ..decode.link_layer import LINK_TYPE_BASE
+from ..decode.tunnels import Tunnel
 from ..netfilter.numbers import NF_ACCEPT, NF_DROP, NF_QUEUE, NFT_BREAK, NFT_CONTINUE, NFT_RETURN
 from .values import Encapsulation
 
 PROTOCOLS: Final = {
-    1: "icmp",
-    2: "igmp",
-    4: "ipip",
-    6: "tcp",
-    17: "udp",
-    33: "dccp",
-    41: "6in4",
-    47: "gre",
-    50: "esp",
-    51: "ah",
-    58: "icmpv6",
-    89: "ospf",
-    132: "sctp",
-    136: "udplite",
+    numbers.ICMP: "icmp",
+    numbers.IGMP: "igmp",
+    numbers.IPV4_INSIDE: "ipip",
+    numbers.TCP: "tcp",
+    numbers.UDP: "udp",
+    numbers.DCCP: "dccp",
+    numbers.IPV6_INSIDE: "6in4",
+    numbers.GRE: "gre",
+    numbers.ESP: "esp",
+    numbers.AH: "ah",
+    numbers.ICMPV6: "icmpv6",
+    numbers.OSPF: "ospf",
+    numbers.SCTP: "sctp",
+    numbers.UDP_LITE: "udplite",
 }
-"""IANA protocol numbers."""
+"""By IP protocol number."""
 _ETHERTYPES: Final = {
-    LLC: "llc",
-    PPP: "ppp",
-    0x0806: "arp",
-    0x8035: "rarp",
-    0x8847: "mpls",
-    0x8848: "mpls",
-    0x8863: "pppoe",
-    0x8864: "pppoe",
-    0x888E: "eapol",
-    0x88CC: "lldp",
-    0x88E5: "macsec",
+    numbers.ETHERTYPE_LLC: "llc",
+    numbers.ETHERTYPE_PPP: "ppp",
+    numbers.ETHERTYPE_ARP: "arp",
+    numbers.ETHERTYPE_RARP: "rarp",
+    numbers.ETHERTYPE_MPLS: "mpls",
+    numbers.ETHERTYPE_MPLS_UPSTREAM: "mpls",
+    numbers.ETHERTYPE_PPPOE_DISCOVERY: "pppoe",
+    numbers.ETHERTYPE_PPPOE: "pppoe",
+    numbers.ETHERTYPE_EAPOL: "eapol",
+    numbers.ETHERTYPE_LLDP: "lldp",
+    numbers.ETHERTYPE_MACSEC: "macsec",
 }
 DIRECTIONS: Final = ("unknown", "in", "out", "unknown")
 """By pcapng Direction; of the last the format says nothing."""
@@ -52,39 +54,48 @@ TRACE_VERDICTS: Final = {
     NFT_RETURN: "return",
 }
 """Of a rule, by `verdict` of TRACE_EVENT; jumps say where to."""
-_TUNNELS: Final = ("?", "VXLAN", "Geneve", "IPIP", "6in4", "4in6", "6in6", "GRE")
-"""By Tunnel (tunnels.py)."""
-_WITH_PORTS: Final = (6, 17, 33, 132, 136)
+_TUNNELS: Final = {
+    Tunnel.NONE: "?",
+    Tunnel.VXLAN: "VXLAN",
+    Tunnel.GENEVE: "Geneve",
+    Tunnel.IPIP: "IPIP",
+    Tunnel.SIX_IN_FOUR: "6in4",
+    Tunnel.FOUR_IN_SIX: "4in6",
+    Tunnel.SIX_IN_SIX: "6in6",
+    Tunnel.GRE: "GRE",
+}
 _TCP_FLAGS: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 _ICMP: Final = {
-    0: "echo reply",
-    3: "destination unreachable",
-    4: "source quench",
-    5: "redirect",
-    8: "echo request",
-    11: "time exceeded",
-    12: "parameter problem",
+    numbers.ICMP_ECHO_REPLY: "echo reply",
+    numbers.ICMP_UNREACHABLE: "destination unreachable",
+    numbers.ICMP_SOURCE_QUENCH: "source quench",
+    numbers.ICMP_REDIRECT: "redirect",
+    numbers.ICMP_ECHO: "echo request",
+    numbers.ICMP_TIME_EXCEEDED: "time exceeded",
+    numbers.ICMP_PARAMETER_PROBLEM: "parameter problem",
 }
 _ICMP6: Final = {
-    1: "destination unreachable",
-    2: "packet too big",
-    3: "time exceeded",
-    4: "parameter problem",
-    128: "echo request",
-    129: "echo reply",
-    133: "router solicitation",
-    134: "router advertisement",
-    135: "neighbour solicitation",
-    136: "neighbour advertisement",
-    143: "multicast listener report",
+    numbers.ICMPV6_UNREACHABLE: "destination unreachable",
+    numbers.ICMPV6_TOO_BIG: "packet too big",
+    numbers.ICMPV6_TIME_EXCEEDED: "time exceeded",
+    numbers.ICMPV6_PARAMETER_PROBLEM: "parameter problem",
+    numbers.ICMPV6_ECHO: "echo request",
+    numbers.ICMPV6_ECHO_REPLY: "echo reply",
+    numbers.ICMPV6_ROUTER_SOLICITATION: "router solicitation",
+    numbers.ICMPV6_ROUTER_ADVERTISEMENT: "router advertisement",
+    numbers.ICMPV6_NEIGHBOUR_SOLICITATION: "neighbour solicitation",
+    numbers.ICMPV6_NEIGHBOUR_ADVERTISEMENT: "neighbour advertisement",
+    numbers.ICMPV6_LISTENER_REPORT: "multicast listener report",
 }
+_FRAGMENT_UNIT: Final = 8
+"""Bytes that the fragment offset counts in (RFC 791, 3.1)."""
 
 
 def protocol_name(protocol: int, ethertype: int) -> str:
     """Lower-case name of the protocol of a sighting; `ip-N` or `0xNNNN` where it has none here."""
-    if protocol or ethertype in (0x0800, 0x86DD):
+    if protocol or ethertype in (numbers.ETHERTYPE_IPV4, numbers.ETHERTYPE_IPV6):
         return PROTOCOLS.get(protocol, f"ip-{protocol}")
-    if LINK_TYPE_BASE < ethertype < 0x0600:
+    if LINK_TYPE_BASE < ethertype < numbers.ETHERTYPE_LEAST:
         return f"link type {ethertype - LINK_TYPE_BASE}"
     if ethertype in (0, LINK_TYPE_BASE):
         return "unreadable" if ethertype == 0 else "unknown link type"
@@ -104,7 +115,7 @@ def endpoint(row: np.void, end: str) -> str:
     address = address_text(int(row[f"{end}_high"]), int(row[f"{end}_low"]))
     if address == "::" and row["ip_version"] == 0:
         return "-"
-    if row["protocol"] not in _WITH_PORTS:
+    if row["protocol"] not in numbers.WITH_PORTS:
         return address
     port = int(row[f"{end}_port"])
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -113,7 +124,7 @@ def endpoint(row: np.void, end: str) -> str:
 def encapsulation(outer: np.void) -> Encapsulation:
     """An OUTER row as it is shown."""
     return Encapsulation(
-        kind=_TUNNELS[outer["kind"]],
+        kind=_TUNNELS[Tunnel(int(outer["kind"]))],
         id=int(outer["key"]) if outer["key"] >= 0 else None,
         source=endpoint(outer, "source"),
         destination=endpoint(outer, "destination"),
@@ -130,16 +141,16 @@ def packet_info(row: np.void) -> str:
     """What the packet is, in a few words: `SYN`, `PSH,ACK 148 bytes`, `echo request seq 3`."""
     protocol = int(row["protocol"])
     size = int(row["payload_length"])
-    if int(row["fragment"]) & 0x1FFF:
-        return f"fragment at byte {(int(row['fragment']) & 0x1FFF) * 8:,}"
-    if protocol == 6:
+    if offset := int(row["fragment"]) & numbers.FRAGMENT_OFFSET:
+        return f"fragment at byte {offset * _FRAGMENT_UNIT:,}"
+    if protocol == numbers.TCP:
         flags = tcp_flags_text(int(row["tcp_flags"]))
         return f"{flags} {size:,} bytes" if size else flags
-    if protocol in (1, 58):
+    if protocol in (numbers.ICMP, numbers.ICMPV6):
         kind = int(row["icmp_type"])
-        name = (_ICMP if protocol == 1 else _ICMP6).get(kind, f"type {kind}")
+        name = (_ICMP if protocol == numbers.ICMP else _ICMP6).get(kind, f"type {kind}")
         echo = name.startswith("echo")
         return f"{name} seq {int(row['sequence'])}" if echo else name
-    if protocol in _WITH_PORTS:
+    if protocol in numbers.WITH_PORTS:
         return f"{size:,} bytes"
     return f"{int(row['length']):,} bytes"
