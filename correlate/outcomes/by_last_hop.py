@@ -16,9 +16,10 @@ from ..hops.stations import Station
 from ..netfilter.numbers import NF_DROP
 from ..nodes.topology import Role
 from ..sightings import FRAME
+from .address_keys import owner_key
 from .coverage import unseen_in_namespaces
 from .kinds import Outcome, Outcomes, Reason, Verdicts
-from .last_hops import LastHops, Ports, gather, owner_key_of
+from .last_hops import LastHops, Ports, gather
 from .next_node import Beyond
 from .tables import Tables
 
@@ -78,7 +79,7 @@ def _find_arrivals(hops, sightings, behind, inside, owners, location):
         here = behind[row.place] if row.direction == _OUT else inside[row.namespace]
         if here < 0:
             continue
-        key = owner_key_of(row.destination_high, row.destination_low, here)
+        key = owner_key(row.destination_high, row.destination_low, here)
         at = np.searchsorted(owners, key)
         if at < owners.size and owners[at] == key:
             location[path] = here

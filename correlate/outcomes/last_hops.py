@@ -1,17 +1,16 @@
 """The last sighting of each packet, with what is known of the place where it was."""
 
-import ipaddress
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
-from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
 from ..arrays.grouping import first_with
 from ..netfilter.evaluations import Evaluations
 from ..nodes.topology import Role, Topology
 from ..sightings import FRAME
+from .address_keys import address_halves, owner_keys
 
 
 class LastHops:
@@ -53,7 +52,7 @@ class LastHops:
 
     def owned_by(self, location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """The destination address belongs to the location (per row; -1 to none)."""
-        key = _owner_key(self.rows["destination_high"], self.rows["destination_low"], location)
+        key = owner_keys(self.rows["destination_high"], self.rows["destination_low"], location)
         return (first_with(self.owner_keys, key) >= 0) & (location >= 0)
 
     def owner_on_node(self, which: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -63,11 +62,11 @@ class LastHops:
         for node in set(nodes):
             here = np.isin(self.namespace[which], [n for n, name in enumerate(nodes) if name == node])
             places = np.array([i for i, (name, _) in enumerate(self.locations) if name == node], np.int64)
-            rows = self.rows[which[here]]
+            rows = self.rows.take(which[here])
             addresses, inverse = np.unique(rows[["destination_high", "destination_low"]], return_inverse=True)
             owner = np.full(addresses.size, -1, np.int64)
             for place in places:
-                key = _owner_key(
+                key = owner_keys(
                     addresses["destination_high"], addresses["destination_low"], np.full(owner.size, place)
                 )
                 owner[(owner < 0) & np.isin(key, self.owner_keys)] = place
@@ -107,36 +106,8 @@ def _locations(topology: Topology) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def _owner_key(
-    high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64], location: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint64]:
-    found = np.empty(high.size, np.uint64)
-    _owner_keys(high, low, location, found)
-    return found
-
-
-@njit(cache=True, nogil=True)
-def owner_key_of(high, low, location):
-    """Address and location in one number."""
-    mixed = (high * np.uint64(0x9E3779B97F4A7C15)) ^ (low * np.uint64(0xBF58476D1CE4E5B9))
-    return (mixed * np.uint64(0x94D049BB133111EB)) ^ np.uint64(location)
-
-
-@njit(cache=True, nogil=True)
-def _owner_keys(high, low, location, found):
-    for i in range(high.size):
-        found[i] = owner_key_of(high[i], low[i], location[i])
-
-
 def _owner_table(topology: Topology, index: dict[tuple[str, str], int]) -> npt.NDArray[np.uint64]:
-    high, low, location = [], [], []
-    for address, owners in topology.owners.items():
-        number = int(ipaddress.ip_address(address))
-        if "." in address:
-            number |= 0xFFFF << 32
-        for owner in owners:
-            high.append(number >> 64)
-            low.append(number & (2**64 - 1))
-            location.append(index[owner])
-    where = np.array(location, np.int64)
-    return _owner_key(np.array(high, np.uint64), np.array(low, np.uint64), where)
+    """Keys of the addresses and the locations that have them."""
+    owned = [(address, index[owner]) for address, owners in topology.owners.items() for owner in owners]
+    high, low = address_halves(address for address, _ in owned)
+    return owner_keys(high, low, np.array([location for _, location in owned], np.int64))

@@ -1,6 +1,5 @@
 """Where a packet that leaves must come in next, if that is captured: on another node, or in the root of its own."""
 
-import ipaddress
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
 from ..arrays.grouping import first_with, group_ids, hashed
 from ..nodes.topology import Role, Topology
+from .address_keys import address_halves, address_key, address_keys
 
 _IN = int(Direction.IN)
 
@@ -57,7 +57,7 @@ class Beyond:
     @classmethod
     def build(cls, topology: Topology, arrivals: Arrivals) -> "Beyond":
         """From the snapshots' addresses, and from what was seen coming in by uplinks."""
-        high, low, owner = [], [], []
+        addresses, owner = [], []
         for namespace in topology.namespaces:
             uplinks = [p for p in topology.points if p.namespace == namespace.index and topology.is_uplink(p)]
             # A bridge with hardware in it has the address that the wire knows.
@@ -67,12 +67,9 @@ class Beyond:
                 continue
             for interface, address in namespace.interface_addresses:
                 if interface in captured:
-                    number = int(ipaddress.ip_address(address))
-                    number |= 0xFFFF << 32 if "." in address else 0
-                    high.append(number >> 64)
-                    low.append(number & (2**64 - 1))
+                    addresses.append(address)
                     owner.append(namespace.index)
-        keys = np.concatenate([_key(np.array(high, np.uint64), np.array(low, np.uint64)), arrivals.keys])
+        keys = np.concatenate([address_keys(*address_halves(addresses)), arrivals.keys])
         owners = np.concatenate([np.array(owner, np.int64), arrivals.namespaces])
         order = np.lexsort((owners, keys))
         keys, owners = keys[order], owners[order]
@@ -86,7 +83,7 @@ class Beyond:
         """Per row: the other node's root that receives its destination, -1 for none or its own."""
         if self.keys.size == 0:
             return np.full(rows.size, -1, np.int64)
-        key = _key(rows["destination_high"], rows["destination_low"])
+        key = address_keys(rows["destination_high"], rows["destination_low"])
         at = first_with(self.keys, key)
         found = np.where(at >= 0, self.namespaces[np.maximum(at, 0)], -1)
         return np.where(found == namespace, -1, found)
@@ -102,23 +99,6 @@ def _roots(topology: Topology) -> npt.NDArray[np.int64]:
     return np.array([root.get(n.node, -1) for n in topology.namespaces] or [-1], np.int64)
 
 
-def _key(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    found = np.empty(high.size, np.uint64)
-    _keys(high, low, found)
-    return found
-
-
-@njit(cache=True, nogil=True)
-def _address_key(high, low):
-    return (high * np.uint64(0x9E3779B97F4A7C15)) ^ (low * np.uint64(0xBF58476D1CE4E5B9))
-
-
-@njit(cache=True, nogil=True)
-def _keys(high, low, found):
-    for i in range(high.size):
-        found[i] = _address_key(high[i], low[i])
-
-
 @njit(cache=True, nogil=True)
 def _came_in(observations, counts):
     """(Destination, namespace) of what came in at the capture points that count."""
@@ -128,7 +108,7 @@ def _came_in(observations, counts):
     for i in range(observations.size):
         row = observations[i]
         if counts[row.place] and row.direction == _IN and row.ip_version > 0:
-            keys[count] = _address_key(row.destination_high, row.destination_low)
+            keys[count] = address_key(row.destination_high, row.destination_low)
             namespaces[count] = row.namespace
             count += 1
     return keys[:count].copy(), namespaces[:count].copy()

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import distinct, group_ids, hashed
+from ..arrays.hashing import mix
 from ..hops.order import path_bounds
+from .address_keys import address_key
 
 _NEARLY_ALL: Final = 0.8
 """Part of the packets to one destination that must go the same way for the others to be lost on it."""
@@ -100,9 +102,8 @@ def _hash_destinations(sightings, rows, found):
 
 @njit(cache=True, nogil=True)
 def _destination(row):
-    key = (row.destination_low * np.uint64(0x9E3779B97F4A7C15)) ^ row.destination_high
-    key ^= (np.uint64(row.destination_port) << np.uint64(8)) | np.uint64(row.protocol)
-    return key * np.uint64(0xBF58476D1CE4E5B9)
+    key = address_key(row.destination_high, row.destination_low)
+    return mix(key, (np.uint64(row.destination_port) << np.uint64(8)) | np.uint64(row.protocol))
 
 
 @njit(cache=True, nogil=True)
