@@ -4,6 +4,7 @@ No logic, and nothing heavy is imported before it is needed: `ttrace --help` tak
 """
 
 import gc
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -170,6 +171,7 @@ def correlate(
         raise typer.BadParameter("the only choice is `all`", param_hint="--paths")
     if explained and (filter_ or paths or path or connection):
         raise UsageError("`--explain` is about single frames", "leave out --filter, --paths, --path and --connection")
+    _end_tidily()
     with _importing():
         from .correlate import correlate_captures, correlate_files
         from .correlate.explain.frame_reference import find_frame
@@ -264,6 +266,17 @@ def lab_status(prefix: Prefix = "ttlab") -> None:
     from .report.text.doctor import lab_text
 
     _write([lab_text(lab.status(prefix))])
+
+
+def _end_tidily() -> None:
+    """Signals that end a program end this one as an error does: temporary files go."""
+
+    def end(number: int, _frame: object) -> Never:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
+            signal.signal(number, end)
 
 
 @contextmanager

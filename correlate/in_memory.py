@@ -63,7 +63,7 @@ def correlate_decoded(
     reach: npt.NDArray[np.int64],
     progress: Progress,
 ) -> Correlation:
-    """The stages behind decoding. `reach`: with which the contents were made (reach.py)."""
+    """The stages behind decoding. `reach`: with which the contents were made (decode/compared_bytes.py)."""
     setting = Setting(
         files=file_facts(captures, [capture.records.size for capture in captures], snapshots), topology=topology,
         rulesets=parse_rulesets(topology, snapshots), reach=reach, set_back=frames_set_back(captures),

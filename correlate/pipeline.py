@@ -43,7 +43,7 @@ from .schema import CONNTRACK
 from .sightings import FRAME, frames, of_kind, told
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What holds for all packets of a correlation: small, without the bytes of any file, so that it can be sent to
     wherever a part is worked on."""
@@ -53,12 +53,12 @@ class Setting:
     rulesets: dict[int, list[Ruleset]]
     """Namespace index to its snapshots, earliest first."""
     reach: npt.NDArray[np.int64]
-    """See reach.py."""
+    """See decode/compared_bytes.py."""
     set_back: list[npt.NDArray[np.int64]]
     """Per file: frames before which its clock had been set back (clocks/reference_time.py)."""
     arrivals: Arrivals
     repeated: npt.NDArray[np.int64]
-    """See repeated_sequences in inference.py."""
+    """See repeated_sequences in flows/ties_by_content.py."""
     changes: npt.NDArray[np.int64]
     """(time in ns, namespace) of each change of a ruleset."""
     clocks: list[Clock]

@@ -1,6 +1,8 @@
 """The command line as its users meet it: help, wrong usage, bad input, output files."""
 
 import json
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -32,6 +34,29 @@ def test_help_names_every_command():
     assert done.returncode == 0
     for command in ("capture", "correlate", "show", "doctor", "warm-up", "demo", "lab"):
         assert command in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_it_without_leaving_temporary_files(tmp_path, number):
+    program = """if True:
+        import signal, sys
+        from ttrace.correlate.in_parts import rounds
+        def wait(*_):
+            print(flush=True)
+            signal.pause()
+        rounds.survey = wait
+        sys.argv[1:] = ["correlate", *sys.argv[1:]]
+        from ttrace.correlate import api
+        api.memory_budget = lambda: 0
+        from ttrace.cli import main
+        main()"""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", program, *FILES], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_usage_is_exit_code_2():

@@ -42,7 +42,7 @@ class Slice:
 def slices(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> Iterator[Slice]:
     """All captured packets of all files, file by file; of each file the fragments come last, all together.
 
-    Only then is it known which of them belong to one datagram. `reach`: see reach.py.
+    Only then is it known which of them belong to one datagram. `reach`: see decode/compared_bytes.py.
     """
     total = sum(stream.capture.data.size for stream in decoder.streams) or 1
     before = 0
@@ -75,10 +75,10 @@ def messages_of(decoder: Decoder, piece: Slice, reach: npt.NDArray[np.int64]) ->
 
 def _take(observations: Observations, rows: npt.NDArray[np.bool_], kept: npt.NDArray[np.int64]) -> Observations:
     """Some of the rows, with their outer headers; `kept`: the counts that go with them."""
-    taken = observations.rows[rows]
+    taken = observations.rows.take(np.flatnonzero(rows))
     outers = np.empty(0, OUTER)
     inside = np.flatnonzero(taken["outer"])
     if inside.size:
-        outers = observations.outers[taken["outer"][inside].astype(np.int64) - 1]
+        outers = observations.outers.take(taken["outer"][inside].astype(np.int64) - 1)
         taken["outer"][inside] = np.arange(1, inside.size + 1)
     return Observations(rows=taken, outers=outers, kept=kept)

@@ -16,25 +16,70 @@ from .decoding import Decoder, messages_of, slices
 from .flow_groups import Assignment
 from .keys import outer_key, pair_of
 from .number_table import NumberTable
-from .spill import Spill, close_all
+from .spill import Spill, SpilledRows, close_all
 from .survey import Survey
+from .work_folder import WorkFolder
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTables:
+    """Where the kernel's messages of one file are, of one part."""
+
+    events: SpilledRows
+    headers: SpilledRows
+    conntrack: SpilledRows
+    said: dict[int, tuple[SpilledRows, SpilledRows]]
+    """By the kind of the sightings: what single messages say, and their headers."""
+
+    def read(self, names: dict[int, str], malformed: int) -> KernelMessages:
+        """The messages. `names`: of tables and chains; `malformed`: messages of the file that did not decode."""
+        said = {kind: Said(rows=rows.read(), headers=headers.read()) for kind, (rows, headers) in self.said.items()}
+        return KernelMessages(
+            events=self.events.read(),
+            headers=self.headers.read(),
+            conntrack=self.conntrack.read(),
+            names=names,
+            ruleset_changes_ns=np.empty((0, 2), np.int64),
+            malformed=malformed,
+            said=said,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartTables:
+    """Where the frames and kernel messages of one part are."""
+
+    rows: SpilledRows
+    outers: SpilledRows
+    messages: tuple[MessageTables, ...]
+    """Of each file."""
+
+    def observations(self) -> Observations:
+        """The captured packets, in the order of their files."""
+        rows = self.rows.read()
+        rows = rows.take(np.lexsort((rows["frame"], rows["file"])))
+        return Observations(rows=rows, outers=self.outers.read(), kept=np.zeros((2, WHOLE + 1), np.int64))
+
+
 class _Messages:
     """The kernel's messages of one file on disk."""
 
-    events: Spill
-    headers: Spill
-    conntrack: Spill
-    said: dict[int, tuple[Spill, Spill]]
-    """By the kind of the sightings: what single messages say, and their headers."""
+    def __init__(self, folder: WorkFolder, parts: int) -> None:
+        self.events = Spill(folder, "events", TRACE_EVENT, parts)
+        self.headers = Spill(folder, "headers", SIGHTING, parts)
+        self.conntrack = Spill(folder, "conntrack", CONNTRACK, parts)
+        self.said = {
+            source.kind: (Spill(folder, "said", source.columns, parts), Spill(folder, "said-of", SIGHTING, parts))
+            for source in SIGHTING_SOURCES
+        }
 
-    @classmethod
-    def of(cls, parts: int) -> "_Messages":
-        """Nothing yet."""
-        said = {source.kind: (Spill(source.columns, parts), Spill(SIGHTING, parts)) for source in SIGHTING_SOURCES}
-        return cls(Spill(TRACE_EVENT, parts), Spill(SIGHTING, parts), Spill(CONNTRACK, parts), said)
+    def part(self, number: int) -> MessageTables:
+        """Those of one part."""
+        said = {kind: (rows.part(number), headers.part(number)) for kind, (rows, headers) in self.said.items()}
+        return MessageTables(
+            events=self.events.part(number), headers=self.headers.part(number), conntrack=self.conntrack.part(number),
+            said=said,
+        )  # fmt: skip
 
     def spills(self) -> list[Spill]:
         """All of them."""
@@ -42,41 +87,21 @@ class _Messages:
 
 
 class Distribution:
-    """All frames and messages on disk, part by part."""
+    """All frames and messages on disk, part by part. What belongs to no packet is in part 0."""
 
-    def __init__(self, survey: Survey, assignment: Assignment, files: int) -> None:
+    def __init__(self, survey: Survey, assignment: Assignment, files: int, folder: WorkFolder) -> None:
         parts = assignment.parts
-        self.parts = parts
         self._survey, self._assignment = survey, assignment
-        self._rows, self._outers = Spill(SIGHTING, parts), Spill(OUTER, parts)
-        self._messages = [_Messages.of(parts) for _ in range(files)]
+        self._rows, self._outers = Spill(folder, "frames", SIGHTING, parts), Spill(folder, "outers", OUTER, parts)
+        self._messages = [_Messages(folder, parts) for _ in range(files)]
         self._outer_counts = np.zeros(parts, np.int64)
         self._header_counts = np.zeros((files, parts), np.int64)
         self._ids, self._part_of_id = NumberTable(), np.zeros(1 << 12, np.int32)
 
-    def observations(self, part: int) -> Observations:
-        """The captured packets of a part, in the order of their files."""
-        rows = self._rows.read(part)
-        rows = rows[np.lexsort((rows["frame"], rows["file"]))]
-        return Observations(rows=rows, outers=self._outers.read(part), kept=np.zeros((2, WHOLE + 1), np.int64))
-
-    def messages(self, part: int) -> list[KernelMessages]:
-        """The kernel messages of a part, file by file. What belongs to no packet is in part 0."""
-        return [
-            KernelMessages(
-                events=spilled.events.read(part),
-                headers=spilled.headers.read(part),
-                conntrack=spilled.conntrack.read(part),
-                names=self._survey.names,
-                ruleset_changes_ns=np.empty((0, 2), np.int64),
-                malformed=malformed if part == 0 else 0,
-                said={
-                    kind: Said(rows=rows.read(part), headers=headers.read(part))
-                    for kind, (rows, headers) in spilled.said.items()
-                },
-            )
-            for spilled, malformed in zip(self._messages, self._survey.malformed, strict=True)
-        ]
+    def part(self, number: int) -> PartTables:
+        """Where a part is."""
+        messages = tuple(spilled.part(number) for spilled in self._messages)
+        return PartTables(rows=self._rows.part(number), outers=self._outers.part(number), messages=messages)
 
     def close(self) -> None:
         """Give the room on the disk back."""
@@ -90,7 +115,7 @@ class Distribution:
         part = self._part_of(pair_of(rows))
         inside = np.flatnonzero(rows["outer"])
         if inside.size:
-            outers = observations.outers[rows["outer"][inside].astype(np.int64) - 1]
+            outers = observations.outers.take(rows["outer"][inside].astype(np.int64) - 1)
             rows["outer"][inside] = self._renumber(part[inside], self._outer_counts) + 1
             self._outers.distribute(part[inside], outers)
         self._rows.distribute(part, rows)
@@ -111,7 +136,7 @@ class Distribution:
         ids = (events["namespace"].astype(np.uint64) << np.uint64(32)) | events["id"]
         part = self._parts_of_events(ids, events["header"], part_of_header)
         with_header = np.flatnonzero(events["header"] >= 0)
-        headers = headers[events["header"][with_header]]
+        headers = headers.take(events["header"][with_header])
         events["header"][with_header] = self._renumber(part[with_header], self._header_counts[file])
         spilled.headers.distribute(part[with_header], headers)
         spilled.events.distribute(part, events)
@@ -142,9 +167,11 @@ class Distribution:
         return numbers
 
 
-def distribute(decoder: Decoder, survey: Survey, assignment: Assignment, done: Done) -> Distribution:
+def distribute(
+    decoder: Decoder, survey: Survey, assignment: Assignment, folder: WorkFolder, done: Done
+) -> Distribution:
     """Read all captures again, and put every packet into its part."""
-    found = Distribution(survey, assignment, len(decoder.streams))
+    found = Distribution(survey, assignment, len(decoder.streams), folder)
     for piece in slices(decoder, survey.reach, done):
         found.take_frames(piece.observations)
         if piece.capture.records.size:

@@ -15,19 +15,20 @@ from ..arrays.hashing import mix
 from ..arrays.union_find import find_all, join
 from .number_table import NumberTable
 from .spill import Spill, close_all
+from .work_folder import WorkFolder
 
 _BUCKETS: Final = 64
 """Parts that shared contents are sorted in."""
 _MOST_FLOWS: Final = 16
-"""A content of more flows tells nothing (inference.py)."""
+"""A content of more flows tells nothing (flows/ties_by_content.py)."""
 _CACHE: Final = 1 << 18
 """Contents that are remembered, so as not to be written again for each point that saw them."""
 
 _KEYED: Final = np.dtype([("key", "u8"), ("number", "i4")])
 _TIMED: Final = np.dtype([("key", "u8"), ("time_ns", "i8"), ("number", "i4"), ("traced", "u1")], align=True)
 _NEAR_NS: Final = 2_000_000_000
-"""A trace message takes its time from a frame no further away than 1 s (evaluation_times.py), and what was left out of
-the spill, of both, was at most half a second away from what was not."""
+"""A trace message takes its time from a frame no further away than 1 s (netfilter/from_frames.py), and what was left out
+of the spill, of both, was at most half a second away from what was not."""
 _AGAIN_NS: Final = 500_000_000
 
 
@@ -38,6 +39,8 @@ class Assignment:
     part: npt.NDArray[np.int32]
     """By the number of the pair."""
     parts: int
+    wanted: int
+    """Sightings that a part was to have at most."""
     largest: int
     """Sightings of the part with the most."""
 
@@ -45,14 +48,15 @@ class Assignment:
 class FlowGroups:
     """Address pairs (`flow` or `flow_reverse`, whichever is less), their packets, and who belongs to whom."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: WorkFolder) -> None:
+        """`folder`: for what is too large to be remembered."""
         self._table = NumberTable()
         self._parent = np.empty(0, np.int32)
         self._sightings = np.empty(0, np.int64)
         self._first_ns = np.empty(0, np.int64)
-        self._contents = Spill(_KEYED, _BUCKETS)
+        self._contents = Spill(folder, "contents", _KEYED, _BUCKETS)
         self._cache = np.zeros((_CACHE, 2), np.uint64)
-        self._headers = Spill(_TIMED, _BUCKETS)
+        self._headers = Spill(folder, "traced", _TIMED, _BUCKETS)
         self._recent = np.zeros(_CACHE, _TIMED)
 
     def see(self, pairs: npt.NDArray[np.uint64], times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
@@ -112,7 +116,7 @@ class FlowGroups:
         _, of_group[order] = np.unique(before // each, return_inverse=True)
         parts = int(of_group.max(initial=-1)) + 1
         filled = np.bincount(of_group, weights=size, minlength=max(parts, 1))
-        return Assignment(part=of_group[group], parts=max(parts, 1), largest=int(filled.max(initial=0)))
+        return Assignment(part=of_group[group], parts=max(parts, 1), wanted=most, largest=int(filled.max(initial=0)))
 
     def close(self) -> None:
         """Give back what it has on disk."""
@@ -130,10 +134,10 @@ class FlowGroups:
 
     def _join_shared(self) -> None:
         for bucket in range(_BUCKETS):
-            rows = self._contents.read(bucket)
+            rows = self._contents.part(bucket).read()
             order = np.lexsort((rows["number"], rows["key"]))
             _join_equal(self._parent, rows["key"][order], rows["number"][order])
-            timed = self._headers.read(bucket)
+            timed = self._headers.part(bucket).read()
             _join_near(self._parent, timed[np.lexsort((timed["time_ns"], timed["key"]))])
 
 

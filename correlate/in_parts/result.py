@@ -12,7 +12,7 @@ from ..packets.numbering import first_of_each, in_order_of_time
 from ..pipeline import Setting
 from ..result.columns import Numbers
 from ..result.correlation import Correlation
-from .worker_pool import Workshop
+from .work_folder import WorkFolder, load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Order:
 
     path_ns: npt.NDArray[np.int64]
     path_place: npt.NDArray[np.int64]
-    """Where their first sighting stands (appearance.py)."""
+    """Where their first sighting stands (packets/numbering.py)."""
     connection_ns: npt.NDArray[np.int64]
     connection_place: npt.NDArray[np.int64]
 
@@ -41,9 +41,11 @@ class Order:
 class PartedCorrelation:
     """Everything found, of which one part at a time is in memory."""
 
-    def __init__(self, *, setting: Setting, shop: Workshop, orders: Sequence[Order], largest: int) -> None:
-        """`largest`: sightings of the largest part."""
-        self._setting, self._shop = setting, shop
+    def __init__(
+        self, *, setting: Setting, folder: WorkFolder, parts: Sequence[str], orders: Sequence[Order], largest: int
+    ) -> None:
+        """`parts`: the file of each, in the folder; `largest`: sightings of the largest part."""
+        self._setting, self._folder, self._parts = setting, folder, parts
         self.largest = largest
         self._opened: dict[int, CaptureFile] = {}
         self._paths = _numbered([order.path_ns for order in orders], [order.path_place for order in orders])
@@ -54,7 +56,7 @@ class PartedCorrelation:
     @property
     def count(self) -> int:
         """Parts."""
-        return self._shop.parts
+        return len(self._parts)
 
     @cached_property
     def paths(self) -> int:
@@ -68,12 +70,12 @@ class PartedCorrelation:
 
     def __iter__(self) -> Iterator[Correlation]:
         """The parts, with the ids that their paths and connections have among all."""
-        for number in range(self._shop.parts):
+        for number in range(self.count):
             yield self.part(number)
 
     def part(self, number: int) -> Correlation:
         """One part."""
-        kept: Correlation = self._shop.load(number)
+        kept: Correlation = load(self._parts[number])
         return replace(
             kept,
             files=self._setting.files,
@@ -85,7 +87,7 @@ class PartedCorrelation:
 
     def close(self) -> None:
         """Give the room on the disk back."""
-        self._shop.close()
+        self._folder.close()
 
 
 def _numbered(times: list[npt.NDArray[np.int64]], places: list[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int64]]:

@@ -5,44 +5,46 @@ others, but for what the stages need to know of all packets. That is found by th
 rounds over the parts: what packets say of the clocks, and where they went on to.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeVar
 
 from ...pcapng.stream import CaptureStream, open_capture
 from ..clocks.align import align_clocks
 from ..clocks.delays import Pairs, add_delays
 from ..netfilter.rules import parse_rulesets
 from ..nodes.file_facts import file_facts
-from ..nodes.snapshots import gather_snapshots
+from ..nodes.snapshots import NodeSnapshots, gather_snapshots
 from ..nodes.sources import Source, parse_sources
 from ..nodes.topology import build_topology
 from ..outcomes.coverage import Coverage, find_coverage
-from ..outcomes.passages import PassageCounts, Passages
-from ..pipeline import (
-    Followed,
-    Linked,
-    Setting,
-    conclude,
-    count_passages,
-    delays_by_addresses,
-    delays_by_connections,
-    follow,
-    link,
-    prepare,
-)
-from ..progress import Done, Progress
-from ..result.correlation import Correlation
+from ..outcomes.passages import PassageCounts
+from ..pipeline import Setting
+from ..progress import Progress
 from .decoding import Decoder
-from .distribution import Distribution, distribute
+from .distribution import Distribution, PartTables, distribute
+from .flow_groups import Assignment, FlowGroups
 from .memory import parts_at_once
 from .result import Order, PartedCorrelation
-from .survey import survey
-from .worker_pool import Workshop
+from .survey import Survey, survey
+from .tasks import (
+    PartWork,
+    Shared,
+    conclude_part,
+    follow_packets,
+    forget_shared,
+    link_connections,
+    make_sightings,
+)
+from .work_folder import WorkFolder, save
+from .worker_pool import WorkerPool
 
 MOST_PARTS: Final = 200
-"""Each needs two open files."""
+"""In each round a part costs some milliseconds, and reading and writing two files, however small it is."""
+
+Answer = TypeVar("Answer")
 
 
 def correlate_in_parts(
@@ -65,33 +67,22 @@ def correlate_in_parts(
         streams = open_streams(sources, progress)
     captures = [stream.capture for stream in streams]
     snapshots = gather_snapshots(captures, sources)
-    topology = build_topology(captures, sources, snapshots)
-    decoder = Decoder(streams=streams, topology=topology, vxlan_ports=vxlan_ports)
-    surveyed = survey(decoder, lambda done: progress("surveying", done))
-    wanted = most
-    assignment = surveyed.groups.assign(wanted)
-    if assignment.parts > MOST_PARTS:
-        wanted *= -(-assignment.parts // MOST_PARTS)
-        assignment = surveyed.groups.assign(wanted)
-    distribution = distribute(decoder, surveyed, assignment, lambda done: progress("distributing", done))
-    surveyed.groups.close()
-    setting = Setting(
-        files=file_facts(captures, [stream.size for stream in streams], snapshots),
-        topology=topology, rulesets=parse_rulesets(topology, snapshots), reach=surveyed.reach,
-        set_back=surveyed.set_back,
-        arrivals=surveyed.arrivals, repeated=surveyed.repeated, changes=surveyed.changes, clocks=[],
-        coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}), chain_heads=surveyed.chain_heads,
-    )  # fmt: skip
-    shop = Workshop(assignment.parts, parts_at_once(workers, most, wanted, assignment.largest))
-    rounds = _Rounds(setting, distribution, shop, progress)
-    setting.clocks = align_clocks(rounds.delays_by_addresses(), topology)
-    if setting.clocks_follow_connections:
-        setting.clocks = align_clocks(rounds.link(), topology)
-    setting.coverage = find_coverage(setting.files, surveyed.times, topology, setting.clocks)
-    passages = rounds.follow().summed()
-    orders = rounds.conclude(passages)
-    distribution.close()
-    return PartedCorrelation(setting=setting, shop=shop, orders=orders, largest=assignment.largest)
+    decoder = Decoder(streams=streams, topology=build_topology(captures, sources, snapshots), vxlan_ports=vxlan_ports)
+    folder = WorkFolder()
+    try:
+        surveyed = survey(decoder, folder, lambda done: progress("surveying", done))
+        assignment = _divide(surveyed.groups, most)
+        distribution = distribute(decoder, surveyed, assignment, folder, lambda done: progress("distributing", done))
+        surveyed.groups.close()
+        at_once = parts_at_once(workers, most, assignment.wanted, assignment.largest)
+        rounds = _Rounds(folder, WorkerPool(at_once), assignment.parts, progress)
+        found = rounds.all(_setting(decoder, snapshots, surveyed), surveyed, distribution)
+    except BaseException:
+        folder.close()  # whatever still holds the error
+        raise
+    return PartedCorrelation(
+        setting=found.setting, folder=folder, parts=rounds.parts, orders=found.orders, largest=assignment.largest
+    )
 
 
 def open_streams(sources: Sequence[Source], progress: Progress) -> list[CaptureStream]:
@@ -106,53 +97,82 @@ def open_streams(sources: Sequence[Source], progress: Progress) -> list[CaptureS
     return streams
 
 
+def _divide(groups: FlowGroups, most: int) -> Assignment:
+    """Parts of about `most` sightings, or of more where they would be too many."""
+    assignment = groups.assign(most)
+    if assignment.parts > MOST_PARTS:
+        assignment = groups.assign(most * -(-assignment.parts // MOST_PARTS))
+    return assignment
+
+
+def _setting(decoder: Decoder, snapshots: NodeSnapshots, surveyed: Survey) -> Setting:
+    """What is known before the first round."""
+    captures = [stream.capture for stream in decoder.streams]
+    return Setting(
+        files=file_facts(captures, [stream.size for stream in decoder.streams], snapshots),
+        topology=decoder.topology, rulesets=parse_rulesets(decoder.topology, snapshots), reach=surveyed.reach,
+        set_back=surveyed.set_back, arrivals=surveyed.arrivals, repeated=surveyed.repeated, changes=surveyed.changes,
+        clocks=[], coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}), chain_heads=surveyed.chain_heads,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the last round leaves, beside the parts."""
+
+    setting: Setting
+    orders: list[Order]
+
+
 class _Rounds:
-    """The rounds over the parts, and what each sums up."""
+    """The rounds over the parts; between two of them the parts are in files."""
 
-    def __init__(self, setting: Setting, distribution: Distribution, shop: Workshop, progress: Progress) -> None:
-        self._setting, self._distribution, self._shop, self._progress = setting, distribution, shop, progress
+    def __init__(self, folder: WorkFolder, pool: WorkerPool, parts: int, progress: Progress) -> None:
+        self._folder, self._pool, self._progress = folder, pool, progress
+        self._count = parts
+        self.parts: list[str] = []
+        """The file of each, of the last round."""
 
-    def _done(self, stage: str) -> Done:
-        return lambda done: self._progress(stage, done)
-
-    def delays_by_addresses(self) -> Pairs:
-        """Sightings, and what they say of the clocks."""
-
-        def task(number: int, _: None) -> tuple[Linked, Pairs]:
-            part = prepare(self._distribution.observations(number), self._distribution.messages(number), self._setting)
-            return part, delays_by_addresses(part, self._setting)
-
+    def all(self, setting: Setting, surveyed: Survey, distribution: Distribution) -> _Found:
+        """One after the other, with what each needs of all parts summed up before."""
+        shared = Shared(setting=setting, names=surveyed.names, malformed=surveyed.malformed)
+        tables = [distribution.part(number) for number in range(self._count)]
         nothing: Pairs = {}
-        return reduce(add_delays, self._shop.run(task, self._done("aligning clocks")), nothing)
+        delays = reduce(add_delays, self._run("aligning clocks", make_sightings, shared, tables), nothing)
+        distribution.close()
+        shared = shared.where(clocks=align_clocks(delays, setting.topology))
+        if shared.setting.clocks_follow_connections:
+            delays = reduce(add_delays, self._run("linking connections", link_connections, shared), nothing)
+            shared = shared.where(clocks=align_clocks(delays, setting.topology))
+        shared = shared.where(
+            coverage=find_coverage(setting.files, surveyed.times, setting.topology, shared.setting.clocks)
+        )
+        counts = reduce(PassageCounts.with_, self._run("following packets", follow_packets, shared))
+        shared = replace(shared, passages=counts.summed())
+        orders = list(self._run("explaining rewrites and outcomes", conclude_part, shared))
+        return _Found(setting=shared.setting, orders=orders)
 
-    def link(self) -> Pairs:
-        """Connections, and what they say of the clocks."""
-
-        def task(_: int, part: Linked) -> tuple[Linked, Pairs]:
-            link(part, self._setting)
-            return part, delays_by_connections(part, self._setting)
-
-        nothing: Pairs = {}
-        return reduce(add_delays, self._shop.run(task, self._done("linking connections")), nothing)
-
-    def follow(self) -> PassageCounts:
-        """Paths, and where they went on to."""
-
-        def task(_: int, part: Linked) -> tuple[Followed, PassageCounts]:
-            if part.connections is None:
-                link(part, self._setting)
-            followed = follow(part, self._setting)
-            return followed, count_passages(followed)
-
-        return reduce(PassageCounts.with_, self._shop.run(task, self._done("following packets")))
-
-    def conclude(self, passages: Passages) -> list[Order]:
-        """Results, and in which order their paths and connections come among all."""
-
-        def task(_: int, part: Followed) -> tuple[Correlation, Order]:
-            result = conclude(part, self._setting, passages)
-            # What all parts share is not written with each.
-            kept = replace(result, files=[], topology=None, coverage=None)  # type: ignore[arg-type]
-            return kept, Order.of(result)
-
-        return list(self._shop.run(task, self._done("explaining rewrites and outcomes")))
+    def _run(
+        self, stage: str, task: Callable[[PartWork], Answer], shared: Shared, tables: Sequence[PartTables] = ()
+    ) -> Iterator[Answer]:
+        """One round: what the task says of each part."""
+        shared_file = self._folder.new_name("shared")
+        save(shared_file, shared)
+        works = [
+            PartWork(
+                number=number, shared=shared_file, tables=tables[number] if tables else None,
+                before=self.parts[number] if self.parts else None, after=self._folder.new_name(f"part-{number}"),
+            )
+            for number in range(self._count)
+        ]  # fmt: skip
+        try:
+            for work, answer in zip(
+                works, self._pool.run(task, works, lambda done: self._progress(stage, done)), strict=True
+            ):
+                if work.before is not None:
+                    Path(work.before).unlink()
+                yield answer
+        finally:
+            forget_shared()
+        Path(shared_file).unlink()
+        self.parts = [work.after for work in works]

@@ -10,6 +10,7 @@ from ...pcapng.blocks import LinkType
 from ...pcapng.stream import CaptureStream
 from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
+from ..decode.frames import Observations
 from ..flows.ties_by_content import begun_sequences, can_vote, repeated_sequences
 from ..netfilter.evaluations import chain_keys
 from ..netfilter.from_frames import error_key
@@ -18,9 +19,10 @@ from ..outcomes.coverage import FileTimes
 from ..outcomes.next_node import Arrivals
 from ..progress import Done
 from ..schema import NOTE_ERROR, TRACE_EVENT
-from .decoding import Decoder, messages_of, slices
+from .decoding import Decoder, Slice, messages_of, slices
 from .flow_groups import FlowGroups
 from .keys import ODD, content_key, outer_key, pair_of
+from .work_folder import WorkFolder
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,67 +69,95 @@ class Lookup:
         return np.where(self.keys[at] == keys, self.pairs[at], default)
 
 
-def survey(decoder: Decoder, done: Done) -> Survey:
+def survey(decoder: Decoder, folder: WorkFolder, done: Done) -> Survey:
     """Read all captures once; a second time when some were cut so short that less of each packet counts."""
-    found, kept = _survey(decoder, whole_reach(), done)
-    reach = common_reach(kept)
+    surveyor = _surveyed(decoder, folder, whole_reach(), done)
+    reach = common_reach(surveyor.kept)
     if (reach < whole_reach()).any():
-        found.groups.close()
-        found, _ = _survey(decoder, reach, done)
-    return found
+        surveyor.groups.close()
+        surveyor = _surveyed(decoder, folder, reach, done)
+    return surveyor.found()
 
 
-def _survey(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> tuple[Survey, list[npt.NDArray[np.int64]]]:
-    topology = decoder.topology
-    groups = FlowGroups()
-    arrivals = Arrivals(np.empty(0, np.uint64), np.empty(0, np.int64))
-    files = len(decoder.streams)
-    kept = [np.zeros((2, WHOLE + 1), np.int64) for _ in range(files)]
-    set_back, malformed = FramesSetBack(files), [0] * files
-    begun: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]] = []
-    tunnels = []
-    shown: list[npt.NDArray[np.uint64]] = [np.empty(0, np.uint64)]
-    changes, names = [np.empty((0, 2), np.int64)], {}
-    heads = np.empty(0, TRACE_EVENT)
-    traced = any(i.link_type == LinkType.NETLINK for stream in decoder.streams for i in stream.capture.interfaces)
-    inferring = not all(namespace.has_conntrack for namespace in topology.namespaces)
+def _surveyed(decoder: Decoder, folder: WorkFolder, reach: npt.NDArray[np.int64], done: Done) -> "_Surveyor":
+    surveyor = _Surveyor(decoder, folder, reach)
     for piece in slices(decoder, reach, done):
-        rows, file = piece.observations.rows, piece.file
+        surveyor.see(piece)
+    return surveyor
+
+
+class _Surveyor:
+    """What the slices seen so far say."""
+
+    def __init__(self, decoder: Decoder, folder: WorkFolder, reach: npt.NDArray[np.int64]) -> None:
+        files = len(decoder.streams)
+        self._decoder, self._reach = decoder, reach
+        self.groups = FlowGroups(folder)
+        self.kept = [np.zeros((2, WHOLE + 1), np.int64) for _ in range(files)]
+        """See Observations, of each file."""
+        self._arrivals = Arrivals(np.empty(0, np.uint64), np.empty(0, np.int64))
+        self._set_back = FramesSetBack(files)
+        self._begun: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]] = []
+        self._tunnels: list[Lookup] = []
+        self._shown: list[npt.NDArray[np.uint64]] = [np.empty(0, np.uint64)]
+        """Keys of outer headers that messages show."""
+        self._changes = [np.empty((0, 2), np.int64)]
+        self._names: dict[int, str] = {}
+        self._malformed = [0] * files
+        self._heads = np.empty(0, TRACE_EVENT)
+        self._traced = any(
+            interface.link_type == LinkType.NETLINK for s in decoder.streams for interface in s.capture.interfaces
+        )
+        self._inferring = not all(namespace.has_conntrack for namespace in decoder.topology.namespaces)
+
+    def see(self, piece: Slice) -> None:
+        """The next slice."""
+        rows = piece.observations.rows
         pairs = pair_of(rows)
-        numbers = groups.see(pairs, rows["time_ns"])
-        arrivals = arrivals.merged(Arrivals.of(topology, rows))
-        begun.append(begun_sequences(rows))
-        if inferring:
+        numbers = self.groups.see(pairs, rows["time_ns"])
+        self._arrivals = self._arrivals.merged(Arrivals.of(self._decoder.topology, rows))
+        self._begun.append(begun_sequences(rows))
+        if self._inferring:
             voters = np.flatnonzero(can_vote(rows))
-            groups.share(rows["content"][voters], numbers[voters])
-        kept[file] += piece.observations.kept
-        set_back.see(file, piece.capture)
-        if not traced:
-            continue
-        groups.trace(content_key(rows), numbers, rows["time_ns"], traced=False)
+            self.groups.share(rows["content"][voters], numbers[voters])
+        self.kept[piece.file] += piece.observations.kept
+        self._set_back.see(piece.file, piece.capture)
+        if self._traced:
+            self._compare_with_messages(piece.observations, pairs, numbers)
+            self._see_messages(piece.file, messages_of(self._decoder, piece, self._reach))
+
+    def _compare_with_messages(
+        self, observations: Observations, pairs: npt.NDArray[np.uint64], numbers: npt.NDArray[np.int32]
+    ) -> None:
+        """What frames have in common with messages that are about them. `pairs`, `numbers`: of each frame."""
+        rows = observations.rows
+        self.groups.trace(content_key(rows), numbers, rows["time_ns"], traced=False)
         wrong = np.flatnonzero(rows["notes"] & NOTE_ERROR)
-        groups.join(error_key(rows[wrong]), pairs[wrong])
+        self.groups.join(error_key(rows.take(wrong)), pairs[wrong])
         inside = np.flatnonzero(rows["outer"])
+        encapsulated = rows.take(inside)
         # A message about the outer header will be one about what is inside.
-        groups.trace(content_key(rows[inside]), numbers[inside], rows["time_ns"][inside], traced=True)
-        tunnels.append(Lookup(outer_key(rows["namespace"][inside], piece.observations.outers), pairs[inside]))
-        messages = messages_of(decoder, piece, reach)
-        malformed[file] += messages.malformed
-        changes.append(messages.ruleset_changes_ns)
-        names.update(messages.names)
-        heads = _chain_heads(heads, messages)
+        self.groups.trace(content_key(encapsulated), numbers[inside], encapsulated["time_ns"], traced=True)
+        self._tunnels.append(Lookup(outer_key(encapsulated["namespace"], observations.outers), pairs[inside]))
+
+    def _see_messages(self, file: int, messages: KernelMessages) -> None:
+        self._malformed[file] += messages.malformed
+        self._changes.append(messages.ruleset_changes_ns)
+        self._names.update(messages.names)
+        self._heads = _chain_heads(self._heads, messages)
         for headers in (messages.headers, *(said.headers for said in messages.said.values())):
-            shown.append(np.unique(outer_key(headers["namespace"], headers)))
-        _survey_messages(groups, messages)
-    _join_alike(groups, tunnels, np.unique(np.concatenate(shown)))
-    return (
-        Survey(
-            groups=groups, arrivals=arrivals, times=[_times_of(stream) for stream in decoder.streams],
-            set_back=set_back.frames(), repeated=_repeated(begun), changes=np.concatenate(changes), names=names,
-            malformed=malformed, chain_heads=heads, tunnels=Lookup.joined(tunnels), reach=reach,
-        ),
-        kept,
-    )  # fmt: skip
+            self._shown.append(np.unique(outer_key(headers["namespace"], headers)))
+        _survey_messages(self.groups, messages)
+
+    def found(self) -> Survey:
+        """What all of them say together."""
+        _join_alike(self.groups, self._tunnels, np.unique(np.concatenate(self._shown)))
+        return Survey(
+            groups=self.groups, arrivals=self._arrivals, times=[_times_of(stream) for stream in self._decoder.streams],
+            set_back=self._set_back.frames(), repeated=_repeated(self._begun), changes=np.concatenate(self._changes),
+            names=self._names, malformed=self._malformed, chain_heads=self._heads,
+            tunnels=Lookup.joined(self._tunnels), reach=self._reach,
+        )  # fmt: skip
 
 
 def _repeated(begun: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]]) -> npt.NDArray[np.int64]:
@@ -153,17 +183,17 @@ def _survey_messages(groups: FlowGroups, messages: KernelMessages) -> None:
     events = messages.events[messages.events["header"] >= 0]
     known = np.flatnonzero(events["conntrack_id"] != 0)
     header = events["header"][known]
-    _share_entries(groups, headers[header], events["conntrack_id"][known], numbers[header])
+    _share_entries(groups, headers.take(header), events["conntrack_id"][known], numbers[header])
     for said in messages.said.values():
         numbers = _survey_headers(groups, said.headers)
         known = np.flatnonzero(said.rows["conntrack_id"] != 0)
-        _share_entries(groups, said.headers[known], said.rows["conntrack_id"][known], numbers[known])
+        _share_entries(groups, said.headers.take(known), said.rows["conntrack_id"][known], numbers[known])
 
 
 def _survey_headers(groups: FlowGroups, headers: npt.NDArray[np.void]) -> npt.NDArray[np.int32]:
     """What the headers that messages show have in common with frames; returns the numbers of their address pairs."""
     # What the trace shows of an ICMP error ends before the ports: it takes the flow of a frame with the same key.
-    wrong = headers[(headers["notes"] & NOTE_ERROR) != 0]
+    wrong = headers.take(np.flatnonzero(headers["notes"] & NOTE_ERROR))
     groups.join(error_key(wrong), pair_of(wrong))
     numbers = groups.see(pair_of(headers), headers["time_ns"])
     groups.trace(content_key(headers), numbers, headers["time_ns"], traced=True)
@@ -188,12 +218,12 @@ def _chain_heads(heads: npt.NDArray[np.void], messages: KernelMessages) -> npt.N
     """One event of each base chain."""
     both = np.concatenate([heads, messages.events[messages.events["header"] >= 0]])
     _, first = np.unique(chain_keys(both), return_index=True)
-    return both[first]
+    return both.take(first)
 
 
 def _join_alike(groups: FlowGroups, tunnels: Sequence["Lookup"], shown: npt.NDArray[np.uint64]) -> None:
     """Frames in tunnels with the same outer header, where the trace shows that: the one that is near in time says what
-    a message is about (encapsulation.py)."""
+    a message is about (netfilter/from_frames.py)."""
     keys = np.concatenate([np.empty(0, np.uint64), *(piece.keys for piece in tunnels)])
     pairs = np.concatenate([np.empty(0, np.uint64), *(piece.pairs for piece in tunnels)])
     known = np.isin(keys, shown)

@@ -1,104 +1,71 @@
-"""What is done part by part, on several cores, with what each part has become kept on disk in between."""
+"""Several processes that work on parts at the same time."""
 
 import multiprocessing
-import pickle
-import tempfile
-import weakref
-from collections.abc import Callable, Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
-from typing import Any, Final
+from multiprocessing.connection import Connection
+from threading import Thread
+from typing import Final, TypeVar
 
-from ...errors import TtraceError, no_room
+from ...errors import TtraceError
 from ..progress import Done
+
+Work = TypeVar("Work")
+Answer = TypeVar("Answer")
 
 _MOST_WORKERS: Final = 8
 
-_at_work: "Workshop | None" = None
-"""What the processes that are forked below work on: they share everything that is there when they begin."""
 
+class WorkerPool:
+    """So many processes, or this one alone."""
 
-class Workshop:
-    """One object per part, on disk while it is not worked on."""
+    def __init__(self, workers: int) -> None:
+        self._workers = max(1, min(workers, _MOST_WORKERS))
 
-    def __init__(self, parts: int, workers: int) -> None:
-        self.parts = parts
-        self._workers = max(1, min(workers, parts, _MOST_WORKERS))
-        self._files: list[Any] = [None] * parts
-        self._task: Callable[[int, Any], tuple[Any, Any]] | None = None
-        self._next: list[Any] = []
-        self._open: list[Any] = []
-        self.close = weakref.finalize(self, _close_all, self._open)
-        """Gives its room on the disk back; whoever forgets it, or fails, does so too."""
+    def run(self, task: Callable[[Work], Answer], works: Sequence[Work], done: Done) -> Iterator[Answer]:
+        """Do a task with each of the works; the answers come in their order.
 
-    def run(self, task: Callable[[int, Any], tuple[Any, Any]], done: Done) -> Iterator[Any]:
-        """Do something with each part; what it returns for the caller comes in the order of the parts.
-
-        `task` gets the number of the part and what it is so far (None at first), and returns what it is from now on and
-        something for the caller.
+        Raises TtraceError when there is no memory for it.
         """
-        global _at_work
         try:
-            self._next = []
-            for _ in range(self.parts):
-                self._next.append(tempfile.TemporaryFile())  # noqa: SIM115 - kept
-                self._open.append(self._next[-1])
-        except OSError as error:
-            raise no_room(error) from error
-        self._task = task
-        _at_work = self
-        try:
-            for number, answer in enumerate(self._each()):
-                done((number + 1) / self.parts)
+            for number, answer in enumerate(self._each(task, works)):
+                done((number + 1) / len(works))
                 yield answer
-        finally:
-            _at_work = None
-        _close_all([file for file in self._files if file is not None])
-        self._files = self._next
-        self._open[:] = self._next
-
-    def _each(self) -> Iterator[Any]:
-        try:
-            if self._workers == 1:
-                yield from map(_work, range(self.parts))
-                return
-            # Forked, so that nothing is copied: not the mapped files, not what the kernels are.
-            with ProcessPoolExecutor(self._workers, multiprocessing.get_context("fork")) as pool:
-                yield from pool.map(_work, range(self.parts))
         except (BrokenProcessPool, MemoryError) as error:
             raise TtraceError(
                 "a process that correlated a part was killed, or found no memory",
                 "give it less with `--memory`, so that parts are smaller",
             ) from error
 
-    def work(self, number: int) -> Any:  # noqa: ANN401 - whatever the task has for the caller
-        """Do the task with one part."""
-        if self._task is None:
-            raise ValueError("run() gives the task")
-        became, answer = self._task(number, self.load(number))
-        try:  # forked processes share the place in a file, but no two work on one part
-            pickle.dump(became, self._next[number], protocol=5)
-            self._next[number].flush()
-        except OSError as error:
-            raise no_room(error) from error
-        return answer
-
-    def load(self, number: int) -> Any:  # noqa: ANN401 - whatever the last task made of it
-        """What a part is by now."""
-        if self._files[number] is None:
-            return None
-        self._files[number].seek(0)
-        return pickle.load(self._files[number])
+    def _each(self, task: Callable[[Work], Answer], works: Sequence[Work]) -> Iterator[Answer]:
+        workers = min(self._workers, len(works))
+        if workers == 1:
+            yield from map(task, works)
+            return
+        # Forked for speed: what is imported and compiled need not be again. The tasks do not need it.
+        context = multiprocessing.get_context("fork")
+        end, working = context.Pipe(duplex=False)
+        with end, working, ProcessPoolExecutor(workers, context, _end_with, (end, working)) as pool:
+            try:
+                yield from pool.map(task, works)
+            except BaseException:
+                working.close()  # at once, not when they are through with their parts
+                raise
 
 
-def _close_all(files: list[Any]) -> None:
-    for file in files:
-        with suppress(OSError):  # what is not written yet is not wanted
-            file.close()
+def _end_with(end: Connection, working: Connection) -> None:
+    """End this process when the one that began it ends, however it does, or says that nothing more is wanted."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; it is the first one's to say what follows
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    working.close()
 
+    def wait() -> None:
+        try:
+            end.recv_bytes()
+        except EOFError:
+            os._exit(1)
 
-def _work(number: int) -> Any:  # noqa: ANN401
-    if _at_work is None:
-        raise ValueError("only where a workshop runs")
-    return _at_work.work(number)
+    Thread(target=wait, daemon=True).start()

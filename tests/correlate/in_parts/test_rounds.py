@@ -23,12 +23,13 @@ from ttrace.bench.synthesis import synthesize, synthesize_large
 from ttrace.correlate import correlate_captures, correlate_files
 from ttrace.correlate.explain.compared_fields import compared_fields
 from ttrace.correlate.explain.frame_reference import find_frame
-from ttrace.correlate.in_parts import rounds as run
+from ttrace.correlate.in_parts import tasks
 from ttrace.correlate.in_parts.flow_groups import FlowGroups
 from ttrace.correlate.in_parts.memory import parts_at_once
 from ttrace.correlate.in_parts.number_table import NumberTable
 from ttrace.correlate.in_parts.result import PartedCorrelation
 from ttrace.correlate.in_parts.rounds import correlate_in_parts
+from ttrace.correlate.in_parts.work_folder import WorkFolder
 from ttrace.correlate.sightings import told
 from ttrace.errors import TtraceError, UsageError
 from ttrace.report import Views, render_views
@@ -196,7 +197,7 @@ def test_a_process_that_was_killed_is_said(monkeypatch):
     def killed(*_):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(run, "follow", killed)
+    monkeypatch.setattr(tasks, "follow", killed)
     with pytest.raises(TtraceError, match="a process that correlated a part was killed"):
         correlate_in_parts(recording("docker-http"), quiet, most=30, workers=2)
 
@@ -259,7 +260,7 @@ def test_a_table_of_numbers_is_not_slow_for_keys_that_are_no_hashes():
 
 
 def test_flows_that_share_a_content_are_in_one_part_and_others_are_not():
-    groups = FlowGroups()
+    groups = FlowGroups(WorkFolder())
     pairs = np.arange(1, 101, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     numbers = groups.see(pairs, np.arange(100) * 1_000)
     groups.share(np.full(2, 77, np.uint64), numbers[[3, 90]])
