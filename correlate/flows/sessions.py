@@ -1,7 +1,7 @@
 """Sightings -> sessions: one life of one address pair in one namespace. A reused port begins a new one."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ..arrays.grouping import group_ids
 from ..arrays.hashing import mix
+from ..protocols import TCP, TCP_ACK, TCP_SYN
 from ..schema import CONNTRACK_DESTROYED
 
 _IDLE_NS: Final = 120_000_000_000
@@ -44,13 +45,13 @@ def split_sessions(
     sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], conntrack: npt.NDArray[np.void]
 ) -> Sessions:
     """The sessions of all sightings. The end of a conntrack entry ends the session of a flow that is not TCP."""
-    ended = conntrack[(conntrack["event"] == CONNTRACK_DESTROYED) & (conntrack["protocol"] != 6)]
+    ended = conntrack[(conntrack["event"] == CONNTRACK_DESTROYED) & (conntrack["protocol"] != TCP)]
     ended_pairs = np.concatenate(
         [np.minimum(ended["original"], ended["restored"]), np.minimum(ended["translated"], ended["reply"])]
     )
     size, count = sightings.size, sightings.size + ended_pairs.size
     key, facts = np.empty(count, np.uint64), np.empty(size, np.uint8)
-    _describe(sightings, key, facts)
+    _note_facts(sightings, key, facts)
     pair, namespace = ended_pairs, np.tile(ended["namespace"], 2)
     _place_keys(pair, namespace, key[size:])
     times = np.concatenate([times_ns, ended["time_ns"], ended["time_ns"]]) if ended.size else times_ns
@@ -77,20 +78,25 @@ def split_sessions(
     )
 
 
-_SECOND, _TCP, _SYN = 1, 2, 4
+_SECOND, _IS_TCP, _OPENS = 1, 2, 4
 """Bits of what _split has to know of a sighting: its orientation, its protocol, whether it opens a connection."""
 
 
 @njit(cache=True, nogil=True)
-def _describe(sightings, key, facts):
+def opens_connection(row):
+    """Whether a sighting is the client's SYN, for kernels."""
+    return row.protocol == TCP and (row.tcp_flags & np.uint16(TCP_SYN | TCP_ACK)) == TCP_SYN
+
+
+@njit(cache=True, nogil=True)
+def _note_facts(sightings, key, facts):
     """Namespace and address pair in one number, and the bits, of every sighting."""
     for i in range(sightings.size):
         row = sightings[i]
         key[i] = mix(min(row.flow, row.flow_reverse), np.uint64(row.namespace))
-        tcp = row.protocol == 6
         found = _SECOND if row.flow > row.flow_reverse else 0
-        found |= _TCP if tcp else 0
-        found |= _SYN if tcp and (row.tcp_flags & np.uint16(0x12)) == 2 else 0
+        found |= _IS_TCP if row.protocol == TCP else 0
+        found |= _OPENS if opens_connection(row) else 0
         facts[i] = found
 
 
@@ -98,6 +104,20 @@ def _describe(sightings, key, facts):
 def _place_keys(pair, namespace, key):
     for i in range(pair.size):
         key[i] = mix(pair[i], np.uint64(namespace[i]))
+
+
+class _Latest(NamedTuple):
+    """What was last seen of each address pair in its namespace."""
+
+    seen: npt.NDArray[np.bool_]
+    """Anything at all."""
+    last_ns: npt.NDArray[np.int64]
+    entry_ended: npt.NDArray[np.bool_]
+    """Its conntrack entry has ended since."""
+    opened: npt.NDArray[np.bool_]
+    """By orientation: the current session was opened from there …"""
+    sequence: npt.NDArray[np.uint32]
+    """… with this sequence number."""
 
 
 @njit(cache=True, nogil=True)
@@ -111,50 +131,55 @@ def _split(order, group, groups, times, sightings, facts):
     end_ns = np.empty(order.size, np.int64)
     count = 0
     current = np.full(groups, np.int32(-1))
-    seen = np.zeros(groups, np.bool_)
-    ended = np.zeros(groups, np.bool_)
-    last_ns = np.zeros(groups, np.int64)
-    has_syn = np.zeros((groups, 2), np.bool_)
-    syn = np.zeros((groups, 2), np.uint32)
+    latest = _Latest(
+        np.zeros(groups, np.bool_), np.zeros(groups, np.int64), np.zeros(groups, np.bool_),
+        np.zeros((groups, 2), np.bool_), np.zeros((groups, 2), np.uint32),
+    )  # fmt: skip
     for k in range(order.size):
         i = order[k]
         g = group[i]
-        if current[g] < 0:
+        is_sighting = i < facts.size  # else the end of a conntrack entry
+        if current[g] < 0 or (is_sighting and _begins_another(latest, g, sightings[i], facts[i], times[i])):
             current[g] = count
             of_group[count] = g
             first[count] = -1
             count += 1
-        if i >= facts.size:  # the end of a conntrack entry
-            ended[g] = True
-            continue
-        is_syn = (facts[i] & _SYN) != 0
-        side = facts[i] & _SECOND
-        sequence = sightings[i].sequence if is_syn else np.uint32(0)
-        new = False
-        if seen[g]:
-            if is_syn:
-                new = (has_syn[g, side] and syn[g, side] != sequence) or not (has_syn[g, 0] or has_syn[g, 1])
-            elif (facts[i] & _TCP) == 0:
-                new = ended[g] or times[i] - last_ns[g] > _IDLE_NS
-        if new:
-            current[g] = count
-            of_group[count] = g
-            first[count] = -1
-            count += 1
-            has_syn[g, :] = False
-        ended[g] = False
-        if is_syn:
-            has_syn[g, side] = True
-            syn[g, side] = sequence
-        mine = current[g]
-        if first[mine] < 0:
-            first[mine] = i
-            start_ns[mine] = times[i]
-        end_ns[mine] = times[i]
-        session[i] = mine
-        last_ns[g] = times[i]
-        seen[g] = True
+            latest.opened[g, 0] = latest.opened[g, 1] = False
+        latest.entry_ended[g] = not is_sighting
+        if is_sighting:
+            _note_latest(latest, g, sightings[i], facts[i], times[i])
+            mine = current[g]
+            session[i] = mine
+            if first[mine] < 0:
+                first[mine] = i
+                start_ns[mine] = times[i]
+            end_ns[mine] = times[i]
     return session, of_group[:count], first[:count], start_ns[:count], end_ns[:count]
+
+
+@njit(cache=True, nogil=True)
+def _begins_another(latest, group, row, facts, time_ns):
+    """Whether a sighting is of another session of its group than what was last seen there."""
+    if not latest.seen[group]:
+        return False
+    if facts & _OPENS:
+        side = facts & _SECOND
+        if latest.opened[group, side]:
+            return latest.sequence[group, side] != row.sequence
+        return not latest.opened[group, 1 - side]
+    if facts & _IS_TCP:
+        return False
+    return latest.entry_ended[group] or time_ns - latest.last_ns[group] > _IDLE_NS
+
+
+@njit(cache=True, nogil=True)
+def _note_latest(latest, group, row, facts, time_ns):
+    latest.seen[group] = True
+    latest.last_ns[group] = time_ns
+    if facts & _OPENS:
+        side = facts & _SECOND
+        latest.opened[group, side] = True
+        latest.sequence[group, side] = row.sequence
 
 
 @njit(cache=True)

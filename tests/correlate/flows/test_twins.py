@@ -12,14 +12,31 @@ from ttrace.correlate.arrays.grouping import runs_of_keys
 from ttrace.correlate.flows.sessions import SessionIndex, split_sessions
 from ttrace.correlate.flows.ties import conntrack_id_ties, conntrack_ties, same_flow_ties
 from ttrace.correlate.flows.ties_by_content import begun_sequences, content_ties, repeated_sequences
-from ttrace.correlate.schema import CONNTRACK, EVALUATION, NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW, SIGHTING
+from ttrace.correlate.protocols import TCP, UDP
+from ttrace.correlate.schema import (
+    CONNTRACK,
+    CONNTRACK_DESTROYED,
+    CONNTRACK_DUMPED,
+    CONNTRACK_NEW,
+    CONNTRACK_UPDATED,
+    NOTE_CUT,
+    NOTE_ERROR,
+    NOTE_NO_FLOW,
+    SIGHTING,
+    TOLD,
+)
+from ttrace.correlate.sightings import EVALUATION
 
 from . import twins
-from .twins import SECOND, TCP, Entry, Seen
+from .twins import SECOND, Entry, Seen
 
 compared = settings(max_examples=400, deadline=None, derandomize=True)
-EVENTS = {"dumped": 0, "new": 1, "update": 2, "destroy": 3}
-UDP = 17
+EVENTS = {
+    "dumped": CONNTRACK_DUMPED,
+    "new": CONNTRACK_NEW,
+    "update": CONNTRACK_UPDATED,
+    "destroy": CONNTRACK_DESTROYED,
+}
 UNREADABLE = (
     ("notes", NOTE_ERROR), ("notes", NOTE_NO_FLOW), ("notes", NOTE_CUT), ("fragment", 185), ("ip_version", 0),
     ("destination_low", 0xFFFFE0000001),
@@ -217,19 +234,21 @@ def test_ties_by_conntrack_ids():
     @given(scenes)
     def compare(scene):
         random, sightings = scene.random, scene.sightings()
-        evaluations = np.zeros(len(sightings), EVALUATION)
-        evaluations["conntrack_id"] = [random.randrange(3) for _ in sightings]
-        evaluations["conntrack_direction"] = [random.choice([0, 1]) for _ in sightings]
-        evaluations["order"] = random.sample(range(len(sightings)), len(sightings))
+        said = np.zeros(len(sightings), TOLD)
+        said["conntrack_id"] = [random.randrange(3) for _ in sightings]
+        said["conntrack_direction"] = [random.choice([0, 1]) for _ in sightings]
+        said["order"] = random.sample(range(len(sightings)), len(sightings))
         ends = split(sightings, []).ends
         keys = [
             (one.namespace, *of[["conntrack_id", "conntrack_direction"]].tolist(), one.content)
             if of["conntrack_id"]
             else None
-            for one, of in zip(sightings, evaluations, strict=True)
+            for one, of in zip(sightings, said, strict=True)
         ]
-        found = pairs_of(conntrack_id_ties(ends, rows_of(sightings), evaluations))
-        assert found == twins.conntrack_id_ties(ends.tolist(), keys, evaluations["order"].tolist())
+        rows = rows_of(sightings)
+        rows["kind"] = EVALUATION
+        found = pairs_of(conntrack_id_ties(ends, rows, said))
+        assert found == twins.conntrack_id_ties(ends.tolist(), keys, said["order"].tolist())
         met["nothing traced"] += not sightings
         met["ties"] += bool(found)
         met["back and forth"] += any((b, a) in found for a, b in found)
