@@ -5,16 +5,12 @@ the hooks and the kernel fragments again on the way out, maybe elsewhere, so the
 datagram.
 """
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ..protocols import FRAGMENT_OFFSET, UDP
 from ..schema import NOTE_NO_FLOW
-
-_OFFSET: Final = 0x1FFF
-UDP: Final = 17
 
 
 def pieces_of(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
@@ -63,7 +59,7 @@ def adopt_first_fragment(observations: npt.NDArray[np.void]) -> None:
         "ip_id",
     ):
         new[1:] |= piece[column][1:] != piece[column][:-1]
-    is_first = (piece["fragment"] & _OFFSET) == 0
+    is_first = (piece["fragment"] & FRAGMENT_OFFSET) == 0
     # A reused IP id begins a new datagram with its own first fragment; fragments that overtook the first look behind
     # them.
     start = np.maximum.accumulate(np.where(new, np.arange(rows.size), 0))

@@ -14,21 +14,30 @@ import numpy.typing as npt
 from ...kernels.loads import address, be32, load8, prefetch
 from ...kernels.njit import njit
 from ...kernels.threads import run_all
+from ...pcapng.blocks import LinkType
 from ...pcapng.read import CaptureFile, is_packet_interface
 from ...pcapng.stream import PER_CHUNK, CaptureStream, Chunk
 from ..arrays.hashing import hash_bytes
-from ..schema import OUTER, SIGHTING
+from ..protocols import ETHERTYPE_ARP, ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6
+from ..schema import NOTE_CUT, OUTER, SIGHTING
 from .compared_bytes import WHOLE, whole_reach
 from .flow_columns import MAPPED, set_flow
 from .ip import dissect_network
 from .ip_short_way import dissect_plain
 from .link_layer import ethernet_start, network_start
-from .tunnels import find_tunnel, may_be_tunnel, vxlan_at
+from .tunnels import Tunnel, find_tunnel, may_be_tunnel, vxlan_at
 
 _MOST_LEVELS: Final = 4
 """Tunnels within each other that are opened; what is deeper stays closed."""
 _PIECE: Final = 1 << 15
 """Records that one core dissects before it takes the next ones."""
+_ETHERNET: Final = int(LinkType.ETHERNET)
+_NO_TUNNEL: Final = int(Tunnel.NONE)
+_ARP_BYTES: Final = 28
+_IPV4_BYTES: Final = 4
+"""An ARP packet between IPv4 addresses has so many, and says that theirs have so many."""
+_OTHER_BYTES: Final = 64
+"""By which a frame is known that is not IP."""
 _AHEAD: Final = 12
 """Records between the one that is dissected and the one whose bytes are asked for; the memory takes as long."""
 
@@ -59,26 +68,26 @@ class Observations:
 
 @njit(cache=True)
 def _dissect_other(data, at, end, row, original):
-    """A frame that is not IP: ARP by its addresses (RFC 826), anything else by its first 64 bytes."""
+    """A frame that is not IP: ARP by its addresses (RFC 826), anything else by its first bytes."""
     row.length = original
-    if row.ethertype == 0x0806 and at + 28 <= end and load8(data, at + 5) == 4:
+    if row.ethertype == ETHERTYPE_ARP and at + _ARP_BYTES <= end and load8(data, at + 5) == _IPV4_BYTES:
         row.source_low = MAPPED | np.uint64(be32(data, at + 14))
         row.destination_low = MAPPED | np.uint64(be32(data, at + 24))
-        end = at + 28
+        end = at + _ARP_BYTES
     # Not IP, so it never leaves its link by way of a router: the kind in place of the protocol.
     kind = np.uint64(row.ethertype) << np.uint64(16)
     set_flow(row, kind, np.uint64(0), row.source_low, np.uint64(0), row.destination_low, 0, 0)
-    row.content = hash_bytes(data, at, min(at + 64, end), kind)
+    row.content = hash_bytes(data, at, min(at + _OTHER_BYTES, end), kind)
 
 
 @njit(cache=True)
 def _dissect_inner(data, at, end, stop, kind, row, reach):
     """The packet in a tunnel; returns what dissect_network does, with the first -1 when it cannot be read and `at` for
     what is not IP."""
-    network = ethernet_start(data, at, end, row) if kind == 0x6558 else at
-    if kind != 0x6558:
+    network = ethernet_start(data, at, end, row) if kind == ETHERTYPE_ETHERNET else at
+    if kind != ETHERTYPE_ETHERNET:
         row.ethertype = kind
-    if row.ethertype != 0x0800 and row.ethertype != 0x86DD:
+    if row.ethertype != ETHERTYPE_IPV4 and row.ethertype != ETHERTYPE_IPV6:
         _dissect_other(data, network, end, row, stop - at)
         return np.int64(-2), end, stop
     return dissect_network(data, network, end, row, reach)
@@ -98,12 +107,12 @@ def _descend(data, at, end, stop, rows, levels, outer, reach, vxlan):
     cut = np.int64(-1)
     while depth < deepest:
         kind, key, inner, ethertype = find_tunnel(data, at, end, stop, levels[depth], vxlan)
-        if kind == 0:
+        if kind == _NO_TUNNEL:
             break
         levels[depth + 1] = levels[deepest + 1]
         row = levels[depth + 1]
         at, end, stop = _dissect_inner(data, inner, end, stop, ethertype, row, reach)
-        if at == -1 or row.notes & np.uint8(4):  # NOTE_CUT
+        if at == -1 or row.notes & np.uint8(NOTE_CUT):
             cut = end - at if at >= 0 else cut
             break
         if depth == 0:
@@ -166,7 +175,7 @@ def _dissect_any(data, start, end, original, link_type, row, reach):
     """Dissect the frame data[start:end], whatever it is. Returns what dissect_network does."""
     at = network_start(data, start, end, link_type, row)
     payload, captured, stop = np.int64(-1), end, end
-    if row.ethertype == 0x0800 or row.ethertype == 0x86DD:
+    if row.ethertype == ETHERTYPE_IPV4 or row.ethertype == ETHERTYPE_IPV6:
         payload, captured, stop = dissect_network(data, at, end, row, reach)
     if payload < 0:
         _dissect_other(data, at, end, row, original)
@@ -204,7 +213,7 @@ def _dissect_records(
         start = np.int64(record.offset)
         end = start + np.int64(record.captured)
         count += 1
-        if whole and link_type == 1 and dissect_plain(data, start, end, row, vxlan):
+        if whole and link_type == _ETHERNET and dissect_plain(data, start, end, row, vxlan):
             plain += 1
             continue
         payload, captured, stop = _dissect_any(data, start, end, np.int64(record.original), link_type, row, reach)

@@ -1,25 +1,62 @@
 """ICMP and ICMPv6: queries, whose identifier stands for a port, and errors, which belong to the packet they carry."""
 
+from typing import Final
+
 import numpy as np
 
 from ...kernels.loads import be16, be32, be64, load8
 from ...kernels.njit import njit
 from ..arrays.hashing import hash_bytes, mix
+from ..protocols import (
+    FRAGMENT_OFFSET,
+    ICMP,
+    ICMP_ECHO,
+    ICMP_ECHO_REPLY,
+    ICMP_INFORMATION,
+    ICMP_INFORMATION_REPLY,
+    ICMP_MASK,
+    ICMP_MASK_REPLY,
+    ICMP_PARAMETER_PROBLEM,
+    ICMP_REDIRECT,
+    ICMP_SOURCE_QUENCH,
+    ICMP_TIME_EXCEEDED,
+    ICMP_TIMESTAMP,
+    ICMP_TIMESTAMP_REPLY,
+    ICMP_UNREACHABLE,
+    ICMPV6,
+    ICMPV6_ECHO,
+    ICMPV6_ECHO_REPLY,
+    WITH_PORTS,
+)
+from ..schema import NOTE_ERROR, NOTE_NO_FLOW
 from .extension_headers import behind_extensions
 from .flow_columns import MAPPED, set_flow
 from .payload import payload_hash
+
+_ASKS: Final = (ICMP_ECHO, ICMP_TIMESTAMP, ICMP_INFORMATION, ICMP_MASK, ICMPV6_ECHO)
+_ANSWERS: Final = (ICMP_ECHO_REPLY, ICMP_TIMESTAMP_REPLY, ICMP_INFORMATION_REPLY, ICMP_MASK_REPLY, ICMPV6_ECHO_REPLY)
+_ERRORS: Final = (
+    ICMP_UNREACHABLE,
+    ICMP_SOURCE_QUENCH,
+    ICMP_REDIRECT,
+    ICMP_TIME_EXCEEDED,
+    ICMP_PARAMETER_PROBLEM,
+)
+"""Of ICMP; in ICMPv6 all types below 128 are (RFC 4443, 2.1)."""
+_PROTOCOL_AT_4, _PROTOCOL_AT_6 = 9, 6
+"""Where the header of IPv4 and that of IPv6 say what follows."""
 
 
 @njit(cache=True)
 def query_ports(kind, identifier):
     """The identifier of an ICMP query as a port of the side that asks, for the flow hash.
 
-    So two hosts that ping each other with the same identifier are two flows. Types 0 and 8, 13 to 18 of ICMP (RFC 792,
-    950), 128 and 129 of ICMPv6 (RFC 4443).
+    So two hosts that ping each other with the same identifier are two flows. Types of ICMP and ICMPv6 alike, for none
+    of the one means something else in the other.
     """
-    if kind in (8, 13, 15, 17, 128):
+    if kind in _ASKS:
         return np.uint32(identifier), np.uint32(0)
-    if kind in (0, 14, 16, 18, 129):
+    if kind in _ANSWERS:
         return np.uint32(0), np.uint32(identifier)
     return np.uint32(0), np.uint32(0)
 
@@ -45,16 +82,16 @@ def _embedded_flow(data, at, end, row):
         d_low = be64(data, at + 32)
     else:
         return False
-    if fragment & np.uint16(0x1FFF):
+    if fragment & np.uint16(FRAGMENT_OFFSET):
         return False
     s_port = np.uint32(0)
     d_port = np.uint32(0)
-    if protocol == 6 or protocol == 17 or protocol == 132 or protocol == 33 or protocol == 136:
+    if protocol in WITH_PORTS:
         if transport + 4 > end:
             return False
         s_port = be16(data, transport)
         d_port = be16(data, transport + 2)
-    elif protocol == 1 or protocol == 58:
+    elif protocol in (ICMP, ICMPV6):
         if transport + 6 > end:
             return False
         s_port, d_port = query_ports(load8(data, transport), be16(data, transport + 4))
@@ -68,23 +105,23 @@ def dissect_icmp(data, at, end, row, state, stop, reach):
     row.icmp_type = load8(data, at)
     row.icmp_code = load8(data, at + 1)
     kind = row.icmp_type
-    if row.protocol == 1:
-        error = kind == 3 or kind == 4 or kind == 5 or kind == 11 or kind == 12
-        query = kind == 0 or kind == 8 or 13 <= kind <= 18
+    if row.protocol == ICMP:
+        error = kind in _ERRORS
+        query = kind in (ICMP_ECHO_REPLY, ICMP_ECHO) or ICMP_TIMESTAMP <= kind <= ICMP_MASK_REPLY
     else:
-        error = kind < 128
-        query = kind == 128 or kind == 129
+        error = kind < ICMPV6_ECHO
+        query = kind in (ICMPV6_ECHO, ICMPV6_ECHO_REPLY)
     state = mix(state, (np.uint64(kind) << np.uint64(8)) | np.uint64(row.icmp_code))
     if error:
-        row.notes |= np.uint8(1)
+        row.notes |= np.uint8(NOTE_ERROR)
         # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id (or flow label)
         # and protocol stay.
         if reach >= 20 and at + 20 <= end:
-            embedded = load8(data, at + 8 + (9 if row.protocol == 1 else 6))
+            embedded = load8(data, at + 8 + (_PROTOCOL_AT_4 if row.protocol == ICMP else _PROTOCOL_AT_6))
             state = mix(state, np.uint64(be32(data, at + 8 + 2)) ^ (np.uint64(embedded) << np.uint64(40)))
         if not _embedded_flow(data, at + 8, end, row):
             # Whose ports were cut off belongs to no connection; NAT leaves it its content, so that stands for the flow.
-            row.notes |= np.uint8(2)
+            row.notes |= np.uint8(NOTE_NO_FLOW)
             row.flow = state
             row.flow_reverse = state
         return state

@@ -4,17 +4,37 @@ The same kernels read captured frames and the header copies in trace messages, s
 `content`. Header layouts: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 9260 (SCTP).
 """
 
+from typing import Final
+
 import numpy as np
 
 from ...kernels.loads import be16, be32, be64, load8
 from ...kernels.njit import njit
 from ..arrays.hashing import SEED, hash_bytes, last_step, mix, step
+from ..protocols import (
+    DCCP,
+    FRAGMENT_OFFSET,
+    HOP_BY_HOP,
+    ICMP,
+    ICMPV6,
+    MORE_FRAGMENTS,
+    SCTP,
+    TCP,
+    TCP_FLAGS,
+    TCP_SYN,
+    UDP,
+    UDP_LITE,
+)
+from ..schema import NOTE_CUT, NOTE_NO_FLOW
 from .extension_headers import behind_extensions
 from .flow_columns import MAPPED, set_flow
 from .icmp import dissect_icmp
 from .payload import checksum_residue, payload_hash
 
-_TCP_REACH = 18
+_UNREADABLE: Final = np.uint8(NOTE_NO_FLOW | NOTE_CUT)
+_JUMBO: Final = 0xC204
+"""Type and length of the jumbo payload option (RFC 2675, 2)."""
+_TCP_REACH: Final = 18
 """With a smaller reach (reach.py) flags and window do not count."""
 
 
@@ -32,9 +52,9 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
     protocol = row.protocol
     # IPv6 datagrams get another identification when they are put together and cut again: the first piece of one over
     # UDP has the content of the whole (fragments.py).
-    as_whole = row.ip_version == 6 and row.fragment == np.uint16(0x2000) and protocol == 17 and at + 8 <= end
+    as_whole = row.ip_version == 6 and row.fragment == np.uint16(MORE_FRAGMENTS) and protocol == UDP and at + 8 <= end
     whole = end == stop and not as_whole
-    if protocol == 6 and reach >= _TCP_REACH:
+    if protocol == TCP and reach >= _TCP_REACH:
         # No router changes the flow label (RFC 6437, 2), and IPv6 has no identification that would tell equal datagrams
         # apart; TCP has its sequence number.
         label = np.uint32(0)
@@ -42,12 +62,12 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
         state = header_hash(protocol, label, np.uint64(40) + np.uint64(be16(data, at + 4)), 0, 0)
     else:
         state = header_hash(protocol, label, row.length, row.ip_id, row.fragment)
-    if row.fragment & np.uint16(0x1FFF):
-        row.notes |= np.uint8(2)
+    if row.fragment & np.uint16(FRAGMENT_OFFSET):
+        row.notes |= np.uint8(NOTE_NO_FLOW)
         state = hash_bytes(data, at, min(at + reach, end), state)
-    elif protocol == 6:
+    elif protocol == TCP:
         if at + min(reach, _TCP_REACH) > end:
-            row.notes |= np.uint8(6)
+            row.notes |= _UNREADABLE
         elif reach < _TCP_REACH:
             row.source_port = be16(data, at)
             row.destination_port = be16(data, at + 2)
@@ -55,7 +75,7 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
                 row.sequence = be32(data, at + 4)
             if at + 14 <= end:
                 row.acknowledgment = be32(data, at + 8)
-                row.tcp_flags = be16(data, at + 12) & np.uint32(0x1FF)
+                row.tcp_flags = be16(data, at + 12) & np.uint32(TCP_FLAGS)
             # Sequence number, then as much as there is of acknowledgment, flags and window; the checksum follows.
             state = hash_bytes(data, at + 4, at + min(reach, 16), state)
         else:
@@ -63,7 +83,7 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
             row.destination_port = be16(data, at + 2)
             row.sequence = be32(data, at + 4)
             row.acknowledgment = be32(data, at + 8)
-            row.tcp_flags = be16(data, at + 12) & np.uint32(0x1FF)
+            row.tcp_flags = be16(data, at + 12) & np.uint32(TCP_FLAGS)
             row.window = be16(data, at + 14)
             header = np.int64(load8(data, at + 12) >> 4) * 4
             row.payload_length = max(0, stop - at - header)
@@ -75,11 +95,11 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
             if whole and at + header <= end:
                 row.payload = payload_hash(data, at + header, end)
             # A router may clamp the MSS option of a SYN, which changes the sum.
-            if (row.tcp_flags & np.uint16(2)) == 0:
+            if (row.tcp_flags & np.uint16(TCP_SYN)) == 0:
                 row.residue = checksum_residue(be16(data, at + 16), row, stop - at)
-    elif protocol == 17:
+    elif protocol == UDP:
         if at + min(reach, 8) > end:
-            row.notes |= np.uint8(6)
+            row.notes |= _UNREADABLE
         elif reach < 8:
             row.source_port = be16(data, at)
             row.destination_port = be16(data, at + 2)
@@ -92,20 +112,20 @@ def _dissect_transport(data, at, end, row, stop, label, reach):
                 row.payload = payload_hash(data, at + 8, end)
             if row.fragment == 0:
                 row.residue = checksum_residue(be16(data, at + 6), row, stop - at)
-    elif protocol == 1 or protocol == 58:
+    elif protocol in (ICMP, ICMPV6):
         if at + 8 > end:
-            row.notes |= np.uint8(6)
+            row.notes |= _UNREADABLE
         else:
             row.content = dissect_icmp(data, at, end, row, state, stop, reach)
             return
-    elif protocol == 132 or protocol == 33 or protocol == 136:
+    elif protocol in (SCTP, DCCP, UDP_LITE):
         if at + 12 > end:
-            row.notes |= np.uint8(6)
+            row.notes |= _UNREADABLE
         else:
             row.source_port = be16(data, at)
             row.destination_port = be16(data, at + 2)
             # The checksum stays out, for it changes with the addresses: SCTP bytes 8-11, DCCP and UDP-Lite bytes 6-7.
-            if protocol == 132:
+            if protocol == SCTP:
                 state = hash_bytes(
                     data, at + 12, max(at + 12, min(at + reach, end)), mix(state, np.uint64(be32(data, at + 4)))
                 )
@@ -143,7 +163,7 @@ def dissect_network(data, at, end, row, reach):
         row.ip_version = 4
         row.length = be16(data, at + 2)
         row.ip_id = be16(data, at + 4)
-        row.fragment = be16(data, at + 6) & np.uint32(0x3FFF)
+        row.fragment = be16(data, at + 6) & np.uint32(MORE_FRAGMENTS | FRAGMENT_OFFSET)
         row.ttl = load8(data, at + 8)
         row.protocol = load8(data, at + 9)
         row.source_low = MAPPED | np.uint64(be32(data, at + 12))
@@ -157,7 +177,7 @@ def dissect_network(data, at, end, row, reach):
         row.source_low = be64(data, at + 16)
         row.destination_high = be64(data, at + 24)
         row.destination_low = be64(data, at + 32)
-        jumbo = load8(data, at + 6) == 0 and at + 48 <= end and be16(data, at + 42) == 0xC204
+        jumbo = load8(data, at + 6) == HOP_BY_HOP and at + 48 <= end and be16(data, at + 42) == _JUMBO
         if jumbo and row.length == 40:  # a super-packet beyond 64 KiB (BIG TCP) says its length there (RFC 2675, 2)
             row.length = be32(data, at + 44) + np.uint32(40)
         row.protocol, transport, row.fragment, row.ip_id = behind_extensions(data, at + 40, end, load8(data, at + 6))

@@ -9,14 +9,49 @@ import numpy as np
 
 from ...kernels.loads import be16, be32, load8
 from ...kernels.njit import njit
+from ...pcapng.blocks import Direction, LinkType
+from ..protocols import (
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    ETHERTYPE_LLC,
+    ETHERTYPE_MPLS,
+    ETHERTYPE_MPLS_UPSTREAM,
+    ETHERTYPE_OLD_VLAN,
+    ETHERTYPE_PPP,
+    ETHERTYPE_PPPOE,
+    ETHERTYPE_SERVICE_VLAN,
+    ETHERTYPE_VLAN,
+)
 
 LINK_TYPE_BASE: Final = 0x0400
-"""`ethertype` of a frame whose link type is not decoded: this + the link type. EtherTypes begin at 0x0600."""
-LLC: Final = 0x0004
-"""`ethertype` of IEEE 802.3 frames with a length in its place (ETH_P_802_2 of linux/if_ether.h)."""
-PPP: Final = 0x880B
-"""`ethertype` of PPP frames that carry no IP (IANA: PPP)."""
+"""`ethertype` of a frame whose link type is not decoded: this + the link type. EtherTypes begin at
+ETHERTYPE_LEAST."""
 _MOST_SHIMS: Final = 16
+_MOST_LENGTH: Final = 1500
+"""A field in the place of the EtherType that is no greater is a length (IEEE 802.3, 3.2.6)."""
+_SNAP: Final = 0xAAAA0300
+"""LLC header of SNAP, and the first byte of its organisation: an EtherType follows (RFC 1042)."""
+
+# PPP: address and control field of its HDLC frames (RFC 1662, 3.1), and the protocols (IANA: PPP DLL Protocol Numbers).
+_PPP_ADDRESS, _PPP_CONTROL = 0xFF, 0x03
+_PPP_IPV4, _PPP_IPV6, _PPP_MPLS, _PPP_MPLS_UPSTREAM = 0x0021, 0x0057, 0x0281, 0x0283
+_CISCO_UNICAST, _CISCO_MULTICAST = 0x0F, 0x8F
+"""Address field of Cisco's HDLC, behind which an EtherType stands (RFC 1547, 4.3.1)."""
+_PPPOE_SESSION: Final = 0x1100
+"""Version, type and code of PPPoE session data (RFC 2516, 4)."""
+
+_NULL, _LOOP = int(LinkType.NULL), int(LinkType.LOOP)
+_ETHERNET: Final = int(LinkType.ETHERNET)
+_PPP, _PPP_HDLC, _PPP_ETHER = int(LinkType.PPP), int(LinkType.PPP_HDLC), int(LinkType.PPP_ETHER)
+_SLL, _SLL2 = int(LinkType.LINUX_SLL), int(LinkType.LINUX_SLL2)
+_BARE_IP: Final = (12, 14, int(LinkType.RAW), int(LinkType.IPV4), int(LinkType.IPV6))
+"""12 and 14 are what LINKTYPE_RAW is on some systems (DLT_RAW of libpcap)."""
+_MOST_LINK_TYPES: Final = 512
+"""Those beyond have no `ethertype` of their own."""
+_SLL_BYTES, _SLL2_BYTES = 16, 20
+_OUTGOING: Final = 4
+"""Packet type in both headers: sent by this host (PACKET_OUTGOING of linux/if_packet.h)."""
+_IN, _OUT = int(Direction.IN), int(Direction.OUT)
 
 
 @njit(cache=True, inline="always")
@@ -24,16 +59,16 @@ def guess_ip(data, at, end):
     """EtherType by the version field; 0 when it is neither version of IP."""
     if at < end:
         if load8(data, at) >> 4 == 4:
-            return 0x0800
+            return ETHERTYPE_IPV4
         if load8(data, at) >> 4 == 6:
-            return 0x86DD
+            return ETHERTYPE_IPV6
     return 0
 
 
 @njit(cache=True)
-def _ppp(data, at, end, row):
+def _behind_ppp(data, at, end, row):
     """Behind a PPP protocol field, which may be compressed to one byte (RFC 1661, 6.5)."""
-    row.ethertype = PPP
+    row.ethertype = ETHERTYPE_PPP
     if at >= end:
         return at
     if load8(data, at) & 1:
@@ -44,44 +79,43 @@ def _ppp(data, at, end, row):
         at += 2
     else:
         return at
-    if protocol == 0x0021:
-        row.ethertype = 0x0800
-    elif protocol == 0x0057:
-        row.ethertype = 0x86DD
-    elif protocol == 0x0281:
-        row.ethertype = 0x8847
-    elif protocol == 0x0283:
-        row.ethertype = 0x8848
+    if protocol == _PPP_IPV4:
+        row.ethertype = ETHERTYPE_IPV4
+    elif protocol == _PPP_IPV6:
+        row.ethertype = ETHERTYPE_IPV6
+    elif protocol == _PPP_MPLS:
+        row.ethertype = ETHERTYPE_MPLS
+    elif protocol == _PPP_MPLS_UPSTREAM:
+        row.ethertype = ETHERTYPE_MPLS_UPSTREAM
     return at
 
 
 @njit(cache=True)
 def _ppp_frame(data, at, end, row):
-    """PPP with or without the address and control fields of HDLC; 0x0F and 0x8F begin Cisco's HDLC with an
-    EtherType."""
+    """PPP with or without the address and control fields of HDLC, or Cisco's HDLC."""
     if at + 4 <= end:
-        if load8(data, at) == 0xFF and load8(data, at + 1) == 0x03:
-            return _ppp(data, at + 2, end, row)
-        if load8(data, at) == 0x0F or load8(data, at) == 0x8F:
+        if load8(data, at) == _PPP_ADDRESS and load8(data, at + 1) == _PPP_CONTROL:
+            return _behind_ppp(data, at + 2, end, row)
+        if load8(data, at) == _CISCO_UNICAST or load8(data, at) == _CISCO_MULTICAST:
             row.ethertype = be16(data, at + 2)
             return at + 4
-    return _ppp(data, at, end, row)
+    return _behind_ppp(data, at, end, row)
 
 
 @njit(cache=True)
-def _pppoe(data, at, end, row):
+def _behind_pppoe(data, at, end, row):
     """Behind a PPPoE session header with IP in it; anything else of the session stays what it is."""
-    if at + 8 > end or load8(data, at) != 0x11 or load8(data, at + 1) != 0:
+    if at + 8 > end or be16(data, at) != _PPPOE_SESSION:
         return at
-    inner = _ppp(data, at + 6, end, row)
-    if row.ethertype == PPP:
-        row.ethertype = 0x8864
+    inner = _behind_ppp(data, at + 6, end, row)
+    if row.ethertype == ETHERTYPE_PPP:
+        row.ethertype = ETHERTYPE_PPPOE
         return at
     return inner
 
 
 @njit(cache=True)
-def _mpls(data, at, end, row):
+def _behind_labels(data, at, end, row):
     """Behind a label stack. Nothing says what it carries: IP by its version field, or nothing that is known here."""
     inner = at
     for _ in range(_MOST_SHIMS):
@@ -104,18 +138,18 @@ def _shims(data, at, end, row):
     for _ in range(_MOST_SHIMS):
         before = at
         kind = row.ethertype
-        if kind == 0x8100 or kind == 0x88A8 or kind == 0x9100:
+        if kind in (ETHERTYPE_VLAN, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_OLD_VLAN):
             if at + 4 > end:
                 break
             row.ethertype = be16(data, at + 2)
             at += 4
-        elif kind == 0x8864:
-            at = _pppoe(data, at, end, row)
-        elif kind == 0x8847 or kind == 0x8848:
-            at = _mpls(data, at, end, row)
-        elif kind <= 1500 and kind > 0:
-            row.ethertype = LLC
-            if at + 8 <= end and be32(data, at) == 0xAAAA0300 and load8(data, at + 4) == 0:
+        elif kind == ETHERTYPE_PPPOE:
+            at = _behind_pppoe(data, at, end, row)
+        elif kind in (ETHERTYPE_MPLS, ETHERTYPE_MPLS_UPSTREAM):
+            at = _behind_labels(data, at, end, row)
+        elif kind <= _MOST_LENGTH and kind > 0:
+            row.ethertype = ETHERTYPE_LLC
+            if at + 8 <= end and be32(data, at) == _SNAP and load8(data, at + 4) == 0:
                 row.ethertype = be16(data, at + 6)
                 at += 8
         if at == before:
@@ -125,7 +159,7 @@ def _shims(data, at, end, row):
 
 @njit(cache=True, inline="always")
 def _behind_ethertype(data, at, end, row):
-    if row.ethertype == 0x0800 or row.ethertype == 0x86DD:
+    if row.ethertype == ETHERTYPE_IPV4 or row.ethertype == ETHERTYPE_IPV6:
         return at
     return _shims(data, at, end, row)
 
@@ -142,26 +176,26 @@ def ethernet_start(data, at, end, row):
 @njit(cache=True)
 def network_start(data, at, end, link_type, row):
     """Where the network header is; sets `ethertype` and, where the link header has it, the direction."""
-    if link_type == 1:
+    if link_type == _ETHERNET:
         return ethernet_start(data, at, end, row)
-    if link_type == 113 or link_type == 276:  # LINUX_SLL, LINUX_SLL2
-        size = 16 if link_type == 113 else 20
+    if link_type in (_SLL, _SLL2):
+        size = _SLL_BYTES if link_type == _SLL else _SLL2_BYTES
         if at + size > end:
             return end
-        kind = be16(data, at) if link_type == 113 else np.uint32(load8(data, at + 10))
-        row.direction = 2 if kind == 4 else 1
-        row.ethertype = be16(data, at + 14) if link_type == 113 else be16(data, at)
+        kind = be16(data, at) if link_type == _SLL else np.uint32(load8(data, at + 10))
+        row.direction = _OUT if kind == _OUTGOING else _IN
+        row.ethertype = be16(data, at + 14) if link_type == _SLL else be16(data, at)
         return _behind_ethertype(data, at + size, end, row)
-    if link_type == 9 or link_type == 50 or link_type == 51:
-        if link_type == 51:  # PPP_ETHER: a session header and no Ethernet
-            row.ethertype = 0x8864
+    if link_type in (_PPP, _PPP_HDLC, _PPP_ETHER):
+        if link_type == _PPP_ETHER:  # a session header and no Ethernet
+            row.ethertype = ETHERTYPE_PPPOE
         else:
             at = _ppp_frame(data, at, end, row)
         return _behind_ethertype(data, at, end, row)
-    if link_type == 0 or link_type == 108:  # NULL, LOOP: an address family, whose numbers differ among systems
+    if link_type in (_NULL, _LOOP):  # an address family, whose numbers differ among systems
         at = min(at + 4, end)
-    elif link_type not in (12, 14, 101, 228, 229):  # RAW, IPV4, IPV6
-        row.ethertype = LINK_TYPE_BASE + (link_type if link_type < 512 else 0)
+    elif link_type not in _BARE_IP:
+        row.ethertype = LINK_TYPE_BASE + (link_type if link_type < _MOST_LINK_TYPES else 0)
         return at
     row.ethertype = guess_ip(data, at, end)
     return at

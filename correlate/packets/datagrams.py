@@ -5,7 +5,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..decode.fragments import UDP, pieces_of
+from ..decode.fragments import pieces_of
+from ..protocols import UDP
 from ..schema import NOTE_NO_FLOW
 
 _DATAGRAM: Final = np.uint64(0xF4A6 << 48)
