@@ -62,6 +62,15 @@ def query_ports(kind, identifier):
 
 
 @njit(cache=True)
+def is_query(protocol, kind):
+    """Echo and the like: the identifier changes with NAT, the sequence number does not. Takes the type of ICMP or
+    ICMPv6."""
+    if protocol == ICMP:
+        return kind in (ICMP_ECHO_REPLY, ICMP_ECHO) or ICMP_TIMESTAMP <= kind <= ICMP_MASK_REPLY
+    return kind in (ICMPV6_ECHO, ICMPV6_ECHO_REPLY)
+
+
+@njit(cache=True)
 def _embedded_flow(data, at, end, row):
     """Flow of the packet an ICMP error carries; the error travels against it, so the directions are exchanged. False
     when its ports cannot be read."""
@@ -105,12 +114,7 @@ def dissect_icmp(data, at, end, row, state, stop, reach):
     row.icmp_type = load8(data, at)
     row.icmp_code = load8(data, at + 1)
     kind = row.icmp_type
-    if row.protocol == ICMP:
-        error = kind in _ERRORS
-        query = kind in (ICMP_ECHO_REPLY, ICMP_ECHO) or ICMP_TIMESTAMP <= kind <= ICMP_MASK_REPLY
-    else:
-        error = kind < ICMPV6_ECHO
-        query = kind in (ICMPV6_ECHO, ICMPV6_ECHO_REPLY)
+    error = kind in _ERRORS if row.protocol == ICMP else kind < ICMPV6_ECHO
     state = mix(state, (np.uint64(kind) << np.uint64(8)) | np.uint64(row.icmp_code))
     if error:
         row.notes |= np.uint8(NOTE_ERROR)
@@ -125,7 +129,7 @@ def dissect_icmp(data, at, end, row, state, stop, reach):
             row.flow = state
             row.flow_reverse = state
         return state
-    if query and at + 8 <= end:
+    if is_query(row.protocol, kind) and at + 8 <= end:
         row.source_port = be16(data, at + 4)
         row.destination_port = row.source_port
         row.sequence = be16(data, at + 6)

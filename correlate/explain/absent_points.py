@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..outcomes.coverage import unseen_beside
 from ..outcomes.kinds import Reason
+from ..protocols import TCP
 from ..result.correlation import Correlation
 from ..result.words import DIRECTIONS
 from ..schema import NOTE_ERROR, ONE_PACKET_NS
@@ -20,7 +21,6 @@ _MOST_NEAR: Final = 2
 """Packets shown of one point."""
 _TELLING_BYTES: Final = 16
 """Of a payload that is hardly the same by chance."""
-_TCP: Final = 6
 
 
 class Absence(StrEnum):
@@ -133,12 +133,12 @@ def _others(result: Correlation, own: int, members: npt.NDArray[np.int64]) -> di
     flows = result.sightings["flow"][members]
     same_way = np.flatnonzero(group == group[own])
     same_addresses = np.flatnonzero(np.isin(seen["flow"], flows))
-    telling = "sequence" if row["protocol"] == _TCP else "payload"
+    telling = "sequence" if row["protocol"] == TCP else "payload"
     same_words = np.flatnonzero(seen[telling] == row[telling])
     there = seen[same_words]
     same = (there["protocol"] == row["protocol"]) & (there["payload_length"] == row["payload_length"])
     same &= np.abs(result.times_ns[same_words] - result.times_ns[own]) <= ONE_PACKET_NS
-    if row["protocol"] == _TCP:
+    if row["protocol"] == TCP:
         same &= there["acknowledgment"] == row["acknowledgment"]
     else:
         same &= (row["payload"] != 0) & (row["payload_length"] >= _TELLING_BYTES)
@@ -242,7 +242,7 @@ def _shared_bytes(result: Correlation, own: int, rows: npt.NDArray[np.int64]) ->
     size = int(row["payload_length"])
     offset = (others["sequence"].astype(np.int64) - int(row["sequence"]) + 2**31) % 2**32 - 2**31
     begin, end = np.maximum(offset, 0), np.minimum(offset + others["payload_length"], size)
-    comparable = (others["protocol"] == _TCP) & (row["protocol"] == _TCP)
+    comparable = (others["protocol"] == TCP) & (row["protocol"] == TCP)
     return np.where(comparable, np.maximum(end - begin, 0), 0)
 
 

@@ -12,19 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ..decode.compared_bytes import WHOLE
+from ..decode.icmp import is_query
 from ..decode.ip import dissect_network
 from ..decode.link_layer import network_start
 from ..decode.payload import contradict
 from ..packets.datagrams import is_datagram
+from ..protocols import DCCP, ETHERTYPE_ARP, FRAGMENT_OFFSET, ICMP, ICMPV6, SCTP, TCP, UDP, UDP_LITE
 from ..result.correlation import Correlation
 from ..result.words import protocol_name, tcp_flags_text
 from ..schema import NOTE_CUT, NOTE_ERROR, SIGHTING
 from ..sightings import FRAME
 
-_TCP, _UDP, _SCTP = 6, 17, 132
-_WITH_CHECKSUM_ASIDE: Final = (33, 136)
+_WITH_CHECKSUM_ASIDE: Final = (DCCP, UDP_LITE)
 """DCCP and UDP-Lite, of whose header the checksum in bytes 6 and 7 does not count."""
-_ICMP: Final = (1, 58)
+_BOTH_ICMP: Final = (ICMP, ICMPV6)
 _WHOLE_TCP: Final = 18
 """Bytes of a TCP header up to and with the checksum; with less (reach.py), flags and window may not have counted."""
 _ACKNOWLEDGMENT_AND_FLAGS: Final = 14
@@ -101,7 +102,7 @@ def compared_fields(result: Correlation, sighting: int) -> tuple[ComparedField, 
     by_ip = _network_fields(row, at, reach)
     by_transport = _transport_fields(row, at, reach)
     # A TCP stream numbers its bytes; of a datagram the identification tells most.
-    return (*by_transport, *by_ip) if row["protocol"] == _TCP else (*by_ip, *by_transport)
+    return (*by_transport, *by_ip) if row["protocol"] == TCP else (*by_ip, *by_transport)
 
 
 def differences(result: Correlation, own: int, other: int) -> tuple[Difference, ...]:
@@ -152,7 +153,7 @@ def _has_payload(row: np.void) -> bool:
     """There is a payload, and it does not change on the way."""
     if row["ip_version"] == 0 or row["notes"] & NOTE_ERROR or is_datagram(row):
         return False
-    if row["protocol"] in (_TCP, _UDP, *_ICMP):
+    if row["protocol"] in (TCP, UDP, *_BOTH_ICMP):
         return bool(row["payload_length"])
     return True
 
@@ -171,8 +172,8 @@ def _network_fields(row: np.void, at: _Located | None, reach: int) -> list[Compa
         fields.append(ComparedField(name="ip_id", value=int(row["ip_id"])))
     fields.append(ComparedField(name="length", value=int(row["length"])))
     if row["fragment"]:
-        fields.append(ComparedField(name="fragment", value=int(row["fragment"] & 0x1FFF) * 8))
-    if row["ip_version"] == 6 and at is not None and (row["protocol"] != _TCP or reach < _WHOLE_TCP):
+        fields.append(ComparedField(name="fragment", value=int(row["fragment"] & FRAGMENT_OFFSET) * 8))
+    if row["ip_version"] == 6 and at is not None and (row["protocol"] != TCP or reach < _WHOLE_TCP):
         label = int.from_bytes(at.bytes_at(at.network, at.network + 4), "big") & 0xFFFFF
         fields += [ComparedField(name="flow_label", value=label)] if label else []
     return fields
@@ -181,11 +182,11 @@ def _network_fields(row: np.void, at: _Located | None, reach: int) -> list[Compa
 def _transport_fields(row: np.void, at: _Located | None, reach: int) -> list[ComparedField]:
     if row["notes"] & NOTE_CUT:
         return []
-    if row["protocol"] == _TCP:
+    if row["protocol"] == TCP:
         return _tcp_fields(row, reach)
     fields = []
     start, end = (at.transport, at.transport + reach) if at is not None else (0, 0)
-    if row["protocol"] in _ICMP:
+    if row["protocol"] in _BOTH_ICMP:
         fields.append(ComparedField(name="icmp_type", value=int(row["icmp_type"])))
         fields.append(ComparedField(name="icmp_code", value=int(row["icmp_code"])))
         if row["notes"] & NOTE_ERROR:
@@ -195,11 +196,11 @@ def _transport_fields(row: np.void, at: _Located | None, reach: int) -> list[Com
             start += 8
         else:
             start += 4
-    elif row["protocol"] == _SCTP:
+    elif row["protocol"] == SCTP:
         tag = at.bytes_at(start + 4, start + 8).hex() if at is not None else ""
         fields += [ComparedField(name="verification_tag", value=tag)] if tag else []
         start += 12
-    elif row["protocol"] == _UDP or row["protocol"] in _WITH_CHECKSUM_ASIDE:
+    elif row["protocol"] == UDP or row["protocol"] in _WITH_CHECKSUM_ASIDE:
         start += 8
     first = at.bytes_at(start, end).hex() if at is not None else ""
     return [*fields, ComparedField(name="first_bytes", value=first)] if first else fields
@@ -207,8 +208,7 @@ def _transport_fields(row: np.void, at: _Located | None, reach: int) -> list[Com
 
 def _is_query(row: np.void) -> bool:
     """Echo and the like: the identifier changes with NAT, the sequence number does not."""
-    queries = (0, 8, *range(13, 19)) if row["protocol"] == 1 else (128, 129)
-    return int(row["icmp_type"]) in queries
+    return bool(is_query.py_func(row["protocol"], row["icmp_type"]))
 
 
 def _tcp_fields(row: np.void, reach: int) -> list[ComparedField]:
@@ -245,7 +245,7 @@ def _other_fields(result: Correlation, sighting: int) -> tuple[ComparedField, ..
     end = start + int(record["captured"])
     scratch = np.zeros(1, SIGHTING)[0]
     at = network_start(capture.data, start, end, capture.interfaces[record["interface"]].link_type, scratch)
-    if row["ethertype"] == 0x0806:
+    if row["ethertype"] == ETHERTYPE_ARP:
         end = min(at + 28, end)
     value = capture.data[at : min(at + _OTHER_BYTES, end)].tobytes().hex()
     return (ComparedField(name="first_bytes", value=value),)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ..flows.connections import Tie, rival_pairs
 from ..packets.datagrams import is_datagram
+from ..protocols import FRAGMENT_OFFSET
 from ..result.correlation import Correlation
 from ..result.values import Hop
 from ..schema import ONE_PACKET_NS
@@ -124,7 +125,7 @@ def _nearest_of_each_path(
 def _points(result: Correlation, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Capture point or chain, direction and piece of the datagram in one number, as match.py has it."""
     seen = result.sightings[rows]
-    point = (seen["place"].astype(np.int64) * 4 + seen["direction"]) << 13 | (seen["fragment"] & 0x1FFF)
+    point = (seen["place"].astype(np.int64) * 4 + seen["direction"]) << 13 | (seen["fragment"] & FRAGMENT_OFFSET)
     # Without directions a packet may pass twice: under another flow, or with a lower TTL.
     passage = (seen["flow"] >> np.uint64(32)).astype(np.int64) ^ (seen["ttl"].astype(np.int64) << 24)
     return np.where((seen["direction"] == 0) & (seen["kind"] == FRAME), point ^ (passage << 31), point)

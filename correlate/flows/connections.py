@@ -17,6 +17,7 @@ from ..clocks.align import Clock
 from ..clocks.delays import Flows
 from ..netfilter.numbers import CT_REPLY
 from ..nodes.topology import Topology
+from ..protocols import TCP, TCP_ACK, TCP_SYN
 from ..schema import NOTE_ERROR
 from ..sightings import FRAME, of_kind, told
 from .sessions import SessionIndex, Sessions, split_sessions
@@ -208,7 +209,7 @@ def _leaders(sightings, times, ends, roots, original):
         row = sightings[i]
         key = min(roots[ends[i]], roots[ends[i] ^ 1])
         error = (row.notes & np.uint8(NOTE_ERROR)) != 0
-        syn = row.protocol == 6 and (row.tcp_flags & np.uint16(0x12)) == 2 and not error
+        syn = row.protocol == TCP and (row.tcp_flags & np.uint16(TCP_SYN | TCP_ACK)) == TCP_SYN and not error
         mine = 4 * np.int64(not syn) + 2 * np.int64(original[i] == 0 and not syn) + np.int64(error)
         if leader[key] < 0:
             earliest[key] = times[i]

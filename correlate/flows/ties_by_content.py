@@ -16,6 +16,7 @@ from ...kernels.njit import njit
 from ..arrays.grouping import Runs, group_ids, hashed
 from ..decode.link_scope import row_stays_on_link
 from ..decode.payload import contradict
+from ..protocols import FRAGMENT_OFFSET, TCP, TCP_ACK, TCP_SYN
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW, ONE_PACKET_NS
 
 _MOST_ENDS: Final = 16
@@ -24,7 +25,6 @@ _MOST_TRIES: Final = 256
 """Pairs of rows that are compared for one vote."""
 _CLOCKS_APART_NS: Final = 60_000_000_000
 """Clocks that nothing compares are hardly further apart; beyond, one packet is not enough."""
-_TCP: Final = 6
 _UNREADABLE: Final = NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT
 _PLAIN, _UNDECIDED, _TURN = 0, 1, 2
 """What a shared content is worth: a vote; none, for others are equal at the same place; a vote that needs a second one,
@@ -96,13 +96,13 @@ def can_vote(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
 def _mark_voters(sightings, found):
     for i in range(sightings.size):
         row = sightings[i]
-        readable = (row.notes & np.uint8(_UNREADABLE)) == 0 and (row.fragment & np.uint16(0x1FFF)) == 0
+        readable = (row.notes & np.uint8(_UNREADABLE)) == 0 and (row.fragment & np.uint16(FRAGMENT_OFFSET)) == 0
         found[i] = readable and row.ip_version > 0 and not row_stays_on_link(row)
 
 
 @njit(cache=True, nogil=True)
 def _is_syn(row):
-    return row.protocol == _TCP and (row.tcp_flags & np.uint16(0x12)) == 2
+    return row.protocol == TCP and (row.tcp_flags & np.uint16(TCP_SYN | TCP_ACK)) == TCP_SYN
 
 
 @njit(cache=True, nogil=True)
@@ -228,7 +228,7 @@ def _vote(order, sightings, session, ends, times, clock, uninformed, common, ses
                     pairs[count, 0] = low
                     pairs[count, 1] = high
                     pairs[count, 2] = (ends[a] ^ ends[b]) & 1
-                    turn = here and sightings[a].protocol != _TCP and sightings[a].ttl == sightings[b].ttl
+                    turn = here and sightings[a].protocol != TCP and sightings[a].ttl == sightings[b].ttl
                     turn |= not near
                     pairs[count, 3] = _TURN if turn else _PLAIN if tells else _UNDECIDED
                     count += 1
@@ -276,7 +276,7 @@ def _tells(rows, sightings, ends):
     what has an identification of its own; others have lost a hop in between. Equal datagrams of several senders have
     the same TTL there.
     """
-    identified = sightings[rows[0]].protocol == _TCP or sightings[rows[0]].ip_id != 0
+    identified = sightings[rows[0]].protocol == TCP or sightings[rows[0]].ip_id != 0
     for i in range(rows.size):
         others = 0
         for j in range(i):
@@ -303,7 +303,7 @@ def _choose(
     protocol[session] = sightings["protocol"]
     namespace[session] = sightings["namespace"]
     share = votes / np.maximum(np.minimum(total[first], total[second]), 1)
-    tcp = (protocol[first] == _TCP) & (protocol[second] == _TCP)
+    tcp = (protocol[first] == TCP) & (protocol[second] == TCP)
     enough = (protocol[first] == protocol[second]) & np.where(tcp, share >= 0.05, share >= 0.5)
     # TCP contents are hardly equal by chance; others must have no other partner in the same namespace nearly as good.
     best_first, next_first = _best(first, namespace[second], votes, enough)

@@ -15,6 +15,7 @@ from ..arrays.grouping import first_with
 from ..flows.connections import Connections
 from ..netfilter.evaluations import Evaluations
 from ..netfilter.rulebook import Kind, RuleBook
+from ..protocols import WITH_PORTS
 from ..schema import NOTE_OUTER
 from ..sightings import EVALUATION, rows_in_table
 from .conntrack_entries import Entries, entries_of_rewrites
@@ -110,7 +111,7 @@ def _find_changes(hops, sightings, changed):
         if a.ip_version == 0 or (a.notes ^ b.notes) & np.uint8(NOTE_OUTER):
             continue
         # The identifier of an ICMP echo is shared by both ends: its change comes with the one that NAT changed.
-        ports = a.protocol in (6, 17, 33, 132, 136)
+        ports = a.protocol in WITH_PORTS
         source = a.source_high != b.source_high or a.source_low != b.source_low
         source |= ports and a.source_port != b.source_port
         destination = a.destination_high != b.destination_high or a.destination_low != b.destination_low

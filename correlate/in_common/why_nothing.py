@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..clocks.align import Clock
 from ..decode.link_scope import is_link_chatter
 from ..flows.connections import Connections
+from ..protocols import ESP, ETHERTYPE_ARP, TCP, UDP
 from ..result.words import address_text, endpoint, protocol_name
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_OUTER, ONE_PACKET_NS
 from ..sightings import frames
@@ -25,8 +26,6 @@ _MOST_COMPARED: Final = 1 << 16
 """Values of a column that are compared. Of more only a part is, and the same values everywhere."""
 _MOST_EXAMPLES: Final = 2
 _PROXY: Final = "something between them ends connections and opens others (docker-proxy, a load balancer)"
-_TCP, _UDP, _ESP = 6, 17, 50
-_ARP: Final = 0x0806
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 """Multiplying by it mixes the bits of a number."""
 _ENCRYPTED_PORTS: Final = {1194: "OpenVPN", 4500: "ESP in UDP", 51820: "WireGuard"}
@@ -149,7 +148,7 @@ class Comparison:
         rows = self.sessions.rows[group.every]
         if rows.size == 0:
             yield Kind.EMPTY, "it holds no packets"
-        if ((rows["ip_version"] == 0) & (rows["ethertype"] != _ARP)).all():
+        if ((rows["ip_version"] == 0) & (rows["ethertype"] != ETHERTYPE_ARP)).all():
             yield Kind.UNDECODED, f"none of its {_count(group.rows.size, 'packet')} is IP or ARP"
         if group.told.size == 0:
             yield Kind.LINK_CHATTER, "it holds only ARP, multicast and the like, which stay on their link"
@@ -198,7 +197,7 @@ class Comparison:
             yield Kind.CHANGED, f"{flows}, {text}"
         if pairs.size and not self._together(pairs, mine, theirs).any():
             yield Kind.OTHER_PACKETS, f"{flows}, but at other times"
-        tcp = mine[self.shown.sightings["protocol"][mine] == _TCP]
+        tcp = mine[self.shown.sightings["protocol"][mine] == TCP]
         if self._together(pairs, tcp, theirs).any():
             yield Kind.OTHER_CONNECTIONS, f"{flows} at the same time, but with other sequence numbers: {_PROXY}"
         text = "other machines with the same addresses (every Docker host has a 172.17.0.2), or changed on their way"
@@ -225,7 +224,7 @@ class Comparison:
         """One number for (flow, sequence number) of each TCP segment, of the first ones, sorted."""
         first = rows[:_MOST_COMPARED]
         columns = self.shown.sightings
-        tcp = first[columns["protocol"][first] == _TCP]
+        tcp = first[columns["protocol"][first] == TCP]
         return np.sort(columns["flow"][tcp] ^ (columns["sequence"][tcp].astype(np.uint64) * _ODD))
 
     def _together(
@@ -267,7 +266,7 @@ class Comparison:
     @cached_property
     def _payloads(self) -> list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]]:
         """Per group: hashes of the data in its packets, sorted, and a row of each."""
-        told = np.isin(self.sessions.rows["protocol"], (_TCP, _UDP)) & ~self.sessions.chatter
+        told = np.isin(self.sessions.rows["protocol"], (TCP, UDP)) & ~self.sessions.chatter
         step = np.uint64(1 + frames(self.shown.sightings).size // _MOST_COMPARED)
         found = []
         for group in self.groups:
@@ -294,10 +293,10 @@ class Comparison:
     def _hidden(self) -> list[tuple[str, int]]:
         """Per group: the most frequent kind of encrypted tunnel, and its packets."""
         rows = self.sessions.rows
-        kinds = {"ESP": rows["protocol"] == _ESP}
+        kinds = {"ESP": rows["protocol"] == ESP}
         for port, name in _ENCRYPTED_PORTS.items():
             at_port = (rows["source_port"] == port) | (rows["destination_port"] == port)
-            kinds[name] = (rows["protocol"] == _UDP) & at_port
+            kinds[name] = (rows["protocol"] == UDP) & at_port
         return [
             max(((name, int(g.packets[of[g.told]].sum())) for name, of in kinds.items()), key=lambda found: found[1])
             for g in self.groups

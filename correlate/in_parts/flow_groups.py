@@ -27,8 +27,8 @@ _CACHE: Final = 1 << 18
 _KEYED: Final = np.dtype([("key", "u8"), ("number", "i4")])
 _TIMED: Final = np.dtype([("key", "u8"), ("time_ns", "i8"), ("number", "i4"), ("traced", "u1")], align=True)
 _NEAR_NS: Final = 2_000_000_000
-"""A trace message takes its time from a frame no further away than 1 s (netfilter/from_frames.py), and what was left out
-of the spill, of both, was at most half a second away from what was not."""
+"""A trace message takes its time from a frame no further away than 1 s (netfilter/from_frames.py), and what was left
+out of the spill, of both, was at most half a second away from what was not."""
 _AGAIN_NS: Final = 500_000_000
 
 

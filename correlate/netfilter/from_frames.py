@@ -1,5 +1,5 @@
-"""What messages of the kernel take from the frames they are about: when it was, the flow of an ICMP error whose ports they
-do not show, and the packet inside a tunnel, of which they show the outer header only."""
+"""What messages of the kernel take from the frames they are about: when it was, the flow of an ICMP error whose ports
+they do not show, and the packet inside a tunnel, of which they show the outer header only."""
 
 from typing import Final
 

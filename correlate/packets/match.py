@@ -16,6 +16,7 @@ from ..arrays.grouping import Runs, runs_of_keys
 from ..arrays.hashing import mix
 from ..decode.payload import contradict
 from ..flows.connections import Connections
+from ..protocols import FRAGMENT_OFFSET
 from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
 from .match_told import assign_told, fits_one
@@ -107,7 +108,8 @@ def _point(row):
 
     Where the direction is not known, a packet may pass twice: it comes back under another flow, or with a lower TTL.
     """
-    point = ((np.int64(row.place) * 4 + np.int64(row.direction)) << 13) | np.int64(row.fragment & np.uint16(0x1FFF))
+    offset = np.int64(row.fragment & np.uint16(FRAGMENT_OFFSET))
+    point = ((np.int64(row.place) * 4 + np.int64(row.direction)) << 13) | offset
     if row.direction == 0:
         point |= np.int64(mix(row.flow, np.uint64(row.ttl)) & np.uint64(0xFFFF)) << 46
     return point

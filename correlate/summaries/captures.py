@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ..clocks.align import Clock
 from ..in_common.shared_packets import NothingInCommon, Sharing, Standing, find_common
 from ..in_common.why_nothing import Shown
+from ..protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from ..result.correlation import Correlation
 from ..result.words import protocol_name
 from ..schema import CONNTRACK_DUMPED
@@ -143,7 +144,7 @@ def _undecoded(rows: npt.NDArray[np.void]) -> tuple[tuple[str, int], ...]:
     found: dict[str, int] = {}
     for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
         # IP whose header cannot be read says so; ARP is read.
-        name = "unreadable ip" if kind in (0x0800, 0x86DD) else protocol_name(0, kind)
+        name = "unreadable ip" if kind in (ETHERTYPE_IPV4, ETHERTYPE_IPV6) else protocol_name(0, kind)
         if name != "arp":
             found[name] = found.get(name, 0) + count
     return tuple(sorted(found.items(), key=lambda item: -item[1]))

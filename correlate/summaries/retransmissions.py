@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..outcomes.kinds import Outcome
+from ..protocols import FRAGMENT_OFFSET, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from ..result.correlation import Correlation
 from ..schema import NOTE_CUT, NOTE_ERROR
 from .ways import Ways
 
-_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 _MOST_RANGES: Final = 64
 """Ranges of bytes with holes between them that one direction remembers; the oldest is forgotten first."""
 
@@ -68,9 +68,9 @@ def _events(result: Correlation, ways: Ways) -> npt.NDArray[np.void]:
     seen = result.sightings
     head = ways.sighting[first]
     tcp = (
-        (seen["protocol"][head] == 6)
+        (seen["protocol"][head] == TCP)
         & ((seen["notes"][head] & (NOTE_ERROR | NOTE_CUT)) == 0)
-        & ((seen["fragment"][head] & 0x1FFF) == 0)
+        & ((seen["fragment"][head] & FRAGMENT_OFFSET) == 0)
     )
     first, last, head = first[tcp], last[tcp], head[tcp]
     nearest = np.full(2 * result.connections.count, np.iinfo(np.int64).max)
@@ -83,7 +83,7 @@ def _events(result: Correlation, ways: Ways) -> npt.NDArray[np.void]:
     sent["time_ns"] = ways.time_ns[first]
     sent["flags"] = flags
     sent["sequence"], sent["acknowledgment"] = seen["sequence"][head], seen["acknowledgment"][head]
-    sent["length"] = seen["payload_length"][head] + ((flags & _SYN) > 0) + ((flags & _FIN) > 0)
+    sent["length"] = seen["payload_length"][head] + ((flags & TCP_SYN) > 0) + ((flags & TCP_FIN) > 0)
     sent["window"] = seen["window"][head]
     sent["at_first"] = ways.rank[first] == nearest[ways.travel[first]]
     sent["delivered"] = outcome == Outcome.DELIVERED
@@ -111,11 +111,11 @@ def _follow(events, again, spurious):
         if i == 0 or event.connection != events[i - 1].connection:
             begun[:], answered[:], closed[:] = False, False, False
             used[:] = 0
-        if event.flags & _RST:
+        if event.flags & TCP_RST:
             continue
         if event.arrival:
             other = 1 - event.reply
-            if event.flags & _ACK:
+            if event.flags & TCP_ACK:
                 if not begun[other]:
                     begun[other] = True
                     high[other] = acknowledged[other] = np.int64(event.acknowledgment)
@@ -127,7 +127,7 @@ def _follow(events, again, spurious):
         own = event.reply
         position = _unwrapped(event.sequence, max(high[own], acknowledged[own]))
         if not begun[own] or (
-            event.flags & _SYN and not _overlaps(ranges[own, 0], used[own, 0], position, position + 1)
+            event.flags & TCP_SYN and not _overlaps(ranges[own, 0], used[own, 0], position, position + 1)
         ):
             # The first packet, or a connection begins anew between the same ports.
             begun[own] = True
@@ -139,7 +139,7 @@ def _follow(events, again, spurious):
             continue
         stop = position + event.length
         following = max(high[own], acknowledged[own])
-        if event.length == 1 and not event.flags & (_SYN | _FIN):
+        if event.length == 1 and not event.flags & (TCP_SYN | TCP_FIN):
             idle = acknowledged[own] >= following or not answered[own]
             if position == following - 1 and idle:
                 continue  # a keep-alive
