@@ -1,0 +1,1 @@
+"""Behaviour as folders: captures in, answer out (README.md)."""
