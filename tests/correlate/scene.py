@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from scapy.layers.inet import IP, UDP
 from scapy.packet import Packet
 
 from ttrace.correlate import Correlation, correlate_captures
@@ -387,3 +388,15 @@ def docker_host(
     if inside:
         node.interface("eth0", 2, netns="web1", kind="veth", peer="root", addresses=["172.17.0.2"])
     return node
+
+
+LATER_US = 5_000_000
+"""Well after what is judged."""
+
+
+def keep_recording(*nodes: Node) -> None:
+    """Something else is seen much later, so that no capture ends early."""
+    for number, node in enumerate(nodes):
+        packet = IP(src="127.0.0.1", dst="127.0.0.1", id=60_000 + number) / UDP(sport=60_000, dport=60_001)
+        point = next(name for netns, name in node._interfaces if netns == "root")
+        node.see(point, OUT, LATER_US, packet)

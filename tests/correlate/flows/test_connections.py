@@ -1,6 +1,6 @@
 """Which address pairs are one connection: over NAT, over nodes, and when ports and addresses come again."""
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 
 from ..scene import DESTROYED, DOCKER0, DUMPED, ETH0, IN, OUT, SNAT, Node, correlate, docker_host, paths
 
@@ -63,18 +63,6 @@ def test_an_entry_that_had_ended_long_before_does_not_join(tmp_path):
     host.conntrack(10, *ENTRY, status=SNAT, event=DESTROYED)
     outward(host, 60_000_000, 1)
     assert correlate(tmp_path, host).connections.count == 2
-
-
-def test_a_reused_port_is_a_new_connection(tmp_path):
-    host = docker_host()
-    for life, start in enumerate((0, 30_000_000)):
-        outward(host, start, 10 + life, seq=1000 * life + 1)
-        inward(host, start + 100, 20 + life, seq=5000 * life + 1)
-        host.conntrack(start + 10, *ENTRY, status=SNAT, ct_id=70 + life)
-        host.conntrack(start + 1000, *ENTRY, status=SNAT, ct_id=70 + life, event=DESTROYED)
-    result = correlate(tmp_path, host)
-    assert result.connections.count == 2
-    assert connection_of(result) == [1, 1, 2, 2]
 
 
 def test_a_reused_port_with_the_same_conntrack_id_is_a_new_connection(tmp_path):
@@ -145,15 +133,3 @@ def test_a_conntrack_id_in_the_trace_joins_what_one_packet_wore(tmp_path):
     host.trace(0, inside, "FORWARD", iif=DOCKER0, oif=ETH0, ct=(5, 0, SNAT))
     host.trace(1, outside, "ttrace-last", table="ttrace", family="inet", oif=ETH0, ct=(5, 0, SNAT))
     assert correlate(tmp_path, host).connections.count == 1
-
-
-def test_two_hosts_that_ping_each_other_with_one_identifier_are_two_connections(tmp_path):
-    host = docker_host()
-    for time, source, destination, kind in (
-        (0, FAR, HOST, 8), (10, HOST, FAR, 0), (1000, HOST, FAR, 8), (1010, FAR, HOST, 0),
-    ):  # fmt: skip
-        way = OUT if source == HOST else IN
-        host.see("eth0", way, time, IP(src=source, dst=destination, id=time) / ICMP(type=kind, id=7, seq=1))
-    result = correlate(tmp_path, host)
-    assert connection_of(result) == [1, 1, 2, 2]
-    assert [path.forward for path in paths(result)] == [True, False, True, False]

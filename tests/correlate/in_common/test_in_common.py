@@ -1,11 +1,10 @@
 """What files have in common, and what is said where that is nothing: each reason as its reader meets it."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6ND_NS, IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
@@ -141,14 +140,6 @@ def test_packets_that_are_cut_before_their_ports(tmp_path):
 # --- times ----------------------------------------------------------------------------------------------------------
 
 
-def test_files_of_other_times_say_the_gap_and_doubt_the_clocks(tmp_path):
-    late = [(2.05 * HOUR_US + i, udp(i + 50)) for i in range(3)]
-    first, second = told(files(tmp_path, [(i, tcp(i)) for i in range(3)], late))
-    doubt = ", unless one of their clocks was set wrongly"
-    assert first == (0, "no-overlap", f"it ended 2 h 2 min before `b.pcapng` began{doubt}")
-    assert second == (0, "no-overlap", f"it began 2 h 2 min after `a.pcapng` ended{doubt}")
-
-
 def test_the_nearest_file_is_named_and_one_clock_is_not_doubted(tmp_path):
     a, b, c = files(tmp_path, [(0, tcp(1))], [(50 * HOUR_US, tcp(2))], [(50.01 * HOUR_US, tcp(3))])
     texts = [text for _, _, text in told([f"n/x={a}", f"n/y={b}", f"n/z={c}"])]
@@ -177,26 +168,6 @@ def test_packets_without_times_are_not_taken_for_packets_of_1970(tmp_path):
 # --- flows ----------------------------------------------------------------------------------------------------------
 
 
-def test_files_without_a_common_flow_say_what_they_show(tmp_path):
-    a = [(i, tcp(i)) for i in range(3)] + [(5, udp(7, source="10.0.0.9")), (6, ICMP_ERROR)]
-    first, second = told(files(tmp_path, a, [(2, other(1))]))
-    nowhere = "no address pair of it is seen there, and no translation between them was found"
-    assert first[:2] == second[:2] == (0, "no-flow")
-    assert first[2].startswith(f"{nowhere}; of its 5 packets 3 between 10.0.0.1 and 10.0.0.2, 1 between ")
-    assert second[2] == f"{nowhere}; of its 1 packet 1 between 10.7.0.1 and 10.7.0.2"
-
-
-ICMP_ERROR = IP(src="10.0.0.9", dst="10.0.0.4") / ICMP(type=3) / bytes(IP(src="10.0.0.4", dst="10.0.0.8") / UDP())
-
-
-def test_equal_addresses_of_other_machines(tmp_path):
-    a, b = [(i, udp(i + 1)) for i in range(3)], [(i, udp(i + 90)) for i in range(3)]
-    for _, kind, text in told(files(tmp_path, a, b)):
-        assert kind == "other-packets"
-        assert re.match(r"1 of its 1 flow is seen in `[ab]\.pcapng` too \(udp 10\.0\.0\.1:5 -> 10\.0\.0\.2:6\)", text)
-        assert ", but in other packets: other machines with the same addresses" in text
-
-
 def test_equal_addresses_at_other_times(tmp_path):
     a = [(0, udp(1)), (9_000_000, tcp(1))]
     b = [(5_000_000, udp(2)), (9_000_000, tcp(2, sport=3))]
@@ -209,14 +180,6 @@ def test_tcp_that_is_ended_and_opened_anew_under_the_same_addresses(tmp_path):
     for _, kind, text in told(files(tmp_path, a, b)):
         assert kind == "other-connections"
         assert "(tcp 10.0.0.1:1000 -> 10.0.0.2:80) at the same time, but with other sequence numbers" in text
-
-
-def test_tcp_that_is_cut_into_other_segments(tmp_path):
-    a = [(0, tcp(1000, data=bytes(3000)))]
-    b = [(i, tcp(1000 + 1000 * i, data=bytes(1000), ip_id=1000 + i)) for i in range(3)]
-    for _, kind, text in told(files(tmp_path, a, b)):
-        assert kind == "changed"
-        assert "with the same sequence numbers in other packets: divided anew (GSO, GRO)" in text
 
 
 def test_data_that_a_proxy_sends_on(tmp_path):
@@ -294,19 +257,6 @@ def test_link_chatter_in_common_does_not_hide_that_there_is_nothing_else(tmp_pat
         "   nothing in common with the other files but 1 packet of ARP, multicast and the like: no address pair of it"
     )
     assert text.count(line) == 2
-
-
-def test_nodes_whose_files_match_only_among_themselves_are_told_apart_once(tmp_path):
-    paths = files(tmp_path, [(0, tcp(1))], [(1, tcp(1))], [(0, other(1))], [(1, other(1))])
-    named = [f"{node}/{i}={path}" for i, (node, path) in enumerate(zip(("n", "n", "m", "m"), paths, strict=True))]
-    assert [(count, kind) for count, kind, _ in told(named)] == [(1, "no-flow")] * 4
-    result = correlate_captures(named)
-    text = "".join(render(result, select(result), "text"))
-    assert [line for line in text.splitlines() if "nothing in common" in line] == [
-        f"     {node} has nothing in common with the other nodes: no address pair of it is seen there, and no "
-        f"translation between them was found; of its 2 packets 2 between {ends}"
-        for node, ends in (("n", "10.0.0.1 and 10.0.0.2"), ("m", "10.7.0.1 and 10.7.0.2"))
-    ]
 
 
 def test_one_odd_file_among_files_that_match_is_the_only_one_told(tmp_path):

@@ -197,18 +197,3 @@ def test_a_syn_that_nobody_answers_has_not_arrived_for_sure(tmp_path):
     talk.show(talk.packet("S", 100, 0, 0, back=False), client, server)
     server.see("eth0", UNKNOWN, LATER, IP(src="10.0.0.9", dst="10.0.0.8", id=1) / UDP(sport=1, dport=2))
     assert outcomes(correlate(tmp_path, client, server), 5000) == {("unknown", "arrived")}
-
-
-@pytest.mark.parametrize(("code", "outcome"), [(11, "dropped"), (3, "delivered")], ids=["time exceeded", "port closed"])
-def test_with_no_hop_left_the_answer_tells_whether_it_arrived(code, outcome, tmp_path):
-    client, server = points("client", "server")
-    probe = IP(src=CLIENT, dst=SERVER, id=3, ttl=2) / UDP(sport=40_000, dport=33_434) / bytes(20)
-    last = probe.copy()
-    last[IP].ttl = 1
-    client.see("eth0", UNKNOWN, 0, probe)
-    server.see("eth0", UNKNOWN, 100, last)
-    answer = IP(src=SERVER, dst=CLIENT, id=4) / ICMP(type=code, code=0 if code == 11 else 3) / bytes(last)
-    server.see("eth0", UNKNOWN, 150, answer)
-    client.see("eth0", UNKNOWN, 250, answer)
-    found = [path for path in paths(correlate(tmp_path, client, server)) if path.protocol == "udp"]
-    assert [path.outcome for path in found] == [outcome]

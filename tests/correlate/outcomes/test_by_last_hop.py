@@ -1,24 +1,20 @@
 """What became of each packet: dropped by what, lost for certain, or unknown because the capture cannot tell."""
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.inet import IP, TCP, UDP
 
-from ttrace.pcapng.blocks import LinkType
+from ..scene import (
+    ETH0,
+    IN,
+    OUT,
+    Node,
+    correlate,
+    docker_host,
+    keep_recording,
+    paths,
+)
 
-from ..scene import ACCEPT, ACCEPT_RULE, DOCKER0, DROP, DROP_RULE, ETH0, IN, OUT, Node, correlate, docker_host, paths
-
-LATER = 5_000_000
-"""Microseconds: the captures go on well after what is judged."""
 WEB1, HOST, FAR = "172.17.0.2", "192.0.2.1", "203.0.113.1"
-
-
-def keep_recording(*nodes: Node) -> None:
-    """Something else is seen much later, so that no capture ends early."""
-    for number, node in enumerate(nodes):
-        packet = IP(src="127.0.0.1", dst="127.0.0.1", id=60_000 + number) / UDP(sport=60_000, dport=60_001)
-        point = next(name for netns, name in node._interfaces if netns == "root")
-        node.see(point, OUT, LATER, packet)
 
 
 def syn(source: str, destination: str, ip_id: int = 1, ttl: int = 64, dport: int = 80) -> IP:
@@ -27,62 +23,6 @@ def syn(source: str, destination: str, ip_id: int = 1, ttl: int = 64, dport: int
 
 def first(tmp_path, *nodes: Node):
     return paths(correlate(tmp_path, *nodes))[0]
-
-
-def test_dropped_by_a_rule_that_is_named(tmp_path):
-    packet = syn(WEB1, "203.0.113.9")
-    host = docker_host()
-    host.see("docker0", IN, 0, packet)
-    host.trace(5, packet, "FORWARD", iif=DOCKER0, oif=ETH0, rules=[("FORWARD", DROP_RULE, DROP)], policy=None)
-    path = first(tmp_path, host)
-    assert (path.outcome, path.reason.kind) == ("dropped", "rule")
-    assert path.reason.rule.text == "-A FORWARD -d 203.0.113.9/32 -j DROP"
-    assert "FORWARD rule 1 dropped it" in path.reason.text
-
-
-def test_dropped_by_the_policy_of_a_chain(tmp_path):
-    packet = syn(WEB1, FAR)
-    host = docker_host()
-    host.see("docker0", IN, 0, packet)
-    host.trace(5, packet, "FORWARD", iif=DOCKER0, oif=ETH0, policy=DROP)
-    path = first(tmp_path, host)
-    assert (path.outcome, path.reason.kind, path.reason.rule) == ("dropped", "policy", None)
-    assert path.hops[-1].by_policy
-
-
-def test_dropped_by_a_rule_that_is_in_no_snapshot(tmp_path):
-    packet = syn(WEB1, FAR)
-    host = docker_host()
-    host.see("docker0", IN, 0, packet)
-    host.trace(5, packet, "FORWARD", iif=DOCKER0, oif=ETH0, rules=[("FORWARD", 999, DROP)], policy=None)
-    path = first(tmp_path, host)
-    assert (path.outcome, path.reason.kind, path.reason.rule.handle, path.reason.rule.text) == (
-        "dropped",
-        "rule",
-        999,
-        "",
-    )
-
-
-def test_accepted_by_a_hook_and_not_seen_again_is_lost(tmp_path):
-    packet = syn(WEB1, FAR)
-    host = docker_host()
-    host.see("docker0", IN, 0, packet)
-    host.trace(5, packet, "FORWARD", iif=DOCKER0, oif=ETH0, rules=[("FORWARD", ACCEPT_RULE, ACCEPT)], policy=None)
-    keep_recording(host)
-    path = first(tmp_path, host)
-    assert (path.outcome, path.reason.kind) == ("lost", "hook")
-
-
-def test_accepted_towards_an_interface_that_is_not_captured_is_unknown(tmp_path):
-    packet = syn(WEB1, FAR)
-    host = docker_host()
-    host.interface("eth1", 9, captured=False)
-    host.see("docker0", IN, 0, packet)
-    host.trace(5, packet, "FORWARD", iif=DOCKER0, oif=9)
-    keep_recording(host)
-    path = first(tmp_path, host)
-    assert (path.outcome, path.reason.kind) == ("unknown", "not-captured")
 
 
 def lost_inside(host: Node) -> None:
@@ -136,25 +76,8 @@ def test_losses_at_another_time_do_not_excuse(tmp_path):
     assert first(tmp_path, before).outcome == "lost"
 
 
-def test_at_the_end_of_the_capture_it_is_unknown(tmp_path):
-    host = docker_host()
-    host.see("lo", OUT, 0, IP(src="127.0.0.1", dst="127.0.0.1", id=1) / UDP())
-    host.see("docker0", IN, 1_000_000, syn(WEB1, FAR))
-    path = paths(correlate(tmp_path, host))[1]
-    assert (path.outcome, path.reason.kind) == ("unknown", "capture-ended")
-
-
 def two_hosts() -> tuple[Node, Node]:
     return docker_host("a", "192.0.2.1"), docker_host("b", "192.0.2.2")
-
-
-def test_left_for_another_captured_node_and_never_arrived_is_lost_on_the_wire(tmp_path):
-    a, b = two_hosts()
-    a.see("eth0", OUT, 1_000_000, syn("192.0.2.1", "192.0.2.2"))
-    b.see("lo", OUT, 0, IP(src="127.0.0.1", dst="127.0.0.1", id=7) / UDP())
-    keep_recording(a, b)
-    path = paths(correlate(tmp_path, a, b))[1]
-    assert (path.outcome, path.reason.kind) == ("lost", "wire")
 
 
 def test_losses_of_the_node_beyond_make_it_unknown(tmp_path):
@@ -185,14 +108,6 @@ def test_left_for_where_nothing_is_captured_is_unknown(tmp_path):
     keep_recording(host)
     path = first(tmp_path, host)
     assert (path.outcome, path.reason.kind) == ("unknown", "not-captured")
-
-
-def test_a_ttl_that_runs_out_where_it_would_be_forwarded_is_named(tmp_path):
-    host = docker_host()
-    host.see("docker0", IN, 0, syn(WEB1, FAR, ttl=1))
-    keep_recording(host)
-    path = first(tmp_path, host)
-    assert (path.outcome, path.reason.kind) == ("dropped", "ttl")
 
 
 def test_a_ttl_of_one_is_enough_for_the_node_itself(tmp_path):
@@ -238,26 +153,3 @@ def test_out_of_a_bridge_none_of_whose_captured_ports_sent_it_is_lost(tmp_path):
     keep_recording(host)
     path = first(tmp_path, host)
     assert path.outcome == "lost"
-
-
-def test_what_stays_on_its_link_is_delivered(tmp_path):
-    node = Node("host")
-    node.interface("eth0", 2, addresses=["192.0.2.1"], link_type=LinkType.ETHERNET)
-    ether = Ether(src="02:00:00:00:00:01", dst="ff:ff:ff:ff:ff:ff")
-    node.see("eth0", OUT, 0, ether / ARP(psrc="192.0.2.1", pdst="192.0.2.9"))
-    node.see("eth0", OUT, 1, ether / IP(src="192.0.2.1", dst="224.0.0.251") / UDP())
-    node.see("eth0", IN, 2, ether / IP(src="192.0.2.9", dst="255.255.255.255") / UDP())
-    keep_recording_at = IP(src="192.0.2.1", dst="203.0.113.1", id=9) / ICMP()
-    node.see("eth0", OUT, LATER, ether / keep_recording_at)
-    found = paths(correlate(tmp_path, node))
-    assert [path.outcome for path in found] == ["delivered"] * 3 + ["unknown"]
-
-
-def test_a_connection_with_a_dropped_packet_is_dropped(tmp_path):
-    host = docker_host()
-    host.see("eth0", IN, 0, syn(FAR, HOST))
-    host.see("eth0", IN, 100, syn(FAR, HOST, ip_id=2))
-    host.trace(105, syn(FAR, HOST, ip_id=2), "INPUT", iif=ETH0, policy=DROP)
-    result = correlate(tmp_path, host)
-    assert [path.outcome for path in paths(result)] == ["unknown", "dropped"]
-    assert result.connection(1).outcome == "dropped"

@@ -61,18 +61,3 @@ def test_flows_that_fit_two_others_are_named_and_not_joined(tmp_path):
     assert all(path.confidence == 0.5 for path in paths(result))
     text = "".join(render(result, select(result), "text"))
     assert "may be [2] or [4] behind a translation" in text or "may be [3] or [4] behind a translation" in text
-
-
-def test_equal_packets_that_may_have_been_exchanged_name_each_other(tmp_path):
-    """One of two equal datagrams is lost: which one, nobody can know."""
-    node = router()
-    packet = IP(src="172.17.0.2", dst=FAR, id=0) / UDP(sport=1, dport=2) / b"the same words"
-    node.see("docker0", IN, 0, packet)
-    node.see("docker0", IN, 5, packet)
-    node.see("eth0", OUT, 10, packet)
-    result = correlate(tmp_path, node)
-    first, second = paths(result)
-    assert (first.rivals, second.rivals) == ((second.id,), (first.id,))
-    assert first.confidence == second.confidence == 0.5
-    text = "".join(render(result, select(result, every_path=True), "text"))
-    assert "AMBIGUOUS with #2, confidence 0.50" in text

@@ -95,26 +95,6 @@ def test_a_file_with_nothing_in_common_says_why(result, tmp_path):
     }  # fmt: skip
 
 
-def test_it_says_what_the_scene_was(result):
-    found = document(result)
-    first, second = found["connections"]
-    assert (first["client"], first["server"], first["outcome"]) == ("172.17.0.2:1000", "172.17.0.2:80", "delivered")
-    assert (second["server"], second["outcome"]) == ("203.0.113.9:443", "dropped")
-    syn, answer, ack, dropped = found["paths"]
-    assert [p["info"] for p in found["paths"]] == ["SYN", "SYN,ACK", "ACK", "SYN"]
-    assert [(r["node"], r["kind"], r["undo"], r["evidence"]) for r in syn["rewrites"]] == [
-        ("a", "masquerade", False, "trace"),
-        ("b", "dnat", False, "trace"),
-    ]
-    assert [(r["node"], r["kind"], r["undo"]) for r in answer["rewrites"]] == [
-        ("b", "dnat", True),
-        ("a", "masquerade", True),
-    ]
-    assert [r["evidence"] for r in ack["rewrites"]] == ["conntrack", "conntrack"]
-    assert dropped["reason"]["rule"]["text"] == "-A FORWARD -d 203.0.113.9/32 -j DROP"
-    assert [c["lost"] for c in found["captures"]] == [0, 2]
-
-
 def test_the_clock_of_the_second_node_is_told_with_its_error(result):
     _, capture = document(result)["captures"]
     assert abs(capture["clock_offset_ns"] - B_AHEAD_US * 1000) <= capture["clock_error_ns"]

@@ -4,12 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from scapy.layers.inet import ICMP, IP
 
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.result.select import select
 from ttrace.report import render
-from ttrace.tests.correlate.scene import IN, Node
 
 from ..scenes import request_and_answer
 
@@ -30,14 +28,6 @@ def text(result, **asked) -> str:
 
 def expected(name: str) -> str:
     return (HERE / "expected" / f"{name}.txt").read_text()
-
-
-def test_the_whole_report(result):
-    assert text(result) == expected("two-hosts")
-
-
-def test_every_path_in_full(result):
-    assert text(result, every_path=True) == expected("two-hosts-all")
 
 
 def test_one_path_with_its_connection(result):
@@ -67,22 +57,6 @@ def test_a_filter_that_chooses_nothing_is_a_report_without_routes(result):
 def test_what_failed_comes_first(result):
     report = text(result)
     assert report.index("dropped: ") < report.index("delivered to")
-
-
-def test_what_has_nothing_in_common_is_said_below_its_file(result, tmp_path):
-    odd = Node("another-host", snapshots=False)
-    odd.interface("eth0", 2)
-    odd.see("eth0", IN, 500, IP(src="198.51.100.1", dst="198.51.100.2") / ICMP())
-    odd.lost("eth0", 900, 1)
-    files = [file.path for file in result.files]
-    apart = correlate_captures([*files, odd.write(tmp_path)])
-    report = "".join(render(apart, select(apart), "text"))
-    assert report.count("nothing in common") == 1
-    assert report.partition("another-host.pcapng\n")[2].startswith(
-        "                nothing in common with the other files: no address pair of it is seen there, and no "
-        "translation between them was found; of its 1 packet 1 between 198.51.100.1 and 198.51.100.2\n"
-        "                root eth0: 1 packet lost\n"
-    )
 
 
 def plain(report: str) -> str:

@@ -1,0 +1,15 @@
+"""A SYN that FORWARD rule 1 drops."""
+
+from pathlib import Path
+
+from scapy.layers.inet import IP, TCP
+
+from ttrace.tests.correlate.scene import DOCKER0, DROP, DROP_RULE, ETH0, IN, docker_host
+
+
+def make(folder: Path) -> list[str]:
+    packet = IP(src="172.17.0.2", dst="203.0.113.9", id=1) / TCP(sport=1000, dport=80, flags="S")
+    host = docker_host()
+    host.see("docker0", IN, 0, packet)
+    host.trace(5, packet, "FORWARD", iif=DOCKER0, oif=ETH0, rules=[("FORWARD", DROP_RULE, DROP)], policy=None)
+    return [host.write(folder)]
