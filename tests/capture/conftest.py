@@ -20,8 +20,12 @@ from ttrace.capture.machine.netns import open_netns
 CAPTURE_SCRIPT = """
 import json, sys
 from dataclasses import asdict
+from pathlib import Path
 from ttrace.capture import CaptureOptions, run_capture
+from ttrace.capture.machine import journal
 from ttrace.errors import TtraceError
+
+journal.JOURNAL_DIRECTORY = Path(sys.argv[2])
 
 def show(status):
     print("status", json.dumps(asdict(status)), file=sys.stderr, flush=True)
@@ -86,13 +90,21 @@ class Capture:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Capture]]:
+def journals(tmp_path: Path) -> Path:
+    """Where captures note the settings that they change: of this test alone, so that no capture of another test puts
+    back what this one has left on purpose."""
+    return tmp_path / "journals"
+
+
+@pytest.fixture
+def start(tmp_path: Path, journals: Path) -> Iterator[Callable[..., Capture]]:
     """A function that starts a capture in a namespace, with CaptureOptions as keywords."""
     running: list[subprocess.Popen[str]] = []
 
     def begin(namespace: str, *, environment: dict[str, str] | None = None, **options) -> Capture:
         options.setdefault("output", str(tmp_path / f"capture-{len(running)}.pcapng"))
-        command = ["ip", "netns", "exec", namespace, sys.executable, "-c", CAPTURE_SCRIPT, json.dumps(options)]
+        python = [sys.executable, "-c", CAPTURE_SCRIPT, json.dumps(options), str(journals)]
+        command = ["ip", "netns", "exec", namespace, *python]
         # The module search path of this process, so that the child finds the same ttrace.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(environment or {})}
         process = subprocess.Popen(

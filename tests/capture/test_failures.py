@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ttrace.capture.machine.journal import JOURNAL_DIRECTORY
 from ttrace.capture.watch import MAX_ARRIVALS
 from ttrace.lab import wait_until as wait_for_condition
 
@@ -58,14 +57,16 @@ def test_kill_leaves_no_table_and_a_readable_file(network, start):
     assert status["lost"] == 0
 
 
-def test_settings_are_restored_at_the_end(network, start):
+def test_settings_are_restored_at_the_end(network, start, journals):
     capture = start(network.router, conntrack_details=True)
     capture.wait_ready()
+    journal = journals / f"{capture.process.pid}.json"
+    assert journal.exists()
     name = "net.netfilter.nf_conntrack_acct"
     assert network.run(network.router, "sysctl", "-n", name).strip() == "1"
     capture.stop()
     assert network.run(network.router, "sysctl", "-n", name).strip() == "0"
-    assert not (JOURNAL_DIRECTORY / f"{capture.process.pid}.json").exists()
+    assert not journal.exists()
 
 
 def test_setting_that_a_second_capture_needs_is_restored_by_the_last_one(network, start):

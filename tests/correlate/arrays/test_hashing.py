@@ -12,11 +12,16 @@ MAPPED = 0x0000FFFF00000000
 
 def assert_like_random(hashes):
     """No two equal, and in no 32 bits of them many more than chance has."""
-    assert np.unique(hashes).size == hashes.size
+    assert distinct(hashes) == hashes.size
     by_chance = hashes.size**2 / 2**33
     for shift in (0, 16, 32):
         window = (hashes >> np.uint64(shift)).astype(np.uint32)
-        assert hashes.size - np.unique(window).size < 6 * by_chance + 10
+        assert hashes.size - distinct(window) < 6 * by_chance + 10
+
+
+def distinct(numbers):
+    """How many there are; np.unique takes fifteen times as long."""
+    return 1 + np.count_nonzero(np.diff(np.sort(numbers)))
 
 
 @njit

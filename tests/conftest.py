@@ -1,0 +1,64 @@
+"""Which tests need root, and which stay in one worker when several run (`make test`)."""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = ("capture", "lab", "truth", "test_bench.py", "test_kill.py")
+"""All tests there are marked `root`, but for those that are not below."""
+LABS = ("lab", "truth", "test_bench.py", "test_kill.py")
+"""In one worker: they start Docker engines, send all they can, measure. All others are independent of each other, file by file: their
+namespaces are named by the process."""
+
+
+def place(path: Path) -> str:
+    """The folder below tests/, or the file there."""
+    return path.relative_to(TESTS).parts[0]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if place(item.path) in ROOT:
+            item.add_marker(pytest.mark.root)
+    # What takes longest begins first.
+    items.sort(key=lambda item: place(item.path) not in LABS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Workers get the labs as one piece of work, and all else file by file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "labs" if place(config.rootpath / file) in LABS else file
+
+    config.option.loadscopereorder = False  # in the order in which they are collected
+    return ByFile(config, log)
+
+
+NUMBERS = "number found out"
+"""Property of a test: a line that is shown at the end, whatever worker it ran in."""
+
+
+@pytest.fixture
+def report_numbers(record_property):
+    """A function whose argument is shown in the summary of the run, passed or not."""
+    return lambda line: record_property(NUMBERS, line)
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    lines = [
+        value
+        for report in reports
+        if getattr(report, "when", None) == "teardown"
+        for name, value in report.user_properties
+        if name == NUMBERS
+    ]
+    if lines:
+        terminalreporter.section("truth")
+        for line in lines:
+            terminalreporter.write_line(line)
