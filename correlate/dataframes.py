@@ -8,6 +8,7 @@ import pandas as pd
 
 from .hops.rewrites import Evidence, Field
 from .netfilter.rulebook import Kind
+from .netfilter.sources import kind_names
 from .outcomes.kinds import OUTCOMES, REASON_KIND, Reason
 from .result.correlation import Correlation
 from .result.words import DIRECTIONS, address_text, protocol_name
@@ -49,14 +50,15 @@ def hops_table(result: Correlation) -> pd.DataFrame:
         evaluation = rows_in_table(result.sightings, EVALUATION)[sighting[is_chain]]
         chain[is_chain] = result.evaluations.rows["chain"][evaluation]
     chains = result.evaluations.chains
-    point = np.where(is_chain, -1, seen["place"])
+    is_frame = seen["kind"] == FRAME
+    point = np.where(is_frame, seen["place"], -1)
     columns: dict[str, Any] = {
         "path": rows["packet"] + 1,
-        "kind": _category(is_chain.astype(np.int64), ["interface", "chain"]),
+        "kind": _category(seen["kind"].astype(np.int64), kind_names()),
         "node": _category(seen["namespace"], [n.node for n in result.topology.namespaces]),
         "netns": _category(seen["namespace"], [n.label for n in result.topology.namespaces]),
         "interface": _category(point, [p.interface for p in result.topology.points]),
-        "direction": _category(np.where(is_chain, -1, seen["direction"]), list(DIRECTIONS)),
+        "direction": _category(np.where(is_frame, seen["direction"], -1), list(DIRECTIONS)),
         "hook": _category(chain, [c.base.hook for c in chains]),
         "table": _category(chain, [f"{c.family} {c.table}" for c in chains]),
         "chain": _category(chain, [c.name for c in chains]),
@@ -64,8 +66,8 @@ def hops_table(result: Correlation) -> pd.DataFrame:
     }
     columns |= _address_columns(seen)
     columns["ttl"] = seen["ttl"]
-    columns["frame"] = np.where(is_chain, 0, seen["frame"])
-    columns["file"] = _category(np.where(is_chain, -1, seen["file"]), [file.path for file in result.files])
+    columns["frame"] = np.where(is_frame, seen["frame"], 0)
+    columns["file"] = _category(np.where(is_frame, seen["file"], -1), [file.path for file in result.files])
     return pd.DataFrame(columns)
 
 

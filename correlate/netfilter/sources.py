@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile
 from ..decode.compared_bytes import whole_reach
+from ..sightings import EVALUATION, FRAME
 from . import conntrack_messages, ruleset_changes, trace_messages
 from .messages import FoundMessages, KernelMessages, RawMessages, Said, find_messages
 
@@ -39,6 +40,17 @@ class SightingSource:
 
 SIGHTING_SOURCES: Final[list[SightingSource]] = []
 """In order of their kinds. None yet: the kernel's drops will be the first."""
+
+
+def source_of_kind(kind: int) -> SightingSource:
+    """The source whose sightings are of this kind. Raises StopIteration when none is."""
+    return next(source for source in SIGHTING_SOURCES if source.kind == kind)
+
+
+def kind_names() -> list[str]:
+    """What hops are called in the JSON contract, by the kind of their sighting."""
+    names = {FRAME: "interface", EVALUATION: "chain"} | {source.kind: source.name for source in SIGHTING_SOURCES}
+    return [names.get(kind, "") for kind in range(max(names) + 1)]
 
 
 def decode_messages(

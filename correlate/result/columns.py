@@ -10,8 +10,9 @@ from ..clocks.align import Clock
 from ..decode.link_scope import is_link_chatter
 from ..flows.connections import Connections, rival_pairs
 from ..netfilter.evaluations import Evaluations
-from ..netfilter.messages import KernelMessages
+from ..netfilter.messages import KernelMessages, Said
 from ..netfilter.rulebook import RuleBook
+from ..netfilter.told import said_by_all
 from ..nodes.file_facts import FileFacts
 from ..nodes.topology import Topology
 from ..outcomes.coverage import Coverage
@@ -70,6 +71,11 @@ class Columns:
     def ids(self) -> Numbers:
         """The ids of the paths and connections, by index."""
         return self.among_all or Numbers.of_all(self.packets.count, self.connections.count)
+
+    @cached_property
+    def said_of_kind(self) -> dict[int, Said]:
+        """What single messages of the kernel say, with all that only their source knows, by the kind of sighting."""
+        return said_by_all(self.messages)
 
     @property
     def segments(self) -> Segments:

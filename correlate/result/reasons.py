@@ -31,7 +31,7 @@ _ANSWERED: Final = "; it was answered with ICMP {says} (path {path})"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastPlace:
-    """Where a packet was last seen: at an interface, or in a chain."""
+    """Where a packet was last seen: at an interface, in a chain, or by what else the kernel said."""
 
     node: str
     netns: str
@@ -42,6 +42,8 @@ class LastPlace:
     table: str | None = None
     chain: str | None = None
     """Of the hook, with its table."""
+    says: str | None = None
+    """What the kernel said, where that is all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,7 @@ def _words(reason: ReasonNote) -> dict[str, str]:
     text = rule.text if rule is not None and rule.text else "a rule that is in no snapshot"
     return {
         "where": where,
-        "last": f"{where}: {last.hook or f'{last.interface} {last.direction}'}",
+        "last": f"{where}: {last.hook or last.says or f'{last.interface} {last.direction}'}",
         "chain": chain,
         "hook": last.hook or "",
         "hint": " (routing, rp_filter or TTL)" if last.hook == "prerouting" else "",

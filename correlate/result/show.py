@@ -10,12 +10,13 @@ from ..hops.rewrites import Evidence, Field
 from ..netfilter.numbers import NFT_GOTO, NFT_JUMP
 from ..netfilter.rulebook import Kind
 from ..netfilter.rules import Rule
+from ..netfilter.sources import source_of_kind
 from ..outcomes.kinds import OUTCOMES, Outcome, Reason
 from ..schema import NOTE_ERROR, NOTE_OUTER
 from ..sightings import EVALUATION, FRAME, frames, of_kind
 from .columns import Columns
 from .reasons import IcmpError, LastPlace, ReasonNote, connection_outcome
-from .values import ChainHop, Connection, Hop, InterfaceHop, Path, RewriteStep, RuleMatch, View
+from .values import ChainHop, Connection, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch, View
 from .words import DIRECTIONS, TRACE_VERDICTS, VERDICTS, encapsulation, endpoint, packet_info, protocol_name
 
 
@@ -55,7 +56,7 @@ def _location_name(result: Columns, location: int) -> str:
 
 def hop_of(result: Columns, sighting: int) -> Hop:
     """The hop that a sighting is, by its row in `sightings`."""
-    return _HOP_OF_KIND[int(result.sightings["kind"][sighting])](result, sighting)
+    return _HOP_OF_KIND.get(int(result.sightings["kind"][sighting]), _kernel_hop)(result, sighting)
 
 
 def _interface_hop(result: Columns, sighting: int) -> InterfaceHop:
@@ -123,8 +124,26 @@ def _matches(result: Columns, row: np.void) -> list[RuleMatch]:
     return matches
 
 
+def _kernel_hop(result: Columns, sighting: int) -> KernelHop:
+    seen = result.sightings[sighting]
+    kind = int(seen["kind"])
+    source = source_of_kind(kind)
+    row = result.said_of_kind[kind].rows[sighting - of_kind(result.sightings, kind).start]
+    namespace = result.topology.namespaces[seen["namespace"]]
+    return KernelHop(
+        kind=source.name,
+        node=namespace.node,
+        netns=namespace.label,
+        time_ns=_reference_time(result, namespace.node, int(seen["time_ns"])),
+        source=endpoint(seen, "source"),
+        destination=endpoint(seen, "destination"),
+        says=source.words(row, result.evaluations.names),
+        verdict=VERDICTS[row["verdict"]],
+    )
+
+
 _HOP_OF_KIND: Final[dict[int, Callable[[Columns, int], Hop]]] = {FRAME: _interface_hop, EVALUATION: _chain_hop}
-"""By the kind of the sighting (sightings.py)."""
+"""By the kind of the sighting (sightings.py); what else the kernel says is a KernelHop."""
 
 
 def _reference_time(result: Columns, node: str, time_ns: int) -> int:
@@ -173,6 +192,8 @@ def _reason(result: Columns, index: int) -> ReasonNote | None:
 def _last_place(hop: Hop) -> LastPlace:
     if isinstance(hop, ChainHop):
         return LastPlace(node=hop.node, netns=hop.netns, hook=hop.hook, table=hop.table, chain=hop.chain)
+    if isinstance(hop, KernelHop):
+        return LastPlace(node=hop.node, netns=hop.netns, says=hop.says)
     return LastPlace(node=hop.node, netns=hop.netns, interface=hop.interface, direction=hop.direction)
 
 

@@ -87,7 +87,24 @@ class ChainHop:
     by_policy: bool
 
 
-Hop = InterfaceHop | ChainHop
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelHop:
+    """Something else that the kernel said of the packet (netfilter/sources.py)."""
+
+    kind: str
+    """Name of the source: what the JSON contract calls hops of this kind."""
+    node: str
+    netns: str
+    time_ns: int
+    source: str
+    destination: str
+    says: str
+    """What it says, in the words of its source."""
+    verdict: str
+    """`accept`, `drop`, or `unknown` where it is none."""
+
+
+Hop = InterfaceHop | ChainHop | KernelHop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

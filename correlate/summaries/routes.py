@@ -11,7 +11,7 @@ from ..arrays.hashing import mix
 from ..netfilter.rules import Rule
 from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
-from ..sightings import EVALUATION, rows_in_table
+from ..sightings import EVALUATION, FRAME, of_kind, told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +53,14 @@ def find_routes(result: Correlation, chosen: npt.NDArray[np.bool_]) -> list[Rout
 
 def route_keys(result: Correlation) -> npt.NDArray[np.uint64]:
     """One number per path, equal for paths of the same route."""
-    signatures = np.zeros(result.evaluations.rows.size, np.uint64)
     rules = _rule_keys(result.book.rules)
-    _evaluation_signatures(result.evaluations.rows, result.book.of_event, rules, signatures)
-    evaluation_of = rows_in_table(result.sightings, EVALUATION)
+    behind = told(result.sightings)
+    signatures = np.zeros(result.sightings.size, np.uint64)
+    signatures[behind] = result.said["verdict"]
+    evaluations = signatures[of_kind(result.sightings, EVALUATION)]
+    _evaluation_signatures(result.evaluations.rows, result.book.of_event, rules, evaluations)
     key = np.zeros(result.packets.count, np.uint64)
-    _hop_keys(result.hops, result.visible, result.sightings, evaluation_of, signatures, key)
+    _hop_keys(result.hops, result.visible, result.sightings, signatures, key)
     _rewrite_keys(result.rewrites, rules, key)
     outcome = (result.outcomes.outcome.astype(np.uint64) << np.uint64(8)) | result.outcomes.reason
     return key ^ (outcome * np.uint64(0x9E3779B97F4A7C15))
@@ -80,7 +82,7 @@ def _evaluation_signatures(rows, rule_of_event, rules, out):
 
 
 @njit(cache=True)
-def _hop_keys(hops, visible, sightings, evaluation_of, signatures, key):
+def _hop_keys(hops, visible, sightings, signatures, key):
     for i in range(hops.size):
         if not visible[i]:
             continue
@@ -88,8 +90,8 @@ def _hop_keys(hops, visible, sightings, evaluation_of, signatures, key):
         packet = hops[i].packet
         state = mix(key[packet], (np.uint64(row.place) << np.uint64(16)) | np.uint64(row.direction))
         state = mix(state, np.uint64(row.protocol) | (np.uint64(row.ethertype) << np.uint64(8)))
-        if evaluation_of[hops[i].sighting] >= 0:
-            state = mix(state, signatures[evaluation_of[hops[i].sighting]])
+        if row.kind != FRAME:
+            state = mix(state, signatures[hops[i].sighting] | (np.uint64(row.kind - EVALUATION) << np.uint64(32)))
         key[packet] = state
 
 

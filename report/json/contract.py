@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,16 @@ from ...correlate.netfilter.rules import Rule
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.reasons import ReasonNote
 from ...correlate.result.select import Selection
-from ...correlate.result.values import ChainHop, Connection, Encapsulation, Hop, Path, RewriteStep
+from ...correlate.result.values import (
+    ChainHop,
+    Connection,
+    Encapsulation,
+    Hop,
+    InterfaceHop,
+    KernelHop,
+    Path,
+    RewriteStep,
+)
 from ...correlate.summaries.captures import CaptureFacts, capture_facts, merged_facts
 from ...correlate.summaries.connections import summarise_connections
 from ..telling.parts import Views, in_order_of_ids
@@ -146,31 +156,39 @@ def _rule(rule: Rule | None) -> dict[str, Any] | None:
 def hop_object(hop: Hop) -> dict[str, Any]:
     """One hop as the contract has it."""
     if isinstance(hop, ChainHop):
-        return {
-            "kind": "chain",
-            "node": hop.node,
-            "netns": hop.netns,
-            "hook": hop.hook,
-            "family": hop.family,
-            "table": hop.table,
-            "chain": hop.chain,
-            "priority": hop.priority,
-            "time_ns": hop.time_ns,
-            "source": hop.source,
-            "destination": hop.destination,
-            "rules": [
-                {
-                    "chain": m.chain,
-                    "handle": m.handle or None,
-                    "number": m.number or None,
-                    "text": m.text,
-                    "verdict": m.verdict,
-                }
-                for m in hop.rules
-            ],
-            "verdict": hop.verdict,
-            "policy": hop.by_policy,
-        }
+        return _chain_hop(hop)
+    return asdict(hop) if isinstance(hop, KernelHop) else _interface_hop(hop)
+
+
+def _chain_hop(hop: ChainHop) -> dict[str, Any]:
+    return {
+        "kind": "chain",
+        "node": hop.node,
+        "netns": hop.netns,
+        "hook": hop.hook,
+        "family": hop.family,
+        "table": hop.table,
+        "chain": hop.chain,
+        "priority": hop.priority,
+        "time_ns": hop.time_ns,
+        "source": hop.source,
+        "destination": hop.destination,
+        "rules": [
+            {
+                "chain": m.chain,
+                "handle": m.handle or None,
+                "number": m.number or None,
+                "text": m.text,
+                "verdict": m.verdict,
+            }
+            for m in hop.rules
+        ],
+        "verdict": hop.verdict,
+        "policy": hop.by_policy,
+    }
+
+
+def _interface_hop(hop: InterfaceHop) -> dict[str, Any]:
     return {
         "kind": "interface",
         "node": hop.node,

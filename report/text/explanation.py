@@ -11,7 +11,7 @@ from ...correlate.explain.equal_packets import EqualPacket, NotIt
 from ...correlate.explain.explain import Explanation, PathSighting, explain
 from ...correlate.explain.frame_reference import file_label
 from ...correlate.result.correlation import Correlation
-from ...correlate.result.values import ChainHop, Hop, InterfaceHop
+from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop
 from .units import duration, plural
 from .words import (
     NOTHING,
@@ -69,6 +69,8 @@ class _Writer:
     def _name(self, hop: Hop) -> str:
         if isinstance(hop, ChainHop):
             return "trace"
+        if isinstance(hop, KernelHop):
+            return hop.kind
         return f"{file_label(self.files, hop.file)}:{hop.frame}"
 
     # --- the frame --------------------------------------------------------------------------------------------------
@@ -133,7 +135,8 @@ class _Writer:
         ttl = f"ttl {first.ttl}" if first.ttl else ""
         if ttl and first.ttl != self.explanation.frame.ttl:
             ttl += f" ({first.ttl - self.explanation.frame.ttl:+d})"
-        tunnel = f"in {first.seen.hop.encapsulation}" if first.seen.hop.encapsulation is not None else ""
+        encapsulation = first.seen.hop.encapsulation if isinstance(first.seen.hop, InterfaceHop) else None
+        tunnel = f"in {encapsulation}" if encapsulation is not None else ""
         return flow, self._name(first.seen.hop), point_name(first.seen.hop), time, ttl, tunnel
 
     def _payload(self) -> list[str]:
@@ -262,7 +265,7 @@ class _Writer:
 def _run(sighting: PathSighting) -> tuple[object, ...]:
     """What chains on one line have in common; frames are lines of their own."""
     hop = sighting.seen.hop
-    return (hop.node, hop.netns, sighting.flow) if isinstance(hop, ChainHop) else (hop.file, hop.frame)
+    return (hop.file, hop.frame) if isinstance(hop, InterfaceHop) else (hop.node, hop.netns, sighting.flow)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

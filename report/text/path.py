@@ -7,7 +7,7 @@ from typing import Final
 
 from ...correlate.netfilter.evaluations import OWN_TABLE
 from ...correlate.netfilter.rules import Rule
-from ...correlate.result.values import ChainHop, Hop, InterfaceHop, Path, RewriteStep, RuleMatch
+from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
 from .units import duration, plural
 
 _LABEL: Final = 22
@@ -30,6 +30,8 @@ def path_text(path: Path, note: str = "") -> str:
         if isinstance(hop, InterfaceHop):
             lines.append(_interface_line(hop, path, shown, ttl))
             shown, ttl = (hop.source, hop.destination), hop.ttl
+        elif isinstance(hop, KernelHop):
+            lines += _named_lines(hop.kind, [hop.says])
         else:
             lines += _chain_lines(chains, place if place != hop.node else "")
         last = index + max(len(chains) - 1, 0)
@@ -112,7 +114,11 @@ def _chain_lines(chains: list[ChainHop], place: str) -> list[str]:
     rules."""
     label = chains[0].hook.upper() if chains[0].chain.upper() == chains[0].hook.upper() else chains[0].hook
     label += f" ({place.split(', ')[1]})" if place else ""
-    texts = [_chain_text(chain) for chain in chains]
+    return _named_lines(label, [_chain_text(chain) for chain in chains])
+
+
+def _named_lines(label: str, texts: list[str]) -> list[str]:
+    """What a place did with the packet, each text on lines of its own behind the label."""
     lines: list[str] = []
     for text in texts:
         lines += textwrap.wrap(text, _WIDTH - _LABEL - 4, subsequent_indent="  ", break_on_hyphens=False)

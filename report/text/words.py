@@ -8,7 +8,7 @@ from ...correlate.explain.beside import Apart
 from ...correlate.explain.compared_fields import MISSING, ComparedField, Difference
 from ...correlate.explain.flow_ties import TiedFlow
 from ...correlate.flows.connections import Tie
-from ...correlate.result.values import ChainHop, Hop, InterfaceHop
+from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop
 from .units import duration, plural
 
 _MOST_BYTES: Final = 12
@@ -52,6 +52,8 @@ def point_name(hop: Hop) -> str:
     """Where a sighting was: capture point and direction, or chain."""
     if isinstance(hop, ChainHop):
         return f"{where(hop.node, hop.netns)} {hop.table} {hop.chain}"
+    if isinstance(hop, KernelHop):
+        return f"{where(hop.node, hop.netns)} {hop.says}"
     inside = f" ({hop.container})" if hop.container else f" ({hop.netns})" if hop.netns != "root" else ""
     direction = f" {hop.direction}" if hop.direction != "unknown" else ""
     return f"{hop.node} {hop.interface}{inside}{direction}"
