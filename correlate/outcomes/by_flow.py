@@ -15,7 +15,7 @@ from ..flows.connections import Connections, rival_pairs
 from ..protocols import TCP, TCP_ACK, TCP_SYN
 from .coverage import unseen_at_points
 from .kinds import Outcome, Outcomes, Reason, Verdicts
-from .passages import PLACES, Passages, destinations
+from .passages import SPOTS, Passages, destinations, spots
 from .tables import Tables
 
 _SOME: Final = 0.15
@@ -24,12 +24,12 @@ _SOME: Final = 0.15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Flows:
-    """The paths, grouped by the direction of their connection; places are those of SIGHTING."""
+    """The paths, grouped by the direction of their connection."""
 
     group: npt.NDArray[np.int64]
     """Of each path."""
     ends: npt.NDArray[np.int64]
-    """Place of the last hop of each path."""
+    """Spot of the last hop of each path."""
     hops: npt.NDArray[np.int64]
     """Of each path: how many."""
     usual: npt.NDArray[np.int64]
@@ -43,7 +43,7 @@ class _Flows:
     opposite: npt.NDArray[np.int64]
     """Per group: that of the other direction, -1 when none was seen."""
     path_of_hop: npt.NDArray[np.int64]
-    place_of_hop: npt.NDArray[np.int64]
+    spot_of_hop: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, tables: Tables) -> "_Flows":
@@ -52,14 +52,14 @@ class _Flows:
         sightings = tables.sightings
         heads, group = _number_groups(tables.connections.direction_group[tables.first])
         hops = last - start + 1
-        ends = sightings["place"][tables.last].astype(np.int64)
-        place = sightings["place"][tables.hops["sighting"]].astype(np.int64)
+        ends = spots(sightings, tables.last)
+        spot = spots(sightings, tables.hops["sighting"])
         usual, most = _farthest(group, ends, hops)
         syn = _only_syn(group, usual.size, sightings["protocol"][tables.first], sightings["tcp_flags"][tables.first])
         return cls(
-            group=group, ends=ends, hops=hops, usual=usual, most=most, origin=_farthest(group, place[start], hops)[0],
+            group=group, ends=ends, hops=hops, usual=usual, most=most, origin=_farthest(group, spot[start], hops)[0],
             only_syn=syn, opposite=_opposites(tables.connections, tables.first[heads]),
-            path_of_hop=np.repeat(np.arange(start.size), hops), place_of_hop=place,
+            path_of_hop=np.repeat(np.arange(start.size), hops), spot_of_hop=spot,
         )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def compared_with_its_flow(tables: Tables, so_far: Outcomes) -> Verdicts:
 
 
 def _bound_for(flows: _Flows, tables: Tables, passages: Passages) -> npt.NDArray[np.int64]:
-    """Per group: the place where its packets are bound for, also when none of them got there."""
+    """Per group: the spot where its packets are bound for, also when none of them got there."""
     # Only a client that does nothing but send its SYN has heard nothing from the other side.
     unheard = np.where((flows.opposite >= 0) & flows.only_syn[flows.opposite], flows.opposite, -1)
     bound = _at_least_to_the_sender(flows, unheard, passages)
@@ -114,7 +114,7 @@ def _reached(flows: _Flows, bound: npt.NDArray[np.int64]) -> npt.NDArray[np.bool
     """Per path: it came to where it is bound for, in whatever order its hops came out: two files cannot tell a
     microsecond."""
     reached = np.zeros(flows.group.size, np.bool_)
-    reached[flows.path_of_hop[flows.place_of_hop == bound[flows.group][flows.path_of_hop]]] = True
+    reached[flows.path_of_hop[flows.spot_of_hop == bound[flows.group][flows.path_of_hop]]] = True
     # By another interface of the same machine it came as far.
     return reached | ((bound == flows.usual)[flows.group] & (flows.hops >= flows.most[flows.group]))
 
@@ -174,10 +174,10 @@ def _at_least_to_the_sender(
     `opposite`: as in _Flows, of those that this is asked of.
     """
     source = np.where(opposite >= 0, flows.origin[opposite], -1)
-    can_go = (source >= 0) & np.isin(flows.usual * PLACES + source, passages.joined)
+    can_go = (source >= 0) & np.isin(flows.usual * SPOTS + source, passages.joined)
     group = flows.group[flows.path_of_hop]
     reached = np.zeros(source.size, np.bool_)
-    reached[group[flows.place_of_hop == source[group]]] = True
+    reached[group[flows.spot_of_hop == source[group]]] = True
     return np.where(can_go & ~reached & (source != flows.usual), source, flows.usual)
 
 

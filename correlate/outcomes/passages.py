@@ -14,8 +14,10 @@ from .address_keys import address_key
 
 _NEARLY_ALL: Final = 0.8
 """Part of the packets to one destination that must go the same way for the others to be lost on it."""
-PLACES: Final = 1 << 24
-"""More than there are capture points and chains, to put two of them into one number."""
+PLACES: Final = 1 << 20
+"""More than there are capture points, or chains, or places of another kind of sighting."""
+SPOTS: Final = PLACES << 4
+"""More than there are spots: places of all kinds. Two of them fit into one number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +25,11 @@ class Passages:
     """Where packets went on to, summed up over all connections."""
 
     joined: npt.NDArray[np.int64]
-    """Pairs of places in one number, ascending: a packet that passed the first was last seen at the second."""
+    """Pairs of spots in one number, ascending: a packet that passed the first was last seen at the second."""
     passing: npt.NDArray[np.uint64]
-    """Destination and place in one, ascending."""
+    """Destination and spot in one, ascending."""
     ended: npt.NDArray[np.int64]
-    """Where nearly all packets to that destination that passed that place were last seen; -1 where there is none."""
+    """Spot where nearly all packets to that destination that passed that spot were last seen; -1 for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,11 @@ class PassageCounts:
         return Passages(joined=self.joined, passing=passing, ended=ended)
 
 
+def spots(sightings: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Per row: where it was seen, in one number for places of all kinds; of a capture point, its index."""
+    return sightings["kind"][rows] * np.int64(PLACES) + sightings["place"][rows]
+
+
 def destinations(sightings: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """Per row: hash of the address, port and protocol it is sent to."""
     found = np.empty(rows.size, np.uint64)
@@ -101,6 +108,11 @@ def _hash_destinations(sightings, rows, found):
 
 
 @njit(cache=True, nogil=True)
+def _spot(row):
+    return np.int64(row.kind) * PLACES + np.int64(row.place)
+
+
+@njit(cache=True, nogil=True)
 def _destination(row):
     key = address_key(row.destination_high, row.destination_low)
     return mix(key, (np.uint64(row.destination_port) << np.uint64(8)) | np.uint64(row.protocol))
@@ -108,12 +120,12 @@ def _destination(row):
 
 @njit(cache=True, nogil=True)
 def _describe_passages(hops, sightings, start, last, joined, passing, end):
-    """Per hop: its place and that of the last hop of its path in one number; destination and place in one; the latter
-    place."""
+    """Per hop: its spot and that of the last hop of its path in one number; destination and spot in one; the latter
+    spot."""
     for path in range(start.size):
-        final = np.int64(sightings[hops[last[path]].sighting].place)
+        final = _spot(sightings[hops[last[path]].sighting])
         for k in range(start[path], last[path] + 1):
             row = sightings[hops[k].sighting]
-            joined[k] = np.int64(row.place) * PLACES + final
-            passing[k] = _destination(row) ^ np.uint64(row.place)
+            joined[k] = _spot(row) * SPOTS + final
+            passing[k] = _destination(row) ^ np.uint64(_spot(row))
             end[k] = final
