@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from .by_answer import came_in_unanswered
 from .by_flow import compared_with_its_flow
@@ -17,7 +20,7 @@ from .by_last_hop import (
     passed_its_owner,
 )
 from .by_segments import carried_on_in_other_segments
-from .kinds import COLUMNS, Outcomes, Verdicts
+from .kinds import COLUMNS, Outcomes, Verdicts, is_one_value
 from .tables import Tables
 
 Judge = Callable[[Tables, Outcomes], Verdicts]
@@ -48,16 +51,25 @@ def decide(judges: Sequence[Judge], tables: Tables, before: Outcomes) -> Outcome
 
     `before`: what has been decided already; it stays as it is.
     """
-    decided = {name: getattr(before, name).copy() for name in COLUMNS}
-    shown = {name: column.view() for name, column in decided.items()}
-    for column in shown.values():
-        column.flags.writeable = False
-    so_far = replace(before, **shown)
+    own: dict[str, npt.NDArray[np.generic]] = {}
+    so_far = before
     for judge in judges:
         verdicts = judge(tables, so_far)
         if verdicts.segments is not None:
             so_far = replace(so_far, segments=verdicts.segments)
-        if verdicts.paths.size:
-            for name, column in decided.items():
-                column[verdicts.paths] = getattr(verdicts, name)
+        for name in COLUMNS if verdicts.paths.size else ():
+            said, column = getattr(verdicts, name), getattr(so_far, name)
+            if is_one_value(column) and np.ndim(said) == 0 and column[0] == said:
+                continue
+            if name not in own:
+                own[name] = column.copy()
+                shown: dict[str, Any] = {name: _read_only(own[name])}
+                so_far = replace(so_far, **shown)
+            own[name][verdicts.paths] = said
     return so_far
+
+
+def _read_only(column: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    view = column.view()
+    view.flags.writeable = False
+    return view

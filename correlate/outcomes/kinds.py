@@ -100,7 +100,7 @@ class Segments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """Per packet: what became of it."""
+    """Per packet: what became of it. Nobody writes into a column; one of equal values may be stored as a single one."""
 
     outcome: npt.NDArray[np.uint8]
     """Outcome."""
@@ -122,15 +122,20 @@ class Outcomes:
     def undecided(cls, paths: int, locations: list[tuple[str, str]]) -> "Outcomes":
         """Of paths of which nothing has been said: they go on where nothing is captured."""
         return cls(
-            outcome=np.full(paths, Outcome.UNKNOWN, np.uint8),
-            reason=np.full(paths, Reason.NOT_CAPTURED, np.uint8),
-            rule=np.full(paths, -1, np.int32),
-            related=np.full(paths, -1, np.int64),
-            location=np.full(paths, -1, np.int32),
-            confidence=np.ones(paths, np.float32),
+            outcome=np.broadcast_to(np.uint8(Outcome.UNKNOWN), paths),
+            reason=np.broadcast_to(np.uint8(Reason.NOT_CAPTURED), paths),
+            rule=np.broadcast_to(np.int32(-1), paths),
+            related=np.broadcast_to(np.int64(-1), paths),
+            location=np.broadcast_to(np.int32(-1), paths),
+            confidence=np.broadcast_to(np.float32(1), paths),
             locations=locations,
             segments=Segments(),
         )
+
+
+def is_one_value(column: npt.NDArray[np.generic]) -> bool:
+    """It is stored once for all its rows."""
+    return column.size > 0 and column.strides == (0,)
 
 
 Column = npt.NDArray[np.generic] | float
