@@ -23,6 +23,8 @@ class AtDevice:
     """Its checksum was left to the hardware."""
     next_mac: bytes
     """Ethernet destination."""
+    missing: int | None = None
+    """The fragment that did not come."""
 
     @property
     def space(self) -> Space:
@@ -72,8 +74,8 @@ class End:
     """What became of a packet."""
 
     outcome: str
-    """delivered; dropped (rule, policy, ttl); lost (wire, no route, reassembly); segmented, merged: it goes on as other
-    packets."""
+    """delivered; refused (it arrived, and nobody listens); dropped (rule, policy, ttl); lost (wire, a fragment, no route,
+    no such host); segmented, merged: it goes on as other packets."""
     reason: str
     place: str
     """`node/namespace`, or the wire's `wire 0`."""

@@ -32,6 +32,8 @@ class Travel:
     tracked: tuple[Entry, int] | None = None
     """Its conntrack entry in the namespace it is in, and its direction there."""
     next_hop: str = ""
+    overtakes: bool = False
+    """It came over a wire that changes the order of packets."""
 
     @property
     def seen(self) -> Packet:

@@ -36,8 +36,8 @@ class Network:
     random: Random
     weather: Weather
     happened: Happened = field(default_factory=Happened)
-    _last_us: dict[object, float] = field(default_factory=dict)
-    """Of each device, direction and way of a connection: nothing overtakes there."""
+    _busy: dict[tuple[Space, int, bool], tuple[int, float]] = field(default_factory=dict)
+    """Namespace, connection, way: the packet that was there last, and until when."""
     _held: list[tuple[Travel, Device]] = field(default_factory=list)
     """Segments that a card holds back, to put them together."""
 
@@ -83,23 +83,32 @@ class Network:
         self.happened.stories.append(story)
         return story
 
-    def _at(self, travel: Travel, device: Device, direction: str, *, may_overtake: bool = False) -> None:
+    def _at(self, travel: Travel, device: Device, direction: str, *, missing: int | None = None) -> None:
         """The packet passes a device."""
         travel.time_us += self.random.uniform(0.4, 8)
-        key = device, direction, travel.story.connection, travel.story.forward
-        if not may_overtake:
-            travel.time_us = max(travel.time_us, self._last_us.get(key, -1e18) + 0.3)
-        pieces = len(frames(travel.seen))
-        self._last_us[key] = max(travel.time_us + pieces, self._last_us.get(key, -1e18))
+        self._wait(travel, device.space)
         travel.story.points.append(AtDevice(
             device=device, direction=direction, time_us=travel.time_us, packet=travel.packet, outer=travel.outer,
-            partial=travel.partial, next_mac=bytes([2, 0x42, 0, 0, 0, device.index]),
+            partial=travel.partial, next_mac=bytes([2, 0x42, 0, 0, 0, device.index]), missing=missing,
         ))  # fmt: skip
+        self._is_there(travel, device.space, len(frames(travel.seen)))
+
+    def _wait(self, travel: Travel, space: Space) -> None:
+        """Nothing overtakes in a namespace: a packet is on its way out before the next one of its flow comes in."""
+        before, until_us = self._busy.get((space, travel.story.connection, travel.story.forward), (0, 0.0))
+        if before != travel.story.number and not travel.overtakes:
+            travel.time_us = max(travel.time_us, until_us + 0.3)
+
+    def _is_there(self, travel: Travel, space: Space, pieces: int = 1) -> None:
+        key = space, travel.story.connection, travel.story.forward
+        until_us = max(travel.time_us + pieces - 1, self._busy.get(key, (0, 0.0))[1])
+        self._busy[key] = travel.story.number, until_us
 
     # --- the IP layer ------------------------------------------------------------------------------------------------
 
     def _from_here(self, travel: Travel, space: Space) -> None:
         """Out of a socket, or out of a tunnel's device."""
+        self._wait(travel, space)
         way = space.way_to(travel.seen.destination)
         local = space.is_local(travel.seen.destination)
         if way is None:
@@ -143,6 +152,7 @@ class Network:
 
     def _hook(self, travel: Travel, space: Space, hook: str, iif: Device | None = None, oif: Device | None = None) -> bool:
         passed = self.hooks.pass_(travel, space, hook, iif, oif)
+        self._is_there(travel, space)
         if isinstance(passed, Rule):
             packet = travel.seen
             own = iif.address(packet.version) if iif else None
@@ -254,10 +264,15 @@ class Network:
         target = self.world.on_lan(device.lan, next_hop)
         if target is None:
             return travel.ends("lost", "no such host", f"wire {device.lan}")
-        if self.random.random() < self.weather.loss:
+        pieces = len(frames(travel.seen))
+        is_lost = self.random.random() < self.weather.loss * pieces
+        if is_lost and (pieces == 1 or self.random.random() < 0.3):
             return travel.ends("lost", "wire", f"wire {device.lan}")
         travel.time_us += self.weather.delay_us * self.random.uniform(0.7, 1.6 if self.weather.reorders else 0.9)
         travel.partial = False
+        if is_lost:
+            self._at(travel, target, "in", missing=self.random.randrange(pieces))
+            return travel.ends("lost", "a fragment", f"wire {device.lan}")
         packet = travel.packet
         if packet.protocol == TCP and travel.outer is None:
             if packet.size > MSS[packet.version] and self.weather.segments != "kept":
@@ -268,7 +283,8 @@ class Network:
         return self._receive(travel, target)
 
     def _receive(self, travel: Travel, target: Device) -> None:
-        self._at(travel, target, "in", may_overtake=self.weather.reorders)
+        travel.overtakes = self.weather.reorders
+        self._at(travel, target, "in")
         self._from_device(travel, target)
 
     def _cut(self, travel: Travel, target: Device) -> None:

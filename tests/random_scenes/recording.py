@@ -99,8 +99,8 @@ def _recording(host: Host, random: Random, until_us: float) -> Recording:
             found.gaps = dict(_gaps(found, random, until_us))
         if random.random() < 0.1:
             found.filter = random.choice(["tcp", "udp"])
-        if random.random() < 0.12:
-            found.cut_at = random.uniform(0.6, 0.98)
+    if random.random() < 0.12:
+        found.cut_at = random.uniform(0.6, 0.98)
     return found
 
 

@@ -65,6 +65,7 @@ class Talk:
     def refuse(self, story: Story) -> None:
         """Nobody listens where a datagram arrived."""
         packet = last_seen(story)
+        story.end = replace(story.end, outcome="refused", reason="nobody listens")
         travel = Travel(story=story, time_us=story.end.time_us, packet=packet)
         space = self.space_of(story)
         self.network.complain(travel, space, PORT_UNREACHABLE[packet.version], packet.destination)

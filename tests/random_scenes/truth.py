@@ -1,5 +1,6 @@
 """What is true of a scene, as plain values (JSON): whose packet each frame and message is, and the way of each packet."""
 
+from hashlib import blake2b
 from typing import Any
 
 from .happened import AtDevice, Point, Rewrite, Story
@@ -34,6 +35,7 @@ def _packet(story: Story, frames: dict[int, list[tuple[int, int]]]) -> dict[str,
         "connection": story.connection,
         "forward": story.forward,
         "protocol": _PROTOCOLS[packet.protocol],
+        "content": _content(packet),
         "comes_from": [other.number for other in story.comes_from],
         "about": story.about.number if story.about else None,
         "points": [_point(point, frames.get(id(point), [])) for point in story.points],
@@ -43,6 +45,11 @@ def _packet(story: Story, frames: dict[int, list[tuple[int, int]]]) -> dict[str,
         "where": end.place,
         "rule": list(end.rule) if end.rule else None,
     }
+
+
+def _content(packet: Packet) -> str:
+    """The same for packets that nothing but their place and time tells apart."""
+    return blake2b(repr((packet.content(), packet.payload)).encode(), digest_size=8).hexdigest()
 
 
 def endpoint(packet: Packet, end: str) -> str:

@@ -3,6 +3,7 @@
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
@@ -21,6 +22,8 @@ from .rules import HOOKS, OWN_TABLE
 from .topology import Device, Space
 
 _EVENTS = {"new": NEW, "update": "update", "destroyed": DESTROYED}
+_PCAP_HEADER = 24
+"""Bytes before the first record of a pcap."""
 _RAW_KINDS = ("gre", "ipip")
 """Devices without a link layer."""
 
@@ -53,9 +56,19 @@ def write(recordings: list[Recording], happened: Happened, folder: Path, random:
 def _bytes(point: AtDevice, recording: Recording) -> list[bytes]:
     """The frames that a point shows: one, or the fragments of a datagram."""
     shown = frames(point.outer or point.packet, partial=point.partial)
+    if point.missing is not None:
+        del shown[point.missing]
     if not _is_ethernet(point.device, recording):
         return shown
     return [ethernet(data, point.device.mac, point.next_mac) for data in shown]
+
+
+def _cut(path: Path, recording: Recording) -> int:
+    """End a file where the recording breaks off, in the middle of whatever is there; returns its size."""
+    data = path.read_bytes()
+    kept = max(round(len(data) * recording.cut_at), _PCAP_HEADER)
+    path.write_bytes(data[:kept])
+    return kept
 
 
 def _is_ethernet(device: Device, recording: Recording) -> bool:
@@ -81,10 +94,13 @@ def _write_pcaps(recording: Recording, happened: Happened, folder: Path, written
             times.append(recording.clock.read(at(time_us), START_NS))
         link = LinkType.ETHERNET if _is_ethernet(device, recording) else LinkType.RAW
         write_pcap(folder / name, link, records, times, nano=recording.nano)
+        size = _cut(folder / name, recording)
+        ends = accumulate((16 + len(record.data) for record in records), initial=_PCAP_HEADER)
+        whole = sum(end <= size for end in ends) - 1
         file = len(written.sources)
         named = (recording.host.name, f"{device.space.label}-{device.name}" if space else device.name)
         written.sources.append((*(named if recording.named else (None, None)), name))
-        for number, (_, _, point, story) in enumerate(shown, 1):
+        for number, (_, _, point, story) in enumerate(shown[: max(whole, 0)], 1):
             written.frames[file, number] = story
             written.points.setdefault(id(point), []).append((file, number))
 
@@ -100,12 +116,9 @@ def _write_pcapng(recording: Recording, happened: Happened, folder: Path, writte
         for space in recording.spaces:
             if space.rules is not None:
                 _note_messages(node, recording, space, happened, noted, random)
-    node.write(folder)
-    path = folder / f"{recording.host.name}.pcapng"
-    data = path.read_bytes()
-    data = data[: round(len(data) * recording.cut_at)]
-    path.write_bytes(data)
-    whole = _whole_frames(data)
+    path = Path(node.write(folder))
+    _cut(path, recording)
+    whole = _whole_frames(path.read_bytes())
     file, numbers = len(written.sources), node.frame_numbers()
     written.sources.append((None, None, path.name))
     for first, last, point, story in noted:
