@@ -1,6 +1,5 @@
 """Why a frame is matched with others, as text: what it is, where else it was seen and why that is it, what is not."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
@@ -12,27 +11,32 @@ from ...correlate.explain.explain import Explanation, PathSighting, explain
 from ...correlate.explain.frame_reference import file_label
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop
+from .layout import columns, first_of, wrapped
 from .units import duration, plural
 from .words import (
     NOTHING,
     absent_name,
     addresses,
     difference_words,
+    failure,
     field_words,
     letter,
     moment,
     nothing_seen,
+    outcome_words,
     point_name,
+    rivals_words,
     saw_both,
+    some,
     tie_words,
     time_difference,
+    way_words,
     where,
 )
 
-_WIDTH: Final = 140
 _MOST_DIFFERENCES: Final = 2
 _MOST_POINTS: Final = 8
-_MOST_RIVALS: Final = 4
+_MOST_PIECES: Final = 4
 _PAYLOAD: Final = {
     PayloadCheck.EQUAL: "the payload is equal",
     PayloadCheck.CHECKSUM: "the payload was cut, but the checksum, less what NAT changes in it, says that it is equal",
@@ -82,25 +86,21 @@ class _Writer:
         ttl = f"   ttl {frame.ttl}" if frame.ttl else ""
         tunnel = f"   in {frame.encapsulation}" if frame.encapsulation is not None else ""
         lines.append(f"  {point}   {moment(frame.time_ns)}{ttl}   {plural(frame.length, 'byte')}{tunnel}")
-        outcome = path.outcome if path.outcome == "delivered" else path.outcome.upper()
-        to = f" to {path.delivered_to}" if path.delivered_to else ""
-        direction = "client to server" if path.forward else "server to client"
         lines.append(
-            f"  path #{path.id} of connection [{path.connection}], {direction}   {outcome}{to}   "
-            f"confidence {path.confidence:.2f}"
+            f"  path #{path.id} of connection [{path.connection}], {way_words(forward=path.forward)}   "
+            f"{outcome_words(path)}   confidence {path.confidence:.2f}"
         )
-        if path.reason is not None and path.outcome != "delivered":
-            lines += _wrapped(path.reason.text, "    ", "    ")
+        reason = failure(path)
+        if reason is not None:
+            lines += wrapped(reason.text, "    ", "    ")
         if path.ambiguous:
-            others = f": it may have been exchanged for {_some([f'#{r}' for r in path.rivals])}" if path.rivals else ""
+            others = f": it may have been exchanged for {some([f'#{r}' for r in path.rivals])}" if path.rivals else ""
             lines.append(f"  AMBIGUOUS{others}")
         for what, pieces in (("it carries bytes of", path.comes_from), ("its bytes go on as", path.goes_on_as)):
             if pieces:
-                more = f" and {len(pieces) - _MOST_RIVALS:,} more" if len(pieces) > _MOST_RIVALS else ""
-                lines.append(f"  {what} {', '.join(f'#{other}' for other in pieces[:_MOST_RIVALS])}{more}")
+                lines.append(f"  {what} {first_of([f'#{other}' for other in pieces], _MOST_PIECES)}")
         if self.explanation.connection_rivals:
-            others = _some([f"[{rival}]" for rival in self.explanation.connection_rivals])
-            lines.append(f"  its connection may be {others} behind a translation: their packets fit equally well")
+            lines.append(f"  its connection {rivals_words(self.explanation.connection_rivals)}")
         return lines
 
     # --- what is it -------------------------------------------------------------------------------------------------
@@ -111,10 +111,10 @@ class _Writer:
         lines = ["", "Seen nowhere else" if alone else "The same packet, in the order of its way"]
         if not alone:
             cells = [self._sighting(list(group)) for _, group in groupby(sightings, _run)]
-            lines += _table(cells if len(self.explanation.flows) > 1 else [row[1:] for row in cells])
+            lines += columns(cells if len(self.explanation.flows) > 1 else [row[1:] for row in cells])
         equal = ", ".join(field_words(field) for field in self.explanation.compared)
         if equal:
-            lines += _wrapped(f"{'looked for' if alone else 'equal in all of them'}: {equal}", "  ", "    ")
+            lines += wrapped(f"{'looked for' if alone else 'equal in all of them'}: {equal}", "  ", "    ")
         if self.explanation.reach is not None:
             lines.append(
                 f"  no more than {self.explanation.reach} bytes of the transport header were compared: "
@@ -149,7 +149,7 @@ class _Writer:
                 found.setdefault(sighting.payload, []).append(self._name(hop))
         if len(found) == 1:
             return [f"  {_PAYLOAD[next(iter(found))]}"]
-        return [f"  {_PAYLOAD[payload]}: {_some(names, 'and')}" for payload, names in found.items()]
+        return [f"  {_PAYLOAD[payload]}: {some(names, 'and')}" for payload, names in found.items()]
 
     def _flows(self) -> list[str]:
         flows = self.explanation.flows
@@ -160,7 +160,7 @@ class _Writer:
             (letter(i), f"{flow.source} -> {flow.destination}", where(flow.node, flow.netns), tie_words(flow))
             for i, flow in enumerate(flows)
         ]
-        return lines + _table(cells)
+        return lines + columns(cells)
 
     # --- what is it not ---------------------------------------------------------------------------------------------
 
@@ -178,10 +178,10 @@ class _Writer:
             )
             for packet in equal.shown
         ]
-        table = _table(cells)
+        table = columns(cells)
         width = max(len(line) for line in table)
         for line, packet in zip(table, equal.shown, strict=True):
-            lines += _wrapped(f"{line:<{width}}  {self._why(packet)}", "", " " * 8)
+            lines += wrapped(f"{line:<{width}}  {self._why(packet)}", "", " " * 8)
         if equal.more:
             lines.append(f"  … and {plural(equal.more, 'more path')} with equal packets")
         return lines
@@ -202,7 +202,7 @@ class _Writer:
             NotIt.ORDER: f"told apart by the order of time{f': {both}' if both else ''}",
             NotIt.DIRECTION: "it travels the other way in this connection",
             NotIt.RIVAL: f"of {other}, whose flow shares {shared} with this one"
-            + (f", but {_some(rest)} would fit as well" if rest else ", but it has others that are equal too"),
+            + (f", but {some(rest)} would fit as well" if rest else ", but it has others that are equal too"),
             NotIt.REUSED: f"of {other}: the same addresses, in an earlier or later connection",
             NotIt.INSIDE: f"of {other}: the same addresses, but not seen on a wire between the two",
             NotIt.CONNTRACK: f"of {other}: conntrack is recorded on both sides, and no entry joins the two flows",
@@ -222,8 +222,7 @@ class _Writer:
         rest = [point for point in absent if point not in alone]
         for text, points in groupby(sorted(rest, key=nothing_seen), nothing_seen):
             names = list(dict.fromkeys(absent_name(point) for point in points))
-            more = f" and {len(names) - _MOST_POINTS:,} more" if len(names) > _MOST_POINTS else ""
-            lines += _wrapped(f"{', '.join(names[:_MOST_POINTS])}{more}: {text}", "  ", "    ")
+            lines += wrapped(f"{first_of(names, _MOST_POINTS)}: {text}", "  ", "    ")
         return lines
 
     def _absent_point(self, point: AbsentPoint) -> list[str]:
@@ -240,7 +239,7 @@ class _Writer:
         near = _NEAR[point.nearness or Nearness.CONNECTION]
         if point.with_its_bytes and point.nearness == Nearness.CONNECTION:
             near = plural(point.with_its_bytes, "other packet") + " with bytes of its payload"
-        lines = _wrapped(f"{absent_name(point)}: {what}, but {near}", "  ", "    ")
+        lines = wrapped(f"{absent_name(point)}: {what}, but {near}", "  ", "    ")
         cells = [
             (
                 self._name(near.seen.hop),
@@ -251,7 +250,7 @@ class _Writer:
             )
             for near in point.near
         ]
-        return lines + [f"  {line}" for line in _table(cells)]
+        return lines + [f"  {line}" for line in columns(cells)]
 
     def _near(self, near: NearPacket) -> str:
         found = [difference_words(difference) for difference in near.differences]
@@ -266,23 +265,3 @@ def _run(sighting: PathSighting) -> tuple[object, ...]:
     """What chains on one line have in common; frames are lines of their own."""
     hop = sighting.seen.hop
     return (hop.file, hop.frame) if isinstance(hop, InterfaceHop) else (hop.node, hop.netns, sighting.flow)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """The cells in columns, two spaces in and two between."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        ("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))).rstrip() for row in rows
-    ]
-
-
-def _wrapped(text: str, first: str, others: str) -> list[str]:
-    return textwrap.wrap(
-        text, _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False, drop_whitespace=True
-    )
-
-
-def _some(names: list[str], join: str = "or") -> str:
-    """The first few names."""
-    more = f" {join} {'another' if join == 'or' else 'others'}" if len(names) > _MOST_RIVALS else ""
-    return f" {join} ".join(names[:_MOST_RIVALS]) + more

@@ -8,11 +8,12 @@ from typing import Final
 from ...correlate.netfilter.evaluations import OWN_TABLE
 from ...correlate.netfilter.rules import Rule
 from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
+from .layout import WIDTH, first_of
 from .units import duration, plural
+from .words import failure, outcome_words, within
 
 _LABEL: Final = 22
 """Width of the first column: interface and container, or hook."""
-_WIDTH: Final = 140
 _MOST_OTHERS: Final = 6
 
 
@@ -23,7 +24,6 @@ def path_text(path: Path, note: str = "") -> str:
     node = None
     ttl: int | None = None
     for index, hop, chains in _steps(path.hops):
-        place = hop.node if hop.netns == "root" or _container_of(hop) else f"{hop.node}, {hop.netns}"
         if hop.node != node:
             lines.append(f"  {hop.node}")
             node = hop.node
@@ -33,14 +33,15 @@ def path_text(path: Path, note: str = "") -> str:
         elif isinstance(hop, KernelHop):
             lines += _named_lines(hop.kind, [hop.says])
         else:
-            lines += _chain_lines(chains, place if place != hop.node else "")
+            lines += _chain_lines(chains)
         last = index + max(len(chains) - 1, 0)
         for rewrite in path.rewrites:
             if index <= rewrite.after_hop <= last:
                 lines += _rewrite_lines(rewrite, {m.rule for h in chains for m in h.rules if m.rule})
-    if path.reason and path.outcome != "delivered":
+    reason = failure(path)
+    if reason is not None:
         lines += textwrap.wrap(
-            f"{path.outcome}: {path.reason.text}", _WIDTH, initial_indent="  => ", subsequent_indent="     "
+            f"{path.outcome}: {reason.text}", WIDTH, initial_indent="  => ", subsequent_indent="     "
         )
     lines += _cut_lines(path)
     return "\n".join(lines) + "\n"
@@ -51,9 +52,8 @@ def _cut_lines(path: Path) -> list[str]:
     lines = []
     for what, others in (("carries bytes of", path.comes_from), ("its bytes go on as", path.goes_on_as)):
         if others:
-            named = ", ".join(f"#{other}" for other in others[:_MOST_OTHERS])
-            more = f" and {len(others) - _MOST_OTHERS} more" if len(others) > _MOST_OTHERS else ""
-            lines.append(f"  => {what} {named}{more}: cut differently (GSO, GRO)")
+            named = first_of([f"#{other}" for other in others], _MOST_OTHERS)
+            lines.append(f"  => {what} {named}: cut differently (GSO, GRO)")
     return lines
 
 
@@ -61,10 +61,7 @@ def _headline(path: Path, note: str) -> str:
     first = path.hops[0]
     parts = [f"#{path.id} {path.protocol} {path.info}   {first.source} -> {first.destination}"]
     took = f" in {duration(path.duration_ns)}" if path.duration_ns is not None else ""
-    if path.outcome == "delivered":
-        parts.append(f"delivered{f' to {path.delivered_to}' if path.delivered_to else ''}{took}")
-    else:
-        parts.append(path.outcome.upper())
+    parts.append(outcome_words(path) + (took if path.outcome == "delivered" else ""))
     parts.append(plural(len(path.rewrites), "rewrite") if path.rewrites else "no rewrites")
     parts.append(f"at {datetime.fromtimestamp(path.start_ns / 1e9, UTC):%H:%M:%S.%f} UTC")
     if path.ambiguous:
@@ -87,13 +84,8 @@ def _steps(hops: tuple[Hop, ...]) -> list[tuple[int, Hop, list[ChainHop]]]:
     return steps
 
 
-def _container_of(hop: Hop) -> bool:
-    return isinstance(hop, InterfaceHop) and hop.container is not None
-
-
 def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str, str] | None, ttl: int | None) -> str:
-    where = f" ({hop.container})" if hop.container else f" ({hop.netns})" if hop.netns != "root" else ""
-    label = f"{hop.interface}{where}"
+    label = f"{hop.interface}{within(hop.netns, hop.container)}"
     offset = (
         "+" + duration(hop.time_ns - path.start_ns)
         if hop.time_ns >= path.start_ns
@@ -109,11 +101,11 @@ def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str, str] | None
     return line if hop.order_known else line + "    (before or behind the line above: not known)"
 
 
-def _chain_lines(chains: list[ChainHop], place: str) -> list[str]:
+def _chain_lines(chains: list[ChainHop]) -> list[str]:
     """All chains of one hook: those that only let the packet pass by policy on one line, the others with their
     rules."""
     label = chains[0].hook.upper() if chains[0].chain.upper() == chains[0].hook.upper() else chains[0].hook
-    label += f" ({place.split(', ')[1]})" if place else ""
+    label += within(chains[0].netns)
     return _named_lines(label, [_chain_text(chain) for chain in chains])
 
 
@@ -121,7 +113,7 @@ def _named_lines(label: str, texts: list[str]) -> list[str]:
     """What a place did with the packet, each text on lines of its own behind the label."""
     lines: list[str] = []
     for text in texts:
-        lines += textwrap.wrap(text, _WIDTH - _LABEL - 4, subsequent_indent="  ", break_on_hyphens=False)
+        lines += textwrap.wrap(text, WIDTH - _LABEL - 4, subsequent_indent="  ", break_on_hyphens=False)
     indented = [" " * (4 + _LABEL) + line for line in lines]
     indented[0] = f"    {label:<{_LABEL}}{lines[0]}"
     return indented

@@ -1,5 +1,6 @@
-"""The words of an explanation: fields and their values, points, times, ties."""
+"""The words that parts of the text share, and those of an explanation: points, outcomes, times, fields, ties."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -8,11 +9,14 @@ from ...correlate.explain.beside import Apart
 from ...correlate.explain.compared_fields import MISSING, ComparedField, Difference
 from ...correlate.explain.flow_ties import TiedFlow
 from ...correlate.flows.connections import Tie
-from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop
+from ...correlate.result.reasons import ReasonNote
+from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop, Path
+from ...correlate.summaries.legs import LegEnd
 from .units import duration, plural
 
 _MOST_BYTES: Final = 12
 """First bytes shown in hexadecimal."""
+_MOST_RIVALS: Final = 4
 WORDS: Final = {
     "ip_id": "IP ID",
     "length": "length",
@@ -38,6 +42,34 @@ NOTHING: Final = {
 }
 
 
+def outcome_words(path: Path) -> str:
+    """`delivered to web1`, `DROPPED`."""
+    if path.outcome != "delivered":
+        return path.outcome.upper()
+    return f"delivered to {path.delivered_to}" if path.delivered_to else "delivered"
+
+
+def failure(path: Path) -> ReasonNote | None:
+    """The reason that is told of a path: one that was delivered may have one too, but that needs no excuse."""
+    return path.reason if path.outcome != "delivered" else None
+
+
+def way_words(*, forward: bool) -> str:
+    """Which way the packets of a connection go."""
+    return "client to server" if forward else "server to client"
+
+
+def some(names: Sequence[str], join: str = "or") -> str:
+    """`[1] or [2]`: the first few names."""
+    more = f" {join} {'another' if join == 'or' else 'others'}" if len(names) > _MOST_RIVALS else ""
+    return f" {join} ".join(names[:_MOST_RIVALS]) + more
+
+
+def rivals_words(connections: Sequence[int]) -> str:
+    """What else a connection may be: the ids of its rivals."""
+    return f"may be {some([f'[{c}]' for c in connections])} behind a translation: their packets fit equally well"
+
+
 def letter(number: int) -> str:
     """A, B, … Z, then AA, AB, …"""
     return (letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)
@@ -48,15 +80,28 @@ def where(node: str, netns: str) -> str:
     return node if netns == "root" else f"{node}, {netns}"
 
 
+def within(netns: str, container: str | None = None) -> str:
+    """` (web1)`: what an interface leads to or is in, where that is not the root namespace."""
+    return f" ({container})" if container else f" ({netns})" if netns != "root" else ""
+
+
+def side(direction: str | None) -> str:
+    """` in` or ` out`, where that is known."""
+    return f" {direction}" if direction not in (None, "unknown") else ""
+
+
 def point_name(hop: Hop) -> str:
     """Where a sighting was: capture point and direction, or chain."""
     if isinstance(hop, ChainHop):
         return f"{where(hop.node, hop.netns)} {hop.table} {hop.chain}"
     if isinstance(hop, KernelHop):
         return f"{where(hop.node, hop.netns)} {hop.says}"
-    inside = f" ({hop.container})" if hop.container else f" ({hop.netns})" if hop.netns != "root" else ""
-    direction = f" {hop.direction}" if hop.direction != "unknown" else ""
-    return f"{hop.node} {hop.interface}{inside}{direction}"
+    return interface_name(hop)
+
+
+def interface_name(end: InterfaceHop | LegEnd) -> str:
+    """`a veth1 (web1) in`."""
+    return f"{end.node} {end.interface}{within(end.netns, end.container)}{side(end.direction)}"
 
 
 def saw_both(hops: tuple[Hop, Hop]) -> str:
@@ -72,9 +117,7 @@ def addresses(hop: Hop) -> str:
 
 def absent_name(point: AbsentPoint) -> str:
     """A capture point, with the direction where one is meant."""
-    netns = f" ({point.netns})" if point.netns != "root" else ""
-    direction = f" {point.direction}" if point.direction not in (None, "unknown") else ""
-    return f"{point.node} {point.interface}{netns}{direction}"
+    return f"{point.node} {point.interface}{within(point.netns)}{side(point.direction)}"
 
 
 def moment(time_ns: int) -> str:
