@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Never
 
@@ -17,6 +16,7 @@ from typer import Argument, Option
 
 from . import __version__
 from .errors import TtraceError, UsageError
+from .report import Form
 
 app = typer.Typer(
     add_completion=False,
@@ -30,13 +30,6 @@ lab_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Two real Docker nodes in network namespaces, to try ttrace on."
 )
 app.add_typer(lab_app, name="lab")
-
-
-class OutputFormat(StrEnum):
-    """Forms of the result of `ttrace correlate`."""
-
-    text = "text"
-    json = "json"
 
 
 Interfaces = Annotated[
@@ -156,7 +149,7 @@ def capture(
 @app.command(short_help="Every hop and rewrite, from captures of any nodes.")
 def correlate(
     captures: Captures,
-    format_: Annotated[OutputFormat, Option("--format", help="Form of the result.")] = OutputFormat.text,
+    format_: Annotated[Form, Option("--format", help="Form of the result.")] = Form.text,
     output: Annotated[Path | None, Option("--output", "-o", metavar="OUT", help="Default: stdout.")] = None,
     filter_: ConnectionFilter = None,
     paths: Annotated[str | None, Option("--paths", metavar="all", help="Every path, not one per route.")] = None,
@@ -175,7 +168,8 @@ def correlate(
     with _importing():
         from .correlate import correlate_captures, correlate_files
         from .correlate.explain.frame_reference import find_frame
-        from .report import Views, render_explanations, render_views
+        from .report import render_explanations, render_telling
+        from .report.telling import Telling
         from .report.text.progress import stages
 
     with stages() as show:
@@ -185,13 +179,13 @@ def correlate(
         else:
             budget = memory << 20 if memory else None
             result = correlate_files(captures, show, vxlan_ports=vxlan_port or (), memory=budget)
-            views = Views.chosen(
+            telling = Telling.chosen(
                 result, expression=filter_, connections=connection or (), paths=path or (), every_path=paths == "all"
             )
     if explained:
-        _write(render_explanations(whole, frames, format_.value), output)
+        _write(render_explanations(whole, frames, format_), output)
         return
-    _write(render_views(views, format_.value), output)
+    _write(render_telling(telling, format_), output)
 
 
 @app.command(short_help="Say what a capture holds.")
@@ -238,7 +232,7 @@ def demo(
         from .report import render
 
         result = correlate_captures([str(file) for file in files])
-        _write(render(result, select_handshakes(result), "text"))
+        _write(render(result, select_handshakes(result), Form.text))
 
 
 @lab_app.command("up")

@@ -1,34 +1,52 @@
-"""Paths -> what people and programs read: text, the JSON contract."""
+"""What people and programs read of a result: `telling` decides what is told, each form lays it out."""
 
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from .json import explanation as explanation_json
-from .json.contract import json_pieces
-from .telling.parts import Views
-from .text import explanation as explanation_text
-from .text.report import text_pieces
 
 if TYPE_CHECKING:
     from ..correlate.result.correlation import Correlation
     from ..correlate.result.select import Selection
+    from .telling import Telling
 
-__all__ = ["Views", "render", "render_explanations", "render_views"]
+__all__ = ["Form", "render", "render_explanations", "render_telling"]
 
-_FORMS = {"text": text_pieces, "json": json_pieces}
-_EXPLANATIONS = {"text": explanation_text.explanation_pieces, "json": explanation_json.explanation_pieces}
+
+class Form(StrEnum):
+    """Forms of the result of `ttrace correlate`."""
+
+    text = "text"
+    json = "json"
 
 
 def render(result: "Correlation", selection: "Selection", form: str) -> Iterator[str]:
-    """The result in pieces, to be written one after the other. `form` is `text` or `json`."""
-    return render_views(Views.of_one(result, selection), form)
+    """What is selected of a result in memory, in pieces, to be written one after the other. `form`: one of Form."""
+    from .telling import Telling
+
+    return render_telling(Telling.of(result, selection), form)
 
 
-def render_views(views: Views, form: str) -> Iterator[str]:
-    """The same of a result that may come in parts."""
-    return _FORMS[form](views)
+def render_telling(telling: "Telling", form: str) -> Iterator[str]:
+    """The same of a result of any size. Raises TtraceError on the way when there is no room for temporary files."""
+    match Form(form):
+        case Form.text:
+            from .text import report
+
+            return report.text_pieces(telling)
+        case Form.json:
+            from .json import contract
+
+            return contract.json_pieces(telling)
 
 
 def render_explanations(result: "Correlation", sightings: Sequence[int], form: str) -> Iterator[str]:
-    """Why the frames of these `sightings` (rows) are matched with others, in pieces. `form` is `text` or `json`."""
-    return _EXPLANATIONS[form](result, sightings)
+    """Why the frames of these `sightings` (rows) are matched with others, in pieces. `form`: one of Form."""
+    match Form(form):
+        case Form.text:
+            from .text import explanation as in_text
+
+            return in_text.explanation_pieces(result, sightings)
+        case Form.json:
+            from .json import explanation as in_json
+
+            return in_json.explanation_pieces(result, sightings)

@@ -77,23 +77,25 @@ def _capture() -> None:
 def _correlate(files: Sequence[str]) -> None:
     from ..correlate import correlate_captures
     from ..correlate.sightings import frames
-    from ..report import Views, render_explanations, render_views
+    from ..report import Form, render_explanations, render_telling
+    from ..report.telling import Telling
 
     result = correlate_captures(files)
-    views = Views.chosen(result, every_path=True)
-    for form in ("text", "json"):
-        _spend(render_views(views, form))
+    telling = Telling.chosen(result, every_path=True)
+    for form in (Form.text, Form.json):
+        _spend(render_telling(telling, form))
         _spend(render_explanations(result, [0, frames(result.sightings).size - 1], form))
 
 
 def _in_parts(files: Sequence[str]) -> None:
     from ..correlate.in_parts.rounds import correlate_in_parts
     from ..correlate.progress import unheard
-    from ..report import Views, render_views
+    from ..report import Form, render_telling
+    from ..report.telling import Telling
 
     result = correlate_in_parts(files, unheard, most=_FEW, workers=1)
     try:
-        _spend(render_views(Views.chosen(result), "text"))
+        _spend(render_telling(Telling.chosen(result), Form.text))
     finally:
         result.close()
 

@@ -13,6 +13,18 @@ from .ways import find_ways
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSummary:
+    """What one connection met. The pairs count the client's packets and the server's."""
+
+    legs: tuple[Leg, ...]
+    """The client's packets first, each way in its order."""
+    dropped: tuple[int, int]
+    lost: tuple[int, int]
+    retransmissions: tuple[int, int]
+    spurious: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSummaries:
     """Of all connections, or of the wanted ones. The counts are indexed by connection, from 0, and direction: 0 for the
     client's packets, 1 for the server's."""
@@ -32,13 +44,20 @@ class ConnectionSummaries:
     spurious: npt.NDArray[np.int64]
     """Those of them whose bytes had been delivered before."""
 
-    def leg_rows(self, index: int) -> npt.NDArray[np.void]:
-        """The LEG rows of one connection by its index, from 0: the client's packets first, each way in its order."""
-        return self.legs[self.first_leg[index] : self.first_leg[index + 1]]
-
     def legs_at(self, index: int) -> list[Leg]:
-        """The same as values."""
-        return leg_values(self.leg_rows(index), self.ends)
+        """The legs of one connection by its index, from 0: the client's packets first, each way in its order."""
+        return leg_values(self.legs[self.first_leg[index] : self.first_leg[index + 1]], self.ends)
+
+    def of(self, index: int) -> ConnectionSummary:
+        """One connection by its index, from 0."""
+
+        def pair(counts: npt.NDArray[np.int64]) -> tuple[int, int]:
+            return int(counts[index, 0]), int(counts[index, 1])
+
+        return ConnectionSummary(
+            legs=tuple(self.legs_at(index)), dropped=pair(self.dropped), lost=pair(self.lost),
+            retransmissions=pair(self.retransmissions), spurious=pair(self.spurious),
+        )  # fmt: skip
 
 
 def summarise_connections(result: Correlation, wanted: npt.NDArray[np.bool_] | None = None) -> ConnectionSummaries:

@@ -5,13 +5,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
-import numpy as np
-
 from ...correlate.in_common.shared_packets import NothingInCommon
 from ...correlate.netfilter.rules import Rule
-from ...correlate.result.correlation import Correlation
 from ...correlate.result.reasons import ReasonNote
-from ...correlate.result.select import Selection
 from ...correlate.result.values import (
     ChainHop,
     Connection,
@@ -21,37 +17,23 @@ from ...correlate.result.values import (
     KernelHop,
     Path,
     RewriteStep,
+    RuleMatch,
 )
-from ...correlate.summaries.captures import CaptureFacts, capture_facts, merged_facts
-from ...correlate.summaries.connections import summarise_connections
-from ..telling.parts import Views, in_order_of_ids
-from .legs import SummaryText
+from ...correlate.summaries.captures import CaptureFacts
+from ..telling import ConnectionTold, Telling
+from .legs import summary_fields
 
 SCHEMA: Final = 1
 
 
-def json_pieces(views: Views) -> Iterator[str]:
+def json_pieces(telling: Telling) -> Iterator[str]:
     """The document in pieces: one connection or path at a time, so that a large one never stands in memory whole."""
-    captures = [_capture(facts) for facts in merged_facts([capture_facts(part) for part, _ in views.each()])]
+    captures = [_capture(told.facts) for told in telling.captures.files]
     yield f'{{"schema": {SCHEMA},\n "captures": {json.dumps(captures)},\n "connections": ['
-    yield from in_order_of_ids(views, _connections, separator=",")
+    yield from telling.each_connection(lambda told: f"\n  {_connection_text(told)}", separator=",")
     yield '\n ],\n "paths": ['
-    yield from in_order_of_ids(views, _paths, separator=",")
+    yield from telling.each_path(lambda path: f"\n  {json.dumps(path_object(path))}", separator=",")
     yield "\n ]}\n"
-
-
-def _connections(result: Correlation, selection: Selection) -> Iterator[tuple[int, str]]:
-    """(id, JSON text) of the chosen connections."""
-    summary = SummaryText(summarise_connections(result, selection.connections))
-    indexes = np.flatnonzero(selection.connections).tolist()
-    for index, connection in zip(indexes, result.connections_at(indexes), strict=True):
-        yield connection.id, f"\n  {json.dumps(_connection(connection))[:-1]}, {summary.fields(index)}}}"
-
-
-def _paths(result: Correlation, selection: Selection) -> Iterator[tuple[int, str]]:
-    """(id, JSON text) of the chosen paths."""
-    for index in np.flatnonzero(selection.paths).tolist():
-        yield int(result.ids.paths[index]), "\n  " + json.dumps(path_object(result.path_at(index)))
 
 
 def _capture(facts: CaptureFacts) -> dict[str, Any]:
@@ -90,6 +72,10 @@ def _nothing_in_common(nothing: NothingInCommon | None) -> dict[str, Any] | None
     }
 
 
+def _connection_text(told: ConnectionTold) -> str:
+    return f"{json.dumps(_connection(told.connection))[:-1]}, {summary_fields(told.summary)}}}"
+
+
 def _connection(connection: Connection) -> dict[str, Any]:
     return {
         "id": connection.id,
@@ -117,6 +103,14 @@ def _connection(connection: Connection) -> dict[str, Any]:
 
 def path_object(path: Path) -> dict[str, Any]:
     """One path as the contract has it."""
+    return path_facts(path) | {
+        "hops": [hop_object(hop) for hop in path.hops],
+        "rewrites": [_rewrite(rewrite) for rewrite in path.rewrites],
+    }
+
+
+def path_facts(path: Path) -> dict[str, Any]:
+    """The same without its way."""
     return {
         "id": path.id,
         "connection": path.connection,
@@ -131,8 +125,6 @@ def path_object(path: Path) -> dict[str, Any]:
         "rivals": list(path.rivals),
         "goes_on_as": list(path.goes_on_as),
         "comes_from": list(path.comes_from),
-        "hops": [hop_object(hop) for hop in path.hops],
-        "rewrites": [_rewrite(rewrite) for rewrite in path.rewrites],
     }
 
 
@@ -143,14 +135,11 @@ def _reason(reason: ReasonNote | None) -> dict[str, Any] | None:
 def _rule(rule: Rule | None) -> dict[str, Any] | None:
     if rule is None:
         return None
-    return {
-        "family": rule.family,
-        "table": rule.table,
-        "chain": rule.chain,
-        "handle": rule.handle or None,
-        "number": rule.number or None,
-        "text": rule.text,
-    }
+    return {"family": rule.family, "table": rule.table} | _rule_words(rule)
+
+
+def _rule_words(rule: Rule | RuleMatch) -> dict[str, Any]:
+    return {"chain": rule.chain, "handle": rule.handle or None, "number": rule.number or None, "text": rule.text}
 
 
 def hop_object(hop: Hop) -> dict[str, Any]:
@@ -173,16 +162,7 @@ def _chain_hop(hop: ChainHop) -> dict[str, Any]:
         "time_ns": hop.time_ns,
         "source": hop.source,
         "destination": hop.destination,
-        "rules": [
-            {
-                "chain": m.chain,
-                "handle": m.handle or None,
-                "number": m.number or None,
-                "text": m.text,
-                "verdict": m.verdict,
-            }
-            for m in hop.rules
-        ],
+        "rules": [_rule_words(match) | {"verdict": match.verdict} for match in hop.rules],
         "verdict": hop.verdict,
         "policy": hop.by_policy,
     }
@@ -203,8 +183,13 @@ def _interface_hop(hop: InterfaceHop) -> dict[str, Any]:
         "ttl": hop.ttl,
         "length": hop.length,
         "encapsulation": _encapsulation(hop.encapsulation),
-        "frame": {"file": hop.file, "number": hop.frame},
+        "frame": frame_object(hop),
     }
+
+
+def frame_object(hop: InterfaceHop) -> dict[str, Any]:
+    """The frame of a hop as the contract has it."""
+    return {"file": hop.file, "number": hop.frame}
 
 
 def _encapsulation(tunnel: Encapsulation | None) -> dict[str, Any] | None:

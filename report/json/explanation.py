@@ -10,7 +10,7 @@ from ...correlate.explain.equal_packets import EqualPacket
 from ...correlate.explain.explain import Explanation, PathSighting, explain
 from ...correlate.explain.flow_ties import TiedFlow
 from ...correlate.result.correlation import Correlation
-from .contract import SCHEMA, hop_object, path_object
+from .contract import SCHEMA, frame_object, hop_object, path_facts
 
 
 def explanation_pieces(result: Correlation, sightings: Sequence[int]) -> Iterator[str]:
@@ -25,10 +25,9 @@ def explanation_pieces(result: Correlation, sightings: Sequence[int]) -> Iterato
 
 def explanation_object(explanation: Explanation) -> dict[str, Any]:
     """One explanation as docs/json.md has it."""
-    path = path_object(explanation.path)
     return {
-        "frame": {"file": explanation.frame.file, "number": explanation.frame.frame},
-        "path": {name: value for name, value in path.items() if name not in ("hops", "rewrites")},
+        "frame": frame_object(explanation.frame),
+        "path": path_facts(explanation.path),
         "connection_rivals": list(explanation.connection_rivals),
         "compared": [{"field": field.name, "value": field.value} for field in explanation.compared],
         "compared_transport_bytes": explanation.reach,
@@ -41,10 +40,7 @@ def explanation_object(explanation: Explanation) -> dict[str, Any]:
 
 
 def _sighting(sighting: PathSighting) -> dict[str, Any]:
-    return {
-        "hop": hop_object(sighting.seen.hop),
-        "difference_ns": sighting.seen.difference_ns,
-        "clock_error_ns": sighting.seen.clock_error_ns,
+    return _hop_beside(sighting.seen) | {
         "ttl": sighting.ttl,
         "flow": sighting.flow,
         "payload": str(sighting.payload),
@@ -68,9 +64,11 @@ def _flow(flow: TiedFlow) -> dict[str, Any]:
 
 
 def _apart(seen: Apart) -> dict[str, Any]:
+    return {"path": seen.path, "connection": seen.connection} | _hop_beside(seen)
+
+
+def _hop_beside(seen: Apart) -> dict[str, Any]:
     return {
-        "path": seen.path,
-        "connection": seen.connection,
         "hop": hop_object(seen.hop),
         "difference_ns": seen.difference_ns,
         "clock_error_ns": seen.clock_error_ns,

@@ -1,1 +1,17 @@
 """What is told of a result, which first, and what is left out: decided here once, for every form to lay out."""
+
+from .captures import CapturesTold, CaptureTold
+from .connections import ConnectionsTold, ConnectionTold
+from .routes import RoutesTold, RouteTold
+from .telling import Outline, Telling
+
+__all__ = [
+    "CaptureTold",
+    "CapturesTold",
+    "ConnectionTold",
+    "ConnectionsTold",
+    "Outline",
+    "RouteTold",
+    "RoutesTold",
+    "Telling",
+]

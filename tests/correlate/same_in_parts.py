@@ -6,16 +6,17 @@ from pathlib import Path
 
 from ttrace.correlate import Correlation
 from ttrace.correlate.in_parts.rounds import correlate_in_parts
-from ttrace.report import Views, render_views
+from ttrace.report import render_telling
+from ttrace.report.telling import Telling
 
 FEW = 12
 """Sightings in a part: so few that nearly every group of flows is a part of its own."""
 
 
-def document(views: Views) -> dict:
+def document(telling: Telling) -> dict:
     """The JSON of it, but for how it is said why a file has nothing in common with the others: that is worked out in
     the largest part."""
-    found = json.loads("".join(render_views(views, "json")))
+    found = json.loads("".join(render_telling(telling, "json")))
     for capture in found["captures"]:
         capture["nothing_in_common"] = (capture["nothing_in_common"] or {}).get("scope")
     return found
@@ -34,13 +35,13 @@ def assert_same_in_parts(
         [str(file) for file in files], lambda _stage, _done: None, most=most, workers=workers, vxlan_ports=vxlan_ports
     )
     try:
-        whole, parts = (document(Views.chosen(one, every_path=True)) for one in (result, parted))
+        whole, parts = (document(Telling.chosen(one, every_path=True)) for one in (result, parted))
         assert parts["captures"] == whole["captures"]
         assert parts["connections"] == whole["connections"]
         assert parts["paths"] == whole["paths"]
         for every_path in (False, True):
             text, in_parts = (
-                "".join(render_views(Views.chosen(one, every_path=every_path), "text")) for one in (result, parted)
+                "".join(render_telling(Telling.chosen(one, every_path=every_path), "text")) for one in (result, parted)
             )
             head = text.index("\nConnections")
             assert in_parts[in_parts.index("\nConnections") :] == text[head:]

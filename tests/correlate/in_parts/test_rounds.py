@@ -32,7 +32,8 @@ from ttrace.correlate.in_parts.rounds import correlate_in_parts
 from ttrace.correlate.in_parts.work_folder import WorkFolder
 from ttrace.correlate.sightings import told
 from ttrace.errors import TtraceError, UsageError
-from ttrace.report import Views, render_views
+from ttrace.report import render_telling
+from ttrace.report.telling import Telling
 
 from ..frames import NFLOG, attribute, message
 from ..same_in_parts import assert_same_in_parts
@@ -72,7 +73,7 @@ def parted():
 
 
 def report(result, form="json", **chosen):
-    return "".join(render_views(Views.chosen(result, **chosen), form))
+    return "".join(render_telling(Telling.chosen(result, **chosen), form))
 
 
 def test_paths_and_connections_of_parts_are_chosen_by_their_numbers_among_all(parted):
@@ -95,7 +96,7 @@ def test_paths_and_connections_of_parts_are_chosen_by_their_numbers_among_all(pa
 )
 def test_what_is_not_there_is_said_before_anything_is_written(parted, chosen, says):
     with pytest.raises(UsageError, match=says):
-        Views.chosen(parted, **chosen)
+        Telling.chosen(parted, **chosen)
 
 
 def test_progress_says_how_much_of_each_stage_is_done():
@@ -206,10 +207,10 @@ def test_a_disk_that_fills_while_the_result_is_written_is_said(parted, monkeypat
     def full(*_arguments, **_more):
         return Path("/dev/full").open("wb")
 
-    views = Views.chosen(parted)
+    telling = Telling.chosen(parted)
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(TtraceError, match="no room in"):
-        "".join(render_views(views, "json"))
+        "".join(render_telling(telling, "json"))
 
 
 def test_too_few_files_may_be_open_for_many_parts():

@@ -1,0 +1,115 @@
+"""What is told of a result, and in which order: the value that every form of output renders.
+
+What fits on a screen, however large the result is, is its outline. What may be too much for the memory comes one by
+one: each form says how one connection or path is written, and gets the texts in order.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...correlate.result.correlation import Correlation
+from ...correlate.result.select import Selection
+from ...correlate.result.values import Path
+from .captures import AllCaptures, CapturesTold
+from .connections import ConnectionsTold, ConnectionTold, FirstConnections, tell_connections
+from .in_order import in_order_of_ids
+from .parts import Parts
+from .routes import FirstRoutes, RoutesTold
+
+if TYPE_CHECKING:
+    from ...correlate.in_parts.result import PartedCorrelation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What is told first, of a result of any size, in this order."""
+
+    captures: CapturesTold
+    connections: ConnectionsTold
+    routes: RoutesTold | None
+    """None where each path is told instead."""
+    untold: int
+    """Chosen paths that are left out: what links say among themselves, unless there is nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """What is told of a result. What it is asked for, it finds then: part by part, with one in memory."""
+
+    parts: Parts
+
+    @classmethod
+    def of(cls, result: Correlation, selection: Selection) -> "Telling":
+        """What is selected of a result in memory."""
+        return cls(parts=Parts.of_one(result, selection))
+
+    @classmethod
+    def chosen(
+        cls,
+        result: "Correlation | PartedCorrelation",
+        *,
+        expression: str | None = None,
+        connections: Sequence[int] = (),
+        paths: Sequence[int] = (),
+        every_path: bool = False,
+    ) -> "Telling":
+        """What is chosen of a result of any size; arguments and errors as for `select`."""
+        return cls(
+            parts=Parts.chosen(
+                result, expression=expression, connections=connections, paths=paths, every_path=every_path
+            )
+        )
+
+    @cached_property
+    def outline(self) -> Outline:
+        """What fits on a screen."""
+        without_chatter = self._outline(chatter=False)
+        nothing_else = without_chatter.connections.count == 0 and without_chatter.untold > 0
+        return self._outline(chatter=True) if nothing_else else without_chatter
+
+    def _outline(self, *, chatter: bool) -> Outline:
+        captures, connections, routes, untold = AllCaptures(), FirstConnections(), FirstRoutes(), 0
+        for result, selection in self.parts.each():
+            told = selection.paths if self.parts.in_full or chatter else selection.paths & ~result.chatter
+            untold += int((selection.paths & ~told).sum())
+            captures.add(result)
+            connections.add(result, selection, told)
+            if not self.parts.in_full:
+                routes.add(result, told)
+        return Outline(
+            captures=captures.told(),
+            connections=connections.told(),
+            routes=None if self.parts.in_full else routes.told(),
+            untold=untold,
+        )
+
+    @cached_property
+    def captures(self) -> CapturesTold:
+        """Those of the outline, for who needs nothing else of it."""
+        captures = AllCaptures()
+        for result, _ in self.parts.each():
+            captures.add(result)
+        return captures.told()
+
+    def each_connection(self, write: Callable[[ConnectionTold], str], separator: str = "") -> Iterator[str]:
+        """The text of every chosen connection, in the order of their ids. Raises TtraceError when there is no room for
+        what has to be put in order."""
+
+        def pieces(result: Correlation, selection: Selection) -> Iterator[tuple[int, str]]:
+            for told in tell_connections(result, selection, np.flatnonzero(selection.connections)):
+                yield told.connection.id, write(told)
+
+        return in_order_of_ids(self.parts, pieces, separator)
+
+    def each_path(self, write: Callable[[Path], str], separator: str = "") -> Iterator[str]:
+        """The text of every chosen path, in the order of their ids. Raises TtraceError as `each_connection`."""
+
+        def pieces(result: Correlation, selection: Selection) -> Iterator[tuple[int, str]]:
+            for index in np.flatnonzero(selection.paths).tolist():
+                yield int(result.ids.paths[index]), write(result.path_at(index))
+
+        return in_order_of_ids(self.parts, pieces, separator)
