@@ -15,7 +15,7 @@ from ttrace.correlate.in_common.why_nothing import Kind
 from ttrace.correlate.nodes.snapshots import SHAPES
 from ttrace.correlate.outcomes.kinds import REASON_KIND
 from ttrace.correlate.result.select import select
-from ttrace.report import render
+from ttrace.report import Form, render
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,6 +45,12 @@ def test_every_command_and_option_is_documented(command, options):
     assert f"`{command}" in text
     for option in options:
         assert re.search(rf"`{option}\b", text), f"{option} of {command}"
+
+
+def test_every_form_of_the_result_is_documented():
+    forms = re.search(r"^\| `--format ([^`]+)`", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
+    assert forms
+    assert forms[1].split(r"\|") == list(Form)
 
 
 def test_every_json_field_is_documented():
