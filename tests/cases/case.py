@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ttrace.correlate import Correlation
-from ttrace.report import Views, render_views
+from ttrace.report import render_telling
+from ttrace.report.telling import Telling
 
 ROOT = Path(__file__).parent
 JSON, TEXT, TEXT_OF_ALL = "expected.json", "expected.txt", "expected-all.txt"
@@ -47,9 +48,9 @@ def all_cases() -> list[Case]:
 
 def document(result: Correlation) -> dict[str, Any]:
     """The JSON contract, with every path."""
-    return json.loads("".join(render_views(Views.chosen(result, every_path=True), "json")))
+    return json.loads("".join(render_telling(Telling.chosen(result, every_path=True), "json")))
 
 
 def text(result: Correlation, *, every_path: bool = False) -> str:
     """The text form."""
-    return "".join(render_views(Views.chosen(result, every_path=every_path), "text"))
+    return "".join(render_telling(Telling.chosen(result, every_path=every_path), "text"))

@@ -15,7 +15,8 @@ from ttrace.correlate.netfilter.sources import SIGHTING_SOURCES, SightingSource
 from ttrace.correlate.schema import SIGHTING, TOLD
 from ttrace.correlate.sightings import EVALUATION
 from ttrace.kernels.njit import njit
-from ttrace.report import Views, render_views
+from ttrace.report import render_telling
+from ttrace.report.telling import Telling
 
 from ..frames import message
 from ..scene import ETH0, IN, correlate, docker_host, paths, step
@@ -89,11 +90,11 @@ def test_its_sightings_are_hops_of_the_packets_they_are_about(tmp_path):
 @pytest.mark.usefixtures("drops")
 def test_it_is_in_the_json_the_text_and_the_tables(tmp_path):
     result = result_of(tmp_path)
-    document = json.loads("".join(render_views(Views.chosen(result, every_path=True), "json")))
+    document = json.loads("".join(render_telling(Telling.chosen(result, every_path=True), "json")))
     hop = document["paths"][0]["hops"][1]
     assert (hop["kind"], hop["node"], hop["verdict"]) == ("drop", "host", "drop")
     assert (hop["source"], hop["says"]) == ("203.0.113.7:4000", "dropped: NEIGH_FAILED")
-    assert "dropped: NEIGH_FAILED" in "".join(render_views(Views.chosen(result, every_path=True), "text"))
+    assert "dropped: NEIGH_FAILED" in "".join(render_telling(Telling.chosen(result, every_path=True), "text"))
     assert hops_table(result)["kind"].tolist() == ["interface", "drop", "interface"]
 
 
