@@ -1,5 +1,6 @@
 """The raw NETLINK_NETFILTER messages of a capture: where they are, and what all sources together make of them."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -151,3 +152,21 @@ def _locate(data, records, first, is_netlink, namespaces, found, types):
         row.family = data[start + NLMSG_HDRLEN]
         count += 1
     return count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SightingSource:
+    """A kind of message each of which is one sighting of a packet."""
+
+    kind: int
+    """Of its sightings (sightings.py)."""
+    name: str
+    """What a hop of this kind is called in the JSON contract and in tables."""
+    types: tuple[int, ...]
+    """Message types (numbers.py)."""
+    columns: np.dtype
+    """Those of TOLD, then its own."""
+    decode: Callable[[RawMessages], tuple[Said, int]]
+    """(what the messages say, number of malformed ones, which are left out)."""
+    words: Callable[[np.void, Mapping[int, str]], str]
+    """What one of them says, in a few words: from its row (`columns`) and the names of tables and chains."""

@@ -6,8 +6,6 @@ ttrace knows of it stands in its own module here, which is named in SIGHTING_SOU
 reports need no more than that.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,26 +15,7 @@ from ...pcapng.read import CaptureFile
 from ..decode.compared_bytes import whole_reach
 from ..sightings import EVALUATION, FRAME
 from . import conntrack_messages, ruleset_changes, trace_messages
-from .messages import FoundMessages, KernelMessages, RawMessages, Said, find_messages
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SightingSource:
-    """A kind of message each of which is one sighting of a packet."""
-
-    kind: int
-    """Of its sightings (sightings.py)."""
-    name: str
-    """What a hop of this kind is called in the JSON contract and in tables."""
-    types: tuple[int, ...]
-    """Message types (numbers.py)."""
-    columns: np.dtype
-    """Those of TOLD, then its own."""
-    decode: Callable[[RawMessages], tuple[Said, int]]
-    """(what the messages say, number of malformed ones, which are left out)."""
-    words: Callable[[np.void, Mapping[int, str]], str]
-    """What one of them says, in a few words: from its row (`columns`) and the names of tables and chains."""
-
+from .messages import FoundMessages, KernelMessages, RawMessages, SightingSource, find_messages
 
 SIGHTING_SOURCES: Final[list[SightingSource]] = []
 """In order of their kinds. None yet: the kernel's drops will be the first."""

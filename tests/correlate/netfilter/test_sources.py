@@ -9,9 +9,9 @@ from scapy.layers.inet import IP, TCP
 
 from ttrace.correlate.dataframes import hops_table
 from ttrace.correlate.decode.ip import dissect_ip
-from ttrace.correlate.netfilter.messages import Said
+from ttrace.correlate.netfilter.messages import Said, SightingSource
 from ttrace.correlate.netfilter.numbers import ABSENT, NF_DROP, Hook
-from ttrace.correlate.netfilter.sources import SIGHTING_SOURCES, SightingSource
+from ttrace.correlate.netfilter.sources import SIGHTING_SOURCES
 from ttrace.correlate.schema import SIGHTING, TOLD
 from ttrace.correlate.sightings import EVALUATION
 from ttrace.kernels.njit import njit
