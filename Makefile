@@ -1,9 +1,13 @@
 # The front door: `make demo` shows ttrace at work, `make test` proves it. Each installs what it needs and is quick the second time.
-.PHONY: help setup demo test check bench bench-large recordings clean
+.PHONY: help setup warm-up demo quick test test-all check bench bench-large recordings clean
+# Workers share the tests; all kernels are compiled before, so that no two of them compile the same.
+PYTEST = .venv/bin/pytest -n auto --maxprocesses 4
 
 help:
 	@echo "make demo        two Docker nodes, a request each way, and the way of its packets"
-	@echo "make test        all tests, on real traffic; as root"
+	@echo "make quick       the tests for in between: without root, under a minute"
+	@echo "make test        all tests, on real traffic; as root, 8 minutes"
+	@echo "make test-all    these, and those that take longer than anybody waits"
 	@echo "make check       linters and type checker"
 	@echo "make bench       measurements, side by side with tcpdump, dumpcap, tshark and others; as root"
 	@echo "make bench-large the same, and ten times as many packets to correlate"
@@ -16,8 +20,17 @@ setup:
 demo: setup
 	@.venv/bin/ttrace demo
 
-test: setup
-	.venv/bin/pytest
+warm-up: setup
+	@.venv/bin/ttrace warm-up
+
+quick: warm-up
+	$(PYTEST) -m "not root and not slow and not long"
+
+test: warm-up
+	$(PYTEST)
+
+test-all: warm-up
+	$(PYTEST) -m ""
 
 check: setup
 	.venv/bin/ruff check

@@ -6,10 +6,10 @@ import pytest
 
 TESTS = Path(__file__).parent
 ROOT = ("capture", "lab", "truth", "test_bench.py", "test_kill.py")
-"""All tests there are marked `root`, but for those that are not below."""
+"""What stands there is marked `root`; elsewhere a test says it itself."""
 LABS = ("lab", "truth", "test_bench.py", "test_kill.py")
-"""In one worker: they start Docker engines, send all they can, measure. All others are independent of each other, file by file: their
-namespaces are named by the process."""
+"""In one worker: labs of fixed names, Docker engines, floods. All else is independent, file by file:
+tests/capture names its namespaces by the process, and each test there has journals of its own."""
 
 
 def place(path: Path) -> str:

@@ -18,11 +18,14 @@ KILLS = 50
 SECTION_HEADER_BYTES = 28
 """Its smallest size: a file that ends in it is none."""
 FLOOD = """
-import socket
+import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 while True:
-    s.sendto(b"x" * 64, ("192.168.77.2", 9000))
+    for _ in range(100):
+        s.sendto(b"x" * 64, ("192.168.77.2", 9000))
+    time.sleep(0.005)
 """
+"""Some ten thousand packets a second, each with all its trace messages: a capture under load, and a core for others."""
 ACCOUNTING = "/proc/sys/net/netfilter/nf_conntrack_acct"
 
 

@@ -338,6 +338,7 @@ def flow_of_embedded(inside: list[Layer]) -> int:
     return int(flow_hash(protocol, *halves, sport, dport))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("link_type", "wrap"), WAYS, ids=[f"{t.name.lower()}-{w.__name__}" for t, w in WAYS])
 def test_every_packet_is_what_tshark_says(link_type, wrap, shown):
     packets = packets_for(link_type)

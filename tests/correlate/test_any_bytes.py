@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import lz4.frame
+import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -117,6 +118,7 @@ def assert_a_report_or_an_error(*paths: Path) -> None:
         assert description_text(describe_capture(str(path)))
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.data())
 def test_any_capture_is_a_report_or_an_error(tmp_path, data):

@@ -47,6 +47,7 @@ def damage(draw) -> bytes:
     return bytes(data[: draw(st.integers(len(data) // 2, len(data)))])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=damage())
 def test_a_damaged_capture_is_a_report_or_an_error_for_people(tmp_path, data):
@@ -227,6 +228,7 @@ def any_traffic(random: Random) -> list[Node]:
     return hosts
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(random=st.randoms(use_true_random=False))
 def test_paths_of_any_traffic_hold_together(tmp_path, random):

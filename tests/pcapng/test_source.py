@@ -138,6 +138,7 @@ def test_any_compressed_bytes_are_rows_or_an_error_for_people(tmp_path_factory, 
     assert capture.records["offset"].max(initial=0) <= capture.data.size
 
 
+@pytest.mark.slow
 def test_memory_stays_bounded_whatever_the_ratio(tmp_path):
     """400 MB of zeros behind a capture: 400 KB of gzip, 40 KB of zstd, 1.6 MB of lz4."""
     data = REAL.read_bytes()

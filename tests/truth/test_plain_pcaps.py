@@ -1,5 +1,7 @@
 """Plain tcpdumps of labs, judged by the senders' own marks: a part of `python -m bench.truth` (docs/truth.md)."""
 
+from functools import cache
+
 import pytest
 
 from ttrace.bench.truth.__main__ import measure, record_completely
@@ -9,14 +11,25 @@ from ttrace.bench.truth.table import PRECISION, RECALL
 CASE = {case.name: case for case in CASES}
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A function: the results of a case, which is recorded once."""
+
+    @cache
+    def results(name):
+        case, folder = CASE[name], tmp_path_factory.mktemp(name)
+        files, log = record_completely(case, folder)
+        return list(measure(case, files, log, folder))
+
+    return results
+
+
 @pytest.mark.parametrize(
     "name", ["docker", "http-100", "hairpin-nf", "nat66", "loss", "duplicate", "one-way", "gso-off", "drift", "nothing"]
 )
-def test_what_plain_captures_show(name, tmp_path):
+def test_what_plain_captures_show(name, measured):
     """Whole and cut at 64 bytes, with the places of the files named and not."""
-    case = CASE[name]
-    files, log = record_completely(case, tmp_path)
-    results = list(measure(case, files, log, tmp_path))
+    results = measured(name)
     assert [(result.snaplen, result.files) for result in results] == [
         ("all", "named"), ("all", "bare"), ("64", "named"), ("64", "bare")]  # fmt: skip
     for result in results:
@@ -33,11 +46,10 @@ def test_what_plain_captures_show(name, tmp_path):
         assert score.clock_ok, what
 
 
-def test_four_tcpdumps_of_the_docker_lab_show_both_rewrites_both_ways(tmp_path):
+def test_four_tcpdumps_of_the_docker_lab_show_both_rewrites_both_ways(measured):
     """Nothing but `tcpdump -w` on docker0 and eth0 of both nodes: what was rewritten is said, and to be inferred."""
-    case = CASE["docker"]
-    files, log = record_completely(case, tmp_path)
-    named = next(measure(case, files, log, tmp_path))
+    named = measured("docker")[0]
+    assert (named.snaplen, named.files) == ("all", "named")
     assert named.score.rewrites_true >= 400
     assert named.score.rewrites_found == named.score.rewrites_true
     assert named.score.misordered == 0

@@ -34,6 +34,7 @@ def test_groups_are_numbered_in_order_of_first_appearance(size, distinct_keys):
     assert first.size == np.unique(keys).size
 
 
+@pytest.mark.slow
 def test_small_numbers_are_as_good_as_hashes():
     ids, first = group_ids(np.arange(100_000, dtype=np.uint64) << np.uint64(40))
     assert (ids == np.arange(100_000)).all()

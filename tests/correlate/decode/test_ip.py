@@ -440,6 +440,7 @@ def frames(draw) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 @fuzz
 @given(frame=frames(), link_type=link_types, before=st.binary(max_size=9), behind=st.binary(min_size=4, max_size=90))
 def test_nothing_but_the_captured_bytes_is_read(frame, link_type, before, behind):

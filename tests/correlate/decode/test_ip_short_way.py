@@ -6,6 +6,7 @@ As raw IP a datagram takes the general way, in Ethernet it may take the short on
 import struct
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def datagrams(draw):
     return whole[: draw(st.integers(20, max(20, len(whole))))]
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.lists(datagrams(), min_size=1, max_size=8), st.sampled_from([(), (80,)]))
 def test_any_datagram(frames, vxlan_ports):

@@ -222,6 +222,7 @@ def test_it_is_shown_in_words():
 COLUMNS = [n for n in observe(IP() / UDP(), link_type=LinkType.RAW).rows.dtype.names if n not in ("frame", "outer")]
 
 
+@pytest.mark.slow
 @fuzz
 @given(translation=translations(), tunnel=st.sampled_from(list(KINDS)))
 def test_the_inner_packet_is_the_same_inside_and_outside(translation, tunnel):

@@ -220,6 +220,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.slow
 def test_the_port_joins_what_is_inside_with_what_was_outside(tmp_path):
     files = two_nodes(tmp_path)
     for ports, protocols, levels in (
@@ -311,6 +312,7 @@ def _tunnels_in_random_bytes(count, size, seed, head, row, vxlan):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "count", "found"),
     [

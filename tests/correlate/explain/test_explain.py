@@ -451,6 +451,7 @@ def test_what_is_compared_is_equal_in_every_path_and_differs_between_contents(tm
     assert "equal in all of them: IP ID 77\n" in said(result, "n.pcapng:13")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", RECORDINGS, ids=lambda folder: folder.name)
 def test_every_frame_of_a_recording_can_be_explained(folder):
     result = correlate_captures([str(file) for file in sorted(folder.glob("*.pcapng"))])

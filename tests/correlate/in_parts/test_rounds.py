@@ -58,6 +58,7 @@ def test_a_recording_of_docker_comes_out_the_same_in_parts_and_on_two_cores(scen
     assert parts > 1
 
 
+@pytest.mark.slow
 def test_thousands_of_connections_with_trace_come_out_the_same(tmp_path):
     files = synthesize(tmp_path, 12_000, traced=True)
     parts = assert_same_in_parts(files, correlate_captures([str(f) for f in files]), most=1_500, workers=2)
@@ -113,6 +114,7 @@ def test_progress_says_how_much_of_each_stage_is_done():
         assert done[-1] == 1
 
 
+@pytest.mark.slow
 def test_a_correlation_in_parts_needs_less_memory(tmp_path):
     files = [str(path) for path in synthesize_large(tmp_path, 300_000_000)]
     # ru_maxrss counts what was resident in the program that started this one, VmHWM does not.
@@ -179,6 +181,7 @@ print(api.correlate_files(["-"]).paths)
     assert int(told.stdout) > 0
 
 
+@pytest.mark.root
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
     small = tmp_path / "small"
     small.mkdir()

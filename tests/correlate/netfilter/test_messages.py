@@ -258,6 +258,7 @@ def captured_messages(draw) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=600)
 @given(first=captured_messages(), second=captured_messages(), behind=st.binary(min_size=8, max_size=40))
 def test_nothing_but_the_captured_bytes_is_read(first, second, behind):

@@ -153,6 +153,7 @@ def file_of(path, facts: object, section: object, snapshots: list[object]) -> st
 HEAD = {"ttrace": "snapshot", "moment": "start", "netns": "root", "part": 1, "parts": 1}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     facts=st.fixed_dictionaries({}, optional=dict.fromkeys(("netns", "ifindex", "container", "inode", "what"), JSON)),

@@ -150,6 +150,7 @@ def test_an_icmp_error_says_why_a_packet_was_lost(tmp_path):
     assert [(path.outcome, path.reason.kind) for path in found] == [("dropped", "icmp")]
 
 
+@pytest.mark.slow
 def test_a_port_scan_joins_nobody(tmp_path):
     """One sequence number for all its SYNs: their IP ids alone collide."""
     (node,) = points("node")

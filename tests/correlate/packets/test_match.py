@@ -140,6 +140,7 @@ def test_every_sighting_is_in_exactly_one_path(tmp_path):
     assert len(frames) == len(set(frames)) == 17
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("traced", [False, True], ids=["captured", "traced"])
 def test_many_equal_datagrams_are_one_packet_each(traced, tmp_path):
     """10,000 of them: it took half an hour when the time grew with the cube of their number."""
