@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -49,8 +50,10 @@ class WorkerPool:
         context = multiprocessing.get_context("fork")
         end, working = context.Pipe(duplex=False)
         with end, working, ProcessPoolExecutor(workers, context, _end_with, (end, working)) as pool:
+            answers = deque(pool.submit(task, work) for work in works)
             try:
-                yield from pool.map(task, works)
+                while answers:
+                    yield answers.popleft().result()
             except BaseException:
                 working.close()  # at once, not when they are through with their parts
                 raise
