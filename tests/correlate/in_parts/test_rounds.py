@@ -13,7 +13,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
@@ -24,12 +23,8 @@ from ttrace.correlate import correlate_captures, correlate_files
 from ttrace.correlate.explain.compared_fields import compared_fields
 from ttrace.correlate.explain.frame_reference import find_frame
 from ttrace.correlate.in_parts import tasks
-from ttrace.correlate.in_parts.flow_groups import FlowGroups
-from ttrace.correlate.in_parts.memory import parts_at_once
-from ttrace.correlate.in_parts.number_table import NumberTable
 from ttrace.correlate.in_parts.result import PartedCorrelation
 from ttrace.correlate.in_parts.rounds import correlate_in_parts
-from ttrace.correlate.in_parts.work_folder import WorkFolder
 from ttrace.correlate.sightings import told
 from ttrace.errors import TtraceError, UsageError
 from ttrace.report import render_telling
@@ -226,54 +221,6 @@ def test_too_few_files_may_be_open_for_many_parts():
         found.close()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@pytest.mark.parametrize(
-    ("workers", "wanted", "largest", "expected"),
-    [
-        (8, 50_000, 51_000, 8),
-        (2, 50_000, 60_000, 2),
-        (2, 50_000, 500_000, 1),  # one flow that is larger than all the memory
-        (8, 50_000, 250_000, 6),  # it leaves room for some others
-        (8, 150_000, 150_000, 3),  # the number of parts is limited, so all are larger
-    ],
-)
-def test_where_parts_are_larger_than_wanted_there_are_fewer_at_a_time(workers, wanted, largest, expected):
-    assert parts_at_once(workers, 50_000, wanted, largest) == expected
-
-
-def test_a_table_of_numbers_finds_what_was_added():
-    keys = np.random.default_rng(3).integers(0, 2**64, 50_000, np.uint64)
-    table = NumberTable()
-    first = table.add(keys[:30_000])
-    again = table.add(keys)
-    assert (again[:30_000] == first).all()
-    assert np.unique(again).size == np.unique(keys).size == table.count
-    assert (table.find(keys) == again).all()
-    assert (table.find(keys + np.uint64(1)) == -1).all()
-
-
-def test_a_table_of_numbers_is_not_slow_for_keys_that_are_no_hashes():
-    """Steps of 4,096, as trace ids are addresses: the whole table would be one chain of neighbours."""
-    table = NumberTable()
-    keys = np.arange(200_000, dtype=np.uint64) * np.uint64(4096)
-    table.add(keys)
-    slots = np.flatnonzero(table._numbers >= 0)
-    longest = np.diff(np.flatnonzero(np.append(True, np.diff(slots) > 1))).max()
-    assert longest < 200
-
-
-def test_flows_that_share_a_content_are_in_one_part_and_others_are_not():
-    groups = FlowGroups(WorkFolder())
-    pairs = np.arange(1, 101, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    numbers = groups.see(pairs, np.arange(100) * 1_000)
-    groups.share(np.full(2, 77, np.uint64), numbers[[3, 90]])
-    groups.share(np.full(40, 78, np.uint64), numbers[40:80])  # a scanner's SYN: it tells nothing
-    found = groups.assign(1)
-    groups.close()
-    assert found.part[3] == found.part[90]
-    assert found.parts == 99
-    assert np.unique(found.part).size == 99
 
 
 def test_connections_whose_outer_headers_are_equal_share_the_messages_about_them(tmp_path):
