@@ -211,10 +211,10 @@ def test_a_disk_that_fills_while_the_result_is_written_is_said(parted, monkeypat
         "".join(render_telling(telling, "json"))
 
 
-def test_too_few_files_may_be_open_for_many_parts():
-    """A part has two files: their number is bounded, whatever the size of the parts."""
+def test_many_parts_need_few_open_files():
+    """And their number is bounded, whatever their size."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (80, before[1]))
     try:
         found = correlate_in_parts(recording("docker-http"), quiet, most=1, workers=1)
         assert 1 < found.count <= 200
