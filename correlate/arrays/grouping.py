@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ...kernels.threads import run_all
-from .hashing import mix
+from .hashing import SPREAD, mix
 
 _SMALL: Final = 32
 """Runs up to this size are sorted by insertion."""
@@ -125,7 +125,7 @@ def radix_order(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
 @njit(cache=True, nogil=True)
 def _slot(key, mask):
     """Where a key begins to look in a table of mask + 1 slots; keys may be small numbers."""
-    return np.int64(((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask)
+    return np.int64(((key * SPREAD) >> np.uint64(20)) & mask)
 
 
 @njit(cache=True, nogil=True)

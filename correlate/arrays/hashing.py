@@ -3,12 +3,13 @@
 Two kinds of steps. `mix` takes one word and is a bijection of it. `_fold` multiplies two words to 128 bits and folds
 these in half, which takes in 16 bytes for the price of one multiplication; `step` and `hash_bytes` chain folds in the
 way of wyhash (github.com/wangyi-fudan/wyhash, public domain). Equal input gives equal hashes; among n different ones
-about n^2 / 2^65 collide, whatever they have in common (tests/correlate/test_hashing.py).
+about n^2 / 2^65 collide, whatever they have in common (tests/correlate/arrays/test_hashing.py).
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
@@ -24,17 +25,25 @@ _S2 = np.uint64(0x4B33A62ED433D4A3)
 _S3 = np.uint64(0x4D5A2DA51DE1AA47)
 SEED = np.uint64(0xA0761D6478BD642F)
 """To begin with. Not 0: with a second word of 0 the first would be lost in `step`."""
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
-"""2^64 divided by the golden ratio; odd, so multiples of it differ."""
+SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 divided by the golden ratio. It is odd, so multiples of it differ, and their upper bits depend on all bits."""
+_FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND: Final = np.uint64(0x94D049BB133111EB)
+"""The multipliers of SplitMix64 (prng.di.unimi.it/splitmix64.c, public domain)."""
 
 
 @njit(cache=True, inline="always")
 def mix(state, value):
     """One step of a hash (the finalizer of SplitMix64)."""
-    z = (state ^ np.uint64(value)) + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = (state ^ np.uint64(value)) + SPREAD
+    z = (z ^ (z >> np.uint64(30))) * _FIRST
+    z = (z ^ (z >> np.uint64(27))) * _SECOND
     return z ^ (z >> np.uint64(31))
+
+
+def spread(values: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
+    """Numbers that may be small or alike, so that they can be put together with others: a bijection, and cheap."""
+    return values.astype(np.uint64, copy=False) * SPREAD
 
 
 def _product(part: Any) -> Any:  # noqa: ANN401 - llvmlite is untyped
@@ -77,7 +86,7 @@ def last_step(state, first, second):
 @njit(cache=True, inline="always")
 def hash_words(data, start, end, state):
     """hash_bytes of 8 to 16 bytes."""
-    state = state + np.uint64(end - start) * _SPREAD
+    state = state + np.uint64(end - start) * SPREAD
     return last_step(state, le64(data, start), le64(data, end - 8))
 
 
@@ -87,7 +96,7 @@ def hash_bytes(data, start, end, state):
     size = end - start
     if size <= 0:
         return last_step(state, np.uint64(0), np.uint64(0))
-    state = state + np.uint64(size) * _SPREAD
+    state = state + np.uint64(size) * SPREAD
     at = start
     while at + 16 < end:
         state = step(state, le64(data, at), le64(data, at + 8))
@@ -112,12 +121,12 @@ def hash_bytes(data, start, end, state):
 def _end_hash(high, low, port):
     """One end of a flow. The port is spread over the word it is put to, or addresses and ports that differ in the same
     few bits would be one."""
-    return _fold(np.uint64(low) ^ _S1, np.uint64(high) + np.uint64(port) * _SPREAD + _S2)
+    return _fold(np.uint64(low) ^ _S1, np.uint64(high) + np.uint64(port) * SPREAD + _S2)
 
 
 @njit(cache=True, inline="always")
 def _way(protocol, source, destination):
-    return _fold(source ^ _S1, destination + np.uint64(protocol) * _SPREAD + _S3)
+    return _fold(source ^ _S1, destination + np.uint64(protocol) * SPREAD + _S3)
 
 
 @njit(cache=True)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs, first_with
+from ..arrays.hashing import spread
 from ..arrays.union_find import find_all, join
 from ..clocks.align import Clock
 from ..clocks.delays import Flows
@@ -152,7 +153,7 @@ def _in_original_direction(
 
 
 def _flow_keys(namespace: npt.NDArray[np.uint16], flow: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    return flow ^ (namespace.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    return flow ^ spread(namespace)
 
 
 @njit(cache=True)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..arrays.grouping import first_with
+from ..arrays.grouping import first_with, hashed
 from ..flows.connections import Connections
 from ..netfilter.evaluations import Evaluations
 from ..netfilter.rulebook import Kind, RuleBook
@@ -19,9 +19,6 @@ from ..protocols import WITH_PORTS
 from ..schema import NOTE_OUTER
 from ..sightings import EVALUATION, rows_in_table
 from .conntrack_entries import Entries, entries_of_rewrites
-
-_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
-"""Multiplying by it mixes the bits of a number."""
 
 
 class Field(IntEnum):
@@ -182,8 +179,7 @@ def _bound_rules(
 ) -> npt.NDArray[np.int64]:
     """For each rewrite the rule that made the binding of its conntrack entry, wherever in the capture that was
     traced. An id is a hash over the address of the entry in the kernel: another connection may have had it before."""
-    entry = (((namespace << 34) | (np.maximum(ct_id, 0) << 1) | made).astype(np.uint64)) * _ODD
-    key = ((entry ^ (entry >> np.uint64(32))) + connection.astype(np.uint64)) * _ODD
+    key = hashed((namespace << 34) | (np.maximum(ct_id, 0) << 1) | made, connection)
     makers = (rule >= 0) & (ct_id >= 0)
     made_by = np.flatnonzero(makers)
     at = first_with(key[made_by], key)

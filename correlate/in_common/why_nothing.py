@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays.hashing import spread
 from ..clocks.align import Clock
 from ..decode.link_scope import is_link_chatter
 from ..flows.connections import Connections
@@ -26,8 +27,6 @@ _MOST_COMPARED: Final = 1 << 16
 """Values of a column that are compared. Of more only a part is, and the same values everywhere."""
 _MOST_EXAMPLES: Final = 2
 _PROXY: Final = "something between them ends connections and opens others (docker-proxy, a load balancer)"
-_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
-"""Multiplying by it mixes the bits of a number."""
 _ENCRYPTED_PORTS: Final = {1194: "OpenVPN", 4500: "ESP in UDP", 51820: "WireGuard"}
 """UDP ports by IANA and by custom (RFC 3948: 4500) of what hides the packets it carries."""
 
@@ -225,7 +224,7 @@ class Comparison:
         first = rows[:_MOST_COMPARED]
         columns = self.shown.sightings
         tcp = first[columns["protocol"][first] == TCP]
-        return np.sort(columns["flow"][tcp] ^ (columns["sequence"][tcp].astype(np.uint64) * _ODD))
+        return np.sort(columns["flow"][tcp] ^ spread(columns["sequence"][tcp]))
 
     def _together(
         self, pairs: npt.NDArray[np.uint64], mine: npt.NDArray[np.int64], theirs: npt.NDArray[np.int64]
@@ -305,7 +304,7 @@ class Comparison:
     def _examples(self, group: Group) -> str:
         """The addresses between which most of its packets went."""
         rows = self.sessions.rows[group.told]
-        ends = [(rows[f"{end}_high"] * _ODD ^ rows[f"{end}_low"]) * _ODD for end in ("source", "destination")]
+        ends = [spread(spread(rows[f"{end}_high"]) ^ rows[f"{end}_low"]) for end in ("source", "destination")]
         _, first, number = np.unique(ends[0] + ends[1], return_index=True, return_inverse=True)
         packets = np.bincount(number, weights=group.packets).astype(np.int64)
         shown = []

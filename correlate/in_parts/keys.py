@@ -1,12 +1,9 @@
 """Keys by which rows of different tables are known to belong together."""
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
-ODD: Final = np.uint64(0x9E3779B97F4A7C15)
-"""Multiplying by it mixes the bits of a number."""
+from ..arrays.hashing import spread
 
 
 def pair_of(rows: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
@@ -16,9 +13,9 @@ def pair_of(rows: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
 
 def content_key(rows: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
     """Content and namespace of SIGHTING rows."""
-    return (rows["content"] ^ (rows["namespace"].astype(np.uint64) << np.uint64(40))) * ODD
+    return spread(rows["content"] ^ (rows["namespace"].astype(np.uint64) << np.uint64(40)))
 
 
 def outer_key(namespace: npt.NDArray[np.uint16], rows: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
     """What an outer header is known by, from OUTER rows, or from SIGHTING rows that show nothing but it."""
-    return (rows["content"] ^ (rows["flow"] * ODD)) + namespace.astype(np.uint64) * ODD
+    return (rows["content"] ^ spread(rows["flow"])) + spread(namespace)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ..arrays.hashing import SPREAD
 
 _FIRST_SIZE: Final = 1 << 12
 _FULLEST: Final = 0.6
@@ -51,7 +52,7 @@ def _slot(keys, numbers, key):
     """Where a key is, or belongs."""
     mask = keys.size - 1
     # Not all keys are hashes (trace ids are not): the upper half of a product depends on all bits below it.
-    slot = np.int64((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
+    slot = np.int64((key * SPREAD) >> np.uint64(32)) & mask
     while numbers[slot] >= 0 and keys[slot] != key:
         slot = (slot + 1) & mask
     return slot

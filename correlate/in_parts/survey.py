@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ...pcapng.blocks import LinkType
 from ...pcapng.stream import CaptureStream
+from ..arrays.hashing import spread
 from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
 from ..decode.frames import Observations
@@ -21,7 +22,7 @@ from ..progress import Done
 from ..schema import NOTE_ERROR, TRACE_EVENT
 from .decoding import Decoder, Slice, messages_of, slices
 from .flow_groups import FlowGroups
-from .keys import ODD, content_key, outer_key, pair_of
+from .keys import content_key, outer_key, pair_of
 from .work_folder import WorkFolder
 
 
@@ -211,7 +212,7 @@ def _share_entries(
     Row by row: its header, the id, and the number of its address pair.
     """
     key = headers["content"] ^ (headers["namespace"].astype(np.uint64) << np.uint64(32))
-    groups.share((key ^ conntrack_id) * ODD, numbers)
+    groups.share(spread(key ^ conntrack_id), numbers)
 
 
 def _chain_heads(heads: npt.NDArray[np.void], messages: KernelMessages) -> npt.NDArray[np.void]:

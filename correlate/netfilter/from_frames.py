@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..arrays.grouping import Runs
+from ..arrays.grouping import Runs, hashed
 from ..schema import NOTE_ERROR, NOTE_OUTER
 from ..sightings import FRAME, frames, told
 from .numbers import ABSENT
@@ -143,7 +143,5 @@ def borrow_flows(sightings: npt.NDArray[np.void]) -> None:
 
 def error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
     """Content, namespace and the addresses the error itself carries at this point of its way."""
-    key = sightings["content"] ^ (sightings["namespace"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    for column in ("source_low", "destination_low", "source_high", "destination_high"):
-        key = (key ^ sightings[column]) * np.uint64(0xBF58476D1CE4E5B9)
-    return key
+    columns = ("content", "namespace", "source_low", "destination_low", "source_high", "destination_high")
+    return hashed(*(sightings[column] for column in columns))

@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.hashing import mix
+from ..decode.flow_columns import MAPPED
 
 _HALF = 2**64 - 1
-_IPV4_MAPPED = 0xFFFF << 32
-"""RFC 4291, 2.5.5.2."""
+_IPV4_MAPPED = int(MAPPED)
 
 
 def address_halves(addresses: Iterable[str]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays.hashing import spread
 from ..decode.fragments import pieces_of
 from ..protocols import UDP
 from ..schema import NOTE_NO_FLOW
@@ -63,7 +64,7 @@ def _join_by_first_piece(
     pieces = np.flatnonzero(rows & (sightings["fragment"] != 0))
     if pieces.size == 0:
         return
-    key = sightings["content"] ^ (direction_group.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    key = sightings["content"] ^ spread(direction_group)
     members = np.flatnonzero(rows & np.isin(key, key[pieces]))
     sightings["content"][members] = (sightings["content"][members] & np.uint64(0xFFFFFFFF)) | _DATAGRAM_6
     sightings["payload"][members] = 0

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UsageError
+from ..decode.flow_columns import MAPPED
 from ..protocols import ETHERTYPE_ARP, TCP, TCP_SYN, WITH_PORTS
 from .correlation import Correlation
 from .words import PROTOCOLS
@@ -178,7 +179,7 @@ class _Parser:
             self.fail(f"`{text}` is not an address")
         first, last = int(network.network_address), int(network.broadcast_address)
         if network.version == 4:
-            first, last = first | 0xFFFF << 32, last | 0xFFFF << 32
+            first, last = first | int(MAPPED), last | int(MAPPED)
         seen = self.result.sightings
         found = np.zeros(seen.size, np.bool_)
         for end in ("source", "destination"):

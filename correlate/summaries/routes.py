@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..arrays.hashing import mix
+from ..arrays.hashing import mix, spread
 from ..netfilter.rules import Rule
 from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
@@ -63,7 +63,7 @@ def route_keys(result: Correlation) -> npt.NDArray[np.uint64]:
     _hop_keys(result.hops, result.visible, result.sightings, signatures, key)
     _rewrite_keys(result.rewrites, rules, key)
     outcome = (result.outcomes.outcome.astype(np.uint64) << np.uint64(8)) | result.outcomes.reason
-    return key ^ (outcome * np.uint64(0x9E3779B97F4A7C15))
+    return key ^ spread(outcome)
 
 
 def _rule_keys(rules: list[Rule]) -> npt.NDArray[np.uint64]:

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from numba import njit
 
-from ttrace.correlate.arrays.hashing import SEED, flow_hash, flow_hashes, hash_bytes, last_step, step
+from ttrace.correlate.arrays.hashing import (
+    SEED,
+    flow_hash,
+    flow_hashes,
+    hash_bytes,
+    last_step,
+    spread,
+    step,
+)
 
 MANY = 1 << 18
 MAPPED = 0x0000FFFF00000000
@@ -105,3 +113,10 @@ def test_both_ways_of_a_flow():
     assert there == flow_hash(np.uint64(17), *ends)
     assert back == flow_hash(np.uint64(17), *ends[2:4], *ends[:2], ends[5], ends[4])
     assert there != back
+
+
+def test_what_is_spread_stays_different_and_reaches_the_upper_bits():
+    small = spread(np.arange(MANY, dtype=np.uint16 if MANY < 1 << 16 else np.uint32))
+    assert small.dtype == np.uint64
+    assert np.unique(small).size == MANY
+    assert np.unique(small >> np.uint64(40)).size > MANY // 2
