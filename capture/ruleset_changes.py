@@ -9,7 +9,7 @@ from .session import Session, add_snapshot
 from .snapshots import ruleset_snapshot
 
 if TYPE_CHECKING:
-    from .stream.feed import Stream
+    from .stream.feed import Feed
 
 _SETTLE_S: Final = 0.1
 """Wait so long for a change to be complete: Docker writes the rules of one container in a dozen transactions."""
@@ -20,11 +20,11 @@ _PATIENCE_S: Final = 1.0
 class RulesetChanges:
     """Counts the ruleset generations of every traced namespace, and says where a snapshot is due."""
 
-    def __init__(self, session: Session, stream: "Stream") -> None:
+    def __init__(self, session: Session, feed: "Feed") -> None:
         """The ruleset snapshots of the start are taken already: what changed until now is in them."""
-        self._session, self._stream = session, stream
+        self._session, self._feed = session, feed
         sockets = range(len(session.sockets))
-        self._recorded = [stream.generations(number) for number in sockets]
+        self._recorded = [feed.generations(number) for number in sockets]
         self._seen = list(self._recorded)
         self._first_change_s = [0.0 for _ in sockets]
         self._last_change_s = [0.0 for _ in sockets]
@@ -36,10 +36,10 @@ class RulesetChanges:
         return self._seen != self._recorded
 
     def record(self) -> None:
-        """Take the snapshots that are due into the stream."""
+        """Take the snapshots that are due into the feed."""
         now = time.monotonic()
         for number, seen in enumerate(self._seen):
-            count = self._stream.generations(number)
+            count = self._feed.generations(number)
             if count != seen:
                 if seen == self._recorded[number]:
                     self._first_change_s[number] = now
@@ -59,6 +59,6 @@ class RulesetChanges:
         self._recorded[number] = self._seen[number]
         self._snapshot_s[number] = time.monotonic()
         try:
-            add_snapshot(self._session, self._stream, ruleset_snapshot(netns), "change")
+            add_snapshot(self._session, self._feed, ruleset_snapshot(netns), "change")
         except TtraceError as error:
             self._session.warnings.append(f"{netns.description}: changed rules not recorded: {error.message}")

@@ -15,11 +15,11 @@ from .machine.rights import check_rights
 from .options import CaptureOptions, CaptureStatus, CaptureSummary
 from .rules.tracing_table import TracingTable
 from .ruleset_changes import RulesetChanges
-from .session import Session, add_ring, add_snapshot, close_rings, describe, open_point, write_statistics
+from .session import Session, add_interface, add_ring, add_snapshot, close_rings, open_point, write_statistics
 from .snapshots import CaptureTimes, container_names, take_snapshots
 from .sockets.arena import Arena
 from .sockets.legacy import has_legacy_tables, receive_legacy_trace
-from .sockets.netfilter import STAGE_BYTES, arena_bytes, open_netfilter_socket
+from .sockets.netfilter import WAITING_BYTES, arena_bytes, open_netfilter_socket
 from .sockets.ring import BLOCK_BYTES, HOLD_BACK_NS, RingBudget, ring_budget
 from .stop import StopSignals
 from .stream.output import OutputFile
@@ -28,7 +28,7 @@ from .targets import Target, Targets, resolve_targets
 from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
 
 if TYPE_CHECKING:
-    from .stream.feed import Stream
+    from .stream.feed import Feed
 
 StatusCallback = Callable[[CaptureStatus], None]
 _TICK_S = 0.25
@@ -61,13 +61,13 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
         try:
             _open_rings(session)
             _open_sockets(session)
-            stream = _start_stream(session)
-            _run(session, stream, stop, status)
-            _finish(session, stream)
+            feed = _start_feed(session)
+            _run(session, feed, stop, status)
+            _finish(session, feed)
         finally:
             _close_tables(session)
             session.warnings += session.journal.restore()
-        return summary_of(session, stream)
+        return summary_of(session, feed)
 
 
 def _compile_first() -> None:
@@ -90,7 +90,7 @@ def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudg
     arena = Arena(
         slots=points + most,
         slot_bytes=budget.share_blocks * BLOCK_BYTES,
-        buffer_bytes=len(targets.targets) * arena_bytes(options.buffer_mib) + STAGE_BYTES,
+        buffer_bytes=len(targets.targets) * arena_bytes(options.buffer_mib) + WAITING_BYTES,
     )
     return arena, budget
 
@@ -113,14 +113,14 @@ def _open_sockets(session: Session) -> None:
     for target in session.targets.targets:
         listener = open_netfilter_socket(session.arena, target.netns, buffer_mib=options.buffer_mib)
         session.stack.callback(listener.close)
-        session.sockets.append((listener, describe(session, target, "netlink", "netfilter")))
+        session.sockets.append((listener, add_interface(session, target, "netlink", "netfilter")))
         if options.conntrack_details:
             _switch_conntrack_details_on(session, target)
         if options.trace and has_legacy_tables(target.netns):
             warning = receive_legacy_trace(listener, session.journal)
             if warning:
                 session.warnings.append(warning)
-    session.snapshot_interface = describe(session, None, "snapshot", "snapshot")
+    session.snapshot_interface = add_interface(session, None, "snapshot", "snapshot")
     session.output.append(name_resolution(container_names(session.targets)))
 
 
@@ -132,16 +132,16 @@ def _switch_conntrack_details_on(session: Session, target: Target) -> None:
             session.warnings.append(f"{target.netns.description}: {name} not set: {error.strerror}")
 
 
-def _start_stream(session: Session) -> "Stream":
+def _start_feed(session: Session) -> "Feed":
     """Load the converter, while packets are being buffered, and only then start tracing.
 
     A message's time is that of its receipt: one that waits for numba to be imported would get a wrong one.
     """
-    from .stream.feed import Stream, compile_kernels
+    from .stream.feed import Feed, compile_kernels
 
     compile_kernels()
-    stream = Stream(session.arena, session.output, session.rings, session.sockets, session.options.count)
-    session.stack.callback(stream.close)
+    feed = Feed(session.arena, session.output, session.rings, session.sockets, session.options.count)
+    session.stack.callback(feed.close)
     for listener, _ in session.sockets:
         listener.dump_conntrack()
     if session.options.trace:
@@ -149,49 +149,49 @@ def _start_stream(session: Session) -> "Stream":
             table = TracingTable(target.netns)
             session.tables.append(table)
             table.load(match=session.options.trace_match, limit=session.options.trace_limit)
-            stream.receive()
+            feed.receive()
     session.output.begin()
-    for _ in _snapshots(session, stream, "start"):
-        stream.receive()
-        stream.write_until(time.time_ns() - HOLD_BACK_NS)
-    return stream
+    for _ in _snapshots(session, feed, "start"):
+        feed.receive()
+        feed.write_until(time.time_ns() - HOLD_BACK_NS)
+    return feed
 
 
-def _snapshots(session: Session, stream: "Stream", moment: str, ended_ns: int | None = None) -> Iterator[None]:
+def _snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int | None = None) -> Iterator[None]:
     """Take the snapshots of this moment into the stream; yields after each, as they take a while."""
     times = CaptureTimes(started_ns=session.started_ns, ended_ns=ended_ns)
     for snapshot in take_snapshots(session.options, times, session.node, session.targets, session.warnings):
-        add_snapshot(session, stream, snapshot, moment)
+        add_snapshot(session, feed, snapshot, moment)
         yield
 
 
-def _run(session: Session, stream: "Stream", stop: StopSignals, status: StatusCallback | None) -> None:
+def _run(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallback | None) -> None:
     """Record; between whiles see to what is seldom."""
     # Measured from when the rings opened, on a clock that nobody sets.
     opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
     deadline = None if session.options.duration_s is None else opened + session.options.duration_s
-    watch = Watch(session, stream, stop)
-    changes = RulesetChanges(session, stream)
+    watch = Watch(session, feed, stop)
+    changes = RulesetChanges(session, feed)
     try:
         next_tick = time.monotonic()
-        while not stop.requested and not stream.is_full:
+        while not stop.requested and not feed.is_full:
             now = time.monotonic()
             if now >= next_tick:
                 next_tick = now + _TICK_S
-                _note_losses(session, stream)
+                _note_losses(session, feed)
                 if status:
-                    status(status_of(session, stream))
+                    status(status_of(session, feed))
             if deadline is not None and now >= deadline:
                 return
             until = next_tick if deadline is None else min(next_tick, deadline)
-            stream.record(min(until - now, _PENDING_S) if changes.is_pending else until - now, watch.fileno())
+            feed.record(min(until - now, _PENDING_S) if changes.is_pending else until - now, watch.fileno())
             watch.wait(0)
             changes.record()
     finally:
         watch.close()
 
 
-def _note_losses(session: Session, stream: "Stream") -> None:
+def _note_losses(session: Session, feed: "Feed") -> None:
     """Read the loss counters, and write a statistics block where one has grown."""
     for ring, interface in session.rings:
         ring.read_statistics()
@@ -200,36 +200,36 @@ def _note_losses(session: Session, stream: "Stream") -> None:
             ring.reported_lost = ring.lost
     for number, (listener, interface) in enumerate(session.sockets):
         if listener.lost != listener.reported_lost:
-            write_statistics(session, interface, stream.messages(number)[0] + listener.lost, listener.lost)
+            write_statistics(session, interface, feed.messages(number)[0] + listener.lost, listener.lost)
             listener.reported_lost = listener.lost
 
 
-def _finish(session: Session, stream: "Stream") -> None:
+def _finish(session: Session, feed: "Feed") -> None:
     """End tracing, take what the kernel still holds, the last snapshots and the final statistics."""
     end_ns = time.time_ns()
     _close_tables(session)
-    stream.receive()
-    _drain_rings(stream, end_ns)
-    stream.end_packets()
+    feed.receive()
+    _drain_rings(feed, end_ns)
+    feed.end_packets()
     # With a packet limit, the packets ended with the last one wanted.
-    ended_ns = end_ns if stream.full_ns is None else stream.full_ns
-    for _ in _snapshots(session, stream, "stop", ended_ns):
-        stream.receive()
-    stream.write_until(time.time_ns())
+    ended_ns = end_ns if feed.full_ns is None else feed.full_ns
+    for _ in _snapshots(session, feed, "stop", ended_ns):
+        feed.receive()
+    feed.write_until(time.time_ns())
     for number, (ring, interface) in enumerate(session.rings):
         ring.read_statistics()
         # Not the kernel's count: that goes on until now, and the packets in the file end with the capture.
-        write_statistics(session, interface, stream.ring_packets(number) + ring.lost, ring.lost)
+        write_statistics(session, interface, feed.ring_packets(number) + ring.lost, ring.lost)
     for number, (listener, interface) in enumerate(session.sockets):
         listener.read_lost()
-        write_statistics(session, interface, stream.messages(number)[0] + listener.lost, listener.lost)
+        write_statistics(session, interface, feed.messages(number)[0] + listener.lost, listener.lost)
 
 
-def _drain_rings(stream: "Stream", end_ns: int) -> None:
+def _drain_rings(feed: "Feed", end_ns: int) -> None:
     """Write packets up to `end_ns`: the kernel needs up to a block timeout to hand the last ones over."""
-    while stream.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not stream.is_full:
-        stream.record(_SETTLE_S, -1, newest_ns=end_ns)
-    stream.write_until(end_ns)
+    while feed.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not feed.is_full:
+        feed.record(_SETTLE_S, -1, newest_ns=end_ns)
+    feed.write_until(end_ns)
 
 
 def _close_tables(session: Session) -> None:

@@ -21,7 +21,7 @@ from .stream.output import OutputFile
 from .targets import Target, Targets
 
 if TYPE_CHECKING:
-    from .stream.feed import Stream
+    from .stream.feed import Feed
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ def open_point(session: Session, target: Target, link: Link) -> Ring:
 def add_ring(session: Session, target: Target, ring: Ring) -> int:
     """Make an open capture point one of the session's and describe it in the file; returns its pcapng interface id."""
     try:
-        interface = describe(session, target, "packets", ring.interface, ring)
+        interface = add_interface(session, target, "packets", ring.interface, ring)
     except TtraceError:
         ring.close()
         raise
@@ -78,11 +78,11 @@ def add_ring(session: Session, target: Target, ring: Ring) -> int:
     return interface
 
 
-def end_ring(session: Session, stream: "Stream", number: int) -> None:
+def end_ring(session: Session, feed: "Feed", number: int) -> None:
     """Close capture point `number`, whose packets are all written, for good, and note what it recorded."""
     ring, interface = session.rings.pop(number)
     ring.read_statistics()
-    packets = stream.remove_ring(number, ring)
+    packets = feed.remove_ring(number, ring)
     session.ended_points.append(point_summary(ring, packets))
     ring.close()
     write_statistics(session, interface, packets + ring.lost, ring.lost)
@@ -99,7 +99,7 @@ def point_summary(ring: Ring, packets: int) -> PointSummary:
     return PointSummary(netns=ring.netns.label, interface=ring.interface, packets=packets, lost=ring.lost)
 
 
-def describe(session: Session, target: Target | None, what: str, name: str, ring: Ring | None = None) -> int:
+def add_interface(session: Session, target: Target | None, what: str, name: str, ring: Ring | None = None) -> int:
     """Write the interface description block of one capture point, socket or the snapshots; returns its id."""
     netns = target.netns if target else session.targets.targets[0].netns
     link_types = {"netlink": LinkType.NETLINK, "snapshot": LinkType.WIRESHARK_UPPER_PDU}
@@ -124,11 +124,11 @@ def describe(session: Session, target: Target | None, what: str, name: str, ring
     return session.interfaces - 1
 
 
-def add_snapshot(session: Session, stream: "Stream", snapshot: Snapshot, moment: str) -> None:
+def add_snapshot(session: Session, feed: "Feed", snapshot: Snapshot, moment: str) -> None:
     """Put a snapshot into the stream at its time; `moment` is `start`, `change` or `stop`."""
     for data in snapshot_packets(moment=moment, netns=snapshot.netns, kind=snapshot.kind, data=snapshot.data):
         block = enhanced_packet(interface=session.snapshot_interface, time_ns=snapshot.time_ns, data=data)
-        stream.add(block)
+        feed.add(block)
 
 
 def write_statistics(session: Session, interface: int, received: int, lost: int) -> None:

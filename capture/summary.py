@@ -7,15 +7,15 @@ from .options import CaptureStatus, CaptureSummary, NamespaceSummary
 from .session import Session, point_summary
 
 if TYPE_CHECKING:
-    from .stream.feed import Stream
+    from .stream.feed import Feed
 
 
-def status_of(session: Session, stream: "Stream") -> CaptureStatus:
+def status_of(session: Session, feed: "Feed") -> CaptureStatus:
     """What has been recorded so far."""
-    counts = [stream.messages(number) for number in range(len(session.sockets))]
+    counts = [feed.messages(number) for number in range(len(session.sockets))]
     return CaptureStatus(
         elapsed_s=(time.time_ns() - session.started_ns) / 1e9,
-        packets=stream.packets,
+        packets=feed.packets,
         bytes=session.output.written,
         trace_events=sum(count[1] for count in counts),
         conntrack_events=sum(count[2] for count in counts),
@@ -25,10 +25,10 @@ def status_of(session: Session, stream: "Stream") -> CaptureStatus:
     )
 
 
-def summary_of(session: Session, stream: "Stream") -> CaptureSummary:
+def summary_of(session: Session, feed: "Feed") -> CaptureSummary:
     """What was recorded in all; adds what did not parse to the warnings."""
-    points = [point_summary(ring, stream.ring_packets(number)) for number, (ring, _) in enumerate(session.rings)]
-    namespaces = [_namespace_summary(session, stream, number) for number in range(len(session.sockets))]
+    points = [point_summary(ring, feed.ring_packets(number)) for number, (ring, _) in enumerate(session.rings)]
+    namespaces = [_namespace_summary(session, feed, number) for number in range(len(session.sockets))]
     return CaptureSummary(
         file=session.output.path,
         node=session.node,
@@ -43,9 +43,9 @@ def summary_of(session: Session, stream: "Stream") -> CaptureSummary:
     )
 
 
-def _namespace_summary(session: Session, stream: "Stream", number: int) -> NamespaceSummary:
+def _namespace_summary(session: Session, feed: "Feed", number: int) -> NamespaceSummary:
     listener, _ = session.sockets[number]
-    messages, trace, conntrack, malformed = stream.messages(number)
+    messages, trace, conntrack, malformed = feed.messages(number)
     if malformed:
         session.warnings.append(f"{listener.netns.description}: {malformed} netlink datagrams were cut or malformed")
     return NamespaceSummary(

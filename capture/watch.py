@@ -16,7 +16,7 @@ from .stop import StopSignals
 from .targets import new_bridge_ports
 
 if TYPE_CHECKING:
-    from .stream.feed import Stream
+    from .stream.feed import Feed
 
 MAX_ARRIVALS = 64
 """Interfaces that may be there at once beyond those at the start: address space is set aside for their rings."""
@@ -31,10 +31,10 @@ _MESSAGE_BYTES = 1 << 16
 class Watch:
     """The descriptors of one capture that seldom have anything to say, in one epoll set."""
 
-    def __init__(self, session: Session, stream: "Stream", stop: StopSignals) -> None:
+    def __init__(self, session: Session, feed: "Feed", stop: StopSignals) -> None:
         self._epoll = select.epoll()
         self._session = session
-        self._stream = stream
+        self._feed = feed
         self._points: dict[int, Ring] = {}
         """By file descriptor; so in the next two."""
         self._failed: dict[int, Ring] = {}
@@ -95,11 +95,11 @@ class Watch:
             if now - self._gone_s.setdefault(fd, now) < _HANDED_OVER_S:
                 continue
             number = next(number for number, (known, _) in enumerate(self._session.rings) if known is ring)
-            if not self._stream.is_drained(number):
+            if not self._feed.is_drained(number):
                 continue
             self._epoll.unregister(fd)
             del self._points[fd], self._failed[fd], self._gone_s[fd]
-            end_ring(self._session, self._stream, number)
+            end_ring(self._session, self._feed, number)
             ended = True
         return ended
 
@@ -126,7 +126,7 @@ class Watch:
                     self._refused.add(link.index)
                     self._session.warnings.append(error.message)
                 continue
-            self._stream.add_ring(ring, add_ring(self._session, target, ring))
+            self._feed.add_ring(ring, add_ring(self._session, target, ring))
             self._add(ring)
 
     def _say_full(self, name: str) -> None:

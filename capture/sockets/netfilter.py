@@ -1,6 +1,6 @@
 """The netfilter socket of one namespace: trace events, conntrack events, rule changes and NFLOG in one ordered queue.
 
-Datagrams are received in batches into memory of the arena, by `staging.py`, which cuts them into messages.
+Datagrams are received in batches into memory of the arena, by `stream/messages.py`, which cuts them into messages.
 Constants: linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h, nfnetlink_log.h, linux/netlink.h.
 """
 
@@ -19,18 +19,18 @@ from ..machine.netns import Netns
 from .arena import Arena
 from .stamps import HEADER_BYTES, Stamps, ring_bytes
 
-SLOTS = 128
+DATAGRAMS = 128
 """Datagrams received by one system call."""
-SLOT_BYTES = 1 << 15
+DATAGRAM_BYTES = 1 << 15
 """A kernel dump never fills more than 32 KiB of one datagram (af_netlink.c), an event far less."""
-STAGE_BYTES = 1 << 26
+WAITING_BYTES = 1 << 26
 """Finished blocks that wait for packets that are older. 120 ms of 280,000 events a second are 10 MB."""
-BATCH_WORDS = ctypes.sizeof(BatchHeader) // 4
+HEADER_WORDS = ctypes.sizeof(BatchHeader) // 4
 """Size of a batch's header of one datagram (struct mmsghdr), in 32-bit words."""
 LENGTH_WORD = BatchHeader.length.offset // 4
 """Position of the datagram's length in it."""
-_BATCH_BYTES = -(-SLOTS * ctypes.sizeof(BatchHeader) // 4096) * 4096
-_VECTORS_BYTES = -(-SLOTS * ctypes.sizeof(IoVector) // 4096) * 4096
+_HEADERS_BYTES = -(-DATAGRAMS * ctypes.sizeof(BatchHeader) // 4096) * 4096
+_VECTORS_BYTES = -(-DATAGRAMS * ctypes.sizeof(IoVector) // 4096) * 4096
 
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK = 270
@@ -60,12 +60,12 @@ class NetfilterSocket:
 
     netns: Netns
     socket: socket.socket
-    slots: int
-    """Arena offset of the receive slots, `SLOT_BYTES` apart."""
-    stage: int
-    """Arena offset of the staging buffer, `STAGE_BYTES` long."""
-    batch: int
-    """Arena offset of the headers that recvmmsg takes, one for each slot."""
+    datagrams: int
+    """Arena offset of where datagrams are received, `DATAGRAM_BYTES` apart."""
+    waiting: int
+    """Arena offset of the memory for blocks that wait, `WAITING_BYTES` long."""
+    headers: int
+    """Arena offset of the headers that recvmmsg takes, one for each datagram."""
     stamps: Stamps | None
     """The times of its messages; None where the kernel cannot take them."""
     overruns: int = 0
@@ -99,7 +99,14 @@ class NetfilterSocket:
 
 def arena_bytes(buffer_mib: int) -> int:
     """Room in the arena for all of one socket."""
-    return SLOTS * SLOT_BYTES + STAGE_BYTES + _BATCH_BYTES + _VECTORS_BYTES + HEADER_BYTES + 2 * ring_bytes(buffer_mib)
+    return (
+        DATAGRAMS * DATAGRAM_BYTES
+        + WAITING_BYTES
+        + _HEADERS_BYTES
+        + _VECTORS_BYTES
+        + HEADER_BYTES
+        + 2 * ring_bytes(buffer_mib)
+    )
 
 
 def open_netfilter_socket(arena: Arena, netns: Netns, *, buffer_mib: int) -> NetfilterSocket:
@@ -123,22 +130,24 @@ def open_netfilter_socket(arena: Arena, netns: Netns, *, buffer_mib: int) -> Net
             f"cannot listen to netfilter in {netns.description}: {error.strerror}",
             hint="run it as root (CAP_NET_ADMIN)",
         ) from error
-    slots = arena.allocate(SLOTS * SLOT_BYTES)
-    return NetfilterSocket(netns, listener, slots, arena.allocate(STAGE_BYTES), _batch(arena, slots), stamps)
+    datagrams = arena.allocate(DATAGRAMS * DATAGRAM_BYTES)
+    return NetfilterSocket(
+        netns, listener, datagrams, arena.allocate(WAITING_BYTES), _headers(arena, datagrams), stamps
+    )
 
 
-def _batch(arena: Arena, slots: int) -> int:
-    """Put headers for recvmmsg into the arena, whose datagrams land in the slots at `slots`; returns their offset."""
-    offset = arena.allocate(_BATCH_BYTES)
-    vectors = (IoVector * SLOTS).from_address(arena.address + arena.allocate(_VECTORS_BYTES))
-    headers = (BatchHeader * SLOTS).from_address(arena.address + offset)
-    for slot in range(SLOTS):
-        # The memory of a slot is used now, for the first time, which is slow, and not when messages arrive.
-        ctypes.memset(arena.address + slots + slot * SLOT_BYTES, 0, 1)
-        vectors[slot].base = arena.address + slots + slot * SLOT_BYTES
-        vectors[slot].length = SLOT_BYTES
-        headers[slot].header.vectors = ctypes.pointer(vectors[slot])
-        headers[slot].header.vector_count = 1
+def _headers(arena: Arena, datagrams: int) -> int:
+    """Put headers for recvmmsg into the arena, whose datagrams land at `datagrams`; returns their offset."""
+    offset = arena.allocate(_HEADERS_BYTES)
+    vectors = (IoVector * DATAGRAMS).from_address(arena.address + arena.allocate(_VECTORS_BYTES))
+    headers = (BatchHeader * DATAGRAMS).from_address(arena.address + offset)
+    for number in range(DATAGRAMS):
+        # The memory of a number is used now, for the first time, which is slow, and not when messages arrive.
+        ctypes.memset(arena.address + datagrams + number * DATAGRAM_BYTES, 0, 1)
+        vectors[number].base = arena.address + datagrams + number * DATAGRAM_BYTES
+        vectors[number].length = DATAGRAM_BYTES
+        headers[number].header.vectors = ctypes.pointer(vectors[number])
+        headers[number].header.vector_count = 1
     return offset
 
 
@@ -169,7 +178,7 @@ def _acknowledgement(listener: socket.socket, sequence: int) -> int:
     listener.settimeout(1.0)
     try:
         while True:
-            data = listener.recv(SLOT_BYTES)
+            data = listener.recv(DATAGRAM_BYTES)
             _, kind, _, number = struct.unpack_from("=IHHI", data)
             if kind == _NLMSG_ERROR and number == sequence:
                 return -int(struct.unpack_from("=i", data, 16)[0])

@@ -8,54 +8,40 @@ from typing import Final
 
 import numpy as np
 
-from ...kernels.njit import njit
-from .convert import is_urgent, merge, release, settled_until
-from .sources import (
+from .columns import (
     BATCH_BYTES,
     BATCH_DONE,
     BATCH_PACKETS,
-    BATCH_VECTORS,
+    BATCH_PIECES,
     ERROR,
+    EVENTS,
+    INBOX_BYTES,
+    INBOX_GENERATIONS,
+    INBOX_OVERRUNS,
+    INBOX_TAIL,
+    INBOX_WAKE,
     NEVER,
     NEXT_ROUND_NS,
-    STAGE_BYTES,
-    STAGE_GENERATIONS,
-    STAGE_OVERRUNS,
-    STAGE_TAIL,
-    STAGE_WAKE,
+    WRITES,
     WRITTEN_BYTES,
     WRITTEN_PACKETS,
-    Integer,
-    Sink,
-    Sources,
-    State,
-    Words,
 )
-from .staging import compact, receive, receive_all
-from .syscalls import (
-    CLOCK_MONOTONIC,
-    CLOCK_REALTIME,
-    EVENT_DATA,
-    EVENT_WORDS,
-    clock_ns,
-    epoll_wait,
-    error_number,
-    writev,
-)
+from .compiled import inlined_njit, kernel_njit
+from .layouts import EVENT_DATA_WORD, EVENT_WORDS
+from .memory import Intake, Integer, Integers, Sink, Words
+from .merge import is_urgent, merge
+from .messages import compact, receive, receive_all
+from .rings import release, settled_until
+from .syscalls import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_ns, epoll_wait, error_number, writev
 
-ROUND_NS: Final = 50_000_000
+_ROUND_NS: Final = 50_000_000
 """Write at most every so often, unless a buffer is half full: when woken anyway, or after twice the time."""
-BATCHES: Final = 64
-"""Written at most before anything else has its turn: under a flood there is always another one."""
-EVENTS: Final = 64
-"""Of one epoll_wait."""
-
 _MILLISECOND_NS: Final = 1_000_000
 _INTERRUPTED = errno.EINTR
 
 
-@njit(cache=True, nogil=True)
-def write_until(sources: Sources, sink: Sink, progress: State, horizon_ns: Integer, batches: Integer) -> Integer:
+@kernel_njit
+def write_until(intake: Intake, sink: Sink, progress: Integers, horizon_ns: Integer, batches: Integer) -> Integer:
     """Write everything up to `horizon_ns`, oldest first, or as many `batches`.
 
     Returns the time of the oldest packet or message that is left, NEVER if there is none. A batch that the file did not
@@ -63,36 +49,36 @@ def write_until(sources: Sources, sink: Sink, progress: State, horizon_ns: Integ
     """
     oldest_ns: Integer = NEVER
     for _ in range(batches):
-        oldest_ns = merge(sources, sink, progress, horizon_ns)
+        oldest_ns = merge(intake, sink, progress, horizon_ns)
         progress[BATCH_DONE] = -1
-        if progress[BATCH_VECTORS]:
-            done = writev(sink.descriptor, sink.vectors.ctypes.data, progress[BATCH_VECTORS])
+        if progress[BATCH_PIECES]:
+            done = writev(sink.descriptor, sink.pieces.ctypes.data, progress[BATCH_PIECES])
             if done != progress[BATCH_BYTES]:
                 progress[BATCH_DONE] = max(done, 0)
                 return oldest_ns
-        end_batch(sources, progress)
+        end_batch(intake, progress)
         if oldest_ns > horizon_ns or oldest_ns == NEVER:
             break
         # A message's time is that of its receipt: it must not wait until all is written.
-        receive_all(sources, progress)
-    compact(sources)
+        receive_all(intake, progress)
+    compact(intake)
     return oldest_ns
 
 
-@njit(cache=True, nogil=True)
-def end_batch(sources: Sources, progress: State) -> None:
+@kernel_njit
+def end_batch(intake: Intake, progress: Integers) -> None:
     """The batch is in the file: count it, and give the blocks it came from back to the kernel."""
     progress[WRITTEN_BYTES] += progress[BATCH_BYTES]
     progress[WRITTEN_PACKETS] += progress[BATCH_PACKETS]
     progress[BATCH_DONE] = -1
-    release(sources)
+    release(intake)
 
 
-@njit(cache=True, nogil=True)
+@kernel_njit
 def record(
-    sources: Sources,
+    intake: Intake,
     sink: Sink,
-    progress: State,
+    progress: Integers,
     epoll: Integer,
     events: Words,
     attention: Integer,
@@ -105,7 +91,7 @@ def record(
     a ruleset changed, messages were lost, or a socket failed. Nothing later than `newest_ns` is written. `events` is
     room for the answers of `epoll`, whose events carry descriptors.
     """
-    heard = _heard(sources.stages)
+    heard = _heard(intake.inboxes)
     now_ns = clock_ns(CLOCK_MONOTONIC, progress)
     end_ns = now_ns + timeout_ns
     if progress[NEXT_ROUND_NS] == NEVER:
@@ -114,57 +100,84 @@ def record(
     woken = False
     while True:
         # Only what has just got another block can be half full now that was not before.
-        urgent = fuller and is_urgent(sources)
-        if urgent or now_ns >= progress[NEXT_ROUND_NS] - (ROUND_NS if woken else 0):
-            settled_ns = settled_until(sources, clock_ns(CLOCK_REALTIME, progress))
-            receive_all(sources, progress)
-            horizon_ns = NEVER - 1 if urgent else settled_ns
-            oldest_ns = write_until(sources, sink, progress, min(horizon_ns, newest_ns), BATCHES)
+        urgent = fuller and is_urgent(intake)
+        if urgent or now_ns >= progress[NEXT_ROUND_NS] - (_ROUND_NS if woken else 0):
+            _write_round(intake, sink, progress, now_ns, newest_ns, urgent)
             if progress[BATCH_DONE] >= 0:
                 return
-            progress[NEXT_ROUND_NS] = NEVER if oldest_ns == NEVER else now_ns + 2 * ROUND_NS
-        if progress[WRITTEN_PACKETS] >= sink.packet_limit or progress[ERROR] or _heard(sources.stages) != heard:
+        is_full = progress[WRITTEN_PACKETS] >= sink.packet_limit
+        if is_full or progress[ERROR] or _heard(intake.inboxes) != heard or now_ns >= end_ns:
             return
-        if now_ns >= end_ns:
-            return
-        wait_ns = min(end_ns, progress[NEXT_ROUND_NS]) - now_ns
-        wait_ms = max(0, -(-wait_ns // _MILLISECOND_NS))
-        count = epoll_wait(epoll, events.ctypes.data, EVENTS, wait_ms)
-        if count < 0 and error_number() != _INTERRUPTED:
-            progress[ERROR] = error_number()
-        asked = False
-        fuller = count == EVENTS
-        for number in range(count):
-            descriptor = np.int64(events[number * EVENT_WORDS + EVENT_DATA])
-            stage = _stage_of(sources.stages, descriptor)
-            if stage >= 0:
-                receive(sources, stage, progress)
-                fuller |= sources.stages[stage, STAGE_TAIL] * 2 > sources.stages[stage, STAGE_BYTES]
-            elif descriptor == attention:
-                asked = True
-            else:
-                fuller = True
+        count = _wait(progress, epoll, events, min(end_ns, progress[NEXT_ROUND_NS]) - now_ns)
+        asked, fuller = _see_to_events(intake, progress, events, count, attention)
         now_ns = clock_ns(CLOCK_MONOTONIC, progress)
         woken = count > 0
         if woken and progress[NEXT_ROUND_NS] == NEVER:
-            progress[NEXT_ROUND_NS] = now_ns + 2 * ROUND_NS
+            progress[NEXT_ROUND_NS] = now_ns + 2 * _ROUND_NS
         if asked:
             return
 
 
-@njit(cache=True, nogil=True)
-def _stage_of(stages: State, descriptor: Integer) -> Integer:
-    """The stage that this descriptor wakes us for, -1 if it is none."""
-    for stage in range(stages.shape[0]):
-        if stages[stage, STAGE_WAKE] == descriptor:
-            return stage
+@kernel_njit
+def _write_round(
+    intake: Intake, sink: Sink, progress: Integers, now_ns: Integer, newest_ns: Integer, urgent: Integer
+) -> None:
+    """Receive all messages, and write what can be written in its order, or everything if it is urgent.
+
+    `now_ns` is on the monotonic clock, as is the time of the next round.
+    """
+    settled_ns = settled_until(intake, clock_ns(CLOCK_REALTIME, progress))
+    receive_all(intake, progress)
+    horizon_ns = NEVER - 1 if urgent else settled_ns
+    oldest_ns = write_until(intake, sink, progress, min(horizon_ns, newest_ns), WRITES)
+    if progress[BATCH_DONE] < 0:
+        progress[NEXT_ROUND_NS] = NEVER if oldest_ns == NEVER else now_ns + 2 * _ROUND_NS
+
+
+@inlined_njit
+def _wait(progress: Integers, epoll: Integer, events: Words, wait_ns: Integer) -> Integer:
+    """Wait for events; returns how many there are, less than 0 when something interrupted or failed."""
+    wait_ms = max(0, -(-wait_ns // _MILLISECOND_NS))
+    count = epoll_wait(epoll, events.ctypes.data, EVENTS, wait_ms)
+    if count < 0 and error_number() != _INTERRUPTED:
+        progress[ERROR] = error_number()
+    return np.int64(count)
+
+
+@inlined_njit
+def _see_to_events(
+    intake: Intake, progress: Integers, events: Words, count: Integer, attention: Integer
+) -> tuple[bool, bool]:
+    """Receive from the sockets that woke us; returns whether `attention` did too, and whether something may be half
+    full now."""
+    asked = False
+    fuller = count == EVENTS
+    for number in range(count):
+        descriptor = np.int64(events[number * EVENT_WORDS + EVENT_DATA_WORD])
+        inbox = _inbox_of(intake.inboxes, descriptor)
+        if inbox >= 0:
+            receive(intake, inbox, progress)
+            fuller |= intake.inboxes[inbox, INBOX_TAIL] * 2 > intake.inboxes[inbox, INBOX_BYTES]
+        elif descriptor == attention:
+            asked = True
+        else:
+            fuller = True
+    return asked, fuller
+
+
+@inlined_njit
+def _inbox_of(inboxes: Integers, descriptor: Integer) -> Integer:
+    """The inbox that this descriptor wakes us for, -1 if it is none."""
+    for inbox in range(inboxes.shape[0]):
+        if inboxes[inbox, INBOX_WAKE] == descriptor:
+            return inbox
     return -1
 
 
-@njit(cache=True, nogil=True)
-def _heard(stages: State) -> Integer:
+@inlined_njit
+def _heard(inboxes: Integers) -> Integer:
     """Grows when a ruleset changes or messages are lost."""
     total = 0
-    for stage in range(stages.shape[0]):
-        total += stages[stage, STAGE_GENERATIONS] + stages[stage, STAGE_OVERRUNS]
+    for inbox in range(inboxes.shape[0]):
+        total += inboxes[inbox, INBOX_GENERATIONS] + inboxes[inbox, INBOX_OVERRUNS]
     return total
