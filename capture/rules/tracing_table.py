@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import TtraceError
 from ..machine.netns import Netns
+from ..sockets.numbers import NETLINK_NETFILTER
 
 if TYPE_CHECKING:
     from nftables import Nftables
@@ -167,7 +168,7 @@ def _other_ttrace() -> int | None:
     """
     for line in Path("/proc/thread-self/net/netlink").read_text().splitlines()[1:]:
         _, protocol, port, *_ = line.split()
-        if protocol != "12" or port == str(os.getpid()):
+        if protocol != str(NETLINK_NETFILTER) or port == str(os.getpid()):
             continue
         try:
             command = Path("/proc", port, "cmdline").read_bytes()

@@ -7,19 +7,27 @@ the tag out of the frame by then, and `inbound` is refused.
 import ctypes
 import struct
 from functools import cache
+from typing import Final
 
 from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
 
 _ERROR_BYTES = 256  # PCAP_ERRBUF_SIZE (pcap/pcap.h)
-_NETMASK_UNKNOWN = 0xFFFFFFFF
+_NETMASK_UNKNOWN = 0xFFFFFFFF  # PCAP_NETMASK_UNKNOWN
 _BPF_RETURN = 0x06  # BPF_RET | BPF_K (linux/bpf_common.h)
+_DLT_RAW = 12  # pcap/dlt.h: 101 in files, another number for the compiler
+_NOT_PROMISCUOUS = 0
+_TIMEOUT_MS = 10
+_OPTIMIZE = 1
 
 
 class _Instruction(ctypes.Structure):
     """`struct bpf_insn`, the same as the kernel's `struct sock_filter`."""
 
     _fields_ = (("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32))
+
+
+INSTRUCTION_BYTES: Final = ctypes.sizeof(_Instruction)
 
 
 class _Program(ctypes.Structure):
@@ -67,17 +75,18 @@ def compile_filter(expression: str | None, *, snaplen: int, link_type: LinkType,
     if not expression or not expression.strip():
         return accept_all(snaplen)
     library = load_libpcap()
-    # Link type RAW is 101 in files but 12 in libpcap's own numbers (DLT_RAW), which the compiler wants.
     handle = None
     if link_type is LinkType.ETHERNET:
-        handle = library.pcap_open_live(interface.encode(), snaplen, 0, 10, ctypes.create_string_buffer(_ERROR_BYTES))
-    handle = handle or library.pcap_open_dead(12 if link_type is LinkType.RAW else int(link_type), snaplen)
+        handle = library.pcap_open_live(
+            interface.encode(), snaplen, _NOT_PROMISCUOUS, _TIMEOUT_MS, ctypes.create_string_buffer(_ERROR_BYTES)
+        )
+    handle = handle or library.pcap_open_dead(_DLT_RAW if link_type is LinkType.RAW else int(link_type), snaplen)
     program = _Program()
     try:
-        if library.pcap_compile(handle, ctypes.byref(program), expression.encode(), 1, _NETMASK_UNKNOWN) != 0:
+        if library.pcap_compile(handle, ctypes.byref(program), expression.encode(), _OPTIMIZE, _NETMASK_UNKNOWN) != 0:
             reason = library.pcap_geterr(handle).decode(errors="replace")
             raise TtraceError(f"filter `{expression}`: {reason}", hint="the syntax is tcpdump's, see `man pcap-filter`")
-        code = ctypes.string_at(program.instructions, program.length * ctypes.sizeof(_Instruction))
+        code = ctypes.string_at(program.instructions, program.length * INSTRUCTION_BYTES)
         library.pcap_freecode(ctypes.byref(program))
         return code
     finally:

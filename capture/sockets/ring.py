@@ -1,7 +1,8 @@
 """One capture point: a packet socket with a memory-mapped TPACKET_V3 ring (linux/if_packet.h).
 
-The kernel fills blocks of the ring and hands each over when it is full or `BLOCK_TIMEOUT_MS` old; `convert.py` reads
-them. Timestamps are CLOCK_REALTIME in nanoseconds. Not promiscuous: what the interface would not receive stays unseen.
+The kernel fills blocks of the ring and hands each over when it is full or `BLOCK_TIMEOUT_MS` old; `stream/rings.py`
+reads them. Timestamps are CLOCK_REALTIME in nanoseconds. Not promiscuous: what the interface would not receive stays
+unseen.
 """
 
 import ctypes
@@ -15,6 +16,16 @@ from ...pcapng.blocks import LinkType
 from ..machine.netns import Netns
 from ..options import LARGEST_DEFAULT_RING_MIB, RINGS_MIB
 from .arena import Arena
+from .bpf import INSTRUCTION_BYTES
+from .numbers import (
+    ETH_P_ALL,
+    PACKET_RX_RING,
+    PACKET_STATISTICS,
+    PACKET_VERSION,
+    SO_ATTACH_FILTER,
+    SOL_PACKET,
+    TPACKET_V3,
+)
 
 BLOCK_BYTES = 1 << 18
 """What rings are measured in, and the blocks of small ones: four GSO super-packets of the largest common size (65,226
@@ -30,14 +41,11 @@ HOLD_BACK_NS = (BLOCK_TIMEOUT_MS + 50) * 1_000_000
 SMALLEST_BLOCKS = 8
 """Of a ring (2 MiB), so that holding some back leaves room."""
 
-_SOL_PACKET = 263
-_PACKET_RX_RING = 5
-_PACKET_STATISTICS = 6
-_PACKET_VERSION = 10
-_TPACKET_V3 = 2
-_ETH_P_ALL = 0x0003
-_SO_ATTACH_FILTER = 26
 _FRAME_BYTES = 2048  # only a divisor of the block size in version 3
+_REQUEST = struct.Struct("=7I")
+"""struct tpacket_req3: size and number of blocks, of frames, timeout, room for private data, feature requests."""
+_STATISTICS = struct.Struct("=III")
+"""struct tpacket_stats_v3: tp_packets, which includes tp_drops, tp_drops, tp_freeze_q_cnt."""
 
 
 @dataclass(slots=True)
@@ -65,8 +73,8 @@ class Ring:
 
     def read_statistics(self) -> None:
         """Add the kernel's counters, which it clears on reading, to `received` and `lost`."""
-        # struct tpacket_stats_v3; tp_packets includes tp_drops.
-        packets, drops, _ = struct.unpack("=III", self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12))
+        statistics = self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, _STATISTICS.size)
+        packets, drops, _ = _STATISTICS.unpack(statistics)
         self.received += packets
         self.lost += drops
 
@@ -132,19 +140,9 @@ def open_ring(
     block_bytes = _block_bytes(blocks)
     length_bytes = blocks * BLOCK_BYTES // block_bytes * block_bytes
     try:
-        packet_socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
-        # struct tpacket_req3
-        request = struct.pack(
-            "=7I", block_bytes, length_bytes // block_bytes, _FRAME_BYTES, length_bytes // _FRAME_BYTES,
-            BLOCK_TIMEOUT_MS, 0, 0,
-        )  # fmt: skip
-        packet_socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, request)
-        buffer = ctypes.create_string_buffer(program, len(program))
-        packet_socket.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-        )
+        _set_up(packet_socket, program, block_bytes, length_bytes)
         offset = arena.map_socket(packet_socket.fileno(), length_bytes)
-        packet_socket.bind((interface, _ETH_P_ALL))
+        packet_socket.bind((interface, ETH_P_ALL))
     except OSError as error:
         packet_socket.close()
         if offset is not None:
@@ -154,6 +152,16 @@ def open_ring(
             hint=_memory_hint(blocks) if error.errno == errno.ENOMEM else None,
         ) from error
     return Ring(netns, interface, index, link_type, mac, packet_socket, offset, blocks, block_bytes, arena)
+
+
+def _set_up(packet_socket: socket.socket, program: bytes, block_bytes: int, length_bytes: int) -> None:
+    """Give the socket its ring and its filter, an array of struct sock_filter. Raises OSError."""
+    packet_socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
+    sizes = block_bytes, length_bytes // block_bytes, _FRAME_BYTES, length_bytes // _FRAME_BYTES
+    packet_socket.setsockopt(SOL_PACKET, PACKET_RX_RING, _REQUEST.pack(*sizes, BLOCK_TIMEOUT_MS, 0, 0))
+    buffer = ctypes.create_string_buffer(program, len(program))
+    filter_program = struct.pack("@HP", len(program) // INSTRUCTION_BYTES, ctypes.addressof(buffer))
+    packet_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_program)  # struct sock_fprog
 
 
 def _block_bytes(blocks: int) -> int:
