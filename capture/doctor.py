@@ -20,15 +20,16 @@ from .machine.libc import unshare_network
 from .machine.netns import own_netns
 from .machine.rights import missing_capabilities
 from .options import CaptureOptions
-from .rules.tracing_table import TracingTable, load_nftables
+from .rules.legacy import legacy_tables
+from .rules.tracing_table import load_nftables
 from .sockets.arena import Arena
 from .sockets.bpf import accept_all, load_libpcap
-from .sockets.legacy import legacy_tables
-from .sockets.netfilter import arena_bytes, open_netfilter_socket
 from .sockets.ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring
+from .sources import SOURCES
 from .targets import resolve_targets
 
 _SIOCETHTOOL = 0x8946
+_TRIED_SNAPLEN = 64
 _ETHTOOL_GFEATURES = {"GSO": 0x23, "GRO": 0x2B, "TSO": 0x1E}  # ETHTOOL_GGSO, ETHTOOL_GGRO, ETHTOOL_GTSO
 
 
@@ -99,16 +100,15 @@ def _libraries() -> Iterator[Diagnosis]:
 def _kernel() -> Iterator[Diagnosis]:
     """Try the kernel features in a child process, inside a network namespace of its own that goes away with it."""
     yield _ok("kernel", f"Linux {os.uname().release}")
-    for name, action, hint in (
-        ("tracing table", _try_table, "needs nf_tables with `flags owner` (Linux 5.12) and nft_limit, nf_tables_inet"),
-        ("netfilter events", _try_netfilter, "needs nfnetlink and nf_conntrack_netlink"),
-        ("packet rings", _try_ring, "needs CONFIG_PACKET with TPACKET_V3 and CONFIG_PACKET_MMAP"),
-    ):
-        problem = _in_new_netns(action)
-        if problem is None:
+    # First what is begun last, and needs most.
+    tried = [(source.name, source.can_run, source.needs) for source in reversed(SOURCES) if source.name]
+    rings = ("packet rings", _ring_can_run, "needs CONFIG_PACKET with TPACKET_V3 and CONFIG_PACKET_MMAP")
+    for name, can_run, needs in (*tried, rings):
+        missing = _in_new_netns(can_run)
+        if missing is None:
             yield _ok(name, "works")
         else:
-            yield Diagnosis(name=name, state=State.MISSING, text=problem, hint=hint)
+            yield Diagnosis(name=name, state=State.MISSING, text=missing, hint=needs)
     if not Path("/proc/sys/net/netfilter/nf_conntrack_max").exists():
         yield Diagnosis(
             name="conntrack", state=State.WARNING, text="not loaded: no NAT on this node, or not yet",
@@ -118,19 +118,19 @@ def _kernel() -> Iterator[Diagnosis]:
         yield _ok("conntrack", "loaded")
 
 
-def _in_new_netns(action: Callable[[], None]) -> str | None:
-    """Run `action` in a child in a fresh namespace; returns what went wrong, None if nothing did."""
+def _in_new_netns(can_run: Callable[[], str | None]) -> str | None:
+    """Ask in a child, in a fresh namespace; returns what is missing, None if nothing is."""
     read_fd, write_fd = os.pipe()
     child = os.fork()
     if child == 0:
-        message = ""
+        missing = None
         try:
             unshare_network()
-            action()
-        except (TtraceError, OSError) as error:
-            message = str(error)
+            missing = can_run()
+        except OSError as error:
+            missing = str(error)
         finally:
-            os.write(write_fd, message.encode() + b"\0")
+            os.write(write_fd, (missing or "").encode() + b"\0")
             # Not sys.exit: the parent's exit handlers and buffers are not the child's business.
             os._exit(0)
     os.close(write_fd)
@@ -142,33 +142,22 @@ def _in_new_netns(action: Callable[[], None]) -> str | None:
     return answer[:-1].decode(errors="replace") or None
 
 
-def _try_table() -> None:
-    netns = own_netns()
-    table = TracingTable(netns)
-    table.load(match=None, limit=1000)
-
-
-def _try_netfilter() -> None:
-    listener = open_netfilter_socket(Arena(buffer_bytes=arena_bytes(1)), own_netns(), buffer_mib=1)
-    listener.dump_conntrack()
-    listener.socket.settimeout(2.0)
-    data = listener.socket.recv(8192)
-    _, kind = struct.unpack_from("=IH", data)
-    if kind == 2 and (code := struct.unpack_from("=i", data, 16)[0]):
-        raise OSError(-code, f"conntrack table: {os.strerror(-code)}")
-
-
-def _try_ring() -> None:
-    open_ring(
-        Arena(slots=1, slot_bytes=SMALLEST_BLOCKS * BLOCK_BYTES),
-        own_netns(),
-        interface="lo",
-        index=1,
-        link_type=LinkType.ETHERNET,
-        mac=b"",
-        program=accept_all(64),
-        blocks=SMALLEST_BLOCKS,
-    )
+def _ring_can_run() -> str | None:
+    """What is missing for packet rings, in the namespace of the thread."""
+    try:
+        open_ring(
+            Arena(slots=1, slot_bytes=SMALLEST_BLOCKS * BLOCK_BYTES),
+            own_netns(),
+            interface="lo",
+            index=1,
+            link_type=LinkType.ETHERNET,
+            mac=b"",
+            program=accept_all(_TRIED_SNAPLEN),
+            blocks=SMALLEST_BLOCKS,
+        )
+    except TtraceError as error:
+        return str(error)
+    return None
 
 
 def _interfaces() -> Iterator[Diagnosis]:

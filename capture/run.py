@@ -13,18 +13,16 @@ from ..pcapng.write import name_resolution, section_header
 from .machine.journal import Journal, restore_stale
 from .machine.rights import check_rights
 from .options import CaptureOptions, CaptureStatus, CaptureSummary
-from .rules.tracing_table import TracingTable
-from .ruleset_changes import RulesetChanges
 from .session import Session, add_interface, add_ring, add_snapshot, close_rings, open_point, write_statistics
 from .snapshots import CaptureTimes, container_names, take_snapshots
 from .sockets.arena import Arena
-from .sockets.legacy import has_legacy_tables, receive_legacy_trace
 from .sockets.netfilter import WAITING_BYTES, arena_bytes, open_netfilter_socket
 from .sockets.ring import BLOCK_BYTES, HOLD_BACK_NS, RingBudget, ring_budget
+from .sources import SOURCES, CannotRunError
 from .stop import StopSignals
 from .stream.output import OutputFile
 from .summary import status_of, summary_of
-from .targets import Target, Targets, resolve_targets
+from .targets import Targets, resolve_targets
 from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ _TICK_S = 0.25
 _SETTLE_S = 0.02
 """How long to wait for the last packets before looking again."""
 _PENDING_S = 0.05
-"""How soon to look again after rules that have changed."""
+"""How soon a source has its turn that waits for it."""
 
 
 def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None) -> CaptureSummary:
@@ -58,14 +56,15 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
         session = Session(options, node, targets, output, arena, Journal(), stack, budget, time.time_ns())
         stack.callback(close_rings, session)
         session.warnings += warnings + targets.warnings
+        session.sources = [kind(session) for kind in SOURCES]
         try:
             _open_rings(session)
             _open_sockets(session)
-            feed = _start_feed(session)
+            feed = _begin(session)
             _run(session, feed, stop, status)
             _finish(session, feed)
         finally:
-            _close_tables(session)
+            _end_sources(session)
             session.warnings += session.journal.restore()
         return summary_of(session, feed)
 
@@ -108,31 +107,25 @@ def _open_rings(session: Session) -> None:
 
 
 def _open_sockets(session: Session) -> None:
-    """Listen to netfilter in every namespace; nothing is traced yet."""
-    options = session.options
+    """Listen to netfilter in every namespace; nothing is traced yet. A source that cannot run there is a warning."""
+    groups = sorted(group for source in session.sources for group in source.groups)
+    wakes = [kind for source in session.sources for kind in source.wakes]
     for target in session.targets.targets:
-        listener = open_netfilter_socket(session.arena, target.netns, buffer_mib=options.buffer_mib)
+        listener = open_netfilter_socket(
+            session.arena, target.netns, buffer_mib=session.options.buffer_mib, groups=groups, wakes=wakes
+        )
         session.stack.callback(listener.close)
         session.sockets.append((listener, add_interface(session, target, "netlink", "netfilter")))
-        if options.conntrack_details:
-            _switch_conntrack_details_on(session, target)
-        if options.trace and has_legacy_tables(target.netns):
-            warning = receive_legacy_trace(listener, session.journal)
-            if warning:
-                session.warnings.append(warning)
+        for source in session.sources:
+            try:
+                source.open(listener)
+            except CannotRunError as missing:
+                session.warnings.append(str(missing))
     session.snapshot_interface = add_interface(session, None, "snapshot", "snapshot")
     session.output.append(name_resolution(container_names(session.targets)))
 
 
-def _switch_conntrack_details_on(session: Session, target: Target) -> None:
-    for name in ("nf_conntrack_timestamp", "nf_conntrack_acct"):
-        try:
-            session.journal.set_value(target.netns, f"net/netfilter/{name}", "1")
-        except OSError as error:
-            session.warnings.append(f"{target.netns.description}: {name} not set: {error.strerror}")
-
-
-def _start_feed(session: Session) -> "Feed":
+def _begin(session: Session) -> "Feed":
     """Load the converter, while packets are being buffered, and only then start tracing.
 
     A message's time is that of its receipt: one that waits for numba to be imported would get a wrong one.
@@ -142,14 +135,8 @@ def _start_feed(session: Session) -> "Feed":
     compile_kernels()
     feed = Feed(session.arena, session.output, session.rings, session.sockets, session.options.count)
     session.stack.callback(feed.close)
-    for listener, _ in session.sockets:
-        listener.dump_conntrack()
-    if session.options.trace:
-        for target in session.targets.targets:
-            table = TracingTable(target.netns)
-            session.tables.append(table)
-            table.load(match=session.options.trace_match, limit=session.options.trace_limit)
-            feed.receive()
+    for source in session.sources:
+        source.begin(feed)
     session.output.begin()
     for _ in _snapshots(session, feed, "start"):
         feed.receive()
@@ -171,7 +158,8 @@ def _run(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallba
     opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
     deadline = None if session.options.duration_s is None else opened + session.options.duration_s
     watch = Watch(session, feed, stop)
-    changes = RulesetChanges(session, feed)
+    for source in session.sources:
+        source.follow(feed)
     try:
         next_tick = time.monotonic()
         while not stop.requested and not feed.is_full:
@@ -184,9 +172,11 @@ def _run(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallba
             if deadline is not None and now >= deadline:
                 return
             until = next_tick if deadline is None else min(next_tick, deadline)
-            feed.record(min(until - now, _PENDING_S) if changes.is_pending else until - now, watch.fileno())
+            is_pending = any(source.is_pending for source in session.sources)
+            feed.record(min(until - now, _PENDING_S) if is_pending else until - now, watch.fileno())
             watch.wait(0)
-            changes.record()
+            for source in session.sources:
+                source.record(feed)
     finally:
         watch.close()
 
@@ -207,7 +197,7 @@ def _note_losses(session: Session, feed: "Feed") -> None:
 def _finish(session: Session, feed: "Feed") -> None:
     """End tracing, take what the kernel still holds, the last snapshots and the final statistics."""
     end_ns = time.time_ns()
-    _close_tables(session)
+    _end_sources(session)
     feed.receive()
     _drain_rings(feed, end_ns)
     feed.end_packets()
@@ -232,6 +222,6 @@ def _drain_rings(feed: "Feed", end_ns: int) -> None:
     feed.write_until(end_ns)
 
 
-def _close_tables(session: Session) -> None:
-    while session.tables:
-        session.tables.pop().close()
+def _end_sources(session: Session) -> None:
+    for source in reversed(session.sources):
+        source.end()

@@ -11,7 +11,6 @@ from ..pcapng.write import enhanced_packet, interface_description, interface_sta
 from .machine.journal import Journal
 from .machine.links import Link
 from .options import CaptureOptions, PointSummary
-from .rules.tracing_table import TracingTable
 from .snapshots import Snapshot
 from .sockets.arena import Arena
 from .sockets.bpf import compile_filter
@@ -21,6 +20,7 @@ from .stream.output import OutputFile
 from .targets import Target, Targets
 
 if TYPE_CHECKING:
+    from .sources.source import Source
     from .stream.feed import Feed
 
 
@@ -43,7 +43,7 @@ class Session:
     ended_points: list[PointSummary] = field(default_factory=list)
     """Capture points whose interface went away."""
     sockets: list[tuple[NetfilterSocket, int]] = field(default_factory=list)
-    tables: list[TracingTable] = field(default_factory=list)
+    sources: "list[Source]" = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     interfaces: int = 0
     """Interface description blocks written."""

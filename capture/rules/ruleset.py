@@ -3,8 +3,8 @@
 import json
 
 from ..machine.netns import Netns
-from ..sockets.legacy import legacy_tables, run_save, save_legacy
-from ..sockets.netfilter import ruleset_generation
+from ..sockets.requests import ruleset_generation
+from .legacy import legacy_tables, run_save, save_legacy
 from .tracing_table import load_nftables
 
 _ATTEMPTS = 3

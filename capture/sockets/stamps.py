@@ -8,50 +8,79 @@ CAP_BPF), messages wake us.
 Sources: linux/bpf.h, Documentation/bpf/ringbuf.rst.
 """
 
-import ctypes
 import mmap
 import os
-import platform
 import socket
-import struct
+from collections.abc import Iterable
 from typing import Final
 
-from ..machine.libc import LIBC
+from ..machine.ebpf import (
+    ADD_IMMEDIATE,
+    CALL,
+    EXIT,
+    FUNC_KTIME_GET_NS,
+    FUNC_RINGBUF_OUTPUT,
+    FUNC_RINGBUF_QUERY,
+    JUMP,
+    JUMP_IF_EQUAL,
+    JUMP_IF_GREATER,
+    LOAD_32,
+    LOAD_PACKET_16,
+    MOVE,
+    MOVE_IMMEDIATE,
+    PROG_TYPE_SOCKET_FILTER,
+    R0,
+    R1,
+    R2,
+    R3,
+    R4,
+    R6,
+    R7,
+    R10,
+    RB_AVAIL_DATA,
+    RB_FORCE_WAKEUP,
+    RB_NO_WAKEUP,
+    STORE_64,
+    create_ring_buffer,
+    instruction,
+    load_map,
+    load_program,
+)
 from .arena import Arena
+from .numbers import SO_ATTACH_BPF
 
 STAMP_BYTES: Final = 16
 """Of one stamp in the ring buffer: a header of 8 bytes, then nanoseconds of CLOCK_MONOTONIC."""
 HEADER_BYTES: Final = 2 * mmap.PAGESIZE
 """In front of the stamps: a page that begins with how far we have read, one with how far the kernel has written."""
 
-_CALL_NUMBER: Final = {"x86_64": 321, "aarch64": 280}
-_SO_ATTACH_BPF: Final = 50
-_MAP_CREATE, _PROGRAM_LOAD = 0, 5
-_RING_BUFFER_MAP, _SOCKET_FILTER = 27, 1
-_KTIME_GET_NS, _RINGBUF_OUTPUT, _RINGBUF_QUERY = 5, 130, 134
-_AVAILABLE_DATA: Final = 0
-_NO_WAKE_UP, _WAKE_UP = 1, 2
+_TIME_BYTES: Final = 8
+_TYPE: Final = 4
+"""Bytes in front of nlmsg_type in a message (linux/netlink.h)."""
+_LENGTH: Final = 0
+"""Bytes in front of `len` in struct __sk_buff (linux/bpf.h)."""
 _SMALLEST_MESSAGE_BYTES: Final = 512
 """Of the socket's buffer: one that is queued takes more."""
 _LARGE_MESSAGE_BYTES: Final = 1280
 """What a trace message takes of it."""
-_NEW_GENERATION: Final = 0x0A0F
-"""A ruleset has changed: Python takes a snapshot soon after."""
 
 
 class Stamps:
     """The ring buffer of one socket."""
 
-    def __init__(self, arena: Arena, listener: socket.socket, *, buffer_mib: int) -> None:
-        """Have every message that comes to `listener` from now on stamped. Raises OSError where that is impossible."""
+    def __init__(self, arena: Arena, listener: socket.socket, *, buffer_mib: int, wakes: Iterable[int]) -> None:
+        """Have every message that comes to `listener` from now on stamped, those of the types `wakes` with a wake-up.
+
+        Raises OSError where that is impossible.
+        """
         self.length_bytes = ring_bytes(buffer_mib)
         # We are woken when an eighth of the socket's buffer may be full.
         limit = (buffer_mib << 20) // 8 // _LARGE_MESSAGE_BYTES * STAMP_BYTES
-        self.fd = _bpf(_MAP_CREATE, struct.pack("=IIII", _RING_BUFFER_MAP, 0, 0, self.length_bytes))
+        self.fd = create_ring_buffer(self.length_bytes)
         try:
-            program = _load(_program(self.fd, limit))
+            program = load_program(PROG_TYPE_SOCKET_FILTER, _program(self.fd, limit, list(wakes)))
             try:
-                listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_BPF, program)
+                listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, program)
             finally:
                 os.close(program)
             self.offset = arena.map_ring_buffer(self.fd, HEADER_BYTES, 2 * self.length_bytes)
@@ -69,54 +98,36 @@ def ring_bytes(buffer_mib: int) -> int:
     return 1 << ((buffer_mib << 20) // _SMALLEST_MESSAGE_BYTES * STAMP_BYTES - 1).bit_length()
 
 
-def _program(fd: int, limit: int) -> list[bytes]:
+def _program(fd: int, limit: int, wakes: list[int]) -> list[bytes]:
     """The filter: `limit` is how many bytes of stamps may wait before somebody is woken."""
-    swapped = int.from_bytes(_NEW_GENERATION.to_bytes(2, "little"), "big")
-    load_map = [_instruction(0x18, 1, 1, 0, fd), _instruction(0, 0, 0, 0, 0)]
     return [
-        _instruction(0xBF, 6, 1, 0, 0),  # r6 = the message
-        _instruction(0x85, 0, 0, 0, _KTIME_GET_NS),
-        _instruction(0x7B, 10, 0, -8, 0),  # the time, on the stack
-        *load_map,
-        _instruction(0xB7, 2, 0, 0, _AVAILABLE_DATA),
-        _instruction(0x85, 0, 0, 0, _RINGBUF_QUERY),
-        _instruction(0xB7, 7, 0, 0, _NO_WAKE_UP),
-        _instruction(0x25, 0, 0, 2, limit),  # more than the limit wait: to _WAKE_UP
-        _instruction(0x28, 0, 0, 0, 4),  # nlmsg_type, as if it were big-endian
-        _instruction(0x55, 0, 0, 1, swapped),  # another type: past _WAKE_UP
-        _instruction(0xB7, 7, 0, 0, _WAKE_UP),
-        *load_map,
-        _instruction(0xBF, 2, 10, 0, 0),
-        _instruction(0x07, 2, 0, 0, -8),  # r2 = where the time is
-        _instruction(0xB7, 3, 0, 0, 8),
-        _instruction(0xBF, 4, 7, 0, 0),
-        _instruction(0x85, 0, 0, 0, _RINGBUF_OUTPUT),
-        _instruction(0x61, 0, 6, 0, 0),  # return its length: let all of it pass
-        _instruction(0x95, 0, 0, 0, 0),
+        instruction(MOVE, to=R6, source=R1),  # the message
+        instruction(CALL, value=FUNC_KTIME_GET_NS),
+        instruction(STORE_64, to=R10, source=R0, offset=-_TIME_BYTES),  # on the stack
+        *load_map(R1, fd),
+        instruction(MOVE_IMMEDIATE, to=R2, value=RB_AVAIL_DATA),
+        instruction(CALL, value=FUNC_RINGBUF_QUERY),
+        *_choose_wake_up(limit, wakes),
+        *load_map(R1, fd),
+        instruction(MOVE, to=R2, source=R10),
+        instruction(ADD_IMMEDIATE, to=R2, value=-_TIME_BYTES),  # where the time is
+        instruction(MOVE_IMMEDIATE, to=R3, value=_TIME_BYTES),
+        instruction(MOVE, to=R4, source=R7),
+        instruction(CALL, value=FUNC_RINGBUF_OUTPUT),
+        instruction(LOAD_32, to=R0, source=R6, offset=_LENGTH),  # so much of it passes: all
+        instruction(EXIT),
     ]
 
 
-def _instruction(code: int, target: int, source: int, offset: int, value: int) -> bytes:
-    """struct bpf_insn, of little-endian machines."""
-    return struct.pack("<BBhi", code, target | source << 4, offset, value)
-
-
-def _load(program: list[bytes]) -> int:
-    """Have the kernel verify the program; returns its descriptor."""
-    code = ctypes.create_string_buffer(b"".join(program))
-    license_name = ctypes.create_string_buffer(b"GPL")
-    addresses = ctypes.addressof(code), ctypes.addressof(license_name)
-    return _bpf(_PROGRAM_LOAD, struct.pack("=IIQQ", _SOCKET_FILTER, len(program), *addresses))
-
-
-def _bpf(command: int, attributes: bytes) -> int:
-    """The system call of that name; returns a descriptor. Raises OSError."""
-    number = _CALL_NUMBER.get(platform.machine())
-    if number is None:
-        raise OSError(os.strerror(38))
-    # union bpf_attr: the kernel wants zeros behind what it knows.
-    buffer = ctypes.create_string_buffer(attributes, 128)
-    result = LIBC.syscall(ctypes.c_long(number), command, buffer, len(buffer))
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return int(result)
+def _choose_wake_up(limit: int, wakes: list[int]) -> list[bytes]:
+    """R7 is to wake somebody if R0, how many bytes wait, is above the limit, or for messages of these types."""
+    kinds = [int.from_bytes(kind.to_bytes(2, "little"), "big") for kind in wakes]
+    return [
+        instruction(MOVE_IMMEDIATE, to=R7, value=RB_NO_WAKEUP),
+        instruction(JUMP_IF_GREATER, to=R0, offset=len(kinds) + 2, value=limit),
+        instruction(LOAD_PACKET_16, value=_TYPE),
+        # From each to the last instruction.
+        *(instruction(JUMP_IF_EQUAL, to=R0, offset=len(kinds) - at, value=kind) for at, kind in enumerate(kinds)),
+        instruction(JUMP, offset=1),  # past it
+        instruction(MOVE_IMMEDIATE, to=R7, value=RB_FORCE_WAKEUP),
+    ]

@@ -1,16 +1,12 @@
-"""iptables-legacy: its TRACE messages on our socket, and its tables as text, without changing or creating any."""
+"""The tables of iptables-legacy: whether there are any, and their text, without changing or creating one."""
 
-import errno
 import subprocess
 from pathlib import Path
 
 from ...errors import TtraceError
-from ..machine.journal import Journal
 from ..machine.netns import Netns
-from .netfilter import NetfilterSocket, bind_nflog
 
 _FAMILIES = {"ip": ("ip_tables_names", "iptables-legacy-save"), "ip6": ("ip6_tables_names", "ip6tables-legacy-save")}
-_LOGGERS = ("net/netfilter/nf_log/2", "net/netfilter/nf_log/10")  # AF_INET, AF_INET6
 _SAVE_TIMEOUT_S = 20
 
 
@@ -26,24 +22,6 @@ def has_legacy_tables(netns: Netns) -> bool:
     """Whether legacy iptables is in use in `netns`."""
     with netns.entered():
         return any(legacy_tables(family) for family in _FAMILIES)
-
-
-def receive_legacy_trace(listener: NetfilterSocket, journal: Journal) -> str | None:
-    """Direct TRACE of legacy tables to the socket, before anything is traced; returns a warning or None.
-
-    Our table's `meta nftrace set 1` makes legacy tables log too, to whatever logger the namespace has: by default the
-    kernel log, which it would flood.
-    """
-    try:
-        for name in _LOGGERS:
-            journal.set_value(listener.netns, name, "nfnetlink_log")
-        bind_nflog(listener)
-    except OSError as error:
-        where = listener.netns.description
-        if error.errno == errno.EPERM:
-            return f"{where}: another program listens to NFLOG group 0, so rules of iptables-legacy are not traced"
-        return f"{where}: rules of iptables-legacy are not traced: {error.strerror}"
-    return None
 
 
 def save_legacy(family: str) -> str | None:

@@ -1,0 +1,50 @@
+"""Netfilter's trace: what every rule did with a packet, of packets that our own table marks."""
+
+from typing import TYPE_CHECKING
+
+from ..machine.netns import own_netns
+from ..rules.tracing_table import TracingTable
+from ..sockets.numbers import NFNLGRP_NFTRACE
+from .source import Source
+
+if TYPE_CHECKING:
+    from ..session import Session
+    from ..stream.feed import Feed
+
+_TRIED_LIMIT = 1_000
+
+
+class Nftrace(Source):
+    """The tracing table of each namespace. Its messages are heard in any case: others may trace too."""
+
+    name = "tracing table"
+    needs = "needs nf_tables with `flags owner` (Linux 5.12) and nft_limit, nf_tables_inet"
+    groups = (NFNLGRP_NFTRACE,)
+
+    def __init__(self, session: "Session") -> None:
+        super().__init__(session)
+        self._tables: list[TracingTable] = []
+
+    @classmethod
+    def try_out(cls) -> None:
+        """Load a table."""
+        TracingTable(own_netns()).load(match=None, limit=_TRIED_LIMIT)
+
+    def begin(self, feed: "Feed") -> None:
+        """Load the table in every namespace. Raises TtraceError: a capture that was asked to trace does not go without.
+
+        A message's time may be that of its receipt, so what the first namespaces say is received meanwhile.
+        """
+        options = self.session.options
+        if not options.trace:
+            return
+        for listener, _ in self.session.sockets:
+            table = TracingTable(listener.netns)
+            self._tables.append(table)
+            table.load(match=options.trace_match, limit=options.trace_limit)
+            feed.receive()
+
+    def end(self) -> None:
+        """Close the tables, whose packets then are traced no more."""
+        while self._tables:
+            self._tables.pop().close()
