@@ -11,7 +11,7 @@ from .clocks.align import align_clocks
 from .clocks.reference_time import frames_set_back
 from .decode.files import decode_packets
 from .decode.frames import Observations
-from .flows.ties_by_content import begun_sequences, repeated_sequences
+from .flows.repeated_sequences import begun_sequences, repeated_sequences
 from .netfilter.messages import KernelMessages
 from .netfilter.rules import parse_rulesets
 from .netfilter.sources import decode_messages

@@ -58,7 +58,7 @@ class Setting:
     """Per file: frames before which its clock had been set back (clocks/reference_time.py)."""
     arrivals: Arrivals
     repeated: npt.NDArray[np.int64]
-    """See repeated_sequences in flows/ties_by_content.py."""
+    """See flows/repeated_sequences.py."""
     changes: npt.NDArray[np.int64]
     """(time in ns, namespace) of each change of a ruleset."""
     clocks: list[Clock]

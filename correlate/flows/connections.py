@@ -1,7 +1,8 @@
 """Sightings -> connections: which address pairs, on which nodes, are one bidirectional flow.
 
-Sessions (sessions.py) are joined by what says for certain that they belong together (ties.py). Every session has two
-ends of a union-find, one per direction, so a joined connection knows which packets travel the same way.
+Sessions (sessions.py) are joined by what says for certain that they belong together: ties, by conntrack, by addresses
+and by content. Every session has two ends of a union-find, one per direction, so a joined connection knows which of its
+two ways a packet goes.
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from ..clocks.align import Clock
 from ..clocks.delays import Flows
 from ..netfilter.numbers import CT_REPLY
 from ..nodes.topology import Topology
-from ..protocols import TCP, TCP_ACK, TCP_SYN
 from ..schema import NOTE_ERROR
 from ..sightings import FRAME, of_kind, told
-from .sessions import SessionIndex, Sessions, split_sessions
-from .ties import conntrack_id_ties, conntrack_ties, same_flow_ties, sightings_on_wires
-from .ties_by_content import content_ties
+from .session_index import SessionIndex
+from .sessions import Sessions, opens_connection, split_sessions
+from .ties_by_addresses import same_flow_ties, sightings_on_wires
+from .ties_by_conntrack import conntrack_id_ties, conntrack_ties
+from .ties_by_content import ContentTies, content_ties
 
 
 class Tie(IntEnum):
@@ -86,10 +88,9 @@ def find_connections(
 ) -> Connections:
     """Find the connections.
 
-    `sightings`: SIGHTING rows; `times_ns`: when each happened, on
-    the reference clock; `conntrack`: CONNTRACK rows; `said`: TOLD rows of the sightings that are no frames;
-    `repeated`: see repeated_sequences in ties_by_content.py;
-    `contents`: sightings with equal content.
+    `sightings`: SIGHTING rows; `times_ns`: when each happened, on the reference clock; `conntrack`: CONNTRACK rows;
+    `said`: TOLD rows of the sightings that are no frames; `repeated`: see repeated_sequences.py; `contents`: sightings
+    with equal content.
     """
     nodes = topology.node_numbers()
     on_wire = sightings_on_wires(sightings, said, topology)
@@ -102,19 +103,9 @@ def find_connections(
         Tie.TRACE: conntrack_id_ties(ends[told(sightings)], sightings, said),
         Tie.ADDRESSES: same_flow_ties(sightings, times_ns, ends, nodes, on_wire, contents),
     }
-    seen = of_kind(sightings, FRAME)
-    uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
     alone = np.array([clock.basis == "unknown" for clock in clocks])[nodes]
-    by_content = content_ties(
-        sightings[seen],
-        session[seen],
-        ends[seen],
-        times_ns[seen],
-        np.where(alone, 1 + nodes, 0),
-        uninformed,
-        repeated,
-        contents,
-    )
+    comparable = np.where(alone, 1 + nodes, 0)
+    by_content = _ties_of_frames(sightings, ends, times_ns, comparable, topology, repeated, contents)
     ties[Tie.CONTENT] = by_content.ties
     for pairs in ties.values():
         _join(parent, pairs)
@@ -122,6 +113,21 @@ def find_connections(
     original = _in_original_direction(sightings, conntrack, said, sessions, ends)
     votes = {Tie.CONTENT: by_content.votes, Tie.RIVAL: by_content.rival_votes}
     return _number(sightings, times_ns, session, ends, find_all(parent), original, ties, votes)
+
+
+def _ties_of_frames(
+    sightings: npt.NDArray[np.void],
+    ends: npt.NDArray[np.int64],
+    times_ns: npt.NDArray[np.int64],
+    clock: npt.NDArray[np.int64],
+    topology: Topology,
+    repeated: npt.NDArray[np.int64],
+    contents: Runs,
+) -> ContentTies:
+    """Ties by the content of frames alone. `clock`: per namespace, the same number where times can be compared."""
+    seen = of_kind(sightings, FRAME)
+    uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
+    return content_ties(sightings[seen], ends[seen], times_ns[seen], clock, uninformed, repeated, contents)
 
 
 def _in_original_direction(
@@ -210,7 +216,7 @@ def _leaders(sightings, times, ends, roots, original):
         row = sightings[i]
         key = min(roots[ends[i]], roots[ends[i] ^ 1])
         error = (row.notes & np.uint8(NOTE_ERROR)) != 0
-        syn = row.protocol == TCP and (row.tcp_flags & np.uint16(TCP_SYN | TCP_ACK)) == TCP_SYN and not error
+        syn = opens_connection(row) and not error
         mine = 4 * np.int64(not syn) + 2 * np.int64(original[i] == 0 and not syn) + np.int64(error)
         if leader[key] < 0:
             earliest[key] = times[i]

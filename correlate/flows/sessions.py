@@ -1,7 +1,7 @@
 """Sightings -> sessions: one life of one address pair in one namespace. A reused port begins a new one."""
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -106,18 +106,19 @@ def _place_keys(pair, namespace, key):
         key[i] = mix(pair[i], np.uint64(namespace[i]))
 
 
-class _Latest(NamedTuple):
-    """What was last seen of each address pair in its namespace."""
-
-    seen: npt.NDArray[np.bool_]
-    """Anything at all."""
-    last_ns: npt.NDArray[np.int64]
-    entry_ended: npt.NDArray[np.bool_]
-    """Its conntrack entry has ended since."""
-    opened: npt.NDArray[np.bool_]
-    """By orientation: the current session was opened from there …"""
-    sequence: npt.NDArray[np.uint32]
-    """… with this sequence number."""
+_LATEST: Final = np.dtype(
+    [
+        ("last_ns", "i8"),
+        ("session", "i4"),  # -1 none yet
+        ("first_sequence", "u4"),  # with which this session was opened, by orientation
+        ("second_sequence", "u4"),
+        ("opened", "u1"),  # bits: 1 in the first orientation, 2 in the second
+        ("seen", "u1"),  # anything at all
+        ("entry_ended", "u1"),  # its conntrack entry has ended since
+    ],
+    align=True,
+)
+"""What was last seen of an address pair in its namespace."""
 
 
 @njit(cache=True, nogil=True)
@@ -130,25 +131,23 @@ def _split(order, group, groups, times, sightings, facts):
     start_ns = np.empty(order.size, np.int64)
     end_ns = np.empty(order.size, np.int64)
     count = 0
-    current = np.full(groups, np.int32(-1))
-    latest = _Latest(
-        np.zeros(groups, np.bool_), np.zeros(groups, np.int64), np.zeros(groups, np.bool_),
-        np.zeros((groups, 2), np.bool_), np.zeros((groups, 2), np.uint32),
-    )  # fmt: skip
+    latest = np.zeros(groups, _LATEST)
+    for g in range(groups):
+        latest[g].session = -1
     for k in range(order.size):
         i = order[k]
-        g = group[i]
+        known = latest[group[i]]
         is_sighting = i < facts.size  # else the end of a conntrack entry
-        if current[g] < 0 or (is_sighting and _begins_another(latest, g, sightings[i], facts[i], times[i])):
-            current[g] = count
-            of_group[count] = g
+        if known.session < 0 or (is_sighting and _begins_another(known, sightings[i], facts[i], times[i])):
+            known.session = count
+            known.opened = 0
+            of_group[count] = group[i]
             first[count] = -1
             count += 1
-            latest.opened[g, 0] = latest.opened[g, 1] = False
-        latest.entry_ended[g] = not is_sighting
+        known.entry_ended = not is_sighting
         if is_sighting:
-            _note_latest(latest, g, sightings[i], facts[i], times[i])
-            mine = current[g]
+            _note(known, sightings[i], facts[i], times[i])
+            mine = known.session
             session[i] = mine
             if first[mine] < 0:
                 first[mine] = i
@@ -158,89 +157,27 @@ def _split(order, group, groups, times, sightings, facts):
 
 
 @njit(cache=True, nogil=True)
-def _begins_another(latest, group, row, facts, time_ns):
-    """Whether a sighting is of another session of its group than what was last seen there."""
-    if not latest.seen[group]:
+def _begins_another(known, row, facts, time_ns):
+    """Whether a sighting is of another session than what is known of its address pair."""
+    if not known.seen:
         return False
     if facts & _OPENS:
-        side = facts & _SECOND
-        if latest.opened[group, side]:
-            return latest.sequence[group, side] != row.sequence
-        return not latest.opened[group, 1 - side]
+        second = facts & _SECOND
+        if known.opened & (2 if second else 1):
+            return row.sequence != (known.second_sequence if second else known.first_sequence)
+        return known.opened == 0
     if facts & _IS_TCP:
         return False
-    return latest.entry_ended[group] or time_ns - latest.last_ns[group] > _IDLE_NS
+    return known.entry_ended or time_ns - known.last_ns > _IDLE_NS
 
 
 @njit(cache=True, nogil=True)
-def _note_latest(latest, group, row, facts, time_ns):
-    latest.seen[group] = True
-    latest.last_ns[group] = time_ns
-    if facts & _OPENS:
-        side = facts & _SECOND
-        latest.opened[group, side] = True
-        latest.sequence[group, side] = row.sequence
-
-
-@njit(cache=True)
-def _pair_key(where, flow, reverse, out):
-    for i in range(flow.size):
-        out[i] = mix(min(flow[i], reverse[i]), np.uint64(where[i]))
-
-
-def pair_key(
-    where: npt.NDArray[np.int64], flow: npt.NDArray[np.uint64], reverse: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.uint64]:
-    """One number for (place, address pair), the same for both directions."""
-    out = np.empty(flow.size, np.uint64)
-    _pair_key(np.ascontiguousarray(where), np.ascontiguousarray(flow), np.ascontiguousarray(reverse), out)
-    return out
-
-
-@dataclass(slots=True)
-class SessionIndex:
-    """Sessions by where they were seen and their address pair, with the time they lasted.
-
-    Each is in it up to three times: by namespace, by node, and, where it was seen on a wire, by the pair alone.
-    """
-
-    key: npt.NDArray[np.uint64]
-    session: npt.NDArray[np.int64]
-    start_ns: npt.NDArray[np.int64]
-    end_ns: npt.NDArray[np.int64]
-
-    @classmethod
-    def build(
-        cls,
-        sightings: npt.NDArray[np.void],
-        sessions: Sessions,
-        on_wire: npt.NDArray[np.bool_],
-        nodes: npt.NDArray[np.int64],
-    ) -> "SessionIndex":
-        """`on_wire`: per sighting, it is at an uplink; `nodes`: node number of each namespace."""
-        number = np.flatnonzero(sessions.first >= 0)
-        seen_on_wire = np.zeros(sessions.first.size, np.bool_)
-        seen_on_wire[sessions.session[on_wire]] = True
-        first = sessions.first[number]
-        flow, reverse = sightings["flow"][first], sightings["flow_reverse"][first]
-        every = np.arange(number.size)
-        keys, which = [], []
-        for places, members in zip(
-            index_places(sightings["namespace"][first], nodes),
-            (every, every, np.flatnonzero(seen_on_wire[number])),
-            strict=True,
-        ):
-            keys.append(pair_key(places[members], flow[members], reverse[members]))
-            which.append(members)
-        key, member = np.concatenate(keys), np.concatenate(which)
-        by_key = np.argsort(key, kind="stable")
-        found = number[member[by_key]]
-        return cls(key[by_key], found, sessions.start_ns[found], sessions.end_ns[found])
-
-
-def index_places(
-    namespace: npt.NDArray[np.uint16], nodes: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The three places under which SessionIndex knows a session: its namespace, its node, any wire."""
-    here = namespace.astype(np.int64)
-    return here, (1 << 32) + nodes[here], np.full(here.size, 1 << 33)
+def _note(known, row, facts, time_ns):
+    known.seen = True
+    known.last_ns = time_ns
+    if facts & _OPENS and facts & _SECOND:
+        known.opened |= 2
+        known.second_sequence = row.sequence
+    elif facts & _OPENS:
+        known.opened |= 1
+        known.first_sequence = row.sequence

@@ -12,7 +12,8 @@ from ..arrays.hashing import spread
 from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
 from ..decode.frames import Observations
-from ..flows.ties_by_content import begun_sequences, can_vote, repeated_sequences
+from ..flows.repeated_sequences import begun_sequences, repeated_sequences
+from ..flows.ties_by_content import can_vote
 from ..netfilter.evaluations import chain_keys
 from ..netfilter.from_frames import error_key
 from ..netfilter.messages import KernelMessages
@@ -207,7 +208,8 @@ def _share_entries(
     conntrack_id: npt.NDArray[np.uint32],
     numbers: npt.NDArray[np.int32],
 ) -> None:
-    """One packet with one conntrack id in one namespace, under different addresses: translated there (flows/ties.py).
+    """One packet with one conntrack id in one namespace, under different addresses: translated there
+    (flows/ties_by_conntrack.py).
 
     Row by row: its header, the id, and the number of its address pair.
     """

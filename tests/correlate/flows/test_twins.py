@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttrace.correlate.arrays.grouping import runs_of_keys
-from ttrace.correlate.flows.sessions import SessionIndex, split_sessions
-from ttrace.correlate.flows.ties import conntrack_id_ties, conntrack_ties, same_flow_ties
-from ttrace.correlate.flows.ties_by_content import begun_sequences, content_ties, repeated_sequences
+from ttrace.correlate.flows.repeated_sequences import begun_sequences, repeated_sequences
+from ttrace.correlate.flows.session_index import SessionIndex
+from ttrace.correlate.flows.sessions import split_sessions
+from ttrace.correlate.flows.ties_by_addresses import same_flow_ties
+from ttrace.correlate.flows.ties_by_conntrack import conntrack_id_ties, conntrack_ties
+from ttrace.correlate.flows.ties_by_content import content_ties
 from ttrace.correlate.protocols import TCP, UDP
 from ttrace.correlate.schema import (
     CONNTRACK,
@@ -308,7 +311,7 @@ def test_ties_by_content():
         rows, sessions = rows_of(sightings), split(sightings, [])
         repeated = repeated_sequences(*begun_sequences(rows))
         found = content_ties(
-            rows, sessions.session, sessions.ends, times_of(sightings), np.array(scene.clock_of),
+            rows, sessions.ends, times_of(sightings), np.array(scene.clock_of),
             np.array(scene.uninformed), repeated, runs_of_keys(rows["content"]),
         )  # fmt: skip
         repeated = twins.repeated_sequences(sightings)
