@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays.grouping import Runs, runs_of_keys
-from .clocks.align import Clock
+from .clocks.clock import Clock
 from .clocks.delays import Pairs, flows_by_addresses, node_delays
 from .clocks.reference_time import messages_on_reference, sightings_on_reference
 from .decode.frames import Observations

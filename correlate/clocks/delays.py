@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def node_delays(observations: npt.NDArray[np.void], flows: Flows, topology: Topo
     added up (add_delays). `contents`: those with equal content, maybe with other sightings behind them.
     """
     numbers = {name: i for i, name in enumerate(dict.fromkeys(topology.file_nodes))}
-    seen = _Seen.build(observations, flows, topology, numbers, contents)
+    seen = _seen_by_nodes(observations, flows, topology, numbers, contents)
     return {
         (first, second): _between(seen, numbers[first], numbers[second]) for first, second in combinations(numbers, 2)
     }
@@ -101,8 +101,7 @@ def _resolution_ns(topology: Topology, node: str) -> int:
     return max((p.resolution_ns for p in topology.points if p.node == node), default=0)
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """One row per packet and node, in the order of `identity`."""
 
     node: npt.NDArray[np.int64]
@@ -117,25 +116,20 @@ class _Seen:
     way: npt.NDArray[np.int64]
     """1 it was seen leaving, -1 coming in, 0 not known or both."""
 
-    @classmethod
-    def build(
-        cls,
-        observations: npt.NDArray[np.void],
-        flows: Flows,
-        topology: Topology,
-        numbers: dict[str, int],
-        contents: Runs,
-    ) -> "_Seen":
-        is_uplink = np.array([topology.is_uplink(p) for p in topology.points] or [False], np.bool_)
-        node_of_place = np.array([numbers[p.node] for p in topology.points] or [0], np.int64)
-        where = np.full(contents.rows.size, -1, np.int64)
-        _locate(observations, is_uplink, node_of_place, where)
-        runs = contents.only(where >= 0).sorted_by(where, flows.direction)
-        return cls(
-            *_one_per_packet(
-                runs.rows, runs.start, where, flows.direction, flows.connection, flows.forward, observations
-            )
-        )
+
+def _seen_by_nodes(
+    observations: npt.NDArray[np.void], flows: Flows, topology: Topology, numbers: dict[str, int], contents: Runs
+) -> _Seen:
+    """`numbers`: of each node; `contents`: sightings with equal content."""
+    is_uplink = np.array([topology.is_uplink(p) for p in topology.points] or [False], np.bool_)
+    node_of_place = np.array([numbers[p.node] for p in topology.points] or [0], np.int64)
+    where = np.full(contents.rows.size, -1, np.int64)
+    _locate(observations, is_uplink, node_of_place, where)
+    runs = contents.only(where >= 0).sorted_by(where, flows.direction)
+    seen: _Seen = _one_per_packet(
+        runs.rows, runs.start, where, flows.direction, flows.connection, flows.forward, observations
+    )
+    return seen
 
 
 @njit(cache=True, nogil=True)
@@ -149,15 +143,8 @@ def _locate(observations, is_uplink, node_of_place, where):
 
 @njit(cache=True, nogil=True)
 def _one_per_packet(rows, start, where, direction, connection, forward, observations):
-    """The columns of _Seen; `rows`: by content, direction, node and place."""
-    node = np.empty(rows.size, np.int64)
-    identity = np.empty(rows.size, np.int64)
-    of_connection = np.empty(rows.size, np.uint64)
-    goes_forward = np.empty(rows.size, np.bool_)
-    first_ns = np.empty(rows.size, np.int64)
-    last_ns = np.empty(rows.size, np.int64)
-    ttl = np.empty(rows.size, np.int64)
-    way = np.empty(rows.size, np.int64)
+    """`rows`: by content, direction, node and place. A packet that a place of a node saw twice counts for none."""
+    seen = _rows(rows.size)
     count = 0
     number = -1
     for g in range(start.size - 1):
@@ -167,33 +154,48 @@ def _one_per_packet(rows, start, where, direction, connection, forward, observat
             if begin == start[g] or direction[head] != direction[rows[begin - 1]]:
                 number += 1
             here = where[head] >> 32
-            twice = False
-            least, most = np.int64(1), np.int64(-1)
-            first_ns[count], last_ns[count], ttl[count] = 2**62, -(2**62), -1
             stop = begin
             while stop < start[g + 1] and direction[rows[stop]] == direction[head] and where[rows[stop]] >> 32 == here:
-                i = rows[stop]
-                twice |= stop > begin and where[i] == where[rows[stop - 1]]
-                row = observations[i]
-                out = np.int64(row.direction == _OUT) - np.int64(row.direction == _IN)
-                least, most = min(least, out), max(most, out)
-                first_ns[count] = min(first_ns[count], row.time_ns)
-                last_ns[count] = max(last_ns[count], row.time_ns)
-                ttl[count] = max(ttl[count], np.int64(row.ttl))
                 stop += 1
+            once = _describe(rows[begin:stop], where, observations, seen, count)
             begin = stop
-            if twice:
+            if not once:
                 continue
-            node[count] = here
-            identity[count] = number
-            of_connection[count] = connection[head]
-            goes_forward[count] = forward[head]
-            way[count] = 1 if least > 0 else -1 if most < 0 else 0
+            seen.node[count] = here
+            seen.identity[count] = number
+            seen.connection[count] = connection[head]
+            seen.forward[count] = forward[head]
             count += 1
-    return (
-        node[:count], identity[:count], of_connection[:count], goes_forward[:count], first_ns[:count],
-        last_ns[:count], ttl[:count], way[:count],
+    return _Seen(
+        seen.node[:count], seen.identity[:count], seen.connection[:count], seen.forward[:count], seen.first_ns[:count],
+        seen.last_ns[:count], seen.ttl[:count], seen.way[:count],
     )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _rows(size):
+    return _Seen(
+        np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint64), np.empty(size, np.bool_),
+        np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _describe(rows, where, observations, seen, at):
+    """What the sightings of one packet on one node say, into row `at`; False where a place has it twice."""
+    once = True
+    least, most = np.int64(1), np.int64(-1)
+    first_ns, last_ns, ttl = np.int64(2**62), np.int64(-(2**62)), np.int64(-1)
+    for k in range(rows.size):
+        once &= k == 0 or where[rows[k]] != where[rows[k - 1]]
+        row = observations[rows[k]]
+        out = np.int64(row.direction == _OUT) - np.int64(row.direction == _IN)
+        least, most = min(least, out), max(most, out)
+        first_ns, last_ns = min(first_ns, row.time_ns), max(last_ns, row.time_ns)
+        ttl = max(ttl, np.int64(row.ttl))
+    seen.first_ns[at], seen.last_ns[at], seen.ttl[at] = first_ns, last_ns, ttl
+    seen.way[at] = 1 if least > 0 else -1 if most < 0 else 0
+    return once
 
 
 @njit(cache=True, nogil=True)
@@ -221,7 +223,7 @@ def _on_both(identity, node, first, second):
 
 def _between(seen: _Seen, first: int, second: int) -> Delays:
     i, j = _on_both(seen.identity, seen.node, first, second)
-    toward = _travels_to_second(seen, i, j)
+    toward = _goes_to_second(seen, i, j)
     go, come, unknown = toward > 0, toward < 0, toward == 0
     # Toward the second node: the last the first saw of it, and the first the second did; the other way round coming
     # back.
@@ -247,7 +249,7 @@ def _only_offset(delays: Delays) -> bool:
     return abs(middle) > ONE_PACKET_NS and delays.most_ns - delays.least_ns < ONE_PACKET_NS
 
 
-def _travels_to_second(seen: _Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _goes_to_second(seen: _Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Per common packet (rows i on the first node, j on the second): 1 it went from the first node to the second, -1
     the other way, 0 not known.
 
@@ -256,12 +258,13 @@ def _travels_to_second(seen: _Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.
     """
     connection, examples = group_ids(seen.connection[i])
     toward = np.empty(i.size, np.int64)
-    _tell_together(i, j, connection, examples.size, seen.forward, seen.way, seen.ttl, seen.first_ns, toward)
+    _tell_together(i, j, connection, examples.size, seen, toward)
     return toward
 
 
 @njit(cache=True, nogil=True)
-def _tell_together(i, j, connection, connections, forward, way, ttl, first_ns, toward):
+def _tell_together(i, j, connection, connections, seen, toward):
+    forward, way, ttl, first_ns = seen.forward, seen.way, seen.ttl, seen.first_ns
     by_kernel = np.zeros(connections, np.int64)
     by_ttl = np.zeros(connections, np.int64)
     # Differences of the times, of each of the two directions.

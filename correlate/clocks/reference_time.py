@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile, is_packet_interface
 from ..nodes.topology import Topology
-from .align import SET_BACK_NS, Clock
+from .align import SET_BACK_NS
+from .clock import Clock
 
 
 class FramesSetBack:

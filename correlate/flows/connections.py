@@ -15,7 +15,7 @@ from ...kernels.njit import njit
 from ..arrays.grouping import Runs, first_with
 from ..arrays.hashing import spread
 from ..arrays.union_find import find_all, join
-from ..clocks.align import Clock
+from ..clocks.clock import Clock
 from ..clocks.delays import Flows
 from ..netfilter.numbers import CT_REPLY
 from ..nodes.topology import Topology

@@ -16,7 +16,7 @@ from ...kernels.njit import njit
 from ...kernels.threads import run_all
 from ..arrays.grouping import Runs, runs_of_ids
 from ..arrays.hashing import mix
-from ..clocks.align import Clock
+from ..clocks.clock import Clock
 from ..nodes.topology import Topology
 from .way_order import MOST_VIEWS, Views, best_order, certain, prefer_all
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays.hashing import spread
-from ..clocks.align import Clock
+from ..clocks.clock import Clock
 from ..decode.link_scope import is_link_chatter
 from ..flows.connections import Connections
 from ..protocols import ESP, ETHERTYPE_ARP, TCP, UDP

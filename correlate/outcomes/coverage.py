@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile
-from ..clocks.align import Clock
+from ..clocks.clock import Clock
 from ..nodes.file_facts import FileFacts
 from ..nodes.topology import Topology
 from .kinds import Reason

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..clocks.align import Clock
+from ..clocks.clock import Clock
 from ..decode.link_scope import is_link_chatter
 from ..flows.connections import Connections, rival_pairs
 from ..netfilter.evaluations import Evaluations

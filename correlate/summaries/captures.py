@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..clocks.align import Clock
+from ..clocks.clock import Clock
 from ..in_common.shared_packets import NothingInCommon, Sharing, Standing, find_common
 from ..in_common.why_nothing import Shown
 from ..protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6

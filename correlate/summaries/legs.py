@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..clocks.align import Clock
+from ..clocks.clock import Clock
 from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
 from ..result.words import DIRECTIONS

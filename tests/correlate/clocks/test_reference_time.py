@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttrace.correlate.clocks.align import SET_BACK_NS, Clock, Piece
+from ttrace.correlate.clocks.align import SET_BACK_NS
+from ttrace.correlate.clocks.clock import Clock, Piece
 from ttrace.correlate.clocks.reference_time import (
     FramesSetBack,
     frames_set_back,
