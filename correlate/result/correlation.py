@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ...errors import TtraceError
 from ...pcapng.read import CaptureFile, read_capture
-from . import show
+from . import show, show_connections
 from .columns import Columns
 from .values import Connection, Hop, Path
 
@@ -54,7 +54,7 @@ class Correlation(Columns):
 
     def connections_at(self, indexes: list[int]) -> list[Connection]:
         """Connections by their indexes, in that order."""
-        return show.connections_at(self, indexes)
+        return show_connections.connections_at(self, indexes)
 
 
 def _index_of(ids: npt.NDArray[np.int64], number: int, what: str) -> int:

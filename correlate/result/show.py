@@ -1,4 +1,4 @@
-"""Paths, hops and connections as values, for those who show or export them."""
+"""Paths and hops as values, for those who show or export them."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,12 +11,11 @@ from ..netfilter.numbers import NFT_GOTO, NFT_JUMP
 from ..netfilter.rulebook import Kind
 from ..netfilter.rules import Rule
 from ..netfilter.sources import source_of_kind
-from ..outcomes.kinds import OUTCOMES, Outcome, Reason
-from ..schema import NOTE_ERROR, NOTE_OUTER
-from ..sightings import EVALUATION, FRAME, frames, of_kind
+from ..outcomes.kinds import OUTCOMES, Reason
+from ..sightings import EVALUATION, FRAME, of_kind
 from .columns import Columns
-from .reasons import IcmpError, LastPlace, ReasonNote, connection_outcome
-from .values import ChainHop, Connection, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch, View
+from .reasons import IcmpError, LastPlace, ReasonNote
+from .values import ChainHop, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
 from .words import DIRECTIONS, TRACE_VERDICTS, VERDICTS, encapsulation, endpoint, packet_info, protocol_name
 
 
@@ -33,7 +32,7 @@ def path_at(result: Columns, index: int) -> Path:
         protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
         info=packet_info(head),
         outcome=OUTCOMES[result.outcomes.outcome[index]],
-        reason=_reason(result, index),
+        reason=reason_of(result, index),
         confidence=float(result.confidence[index]),
         ambiguous=bool(result.packets.ambiguous[index]),
         goes_on_as=tuple(int(ids[piece]) for piece in result.segments.goes_on_as.get(index, ())),
@@ -177,7 +176,8 @@ def _rule(result: Columns, index: int) -> Rule | None:
     return result.book.rules[index] if index >= 0 else None
 
 
-def _reason(result: Columns, index: int) -> ReasonNote | None:
+def reason_of(result: Columns, index: int) -> ReasonNote | None:
+    """Why the packet of a path, by its index, was not delivered; None when it was."""
     code = Reason(int(result.outcomes.reason[index]))
     if code == Reason.NONE:
         return None
@@ -203,99 +203,3 @@ def _icmp_error(result: Columns, index: int) -> IcmpError | None:
         return None
     said = result.sightings[result.hops["sighting"][result.first_hop[index]]]
     return IcmpError(path=int(result.ids.paths[index]), says=packet_info(said))
-
-
-def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:
-    """Connections as values, by their indexes, from 0, in that order."""
-    order = np.argsort(result.connection_of_path, kind="stable")
-    bounds = np.searchsorted(result.connection_of_path[order], np.arange(result.connections.count + 1))
-    chosen = np.zeros(result.connections.count, np.bool_)
-    chosen[indexes] = True
-    views = _views(result, chosen)
-    found = []
-    for index in indexes:
-        paths = order[bounds[index] : bounds[index + 1]]
-        head = result.sightings[result.head[paths[0]]]
-        # An ICMP error about a connection is one of its paths, but what became of it is not what became of them.
-        own = paths[(result.sightings["notes"][result.head[paths]] & NOTE_ERROR) == 0]
-        failed = own[np.isin(result.outcomes.outcome[own], (Outcome.DROPPED, Outcome.LOST))]
-        client, server = _ends(result, paths)
-        found.append(
-            Connection(
-                id=int(result.ids.connections[index]),
-                protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
-                client=client,
-                client_name=_name_of(result, client),
-                server=server,
-                server_name=_name_of(result, server),
-                reason=_reason(result, int(failed[0])) if failed.size else None,
-                outcome=connection_outcome(result.outcomes.outcome[own if own.size else paths]),
-                packets=int(paths.size),
-                views=tuple(views.get(index, [])),
-                paths=tuple(result.ids.paths[paths].tolist()),
-                rivals=tuple(result.ids.connections[sorted(result.rival_connections.get(index, ()))].tolist()),
-            )
-        )
-    return found
-
-
-def _ends(result: Columns, paths: npt.NDArray[np.int64]) -> tuple[str, str]:
-    """Client and server by their own addresses: those of the longest path, before and after all translations."""
-    forward = result.forward_of_path[paths]
-    use = paths[forward] if forward.any() else paths
-    longest = use[np.argmax(result.first_hop[use + 1] - result.first_hop[use])]
-    first = result.sightings[result.head[longest]]
-    last = _last_itself(result, longest)
-    if forward.any():
-        return endpoint(first, "source"), endpoint(last, "destination")
-    return endpoint(last, "destination"), endpoint(first, "source")
-
-
-def _last_itself(result: Columns, index: int) -> np.void:
-    """The last sighting of a path that shows the packet itself."""
-    rows = result.sightings[result.hops["sighting"][result.first_hop[index] : result.first_hop[index + 1]]]
-    itself = np.flatnonzero((rows["notes"] & NOTE_OUTER) == 0)
-    return rows[itself[-1] if itself.size else -1]
-
-
-def _name_of(result: Columns, end: str) -> str | None:
-    """The container or namespace that has the address of an endpoint, where only one has it."""
-    address = end[1:].split("]")[0] if end.startswith("[") else end.rsplit(":", 1)[0] if end.count(":") == 1 else end
-    owners = result.topology.owners.get(address, [])
-    if len(owners) != 1:
-        return None
-    node, name = owners[0]
-    return node if name == "root" else name
-
-
-def _views(result: Columns, wanted: npt.NDArray[np.bool_]) -> dict[int, list[View]]:
-    """The address pairs that the wanted connections (per connection: bool) wore, by the client's packets, in
-    order."""
-    connection = result.connections.connection[of_kind(result.sightings, FRAME)]
-    usable = np.flatnonzero(wanted[connection] & ((frames(result.sightings)["notes"] & NOTE_ERROR) == 0))
-    forward = result.connections.forward[usable]
-    seen = result.sightings[usable]
-    flow = np.where(forward, seen["flow"], seen["flow_reverse"])
-    order = np.lexsort((result.times_ns[usable], flow, seen["place"], connection[usable]))
-    a, b = order[:-1], order[1:]
-    first = np.ones(order.size, np.bool_)
-    first[1:] = (
-        (connection[usable[a]] != connection[usable[b]]) | (seen["place"][a] != seen["place"][b]) | (flow[a] != flow[b])
-    )
-    rows = order[first]
-    rows = rows[np.lexsort((result.times_ns[usable[rows]], connection[usable[rows]]))]
-    views: dict[int, list[View]] = {}
-    for row in rows.tolist():
-        point = result.topology.points[seen["place"][row]]
-        source, destination = endpoint(seen[row], "source"), endpoint(seen[row], "destination")
-        if not forward[row]:
-            source, destination = destination, source
-        view = View(
-            node=point.node,
-            netns=result.topology.namespaces[point.namespace].label,
-            interface=point.interface,
-            source=source,
-            destination=destination,
-        )
-        views.setdefault(int(connection[usable[row]]), []).append(view)
-    return views
