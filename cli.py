@@ -15,6 +15,28 @@ import typer
 from typer import Argument, Option
 
 from . import __version__
+from .cli_options import (
+    CaptureFilter,
+    Captures,
+    ConnectionFilter,
+    Count,
+    Details,
+    Duration,
+    Explained,
+    InContainers,
+    Interfaces,
+    Memory,
+    Netns,
+    NodeName,
+    Output,
+    Prefix,
+    RingMemory,
+    Snaplen,
+    Trace,
+    TraceLimit,
+    TraceMatch,
+    VxlanPorts,
+)
 from .errors import TtraceError, UsageError
 from .report import Form
 
@@ -30,60 +52,6 @@ lab_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Two real Docker nodes in network namespaces, to try ttrace on."
 )
 app.add_typer(lab_app, name="lab")
-
-
-Interfaces = Annotated[
-    list[str] | None,
-    Option(
-        "--iface", "-i", metavar="NAME", help="An interface; again for more. Default: bridges, their ports, uplinks."
-    ),
-]
-CaptureFilter = Annotated[
-    str | None,
-    Option("--filter", metavar="EXPR", help="pcap-filter expression for the packets, such as 'tcp port 8080'."),
-]
-TraceMatch = Annotated[
-    str | None,
-    Option("--trace-match", metavar="NFT", help="Trace only what this nft match selects: 'tcp dport 8080'; `;` is or."),
-]
-TraceLimit = Annotated[
-    int | None,
-    Option("--trace-limit", metavar="N", min=0, help="Packets traced per second and namespace, 0: all. Default: 1000."),
-]
-RingMemory = Annotated[
-    int | None,
-    Option("--ring-mib", metavar="N", min=2, help="MiB of all packet rings together. Default: 256, 16 each at most."),
-]
-Snaplen = Annotated[
-    int | None,
-    Option("--snaplen", metavar="BYTES", min=64, max=262144, help="Bytes kept of each packet. Default: 1600."),
-]
-Details = Annotated[
-    bool, Option("--conntrack-details", help="Switch on conntrack's timestamps and counters for this time.")
-]
-Netns = Annotated[
-    list[str] | None, Option("--netns", metavar="NAME|PID|PATH", help="A further network namespace; again for more.")
-]
-ConnectionFilter = Annotated[
-    str | None,
-    Option("--filter", metavar="EXPR", help="Connections by what they wore anywhere: 'host 172.17.0.2 and port 8080'."),
-]
-VxlanPorts = Annotated[
-    list[int] | None,
-    Option(
-        "--vxlan-port", metavar="N", min=1, max=65535, help="All UDP at this port is VXLAN, whatever is in it; again."
-    ),
-]
-Explained = Annotated[
-    list[str] | None,
-    Option("--explain", metavar="FILE:FRAME", help="Why this frame is matched with others, or is not; again for more."),
-]
-Memory = Annotated[
-    int | None,
-    Option("--memory", metavar="MIB", min=512, help="MiB it may take; more goes to TMPDIR. Default: half of the free."),
-]
-Captures = Annotated[list[str], Argument(metavar="FILE...", help="FILE, NODE=FILE or NODE/INTERFACE=FILE.")]
-Prefix = Annotated[str, Option("--prefix", metavar="NAME", help="Prefix of the names of its namespaces.")]
 
 
 def _version(wanted: bool) -> None:
@@ -104,18 +72,16 @@ def common(
 @app.command(short_help="Record packets, trace and rules of this node.")
 def capture(
     iface: Interfaces = None,
-    write: Annotated[str, Option("--write", "-w", metavar="FILE", help="pcapng file, `-` is stdout.")] = "",
+    write: Output = "",
     filter_: CaptureFilter = None,
     netns: Netns = None,
-    containers: Annotated[
-        bool, Option("--containers", help="Capture and trace inside running containers too.")
-    ] = False,
-    node_name: Annotated[str | None, Option("--node-name", metavar="N", help="Default: the host name.")] = None,
-    duration: Annotated[float | None, Option("--duration", metavar="S", min=0, help="Stop after S seconds.")] = None,
-    count: Annotated[int | None, Option("--count", metavar="N", min=1, help="Stop after N packets.")] = None,
+    containers: InContainers = False,
+    node_name: NodeName = None,
+    duration: Duration = None,
+    count: Count = None,
     snaplen: Snaplen = None,
     ring_mib: RingMemory = None,
-    trace: Annotated[bool, Option("--trace/--no-trace", help="Trace netfilter meanwhile.")] = True,
+    trace: Trace = True,
     trace_match: TraceMatch = None,
     trace_limit: TraceLimit = None,
     conntrack_details: Details = False,
