@@ -4,7 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from .. import __version__
@@ -107,7 +107,7 @@ def _open_rings(session: Session) -> None:
 
 
 def _open_sockets(session: Session) -> None:
-    """Listen to netfilter in every namespace; nothing is traced yet. A source that cannot run there is a warning."""
+    """Listen to netfilter in every namespace; nothing is traced yet."""
     groups = sorted(group for source in session.sources for group in source.groups)
     wakes = [kind for source in session.sources for kind in source.wakes]
     for target in session.targets.targets:
@@ -117,10 +117,8 @@ def _open_sockets(session: Session) -> None:
         session.stack.callback(listener.close)
         session.sockets.append((listener, add_interface(session, target, "netlink", "netfilter")))
         for source in session.sources:
-            try:
+            with _going_on_without(session):
                 source.open(listener)
-            except CannotRunError as missing:
-                session.warnings.append(str(missing))
     session.snapshot_interface = add_interface(session, None, "snapshot", "snapshot")
     session.output.append(name_resolution(container_names(session.targets)))
 
@@ -136,12 +134,22 @@ def _begin(session: Session) -> "Feed":
     feed = Feed(session.arena, session.output, session.rings, session.sockets, session.options.count)
     session.stack.callback(feed.close)
     for source in session.sources:
-        source.begin(feed)
+        with _going_on_without(session):
+            source.begin(feed)
     session.output.begin()
     for _ in _snapshots(session, feed, "start"):
         feed.receive()
         feed.write_until(time.time_ns() - HOLD_BACK_NS)
     return feed
+
+
+@contextmanager
+def _going_on_without(session: Session) -> Iterator[None]:
+    """What a source lacks is a warning."""
+    try:
+        yield
+    except CannotRunError as missing:
+        session.warnings.append(str(missing))
 
 
 def _snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int | None = None) -> Iterator[None]:

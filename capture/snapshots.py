@@ -39,7 +39,7 @@ _SYSCTLS = (
 )
 _INTERFACE_SYSCTLS = ("rp_filter", "forwarding", "accept_local", "route_localnet", "send_redirects", "proxy_arp")
 _STA_UNSYNCHRONIZED = 0x0040  # linux/timex.h
-_TIME_ERROR = 5
+_TIME_ERROR = 5  # what adjtimex returns then: TIME_ERROR, the same header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

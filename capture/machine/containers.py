@@ -5,6 +5,7 @@ import json
 import os
 import socket
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -78,9 +79,9 @@ def _get(connection: http.client.HTTPConnection, path: str) -> Json:
     connection.request("GET", path)
     response = connection.getresponse()
     body = response.read()
-    if response.status == 404:
+    if response.status == HTTPStatus.NOT_FOUND:
         return None
-    if response.status != 200:
+    if response.status != HTTPStatus.OK:
         raise http.client.HTTPException(f"{path} answered {response.status} {response.reason}")
     return json.loads(body)
 

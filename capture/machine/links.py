@@ -1,5 +1,6 @@
 """Interfaces, addresses, routes and neighbours of a network namespace, through rtnetlink (pyroute2)."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,11 @@ from .netns import Netns
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
+# linux/if_arp.h
 ARPHRD_ETHER = 1
 ARPHRD_LOOPBACK = 772
-IFF_UP = 1
-IFF_LOOPBACK = 8
-_NO_NSID = 0xFFFFFFFF
-_AF_INET = 2
-_AF_INET6 = 10
+IFF_UP = 1  # linux/if.h
+_NO_NSID = 0xFFFFFFFF  # NETNSA_NSID_NOT_ASSIGNED (linux/net_namespace.h), as u32
 # linux/rtnetlink.h RTN_*, linux/neighbour.h NUD_*
 _ROUTE_TYPES = {
     1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole", 7: "unreachable",
@@ -126,7 +125,7 @@ def read_routes(route: "IPRoute") -> list[dict[str, object]]:
             "table": message.get_attr("RTA_TABLE") or message["table"],
             "type": _ROUTE_TYPES.get(message["type"], str(message["type"])),
         }
-        for family in (_AF_INET, _AF_INET6)
+        for family in (socket.AF_INET, socket.AF_INET6)
         for message in route.get_routes(family=family)
     ]
 
@@ -140,7 +139,7 @@ def read_neighbours(route: "IPRoute") -> list[dict[str, object]]:
             "mac": message.get_attr("NDA_LLADDR"),
             "state": _NEIGHBOUR_STATES.get(message["state"], str(message["state"])),
         }
-        for family in (_AF_INET, _AF_INET6)
+        for family in (socket.AF_INET, socket.AF_INET6)
         for message in route.get_neighbours(family=family)
     ]
 
@@ -150,7 +149,7 @@ def namespace_ids(route: "IPRoute", others: list[Netns]) -> dict[int, str]:
     labels: dict[int, str] = {}
     for other in others:
         nsid = route.get_netnsid(fd=other.fd)["nsid"]
-        # -1 (as u32): it has no id here, so no link here has a peer there.
+        # It has no id here, so no link here has a peer there.
         if nsid is not None and nsid != _NO_NSID:
             labels[nsid] = other.label
     return labels

@@ -55,7 +55,7 @@ class Source:
         """
 
     def begin(self, feed: "Feed") -> None:
-        """Have the kernel speak: all sockets are open and are received from."""
+        """Have the kernel speak: all sockets are open and are received from. Raises CannotRunError as `open` does."""
 
     def follow(self, feed: "Feed") -> None:
         """The snapshots of the start are in the file, and the loop begins."""

@@ -96,8 +96,7 @@ def record(
     end_ns = now_ns + timeout_ns
     if progress[NEXT_ROUND_NS] == NEVER:
         progress[NEXT_ROUND_NS] = now_ns  # stamped messages wake nobody
-    fuller = True
-    woken = False
+    fuller, woken = True, False
     while True:
         # Only what has just got another block can be half full now that was not before.
         urgent = fuller and is_urgent(intake)
