@@ -11,12 +11,12 @@ from typing import IO, Any, ClassVar, Self
 from ..errors import TtraceError
 from .interrupts import one_interrupt
 from .namespace import add_namespace, add_wire, inside, ip_batch, set_sysctl
-from .node import Container, Node, find_place
+from .node import Container, Node, find_host
 from .process import run
 from .state import LabState, run_directory
 from .teardown import take_down
 
-Stream = int | IO[Any] | None
+StandardStream = int | IO[Any] | None
 """What subprocess.Popen takes for a standard stream."""
 
 
@@ -101,26 +101,26 @@ class Lab(ABC):
 
         With `check` a failing command is a TtraceError, and one that takes more than `timeout_s` seconds always is.
         """
-        place = self.nodes[find_place(node, self.nodes, {}).name]
-        argv = [*inside(place.netns_path), *argv]
-        return run(argv, stdin_text=stdin_text, env=self._environment(place), check=check, timeout_s=timeout_s)
+        found = self.nodes[find_host(node, self.nodes, {}).name]
+        argv = [*inside(found.netns_path), *argv]
+        return run(argv, stdin_text=stdin_text, env=self._environment(found), check=check, timeout_s=timeout_s)
 
     def popen(
         self,
-        place: str,
+        host: str,
         argv: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
-        stdin: Stream = subprocess.DEVNULL,
-        stdout: Stream = subprocess.PIPE,
-        stderr: Stream = subprocess.PIPE,
+        stdin: StandardStream = subprocess.DEVNULL,
+        stdout: StandardStream = subprocess.PIPE,
+        stderr: StandardStream = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
         """Start a long-running command on a node, with DOCKER_HOST set to its engine, or inside a container.
 
         The process returned is the command itself, so signals reach it; `env` is added to the environment. Use it in
         a `with`, or close its pipes. Inside a container it keeps the pids of this machine: it must not use `kill`.
         """
-        found = find_place(place, self.nodes, self.containers)
+        found = find_host(host, self.nodes, self.containers)
         node = found if isinstance(found, Node) else self.nodes[found.node]
         enter = inside(found.netns_path) if isinstance(found, Node) else self._inside_container(found, own_pids=True)
         environment = self._environment(node) if isinstance(found, Node) else self._container_environment()
@@ -130,7 +130,7 @@ class Lab(ABC):
 
     def in_container(
         self,
-        place: str,
+        host: str,
         argv: Sequence[str],
         *,
         check: bool = True,
@@ -138,7 +138,7 @@ class Lab(ABC):
         stdin_text: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside a container, named itself or by its node; else like command()."""
-        found = find_place(place, self.nodes, self.containers)
+        found = find_host(host, self.nodes, self.containers)
         container = self.container(found.container if isinstance(found, Node) else found.name)
         argv = [*self._inside_container(container, own_pids=False), *argv]
         environment = self._container_environment()

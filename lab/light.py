@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from .base import Lab
+from .docker_rules import PublishedPort, docker_rules
 from .namespace import add_namespace, inside, ip_batch, netns_path, set_sysctl
 from .node import ECHO_PORT, HTTP_PORT, PUBLISHED_HTTP_PORT, Container, Node, lay_out_nodes
 from .process import listens, run, start_detached
-from .rules import PublishedPort, docker_rules
 from .state import LabState, run_directory
 from .waiting import wait_until
 

@@ -1,4 +1,4 @@
-"""Network namespaces by name: make, enter and remove them, and the links between them."""
+"""Network namespaces by name: make, enter and remove them, and the wires between them."""
 
 from collections.abc import Iterable
 from pathlib import Path

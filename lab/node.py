@@ -72,10 +72,10 @@ def lay_out_nodes(prefix: str, *, overlapping: bool, docker_host: str = "") -> d
     }
 
 
-def find_place(name: str, nodes: dict[str, Node], containers: dict[str, Container]) -> Node | Container:
+def find_host(name: str, nodes: dict[str, Node], containers: dict[str, Container]) -> Node | Container:
     """The node or container called `name`; a TtraceError lists the names there are."""
-    place = nodes.get(name) or containers.get(name)
-    if place is None:
+    host = nodes.get(name) or containers.get(name)
+    if host is None:
         known = ", ".join([*nodes, *containers])
         raise TtraceError(f"the lab has no node or container `{name}`", f"it has {known}")
-    return place
+    return host
