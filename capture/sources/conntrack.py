@@ -1,6 +1,7 @@
 """Conntrack: the connections of a namespace, those that there are and those that begin, change and end."""
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ..machine.netns import own_netns
@@ -35,11 +36,12 @@ class Conntrack(Source):
     @classmethod
     def try_out(cls) -> None:
         """Listen, and ask for the table."""
-        arena = Arena(buffer_bytes=arena_bytes(_TRIED_MIB))
-        listener = open_netfilter_socket(arena, own_netns(), buffer_mib=_TRIED_MIB, groups=cls.groups, wakes=())
-        dump_conntrack(listener)
-        listener.socket.settimeout(_TRIED_S)
-        error = error_of(listener.socket.recv(_ANSWER_BYTES))
+        with closing(own_netns()) as netns, closing(Arena(buffer_bytes=arena_bytes(_TRIED_MIB))) as arena:
+            opened = open_netfilter_socket(arena, netns, buffer_mib=_TRIED_MIB, groups=cls.groups, wakes=())
+            with closing(opened) as listener:
+                dump_conntrack(listener)
+                listener.socket.settimeout(_TRIED_S)
+                error = error_of(listener.socket.recv(_ANSWER_BYTES))
         if error:
             raise OSError(error, f"conntrack table: {os.strerror(error)}")
 

@@ -1,5 +1,6 @@
 """Netfilter's trace: what every rule did with a packet, of packets that our own table marks."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ..machine.netns import own_netns
@@ -28,7 +29,8 @@ class Nftrace(Source):
     @classmethod
     def try_out(cls) -> None:
         """Load a table."""
-        TracingTable(own_netns()).load(match=None, limit=_TRIED_LIMIT)
+        with closing(own_netns()) as netns, closing(TracingTable(netns)) as table:
+            table.load(match=None, limit=_TRIED_LIMIT)
 
     def begin(self, feed: "Feed") -> None:
         """Load the table in every namespace. Raises TtraceError: a capture that was asked to trace does not go without.
