@@ -10,7 +10,7 @@ from ..pcapng.read import CaptureFile, read_capture
 from .clocks.align import align_clocks
 from .clocks.reference_time import frames_set_back
 from .decode.files import decode_packets
-from .decode.frames import Observations
+from .decode.observations import Observations
 from .flows.repeated_sequences import begun_sequences, repeated_sequences
 from .netfilter.messages import KernelMessages
 from .netfilter.rules import parse_rulesets

@@ -13,7 +13,7 @@ from .arrays.grouping import Runs, runs_of_keys
 from .clocks.clock import Clock
 from .clocks.delays import Pairs, flows_by_addresses, node_delays
 from .clocks.reference_time import messages_on_reference, sightings_on_reference
-from .decode.frames import Observations
+from .decode.observations import Observations
 from .flows.connections import Connections, find_connections
 from .hops.order import order_hops
 from .hops.point_order import order_points

@@ -104,7 +104,7 @@ def _large() -> None:
     """What only large files need."""
     import numpy as np
 
-    from ..correlate.decode.frames import number_outers
+    from ..correlate.decode.observations import number_outers
     from ..correlate.in_parts.number_table import NumberTable
     from ..correlate.schema import SIGHTING
     from ..pcapng.walk import find_block
@@ -143,7 +143,7 @@ def _later_stages(scratch: Path) -> None:
     import numpy as np
 
     from ..correlate.decode.compared_bytes import whole_reach
-    from ..correlate.decode.frames import Observations
+    from ..correlate.decode.observations import Observations
     from ..correlate.in_memory import correlate_decoded
     from ..correlate.netfilter.messages import KernelMessages
     from ..correlate.nodes.snapshots import gather_snapshots

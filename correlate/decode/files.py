@@ -10,7 +10,8 @@ from ..nodes.topology import Topology
 from ..schema import SIGHTING
 from .compared_bytes import common_reach, whole_reach
 from .fragments import adopt_first_fragment
-from .frames import Observations, count_packets, dissect_packets, put_together
+from .frames import count_packets, dissect_packets
+from .observations import Observations, put_together
 
 
 def decode_packets(

@@ -5,12 +5,26 @@ the hooks and the kernel fragments again on the way out, maybe elsewhere, so the
 datagram.
 """
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..protocols import FRAGMENT_OFFSET, UDP
 from ..schema import NOTE_NO_FLOW
+
+_DATAGRAM: Final = (
+    "place",
+    "direction",
+    "protocol",
+    "source_high",
+    "source_low",
+    "destination_high",
+    "destination_low",
+    "ip_id",
+)
+"""What fragments of one datagram have in common where they are seen."""
 
 
 def pieces_of(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
@@ -42,38 +56,38 @@ def adopt_first_fragment(observations: npt.NDArray[np.void]) -> None:
     rows = rows[observations["ip_version"][rows] > 0]
     if rows.size == 0:
         return
-    piece = observations[rows]
-    keys = [piece[c] for c in ("time_ns", "ip_id", "destination_low", "destination_high", "source_low", "source_high")]
-    order = np.lexsort([*keys, piece["protocol"], piece["direction"], piece["place"]])
-    rows, piece = rows[order], piece[order]
-    new = np.zeros(rows.size, np.bool_)
+    pieces = observations.take(rows)
+    order = np.lexsort([pieces["time_ns"], *(pieces[column] for column in reversed(_DATAGRAM))])
+    rows, pieces = rows[order], pieces.take(order)
+    source = _first_pieces(pieces)
+    later = (source >= 0) & (source != np.arange(rows.size))
+    for column in ("source_port", "destination_port", "flow", "flow_reverse"):
+        observations[column][rows[later]] = pieces[column][source[later]]
+    # The ports of a first one that was cut are as unknown as theirs.
+    read = later & ((pieces["notes"][source] & NOTE_NO_FLOW) == 0)
+    observations["notes"][rows[read]] &= 0xFF ^ NOTE_NO_FLOW
+    # Over UDP, IPv6 pieces are known by what their first one says of the whole (transport.py).
+    six = read & (pieces["ip_version"] == 6) & (pieces["protocol"] == UDP)
+    observations["content"][rows[six]] = pieces["content"][source[six]]
+    observations["payload"][rows[six]] = 0
+
+
+def _first_pieces(pieces: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """Per fragment the index of the first one of its datagram, -1 where there is none. `pieces`: SIGHTING rows in order
+    of the columns of _DATAGRAM and of time."""
+    every = np.arange(pieces.size)
+    new = np.zeros(pieces.size, np.bool_)
     new[0] = True
-    for column in (
-        "place",
-        "direction",
-        "protocol",
-        "source_high",
-        "source_low",
-        "destination_high",
-        "destination_low",
-        "ip_id",
-    ):
-        new[1:] |= piece[column][1:] != piece[column][:-1]
-    is_first = (piece["fragment"] & FRAGMENT_OFFSET) == 0
+    for column in _DATAGRAM:
+        new[1:] |= pieces[column][1:] != pieces[column][:-1]
+    is_first = (pieces["fragment"] & FRAGMENT_OFFSET) == 0
     # A reused IP id begins a new datagram with its own first fragment; fragments that overtook the first look behind
     # them.
-    start = np.maximum.accumulate(np.where(new, np.arange(rows.size), 0))
-    source = np.maximum.accumulate(np.where(is_first, np.arange(rows.size), -1))
-    reverse = np.minimum.accumulate(np.where(is_first, np.arange(rows.size), rows.size)[::-1])[::-1]
-    behind = np.minimum(reverse, rows.size - 1)
-    source = np.where(source >= start, source, np.where((reverse < rows.size) & (start[behind] == start), behind, -1))
-    later = ~is_first & (source >= 0)
-    for column in ("source_port", "destination_port", "flow", "flow_reverse"):
-        observations[column][rows[later]] = piece[column][source[later]]
-    # The ports of a first one that was cut are as unknown as theirs.
-    read = later & ((piece["notes"][source] & NOTE_NO_FLOW) == 0)
-    observations["notes"][rows[read]] &= 0xFF ^ NOTE_NO_FLOW
-    # Over UDP, IPv6 pieces are known by what their first one says of the whole (dissect.py).
-    six = read & (piece["ip_version"] == 6) & (piece["protocol"] == UDP)
-    observations["content"][rows[six]] = piece["content"][source[six]]
-    observations["payload"][rows[six]] = 0
+    start = np.maximum.accumulate(np.where(new, every, 0))
+    before = np.maximum.accumulate(np.where(is_first, every, -1))
+    behind = np.minimum.accumulate(np.where(is_first, every, pieces.size)[::-1])[::-1]
+    near = np.minimum(behind, pieces.size - 1)
+    found: npt.NDArray[np.int64] = np.where(
+        before >= start, before, np.where((behind < pieces.size) & (start[near] == start), near, -1)
+    )
+    return found

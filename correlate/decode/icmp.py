@@ -29,6 +29,7 @@ from ..protocols import (
     WITH_PORTS,
 )
 from ..schema import NOTE_ERROR, NOTE_NO_FLOW
+from .compared_bytes import WHOLE
 from .extension_headers import behind_extensions
 from .flow_columns import MAPPED, set_flow
 from .payload import payload_hash
@@ -43,6 +44,7 @@ _ERRORS: Final = (
     ICMP_PARAMETER_PROBLEM,
 )
 """Of ICMP; in ICMPv6 all types below 128 are (RFC 4443, 2.1)."""
+_BYTES: Final = 8
 _PROTOCOL_AT_4, _PROTOCOL_AT_6 = 9, 6
 """Where the header of IPv4 and that of IPv6 say what follows."""
 
@@ -110,45 +112,44 @@ def _embedded_flow(data, at, end, row):
 
 @njit(cache=True)
 def dissect_icmp(data, at, end, row, state, stop, reach):
-    """ICMP and ICMPv6 behind the IP header; `stop` is the end of the datagram by its own length."""
+    """ICMP and ICMPv6 behind the IP header, of which `state` is the hash; returns the content. `stop` is the end of the
+    datagram by its own length."""
     row.icmp_type = load8(data, at)
     row.icmp_code = load8(data, at + 1)
     kind = row.icmp_type
-    error = kind in _ERRORS if row.protocol == ICMP else kind < ICMPV6_ECHO
     state = mix(state, (np.uint64(kind) << np.uint64(8)) | np.uint64(row.icmp_code))
-    if error:
-        row.notes |= np.uint8(NOTE_ERROR)
-        # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id (or flow label)
-        # and protocol stay.
-        if reach >= 20 and at + 20 <= end:
-            embedded = load8(data, at + 8 + (_PROTOCOL_AT_4 if row.protocol == ICMP else _PROTOCOL_AT_6))
-            state = mix(state, np.uint64(be32(data, at + 8 + 2)) ^ (np.uint64(embedded) << np.uint64(40)))
-        if not _embedded_flow(data, at + 8, end, row):
-            # Whose ports were cut off belongs to no connection; NAT leaves it its content, so that stands for the flow.
-            row.notes |= np.uint8(NOTE_NO_FLOW)
-            row.flow = state
-            row.flow_reverse = state
-        return state
-    if is_query(row.protocol, kind) and at + 8 <= end:
+    if kind in _ERRORS if row.protocol == ICMP else kind < ICMPV6_ECHO:
+        return _dissect_error(data, at, end, row, state, reach)
+    if is_query(row.protocol, kind) and at + _BYTES <= end:
         row.source_port = be16(data, at + 4)
         row.destination_port = row.source_port
         row.sequence = be16(data, at + 6)
         state = mix(state, np.uint64(row.sequence))
-        row.payload_length = max(0, stop - at - 8)
-    elif at + 8 <= end:
+        row.payload_length = max(0, stop - at - _BYTES)
+    elif at + _BYTES <= end:
         state = mix(state, np.uint64(be32(data, at + 4)))
-    state = hash_bytes(data, min(at + 8, end), min(at + reach, end), state)
+    state = hash_bytes(data, min(at + _BYTES, end), min(at + reach, end), state)
     asks, answers = query_ports(kind, row.source_port)
     set_flow(
-        row,
-        row.protocol,
-        row.source_high,
-        row.source_low,
-        row.destination_high,
-        row.destination_low,
-        asks,
-        answers,
-    )
+        row, row.protocol, row.source_high, row.source_low, row.destination_high, row.destination_low, asks, answers,
+    )  # fmt: skip
     if end == stop:
-        row.payload = payload_hash(data, min(at + 8, end), end)
+        row.payload = payload_hash(data, min(at + _BYTES, end), end)
+    return state
+
+
+@njit(cache=True, forceinline=True)
+def _dissect_error(data, at, end, row, state, reach):
+    """An error has the flow of the packet that it carries."""
+    row.notes |= np.uint8(NOTE_ERROR)
+    # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id (or flow label) and
+    # protocol stay.
+    if reach >= WHOLE and at + WHOLE <= end:
+        embedded = load8(data, at + _BYTES + (_PROTOCOL_AT_4 if row.protocol == ICMP else _PROTOCOL_AT_6))
+        state = mix(state, np.uint64(be32(data, at + _BYTES + 2)) ^ (np.uint64(embedded) << np.uint64(40)))
+    if not _embedded_flow(data, at + _BYTES, end, row):
+        # Whose ports were cut off belongs to no connection; NAT leaves it its content, so that stands for the flow.
+        row.notes |= np.uint8(NOTE_NO_FLOW)
+        row.flow = state
+        row.flow_reverse = state
     return state

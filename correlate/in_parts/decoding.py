@@ -9,7 +9,8 @@ import numpy.typing as npt
 from ...pcapng.read import CaptureFile
 from ...pcapng.stream import CaptureStream
 from ..decode.fragments import adopt_first_fragment
-from ..decode.frames import Observations, concatenate, stream_observations
+from ..decode.frames import stream_observations
+from ..decode.observations import Observations, concatenate
 from ..netfilter.messages import KernelMessages
 from ..netfilter.sources import decode_messages
 from ..nodes.topology import Topology

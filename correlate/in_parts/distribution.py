@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..decode.compared_bytes import WHOLE
-from ..decode.frames import Observations
+from ..decode.observations import Observations
 from ..netfilter.messages import KernelMessages, Said
 from ..netfilter.sources import SIGHTING_SOURCES
 from ..progress import Done

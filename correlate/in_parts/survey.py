@@ -11,7 +11,7 @@ from ...pcapng.stream import CaptureStream
 from ..arrays.hashing import spread
 from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
-from ..decode.frames import Observations
+from ..decode.observations import Observations
 from ..flows.repeated_sequences import begun_sequences, repeated_sequences
 from ..flows.ties_by_content import can_vote
 from ..netfilter.evaluations import chain_keys

@@ -30,7 +30,8 @@ from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
 from ttrace.correlate.arrays.hashing import flow_hash
-from ttrace.correlate.decode.frames import Observations, dissect_packets
+from ttrace.correlate.decode.frames import dissect_packets
+from ttrace.correlate.decode.observations import Observations
 from ttrace.correlate.result.words import address_text
 from ttrace.correlate.schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 from ttrace.pcapng.blocks import LinkType

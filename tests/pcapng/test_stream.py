@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from ttrace.correlate.decode.frames import concatenate, dissect_packets, stream_observations
+from ttrace.correlate.decode.frames import dissect_packets, stream_observations
+from ttrace.correlate.decode.observations import concatenate
 from ttrace.correlate.netfilter.sources import decode_messages
 from ttrace.correlate.nodes.snapshots import read_snapshots
 from ttrace.errors import TtraceError

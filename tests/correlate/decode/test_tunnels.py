@@ -15,7 +15,8 @@ from scapy.layers.l2 import ARP, GRE, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
-from ttrace.correlate.decode.frames import Observations, dissect_packets
+from ttrace.correlate.decode.frames import dissect_packets
+from ttrace.correlate.decode.observations import Observations
 from ttrace.correlate.result.words import encapsulation, endpoint, packet_info
 from ttrace.correlate.schema import NOTE_OUTER
 from ttrace.pcapng.blocks import LinkType

@@ -33,7 +33,8 @@ from scapy.layers.tftp import TFTP, TFTP_RRQ
 from scapy.packet import Packet, Raw
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.decode.frames import Observations, dissect_packets
+from ttrace.correlate.decode.frames import dissect_packets
+from ttrace.correlate.decode.observations import Observations
 from ttrace.correlate.decode.tunnels import find_tunnel, vxlan_at
 from ttrace.correlate.result.words import protocol_name
 from ttrace.correlate.schema import SIGHTING
