@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .hops.rewrites import Evidence, Field
-from .netfilter.rulebook import Kind
+from .netfilter.rulebook import RewriteKind
 from .netfilter.sources import kind_names
 from .outcomes.kinds import OUTCOMES, REASON_KIND, Reason
 from .result.correlation import Correlation
@@ -80,7 +80,7 @@ def rewrites_table(result: Correlation) -> pd.DataFrame:
         "node": _category(before["namespace"], [n.node for n in result.topology.namespaces]),
         "netns": _category(before["namespace"], [n.label for n in result.topology.namespaces]),
         "field": _category(result.rewrites["field"], [f.name.lower() for f in Field]),
-        "kind": _category(result.rewrites["kind"], [k.name.lower() for k in Kind]),
+        "kind": _category(result.rewrites["kind"], [k.name.lower() for k in RewriteKind]),
         "undo": result.rewrites["undo"],
         "evidence": _category(result.rewrites["evidence"], [e.name.lower() for e in Evidence]),
         "rule": _category(result.rewrites["rule"], [r.text for r in result.book.rules]),

@@ -11,7 +11,7 @@ import typer.main
 from ttrace.cli import app
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.in_common.shared_packets import NothingInCommon, Scope
-from ttrace.correlate.in_common.why_nothing import Kind
+from ttrace.correlate.in_common.why_nothing import Obstacle
 from ttrace.correlate.nodes.snapshots import SHAPES
 from ttrace.correlate.outcomes.kinds import REASON_KIND
 from ttrace.correlate.result.select import select
@@ -71,7 +71,7 @@ def test_every_json_field_is_documented():
     missing = {name for name in fields(document) if f"`{name}`" not in text}
     assert not missing
     named = set(re.findall(r"`[a-z_-]+`", text))
-    assert {f"`{kind}`" for kind in (*REASON_KIND.values(), *Kind, *Scope)} <= named
+    assert {f"`{kind}`" for kind in (*REASON_KIND.values(), *Obstacle, *Scope)} <= named
     assert {f"`{field.name}`" for field in fields_of(NothingInCommon)} <= named
 
 

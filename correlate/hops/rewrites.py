@@ -14,7 +14,7 @@ from ...kernels.njit import njit
 from ..arrays.grouping import first_with, hashed
 from ..flows.connections import Connections
 from ..netfilter.evaluations import Evaluations
-from ..netfilter.rulebook import Kind, RuleBook
+from ..netfilter.rulebook import RewriteKind, RuleBook
 from ..protocols import WITH_PORTS
 from ..schema import NOTE_OUTER
 from ..sightings import EVALUATION, rows_in_table
@@ -42,7 +42,7 @@ REWRITE: Final = np.dtype(
         ("before", "i8"),  # row of the hops table with the old address
         ("after", "i8"),  # row with the new one, always before + 1
         ("field", "u1"),  # Field
-        ("kind", "u1"),  # Kind
+        ("kind", "u1"),  # RewriteKind
         ("undo", "?"),  # conntrack reverses a translation for the reply direction
         ("evidence", "u1"),  # Evidence
         ("rule", "i4"),  # index into RuleBook.rules, -1 when none is known
@@ -83,7 +83,7 @@ def find_rewrites(
     inherited = _bound_rules(connections.connection[before], namespace, ct_id, made, rule)
     rewrites["rule"] = np.where(by_rule, rule, inherited)
     named = rewrites["rule"] >= 0
-    status = np.where(made == Field.SOURCE, Kind.SNAT, Kind.DNAT)
+    status = np.where(made == Field.SOURCE, RewriteKind.SNAT, RewriteKind.DNAT)
     rewrites["kind"] = np.where(named, book.kinds[np.maximum(rewrites["rule"], 0)], status)
     return rewrites
 
@@ -148,8 +148,8 @@ def _traced_rules(
         nat = np.array([chain.base.kind == "nat" for chain in evaluations.chains], np.bool_)
         last = book.of_event[rows["last_event"] - 1]
         kind = book.kinds[np.maximum(last, 0)]
-        applies = nat[rows["chain"]] & (last >= 0) & (kind != Kind.UNKNOWN)
-        end = np.where((kind == Kind.SNAT) | (kind == Kind.MASQUERADE), Field.SOURCE, Field.DESTINATION)
+        applies = nat[rows["chain"]] & (last >= 0) & (kind != RewriteKind.UNKNOWN)
+        end = np.where((kind == RewriteKind.SNAT) | (kind == RewriteKind.MASQUERADE), Field.SOURCE, Field.DESTINATION)
         evaluation_of = rows_in_table(sightings, EVALUATION)
         _rules_before(hops, rewrites, evaluation_of, np.where(applies, last, -1), end, found)
     return found

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..sightings import FRAME, of_kind
-from .why_nothing import Comparison, Group, Kind, Sessions, Shown
+from .shown import Group, SessionFacts, Shown
+from .why_nothing import Comparison, Obstacle
 
 
 class Scope(StrEnum):
@@ -29,7 +30,7 @@ class NothingInCommon:
 
     scope: Scope
     """`node`: the file does have packets in common with others of its node, but its node with no other node."""
-    kind: Kind
+    kind: Obstacle
     text: str
     chatter_packets: int
     """Paths of ARP, multicast and the like that are seen elsewhere too."""
@@ -62,7 +63,7 @@ class Standing:
         return cls(shared=shared, told=told, told_shared=told_shared, nothing=nothing)
 
 
-_NOTHING_TO_COMPARE: Final = (Kind.EMPTY, Kind.LINK_CHATTER, Kind.NO_PARTNER)
+_NOTHING_TO_COMPARE: Final = (Obstacle.EMPTY, Obstacle.LINK_CHATTER, Obstacle.NO_PARTNER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def find_common(shown: Shown) -> list[Sharing]:
     if len(shown.files) < 2:
         alone = Standing(shared=0, told=True, told_shared=True, nothing=None)
         return [Sharing(file=alone, node=None) for _ in shown.files]
-    sessions = Sessions.of(shown)
+    sessions = SessionFacts.of(shown)
     file = shown.sightings["file"].copy()
     of_file = _compare(shown, sessions, Scope.FILE, file, shown.files, shown.file_nodes)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(shown.file_nodes))}
@@ -97,7 +98,7 @@ def find_common(shown: Shown) -> list[Sharing]:
 
 def _compare(
     shown: Shown,
-    sessions: Sessions,
+    sessions: SessionFacts,
     scope: Scope,
     group: npt.NDArray[np.uint16],
     names: Sequence[str],

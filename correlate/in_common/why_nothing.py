@@ -1,9 +1,6 @@
-"""Why captures that have no packet in common have none, worked out from what they show.
+"""Why captures that have no packet in common have none, worked out from what they show."""
 
-The work is done on sessions (sessions.py), of which there are few beside packets.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -13,13 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays.hashing import spread
-from ..clocks.clock import Clock
-from ..decode.link_scope import is_link_chatter
-from ..flows.connections import Connections
 from ..protocols import ESP, ETHERTYPE_ARP, TCP, UDP
 from ..result.words import address_text, endpoint, protocol_name
-from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_OUTER, ONE_PACKET_NS
+from ..schema import NOTE_CUT, ONE_PACKET_NS
 from ..sightings import frames
+from .shown import Group, SessionFacts, Shown
 
 _FEWEST_BYTES: Final = 32
 """Of a payload that says something: an empty answer is the same everywhere."""
@@ -31,7 +26,7 @@ _ENCRYPTED_PORTS: Final = {1194: "OpenVPN", 4500: "ESP in UDP", 51820: "WireGuar
 """UDP ports by IANA and by custom (RFC 3948: 4500) of what hides the packets it carries."""
 
 
-class Kind(StrEnum):
+class Obstacle(StrEnum):
     """Why one has no packet in common with the others; the most decisive first."""
 
     EMPTY = "empty"
@@ -47,92 +42,15 @@ class Kind(StrEnum):
     NO_FLOW = "no-flow"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """The columns of a correlation that say what each file shows."""
-
-    sightings: npt.NDArray[np.void]
-    """SIGHTING rows."""
-    times_ns: npt.NDArray[np.int64]
-    """On the reference clock."""
-    packet: npt.NDArray[np.int64]
-    """Path of each sighting."""
-    connections: Connections
-    clocks: Sequence[Clock]
-    files: Sequence[str]
-    file_nodes: Sequence[str]
-    """Name and node of each file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sessions:
-    """One row per session: what is the same for all its packets."""
-
-    rows: npt.NDArray[np.void]
-    """A SIGHTING of each."""
-    pair: npt.NDArray[np.uint64]
-    """Its address pair: the same for both directions and in every namespace."""
-    connection: npt.NDArray[np.int64]
-    chatter: npt.NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, shown: Shown) -> "Sessions":
-        """Where a session has others, its example is no ICMP error about it and no outer header around it."""
-        session = shown.connections.session
-        example = np.zeros(int(session.max(initial=-1)) + 1, np.int64)  # some have no sighting (sessions.py)
-        example[session] = np.arange(session.size)
-        odd = (shown.sightings["notes"] & (NOTE_ERROR | NOTE_OUTER)) != 0
-        if odd[example].any():
-            plain = np.flatnonzero(~odd & odd[example][session])
-            example[session[plain]] = plain
-        rows = shown.sightings[example]
-        return cls(
-            rows=rows,
-            pair=np.minimum(rows["flow"], rows["flow_reverse"]),
-            connection=shown.connections.connection[example],
-            chatter=is_link_chatter(rows),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Group:
-    """The observations of one file, or of all files of one node."""
-
-    name: str
-    node: str
-    rows: npt.NDArray[np.int64]
-    start_ns: int
-    end_ns: int
-    """Of the first and the last on the reference clock; both 0 where the file gives no times."""
-    every: npt.NDArray[np.int64]
-    """Its sessions."""
-    told: npt.NDArray[np.int64]
-    """Those that are more than chatter."""
-    packets: npt.NDArray[np.int64]
-    """Of each of these."""
-
-    @classmethod
-    def of(cls, shown: Shown, sessions: Sessions, rows: npt.NDArray[np.int64], name: str, node: str) -> "Group":
-        """`rows`: its observations."""
-        packets = np.bincount(shown.connections.session[rows], minlength=sessions.pair.size)
-        every = np.flatnonzero(packets)
-        told = every[~sessions.chatter[every]]
-        times = shown.times_ns[rows[shown.sightings["time_ns"][rows] != 0]]  # simple packet blocks have no time
-        return cls(
-            name=name, node=node, rows=rows, every=every, told=told, packets=packets[told],
-            start_ns=int(times.min()) if times.size else 0, end_ns=int(times.max()) if times.size else 0,
-        )  # fmt: skip
-
-
 @dataclass(frozen=True)
 class Comparison:
     """Looks for the reason of one group after the other."""
 
     shown: Shown
-    sessions: Sessions
+    sessions: SessionFacts
     groups: list[Group]
 
-    def reasons(self, group: Group) -> Iterator[tuple[Kind, str]]:
+    def reasons(self, group: Group) -> Iterator[tuple[Obstacle, str]]:
         """All reasons that hold, the most decisive first; there is always one."""
         others = [other for other in self.groups if other is not group]
         yield from self._by_itself(group, others)
@@ -141,28 +59,28 @@ class Comparison:
         yield from self._by_payload(group, others)
         yield from self._by_encryption(group, others)
         nowhere = "no address pair of it is seen there, and no translation between them was found"
-        yield Kind.NO_FLOW, f"{nowhere}; {self._examples(group)}"
+        yield Obstacle.NO_FLOW, f"{nowhere}; {self._examples(group)}"
 
-    def _by_itself(self, group: Group, others: list[Group]) -> Iterator[tuple[Kind, str]]:
+    def _by_itself(self, group: Group, others: list[Group]) -> Iterator[tuple[Obstacle, str]]:
         rows = self.sessions.rows[group.every]
         if rows.size == 0:
-            yield Kind.EMPTY, "it holds no packets"
+            yield Obstacle.EMPTY, "it holds no packets"
         if ((rows["ip_version"] == 0) & (rows["ethertype"] != ETHERTYPE_ARP)).all():
-            yield Kind.UNDECODED, f"none of its {_count(group.rows.size, 'packet')} is IP or ARP"
+            yield Obstacle.UNDECODED, f"none of its {_count(group.rows.size, 'packet')} is IP or ARP"
         if group.told.size == 0:
-            yield Kind.LINK_CHATTER, "it holds only ARP, multicast and the like, which stay on their link"
+            yield Obstacle.LINK_CHATTER, "it holds only ARP, multicast and the like, which stay on their link"
         comparable = [other for other in others if other.told.size]
         if not comparable:
-            yield Kind.NO_PARTNER, "nothing else holds packets to compare its own with"
+            yield Obstacle.NO_PARTNER, "nothing else holds packets to compare its own with"
         for cut, whose in ((self._is_cut(group), "its"), (all(map(self._is_cut, comparable)), "all other")):
             if cut:
                 text = f"{whose} packets are cut too short to read their ports: record more of each (snaplen)"
-                yield Kind.CUT_SHORT, text
+                yield Obstacle.CUT_SHORT, text
 
     def _is_cut(self, group: Group) -> bool:
         return bool((self.sessions.rows["notes"][group.told] & NOTE_CUT).all())
 
-    def _by_time(self, group: Group, others: list[Group]) -> Iterator[tuple[Kind, str]]:
+    def _by_time(self, group: Group, others: list[Group]) -> Iterator[tuple[Obstacle, str]]:
         timed = [other for other in others if other.end_ns]
         gaps = [max(other.start_ns - group.end_ns, group.start_ns - other.end_ns) for other in timed]
         if not group.end_ns or not gaps or min(gaps) <= ONE_PACKET_NS:
@@ -175,9 +93,9 @@ class Comparison:
         unknown = {clock.node for clock in self.shown.clocks if clock.basis == "unknown"}
         if group.node != nearest.node and unknown & {group.node, nearest.node}:
             text += ", unless one of their clocks was set wrongly"
-        yield Kind.NO_OVERLAP, text
+        yield Obstacle.NO_OVERLAP, text
 
-    def _by_flow(self, group: Group, others: list[Group]) -> Iterator[tuple[Kind, str]]:
+    def _by_flow(self, group: Group, others: list[Group]) -> Iterator[tuple[Obstacle, str]]:
         """The same addresses, or a known translation between them, and yet no common packet."""
         if not self._met[self.groups.index(group)]:
             return
@@ -193,14 +111,14 @@ class Comparison:
         starts, their_starts = self._tcp_starts(mine), self._tcp_starts(theirs)
         if _holds(starts, their_starts).any():
             text = "with the same sequence numbers in other packets: divided anew (GSO, GRO) or changed on their way"
-            yield Kind.CHANGED, f"{flows}, {text}"
+            yield Obstacle.CHANGED, f"{flows}, {text}"
         if pairs.size and not self._together(pairs, mine, theirs).any():
-            yield Kind.OTHER_PACKETS, f"{flows}, but at other times"
+            yield Obstacle.OTHER_PACKETS, f"{flows}, but at other times"
         tcp = mine[self.shown.sightings["protocol"][mine] == TCP]
         if self._together(pairs, tcp, theirs).any():
-            yield Kind.OTHER_CONNECTIONS, f"{flows} at the same time, but with other sequence numbers: {_PROXY}"
+            yield Obstacle.OTHER_CONNECTIONS, f"{flows} at the same time, but with other sequence numbers: {_PROXY}"
         text = "other machines with the same addresses (every Docker host has a 172.17.0.2), or changed on their way"
-        yield Kind.OTHER_PACKETS, f"{flows}, but in other packets: {text}"
+        yield Obstacle.OTHER_PACKETS, f"{flows}, but in other packets: {text}"
 
     @cached_property
     def _met(self) -> list[bool]:
@@ -241,7 +159,7 @@ class Comparison:
         (start, end), (other_start, other_end) = bounds
         return (start <= other_end + ONE_PACKET_NS) & (other_start <= end + ONE_PACKET_NS)
 
-    def _by_payload(self, group: Group, others: list[Group]) -> Iterator[tuple[Kind, str]]:
+    def _by_payload(self, group: Group, others: list[Group]) -> Iterator[tuple[Obstacle, str]]:
         """The same data under other addresses: not translated, but received and sent anew."""
         number = self.groups.index(group)
         values, rows = self._payloads[number]
@@ -255,7 +173,7 @@ class Comparison:
                 here = _ends(self.shown.sightings[rows[np.searchsorted(values, same[0])]])
                 there = _ends(self.shown.sightings[their_rows[np.searchsorted(their_values, same[0])]])
                 text = f"data of {here} is seen in `{other.name}` as data of {there}: {_PROXY}"
-                yield Kind.OTHER_CONNECTIONS, text
+                yield Obstacle.OTHER_CONNECTIONS, text
 
     @cached_property
     def _sent_twice(self) -> list[npt.NDArray[np.bool_]]:
@@ -277,7 +195,7 @@ class Comparison:
             found.append((values, rows[use][first]))
         return found
 
-    def _by_encryption(self, group: Group, others: list[Group]) -> Iterator[tuple[Kind, str]]:
+    def _by_encryption(self, group: Group, others: list[Group]) -> Iterator[tuple[Obstacle, str]]:
         """Most of the packets are those of a tunnel that hides what it carries."""
         for one in (group, *others):
             name, packets = self._hidden[self.groups.index(one)]
@@ -286,7 +204,7 @@ class Comparison:
                 whose = f"its {_count(total, 'packet')}"
                 if one is not group:
                     whose = f"the {_count(total, 'packet')} of `{one.name}`"
-                yield Kind.ENCRYPTED, f"{packets:,} of {whose} are {name}, which hides what it carries"
+                yield Obstacle.ENCRYPTED, f"{packets:,} of {whose} are {name}, which hides what it carries"
 
     @cached_property
     def _hidden(self) -> list[tuple[str, int]]:

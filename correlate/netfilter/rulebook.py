@@ -16,7 +16,7 @@ from .numbers import FAMILIES, NFT_TRACETYPE_RULE
 from .rules import Rule, Ruleset
 
 
-class Kind(IntEnum):
+class RewriteKind(IntEnum):
     """What kind of translation it is; the names are those of the JSON contract in lower case."""
 
     UNKNOWN = 0
@@ -31,11 +31,11 @@ _IPTABLES_TARGET: Final = re.compile(r" -j (MASQUERADE|REDIRECT|DNAT|NETMAP|SNAT
 _NFT_STATEMENT: Final = re.compile(r"(?:^|\s)(masquerade|redirect|dnat|snat)(?![\w-])")
 _JUMP: Final = re.compile(r"\b(?:jump|goto)\s+\S+")
 _KINDS: Final = {
-    "masquerade": Kind.MASQUERADE,
-    "redirect": Kind.REDIRECT,
-    "dnat": Kind.DNAT,
-    "netmap": Kind.DNAT,
-    "snat": Kind.SNAT,
+    "masquerade": RewriteKind.MASQUERADE,
+    "redirect": RewriteKind.REDIRECT,
+    "dnat": RewriteKind.DNAT,
+    "netmap": RewriteKind.DNAT,
+    "snat": RewriteKind.SNAT,
 }
 
 
@@ -47,7 +47,7 @@ class RuleBook:
     of_event: npt.NDArray[np.int32]
     """Index into `rules` per event of the Evaluations, -1 for an event without a rule."""
     kinds: npt.NDArray[np.uint8]
-    """Kind of translation each rule makes, UNKNOWN for none."""
+    """RewriteKind of each rule: the translation it makes, UNKNOWN for none."""
 
 
 def build_rule_book(
@@ -129,8 +129,8 @@ def _find_rule(row: tuple[int, ...], names: dict[int, str], rulesets: dict[int, 
     return Rule(family=family, table=table, chain=chain, handle=handle, number=number, text="")
 
 
-def kind_of(text: str) -> Kind:
+def kind_of(text: str) -> RewriteKind:
     """The translation a rule makes, from its text; comments and names of chains to jump to say nothing."""
     plain = _QUOTED.sub("", text)
     found = _IPTABLES_TARGET.search(plain) if text.startswith("-A") else _NFT_STATEMENT.search(_JUMP.sub("", plain))
-    return _KINDS[found[1].lower()] if found else Kind.UNKNOWN
+    return _KINDS[found[1].lower()] if found else RewriteKind.UNKNOWN

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ..hops.rewrites import Evidence, Field
 from ..netfilter.numbers import NFT_GOTO, NFT_JUMP
-from ..netfilter.rulebook import Kind
+from ..netfilter.rulebook import RewriteKind
 from ..netfilter.rules import Rule
 from ..netfilter.sources import source_of_kind
 from ..outcomes.kinds import OUTCOMES, Reason
@@ -165,7 +165,7 @@ def _rewrite(result: Columns, row: np.void, shown: npt.NDArray[np.int64]) -> Rew
         field=field,
         old=endpoint(before, field),
         new=endpoint(after, field),
-        kind=Kind(int(row["kind"])).name.lower(),
+        kind=RewriteKind(int(row["kind"])).name.lower(),
         undo=bool(row["undo"]),
         evidence=Evidence(int(row["evidence"])).name.lower(),
         rule=_rule(result, int(row["rule"])),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ttrace.correlate.netfilter.rulebook import Kind, kind_of
+from ttrace.correlate.netfilter.rulebook import RewriteKind, kind_of
 from ttrace.tests.cases.masquerade_traced.make import connection_out
 
 from ..scene import (
@@ -20,22 +20,22 @@ CT = 77
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        (MASQUERADE_TEXT, Kind.MASQUERADE),
-        (DNAT_TEXT, Kind.DNAT),
-        ("-A POSTROUTING -o eth1 -j SNAT --to-source 1.2.3.4", Kind.SNAT),
-        ("-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128", Kind.REDIRECT),
-        ("-A OUTPUT -p tcp -j REDIRECT", Kind.REDIRECT),
-        ('oifname != "docker0" ip saddr 172.17.0.0/16 masquerade', Kind.MASQUERADE),
-        ("tcp dport 8080 dnat to 172.17.0.2:80", Kind.DNAT),
-        ("dnat ip to tcp dport map { 80 : 10.0.0.1, 81 : 10.0.0.2 }", Kind.DNAT),
-        ("ip saddr 10.0.0.0/8 snat to 1.2.3.4", Kind.SNAT),
-        ("tcp dport 80 redirect to :3128", Kind.REDIRECT),
-        ("-A FORWARD -j ACCEPT", Kind.UNKNOWN),
-        ("-A PREROUTING -j DOCKER", Kind.UNKNOWN),
-        ("jump snat-rules", Kind.UNKNOWN),
-        ("", Kind.UNKNOWN),
-        ('-A FORWARD -m comment --comment "no masquerade, please" -j ACCEPT', Kind.UNKNOWN),
-        ('tcp dport 80 accept comment "after dnat"', Kind.UNKNOWN),
+        (MASQUERADE_TEXT, RewriteKind.MASQUERADE),
+        (DNAT_TEXT, RewriteKind.DNAT),
+        ("-A POSTROUTING -o eth1 -j SNAT --to-source 1.2.3.4", RewriteKind.SNAT),
+        ("-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128", RewriteKind.REDIRECT),
+        ("-A OUTPUT -p tcp -j REDIRECT", RewriteKind.REDIRECT),
+        ('oifname != "docker0" ip saddr 172.17.0.0/16 masquerade', RewriteKind.MASQUERADE),
+        ("tcp dport 8080 dnat to 172.17.0.2:80", RewriteKind.DNAT),
+        ("dnat ip to tcp dport map { 80 : 10.0.0.1, 81 : 10.0.0.2 }", RewriteKind.DNAT),
+        ("ip saddr 10.0.0.0/8 snat to 1.2.3.4", RewriteKind.SNAT),
+        ("tcp dport 80 redirect to :3128", RewriteKind.REDIRECT),
+        ("-A FORWARD -j ACCEPT", RewriteKind.UNKNOWN),
+        ("-A PREROUTING -j DOCKER", RewriteKind.UNKNOWN),
+        ("jump snat-rules", RewriteKind.UNKNOWN),
+        ("", RewriteKind.UNKNOWN),
+        ('-A FORWARD -m comment --comment "no masquerade, please" -j ACCEPT', RewriteKind.UNKNOWN),
+        ('tcp dport 80 accept comment "after dnat"', RewriteKind.UNKNOWN),
     ],
 )
 def test_the_kind_is_in_the_text_of_the_rule(text, kind):
