@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ..clocks.clock import Clock
 from ..in_common.shared_packets import NothingInCommon, Sharing, Standing, find_common
-from ..in_common.why_nothing import Shown
+from ..in_common.shown import Shown
 from ..protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from ..result.correlation import Correlation
 from ..result.words import protocol_name
@@ -68,20 +68,7 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
     facts = []
     for index, file in enumerate(result.files):
         rows = seen[first[index] : first[index + 1]]
-        per_place = np.bincount(rows["place"], minlength=len(result.topology.points))
         lost = {s.interface: s.lost for s in file.statistics}
-        interfaces = []
-        for number, interface in enumerate(file.interfaces):
-            if interface.facts.get("what", "packets") == "packets":
-                point = result.topology.points[result.topology.places[index][number]]
-                interfaces.append(
-                    PointFacts(
-                        name=point.interface,
-                        netns=result.topology.namespaces[point.namespace].label,
-                        packets=int(per_place[point.index]),
-                        lost=lost.get(number, 0),
-                    )
-                )
         messages = result.messages[index]
         facts.append(
             CaptureFacts(
@@ -97,10 +84,31 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
                 undecoded=_undecoded(rows),
                 sharing=sharing[index],
                 clock=clocks[result.topology.file_nodes[index]],
-                interfaces=tuple(interfaces),
+                interfaces=_point_facts(result, index, rows, lost),
             )
         )
     return facts
+
+
+def _point_facts(
+    result: Correlation, index: int, rows: npt.NDArray[np.void], lost: dict[int, int]
+) -> tuple[PointFacts, ...]:
+    """The capture points of a file. `rows`: SIGHTING rows of its frames; `lost`: packets, by interface."""
+    topology = result.topology
+    per_place = np.bincount(rows["place"], minlength=len(topology.points))
+    facts = []
+    for number, interface in enumerate(result.files[index].interfaces):
+        if interface.facts.get("what", "packets") == "packets":
+            point = topology.points[topology.places[index][number]]
+            facts.append(
+                PointFacts(
+                    name=point.interface,
+                    netns=topology.namespaces[point.namespace].label,
+                    packets=int(per_place[point.index]),
+                    lost=lost.get(number, 0),
+                )
+            )
+    return tuple(facts)
 
 
 def merged_facts(parts: Sequence[Sequence[CaptureFacts]]) -> list[CaptureFacts]:

@@ -1,4 +1,4 @@
-"""What each connection met on its way: loss and latency from point to point, losses and retransmissions in all."""
+"""What the packets of each connection met: loss and latency from point to point, losses and retransmissions in all."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
 from .legs import Leg, LegEnd, find_legs, leg_ends, leg_values, outcomes_on_the_way
 from .retransmissions import find_retransmissions
-from .ways import find_ways
+from .steps import find_steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class ConnectionSummary:
     """What one connection met. The pairs count the client's packets and the server's."""
 
     legs: tuple[Leg, ...]
-    """The client's packets first, each way in its order."""
+    """Those of the client's packets first, each way in order."""
     dropped: tuple[int, int]
     lost: tuple[int, int]
     retransmissions: tuple[int, int]
@@ -26,7 +26,7 @@ class ConnectionSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSummaries:
-    """Of all connections, or of the wanted ones. The counts are indexed by connection, from 0, and direction: 0 for the
+    """Of all connections, or of the wanted ones. The counts are indexed by connection, from 0, and way: 0 for the
     client's packets, 1 for the server's."""
 
     legs: npt.NDArray[np.void]
@@ -45,7 +45,7 @@ class ConnectionSummaries:
     """Those of them whose bytes had been delivered before."""
 
     def legs_at(self, index: int) -> list[Leg]:
-        """The legs of one connection by its index, from 0: the client's packets first, each way in its order."""
+        """The legs of one connection by its index, from 0: those of the client's packets first, each way in order."""
         return leg_values(self.legs[self.first_leg[index] : self.first_leg[index + 1]], self.ends)
 
     def of(self, index: int) -> ConnectionSummary:
@@ -62,16 +62,16 @@ class ConnectionSummaries:
 
 def summarise_connections(result: Correlation, wanted: npt.NDArray[np.bool_] | None = None) -> ConnectionSummaries:
     """The summaries of all connections, or of the wanted ones (per connection: bool)."""
-    ways = find_ways(result, wanted)
-    found = find_retransmissions(result, ways)
-    first = ways.first
-    path, travel = ways.path[first], ways.travel[first]
+    steps = find_steps(result, wanted)
+    found = find_retransmissions(result, steps)
+    first = steps.first
+    path, way = steps.path[first], steps.way[first]
     outcome = outcomes_on_the_way(result)[path]
 
     def count(chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        return np.bincount(travel[chosen], minlength=2 * result.connections.count).reshape(-1, 2)
+        return np.bincount(way[chosen], minlength=2 * result.connections.count).reshape(-1, 2)
 
-    legs = find_legs(result, ways)
+    legs = find_legs(result, steps)
     return ConnectionSummaries(
         legs=legs,
         first_leg=np.searchsorted(legs["connection"], np.arange(result.connections.count + 1)),

@@ -15,7 +15,7 @@ from ..clocks.clock import Clock
 from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
 from ..result.words import DIRECTIONS
-from .ways import Ways, machines
+from .steps import Steps, machines
 
 LEG: Final = np.dtype(
     [
@@ -34,12 +34,12 @@ LEG: Final = np.dtype(
     ],
     align=True,
 )
-"""One leg of one direction of one connection."""
+"""One leg of one way of one connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegEnd:
-    """A capture point, and which way the packets pass it."""
+    """A capture point, and in which direction the packets pass it."""
 
     node: str
     netns: str
@@ -52,7 +52,7 @@ class LegEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
-    """What one direction of a connection met between two capture points."""
+    """What the packets of one way of a connection met between two capture points."""
 
     forward: bool
     """From the client to the server."""
@@ -73,40 +73,40 @@ class Leg:
     """How far the latencies may be off for the clocks of two nodes; 0 on one machine, None where not known."""
 
 
-def find_legs(result: Correlation, ways: Ways) -> npt.NDArray[np.void]:
-    """LEG rows by connection and direction, each in the order of its way."""
-    points = int(ways.point.max()) + 1 if ways.path.size else 1
-    before = np.flatnonzero(~ways.new_path[1:])
+def find_legs(result: Correlation, steps: Steps) -> npt.NDArray[np.void]:
+    """LEG rows by connection and way, each in the order in which packets pass."""
+    points = int(steps.point.max()) + 1 if steps.path.size else 1
+    before = np.flatnonzero(~steps.new_path[1:])
     after = before + 1
-    start = ways.travel * points + ways.point
+    start = steps.way * points + steps.point
     passed: npt.NDArray[np.int64]
     passed, inverse, packets = np.unique(
-        start[before] * (points + 1) + ways.point[after] + 1, return_inverse=True, return_counts=True
+        start[before] * (points + 1) + steps.point[after] + 1, return_inverse=True, return_counts=True
     )
     leg = inverse.reshape(-1)
-    outcome = outcomes_on_the_way(result)[ways.path[ways.last]]
-    stopped = ways.last[outcome != Outcome.DELIVERED]
-    onward = _onward(ways, before, after, stopped)
+    outcome = outcomes_on_the_way(result)[steps.path[steps.last]]
+    stopped = steps.last[outcome != Outcome.DELIVERED]
+    onward = _onward(steps, before, after, stopped)
     missed = start[stopped] * (points + 1)
     missed[onward >= 0] = passed[leg[onward[onward >= 0]]]
     legs = np.union1d(passed, missed)
     table = np.zeros(legs.size, LEG)
     where, to = np.divmod(legs, points + 1)
-    travel, table["from_point"] = np.divmod(where, points)
+    way, table["from_point"] = np.divmod(where, points)
     table["to_point"] = to - 1
-    table["connection"], table["reply"] = np.divmod(travel, 2)
+    table["connection"], table["reply"] = np.divmod(way, 2)
     row = np.searchsorted(legs, passed)
     table["packets"][row] = packets
     unknown = outcome[outcome != Outcome.DELIVERED] == Outcome.UNKNOWN
     table["lost"] = np.bincount(np.searchsorted(legs, missed[~unknown]), minlength=legs.size)
     table["unknown"] = np.bincount(np.searchsorted(legs, missed[unknown]), minlength=legs.size)
-    delay = ways.time_ns[after] - ways.time_ns[before]
-    machine = machines(result)[ways.point >> 2]
+    delay = steps.time_ns[after] - steps.time_ns[before]
+    machine = machines(result)[steps.point >> 2]
     # Where one clock contradicts the order of two hops, the order is wrong, and no latency is known.
-    clear = ~result.packets.ambiguous[ways.path[before]] & ((delay >= 0) | (machine[before] != machine[after]))
+    clear = ~result.packets.ambiguous[steps.path[before]] & ((delay >= 0) | (machine[before] != machine[after]))
     _put_latencies(table, row[leg[clear]], delay[clear])
     table["clock_error_ns"] = _clock_errors(result, table["from_point"], table["to_point"])
-    return table[_in_order(ways, table, points)]
+    return table[_in_order(steps, table, points)]
 
 
 def outcomes_on_the_way(result: Correlation) -> npt.NDArray[np.uint8]:
@@ -128,23 +128,23 @@ def outcomes_on_the_way(result: Correlation) -> npt.NDArray[np.uint8]:
 
 
 def _onward(
-    ways: Ways, before: npt.NDArray[np.int64], after: npt.NDArray[np.int64], stopped: npt.NDArray[np.int64]
+    steps: Steps, before: npt.NDArray[np.int64], after: npt.NDArray[np.int64], stopped: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """For each step in `stopped`, the last of a packet that went no further: a pair of steps (index into `before`)
-    that shows the way on which it was, namely that of more than half of the packets that went on; -1 for none."""
+    that shows where it was going, namely where more than half of the packets went on to; -1 for none."""
     if before.size == 0:
         return np.full(stopped.size, -1)
-    ranks = int(ways.rank.max()) + 1
+    ranks = int(steps.rank.max()) + 1
     pairs, example, packets = np.unique(
-        ways.rank[before] * ranks + ways.rank[after], return_index=True, return_counts=True
+        steps.rank[before] * ranks + steps.rank[after], return_index=True, return_counts=True
     )
     source = pairs // ranks
     order = np.lexsort((packets, source))
     end_of_run = np.flatnonzero(np.append(source[order][1:] != source[order][:-1], True))
     most = order[end_of_run]
     total = np.diff(np.cumsum(packets[order])[end_of_run], prepend=0)
-    at = np.minimum(np.searchsorted(source[most], ways.rank[stopped]), most.size - 1)
-    found = (source[most[at]] == ways.rank[stopped]) & (2 * packets[most[at]] > total[at])
+    at = np.minimum(np.searchsorted(source[most], steps.rank[stopped]), most.size - 1)
+    found = (source[most[at]] == steps.rank[stopped]) & (2 * packets[most[at]] > total[at])
     return np.where(found, example[most[at]], -1)
 
 
@@ -164,18 +164,18 @@ def _put_latencies(table: npt.NDArray[np.void], leg: npt.NDArray[np.int64], dela
     table["p99_ns"][row] = delay[start + (99 * count + 99) // 100 - 1]
 
 
-def _in_order(ways: Ways, table: npt.NDArray[np.void], points: int) -> npt.NDArray[np.int64]:
-    """The rows by connection, direction, and then the order of the way; what leads nowhere behind the others."""
-    if ways.path.size == 0:
+def _in_order(steps: Steps, table: npt.NDArray[np.void], points: int) -> npt.NDArray[np.int64]:
+    """The rows by connection, way, and then the order of their points; what leads nowhere behind the others."""
+    if steps.path.size == 0:
         return np.arange(table.size)
-    spots, inverse = np.unique(ways.travel * points + ways.point, return_inverse=True)
+    spots, inverse = np.unique(steps.way * points + steps.point, return_inverse=True)
     rank = np.full(spots.size, np.iinfo(np.int64).max)
-    np.minimum.at(rank, inverse.reshape(-1), ways.rank)
-    travel = 2 * table["connection"] + table["reply"]
-    begin = rank[np.searchsorted(spots, travel * points + table["from_point"])]
+    np.minimum.at(rank, inverse.reshape(-1), steps.rank)
+    way = 2 * table["connection"] + table["reply"]
+    begin = rank[np.searchsorted(spots, way * points + table["from_point"])]
     nowhere = table["to_point"] < 0
-    end = rank[np.searchsorted(spots, travel * points + np.where(nowhere, table["from_point"], table["to_point"]))]
-    return np.lexsort((end, nowhere, begin, travel))
+    end = rank[np.searchsorted(spots, way * points + np.where(nowhere, table["from_point"], table["to_point"]))]
+    return np.lexsort((end, nowhere, begin, way))
 
 
 def _clock_errors(

@@ -1,4 +1,4 @@
-"""TCP bytes that a direction sends again, at the first point that sees it.
+"""TCP bytes that are sent again, at the first point that sees the packets of their way.
 
 Told apart as Wireshark does, but with what became of each packet: a retransmission is spurious when its bytes had been
 delivered before, not when an acknowledgment happened to be seen. A keep-alive repeats the last byte of an idle
@@ -17,10 +17,10 @@ from ..outcomes.kinds import Outcome
 from ..protocols import FRAGMENT_OFFSET, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from ..result.correlation import Correlation
 from ..schema import NOTE_CUT, NOTE_ERROR
-from .ways import Ways
+from .steps import Steps
 
 _MOST_RANGES: Final = 64
-"""Ranges of bytes with holes between them that one direction remembers; the oldest is forgotten first."""
+"""Ranges of bytes with holes between them that are remembered of one way; the oldest is forgotten first."""
 
 EVENT: Final = np.dtype(
     [
@@ -34,7 +34,7 @@ EVENT: Final = np.dtype(
         ("acknowledgment", "u4"),
         ("length", "u4"),  # bytes of the sequence space: payload, SYN and FIN
         ("window", "u2"),
-        ("at_first", "u1"),  # seen at the first point of its direction
+        ("at_first", "u1"),  # seen at the first point of its way
         ("delivered", "u1"),
     ],
     align=True,
@@ -47,26 +47,26 @@ class Retransmissions:
     """What is told of each path, from 0."""
 
     again: npt.NDArray[np.bool_]
-    """It carries bytes (or a SYN or FIN) that the first point of its direction had seen before."""
+    """It carries bytes (or a SYN or FIN) that the first point of its way had seen before."""
     spurious: npt.NDArray[np.bool_]
     """All its bytes had been delivered by earlier packets."""
 
 
-def find_retransmissions(result: Correlation, ways: Ways) -> Retransmissions:
-    """The retransmissions among the paths of `ways`."""
+def find_retransmissions(result: Correlation, steps: Steps) -> Retransmissions:
+    """The retransmissions among the paths of `steps`."""
     count = result.packets.count
     found = Retransmissions(again=np.zeros(count, np.bool_), spurious=np.zeros(count, np.bool_))
-    events = _events(result, ways)
+    events = _events(result, steps)
     if events.size:
         _follow(events, found.again, found.spurious)
     return found
 
 
-def _events(result: Correlation, ways: Ways) -> npt.NDArray[np.void]:
+def _events(result: Correlation, steps: Steps) -> npt.NDArray[np.void]:
     """EVENT rows, connection by connection in order of time."""
-    first, last = ways.first, ways.last
+    first, last = steps.first, steps.last
     seen = result.sightings
-    head = ways.sighting[first]
+    head = steps.sighting[first]
     tcp = (
         (seen["protocol"][head] == TCP)
         & ((seen["notes"][head] & (NOTE_ERROR | NOTE_CUT)) == 0)
@@ -74,85 +74,115 @@ def _events(result: Correlation, ways: Ways) -> npt.NDArray[np.void]:
     )
     first, last, head = first[tcp], last[tcp], head[tcp]
     nearest = np.full(2 * result.connections.count, np.iinfo(np.int64).max)
-    np.minimum.at(nearest, ways.travel, ways.rank)
+    np.minimum.at(nearest, steps.way, steps.rank)
     sent = np.zeros(first.size, EVENT)
-    outcome = result.outcomes.outcome[ways.path[first]]
+    outcome = result.outcomes.outcome[steps.path[first]]
     flags = seen["tcp_flags"][head]
-    sent["path"] = ways.path[first]
-    sent["connection"], sent["reply"] = np.divmod(ways.travel[first], 2)
-    sent["time_ns"] = ways.time_ns[first]
+    sent["path"] = steps.path[first]
+    sent["connection"], sent["reply"] = np.divmod(steps.way[first], 2)
+    sent["time_ns"] = steps.time_ns[first]
     sent["flags"] = flags
     sent["sequence"], sent["acknowledgment"] = seen["sequence"][head], seen["acknowledgment"][head]
     sent["length"] = seen["payload_length"][head] + ((flags & TCP_SYN) > 0) + ((flags & TCP_FIN) > 0)
     sent["window"] = seen["window"][head]
-    sent["at_first"] = ways.rank[first] == nearest[ways.travel[first]]
+    sent["at_first"] = steps.rank[first] == nearest[steps.way[first]]
     sent["delivered"] = outcome == Outcome.DELIVERED
     gone = np.isin(outcome, (Outcome.DROPPED, Outcome.LOST))
     arrived = sent[~gone]
     arrived["arrival"] = 1
-    arrived["time_ns"] = ways.time_ns[last[~gone]]
+    arrived["time_ns"] = steps.time_ns[last[~gone]]
     events = np.concatenate([sent, arrived])
     return events[np.lexsort((events["arrival"] == 0, events["time_ns"], events["connection"]))]
 
 
+_SENDER: Final = np.dtype(
+    [
+        ("high", "i8"),  # behind the last byte it sent
+        ("acknowledged", "i8"),  # behind the last byte that the other side acknowledged
+        ("seen", "i8"),  # ranges of bytes that were seen, and of those that were delivered
+        ("delivered", "i8"),
+        ("begun", "u1"),
+        ("answered", "u1"),  # the other side acknowledged anything
+        ("closed", "u1"),  # the other side's window is closed
+    ],
+    align=True,
+)
+"""What is known of one side of a connection. Positions are sequence numbers that do not wrap."""
+
+
 @njit(cache=True)
 def _follow(events, again, spurious):
-    """Both directions of each connection, packet by packet. Positions are sequence numbers that do not wrap."""
-    begun = np.zeros(2, np.bool_)
-    high = np.zeros(2, np.int64)  # behind the last byte sent
-    acknowledged = np.zeros(2, np.int64)  # behind the last byte that the other side acknowledged
-    answered = np.zeros(2, np.bool_)  # the other side acknowledged anything
-    closed = np.zeros(2, np.bool_)  # the other side's window is closed
-    # Ranges of bytes: [direction, seen or delivered, low or high, which].
+    """Both ways of each connection, packet by packet."""
+    senders = np.zeros(2, _SENDER)
+    # Ranges of bytes: [way, seen or delivered, low or high, which].
     ranges = np.zeros((2, 2, 2, _MOST_RANGES), np.int64)
-    used = np.zeros((2, 2), np.int64)
     for i in range(events.size):
         event = events[i]
         if i == 0 or event.connection != events[i - 1].connection:
-            begun[:], answered[:], closed[:] = False, False, False
-            used[:] = 0
+            _forget(senders[0])
+            _forget(senders[1])
         if event.flags & TCP_RST:
             continue
         if event.arrival:
-            other = 1 - event.reply
-            if event.flags & TCP_ACK:
-                if not begun[other]:
-                    begun[other] = True
-                    high[other] = acknowledged[other] = np.int64(event.acknowledgment)
-                position = _unwrapped(event.acknowledgment, max(high[other], acknowledged[other]))
-                acknowledged[other] = max(acknowledged[other], position)
-                answered[other] = True
-            closed[other] = event.window == 0
-            continue
-        own = event.reply
-        position = _unwrapped(event.sequence, max(high[own], acknowledged[own]))
-        if not begun[own] or (
-            event.flags & TCP_SYN and not _overlaps(ranges[own, 0], used[own, 0], position, position + 1)
-        ):
-            # The first packet, or a connection begins anew between the same ports.
-            begun[own] = True
-            position = np.int64(event.sequence)
-            high[own] = acknowledged[own] = position
-            answered[own] = False
-            used[own] = 0
-        if event.length == 0:
-            continue
-        stop = position + event.length
-        following = max(high[own], acknowledged[own])
-        if event.length == 1 and not event.flags & (TCP_SYN | TCP_FIN):
-            idle = acknowledged[own] >= following or not answered[own]
-            if position == following - 1 and idle:
-                continue  # a keep-alive
-            if closed[own] and acknowledged[own] <= position <= following:
-                continue  # a probe of the closed window
-        if event.at_first:
-            if _overlaps(ranges[own, 0], used[own, 0], position, stop):
-                again[event.path] = True
-                spurious[event.path] = _covers(ranges[own, 1], used[own, 1], position, stop)
-            used[own, 0] = _add(ranges[own, 0], used[own, 0], position, stop)
-            high[own] = max(high[own], stop)
-        if event.delivered:
-            used[own, 1] = _add(ranges[own, 1], used[own, 1], position, stop)
+            _acknowledge(senders[1 - event.reply], event)
+        else:
+            _send(senders[event.reply], ranges[event.reply, 0], ranges[event.reply, 1], event, again, spurious)
+
+
+@njit(cache=True)
+def _forget(sender):
+    sender.begun = sender.answered = sender.closed = False
+    sender.seen = sender.delivered = 0
+
+
+@njit(cache=True)
+def _acknowledge(sender, event):
+    """A packet arrives that the other side sent."""
+    if event.flags & TCP_ACK:
+        if not sender.begun:
+            sender.begun = True
+            sender.high = sender.acknowledged = np.int64(event.acknowledgment)
+        position = _unwrapped(event.acknowledgment, max(sender.high, sender.acknowledged))
+        sender.acknowledged = max(sender.acknowledged, position)
+        sender.answered = True
+    sender.closed = event.window == 0
+
+
+@njit(cache=True)
+def _send(sender, seen, delivered, event, again, spurious):
+    """A packet is sent. `seen`, `delivered`: ranges of bytes."""
+    position = _unwrapped(event.sequence, max(sender.high, sender.acknowledged))
+    reopens = event.flags & TCP_SYN and not _overlaps(seen, sender.seen, position, position + 1)
+    if not sender.begun or reopens:
+        # The first packet, or a connection begins anew between the same ports.
+        position = np.int64(event.sequence)
+        sender.high = sender.acknowledged = position
+        sender.begun = True
+        sender.answered = False
+        sender.seen = sender.delivered = 0
+    if event.length == 0 or _asks_only(sender, event, position):
+        return
+    stop = position + event.length
+    if event.at_first:
+        if _overlaps(seen, sender.seen, position, stop):
+            again[event.path] = True
+            spurious[event.path] = _covers(delivered, sender.delivered, position, stop)
+        sender.seen = _add(seen, sender.seen, position, stop)
+        sender.high = max(sender.high, stop)
+    if event.delivered:
+        sender.delivered = _add(delivered, sender.delivered, position, stop)
+
+
+@njit(cache=True)
+def _asks_only(sender, event, position):
+    """A keep-alive, or a probe of a closed window."""
+    if event.length != 1 or event.flags & (TCP_SYN | TCP_FIN):
+        return False
+    following = max(sender.high, sender.acknowledged)
+    idle = sender.acknowledged >= following or not sender.answered
+    if position == following - 1 and idle:
+        return True
+    return sender.closed and sender.acknowledged <= position <= following
 
 
 @njit(cache=True)

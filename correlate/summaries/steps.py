@@ -1,7 +1,8 @@
-"""Paths -> steps: which capture points each packet passed, when, and in which order those of one direction come.
+"""Paths -> steps: which capture points each packet passed, when, and in which order the points of one way come.
 
-Only captured frames are steps: an evaluation has no time of its own. What links say among themselves (ARP, multicast)
-has no way, for a bridge hands copies of it to all sides; and an ICMP error about a connection goes a way of its own.
+A connection has two ways: the client's packets go one, the server's the other. Only captured frames are steps: an
+evaluation has no time of its own. What links say among themselves (ARP, multicast) goes neither, for a bridge hands
+copies of it to all sides; and an ICMP error about a connection takes points of its own.
 """
 
 from dataclasses import dataclass, fields
@@ -20,8 +21,8 @@ _MOST_PASSES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
-    """One row per step: path by path, each in the order of its way."""
+class Steps:
+    """One row per step: path by path, each in the order in which the packet passed its points."""
 
     path: npt.NDArray[np.int64]
     """Index of the path, from 0."""
@@ -31,15 +32,15 @@ class Ways:
     """4 * capture point + pcapng direction: a packet may pass an interface twice, once in each direction."""
     time_ns: npt.NDArray[np.int64]
     """On the reference clock; of the first piece."""
-    travel: npt.NDArray[np.int64]
-    """2 * connection, + 1 for the reply direction: packets with the same number travel the same way."""
+    way: npt.NDArray[np.int64]
+    """Of its path: 2 * connection, and 1 more where the packet is the server's."""
     rank: npt.NDArray[np.int64]
-    """Number of the point in its travel, in the order of the way. A point that a path passes twice, where the capture
-    tells no directions, has two."""
+    """Number of the point, in the order in which packets of this way pass them. A point that a path passes twice, where
+    the capture tells no directions, has two."""
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "Ways":
+    def take(self, rows: npt.NDArray[np.int64]) -> "Steps":
         """These rows, in this order."""
-        return Ways(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        return Steps(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     @property
     def new_path(self) -> npt.NDArray[np.bool_]:
@@ -57,46 +58,46 @@ class Ways:
         return np.append(self.first[1:], self.path.size)[: self.first.size] - 1
 
 
-def find_ways(result: Correlation, wanted: npt.NDArray[np.bool_] | None = None) -> Ways:
+def find_steps(result: Correlation, wanted: npt.NDArray[np.bool_] | None = None) -> Steps:
     """The steps of all paths, or of those of the `wanted` connections (per connection: bool)."""
-    ways = _steps(result, _travellers(result, wanted))
-    if ways.path.size == 0:
-        return ways
-    node, travel = _nodes(ways)
-    first_ns = np.full(travel.size, np.iinfo(np.int64).max)
-    np.minimum.at(first_ns, node, ways.time_ns)
-    within = ~ways.new_path[1:]
-    before, after = node[:-1][within], node[1:][within]
-    longest = int(np.bincount(travel).max())
+    steps = _frames_folded(result, _have_steps(result, wanted))
+    if steps.path.size == 0:
+        return steps
+    spot, way = _spots(steps)
+    first_ns = np.full(way.size, np.iinfo(np.int64).max)
+    np.minimum.at(first_ns, spot, steps.time_ns)
+    within = ~steps.new_path[1:]
+    before, after = spot[:-1][within], spot[1:][within]
+    longest = int(np.bincount(way).max())
     successor = _successors(before, after, first_ns, longest)
     height, terminal = _heights(successor, longest)
     # Points that no packet joins (a super-packet's and its pieces') come in the order of time.
-    begun_ns = np.full(travel.size, np.iinfo(np.int64).max)
+    begun_ns = np.full(way.size, np.iinfo(np.int64).max)
     np.minimum.at(begun_ns, terminal, first_ns)
-    rank = np.empty(travel.size, np.int64)
-    rank[np.lexsort((first_ns, -height, terminal, begun_ns[terminal], travel))] = np.arange(travel.size)
-    ways.rank[:] = rank[node]
-    path = ways.path[:-1][within]
+    rank = np.empty(way.size, np.int64)
+    rank[np.lexsort((first_ns, -height, terminal, begun_ns[terminal], way))] = np.arange(way.size)
+    steps.rank[:] = rank[spot]
+    path = steps.path[:-1][within]
     turned, unordered = np.zeros(result.packets.count, np.bool_), np.zeros(result.packets.count, np.bool_)
     turned[path[rank[before] > rank[after]]] = True
     unordered[path[terminal[before] != terminal[after]]] = True
-    return _turned_round(ways, turned & ~unordered, machines(result))
+    return _turned_round(steps, turned & ~unordered, machines(result))
 
 
-def _travellers(result: Correlation, wanted: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
-    """Per path: it has a way, and its connection is wanted."""
+def _have_steps(result: Correlation, wanted: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
+    """Per path: it goes one of the ways of its connection, and that is wanted."""
     chosen = np.arange(result.packets.count)
     if wanted is not None:
         chosen = np.flatnonzero(wanted[result.connection_of_path])
     head = result.sightings[result.head[chosen]]
-    travels = np.zeros(result.packets.count, np.bool_)
-    travels[chosen] = ~is_link_chatter(head) & ((head["notes"] & NOTE_ERROR) == 0)
-    return travels
+    found = np.zeros(result.packets.count, np.bool_)
+    found[chosen] = ~is_link_chatter(head) & ((head["notes"] & NOTE_ERROR) == 0)
+    return found
 
 
-def _steps(result: Correlation, travels: npt.NDArray[np.bool_]) -> Ways:
-    """The frames of these paths (per path: bool), those that follow each other at one point folded into one."""
-    hops = result.hops[travels[result.hops["packet"]] & (result.sightings["kind"][result.hops["sighting"]] == FRAME)]
+def _frames_folded(result: Correlation, chosen: npt.NDArray[np.bool_]) -> Steps:
+    """The frames of the chosen paths (per path: bool), those that follow each other at one point folded into one."""
+    hops = result.hops[chosen[result.hops["packet"]] & (result.sightings["kind"][result.hops["sighting"]] == FRAME)]
     sighting, path = hops["sighting"].copy(), hops["packet"].copy()
     seen = result.sightings
     point = seen["place"][sighting].astype(np.int64) * 4 + seen["direction"][sighting]
@@ -104,53 +105,53 @@ def _steps(result: Correlation, travels: npt.NDArray[np.bool_]) -> Ways:
     start = np.flatnonzero(new)
     times = result.times_ns[sighting]
     forward = result.forward_of_path[path[start]]
-    return Ways(
+    return Steps(
         path=path[start],
         sighting=sighting[start],
         point=point[start],
         time_ns=np.minimum.reduceat(times, start) if start.size else times,
-        travel=2 * result.connection_of_path[path[start]] + ~forward,
+        way=2 * result.connection_of_path[path[start]] + ~forward,
         rank=np.zeros(start.size, np.int64),
     )
 
 
-def _nodes(ways: Ways) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(node of each step, travel of each node). A node is a point of one travel; passed for the second time, where
-    the capture does not tell directions, it is another one."""
-    points = int(ways.point.max()) + 1
-    passage = ways.path * points + ways.point
+def _spots(steps: Steps) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(spot of each step, way of each spot). A spot is a point of one way; passed for the second time, where the
+    capture does not tell directions, it is another one."""
+    points = int(steps.point.max()) + 1
+    passage = steps.path * points + steps.point
     order = np.argsort(passage, kind="stable")
     new = np.append(True, passage[order][1:] != passage[order][:-1])
     nth = np.empty(order.size, np.int64)
     nth[order] = np.arange(order.size) - np.maximum.accumulate(np.where(new, np.arange(order.size), 0))
-    key = (ways.travel * points + ways.point) * _MOST_PASSES + np.minimum(nth, _MOST_PASSES - 1)
-    keys, node = np.unique(key, return_inverse=True)
-    return node.reshape(-1), keys // (points * _MOST_PASSES)
+    key = (steps.way * points + steps.point) * _MOST_PASSES + np.minimum(nth, _MOST_PASSES - 1)
+    keys, spot = np.unique(key, return_inverse=True)
+    return spot.reshape(-1), keys // (points * _MOST_PASSES)
 
 
 def _successors(
     before: npt.NDArray[np.int64], after: npt.NDArray[np.int64], first_ns: npt.NDArray[np.int64], longest: int
 ) -> npt.NDArray[np.int64]:
-    """Per node: where most packets go from there, itself at the end of the way; `before` and `after` are the nodes of
+    """Per spot: where most packets go from there, itself at the end of the way; `before` and `after` are the spots of
     every two consecutive steps.
 
     A circle comes from packets whose steps two clocks, or equal timestamps, put in the wrong order. It is cut where
     the fewest packets go; of equally few, where it comes back to what was seen first.
     """
-    nodes = first_ns.size
-    pairs, packets = np.unique(before * nodes + after, return_counts=True)
-    start, end = np.divmod(pairs, nodes)
+    spots = first_ns.size
+    pairs, packets = np.unique(before * spots + after, return_counts=True)
+    start, end = np.divmod(pairs, spots)
     order = np.lexsort((-first_ns[end], packets, start))
     most = order[np.append(start[order][1:] != start[order][:-1], True)[: order.size]]
-    successor = np.arange(nodes)
+    successor = np.arange(spots)
     successor[start[most]] = end[most]
-    weakness = np.full(nodes, np.iinfo(np.int64).max)
+    weakness = np.full(spots, np.iinfo(np.int64).max)
     weakness[start[most[np.lexsort((first_ns[end[most]], packets[most]))]]] = np.arange(most.size)
     reached, weakest = successor, weakness
     for _ in range(longest.bit_length()):
         weakest = np.minimum(weakest, weakest[reached])
         reached = reached[reached]
-    in_circle = np.zeros(nodes, np.bool_)
+    in_circle = np.zeros(spots, np.bool_)
     in_circle[reached[successor[reached] != reached]] = True
     cut = in_circle & (weakness == weakest)
     successor[cut] = np.flatnonzero(cut)
@@ -158,7 +159,7 @@ def _successors(
 
 
 def _heights(successor: npt.NDArray[np.int64], longest: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(steps from each node to the end of its way, that end), of ways of up to `longest` points."""
+    """(how many steps it is from each spot to the end of its way, that end), of ways of up to `longest` points."""
     height = (successor != np.arange(successor.size)).astype(np.int64)
     reached = successor
     for _ in range(longest.bit_length()):
@@ -173,17 +174,17 @@ def machines(result: Correlation) -> npt.NDArray[np.int64]:
     return np.array([names.index(name) for name in names] or [0], np.int64)
 
 
-def _turned_round(ways: Ways, turned: npt.NDArray[np.bool_], machine: npt.NDArray[np.int64]) -> Ways:
+def _turned_round(steps: Steps, turned: npt.NDArray[np.bool_], machine: npt.NDArray[np.int64]) -> Steps:
     """The steps of these paths (per path: bool) in the order of their points, unless one clock says otherwise."""
-    rows = np.flatnonzero(turned[ways.path])
+    rows = np.flatnonzero(turned[steps.path])
     if rows.size == 0:
-        return ways
-    order = rows[np.lexsort((ways.rank[rows], ways.path[rows]))]
-    by_clock = order[np.lexsort((ways.rank[order], machine[ways.point[order] >> 2], ways.path[order]))]
-    path, where, time_ns = ways.path[by_clock], machine[ways.point[by_clock] >> 2], ways.time_ns[by_clock]
+        return steps
+    order = rows[np.lexsort((steps.rank[rows], steps.path[rows]))]
+    by_clock = order[np.lexsort((steps.rank[order], machine[steps.point[order] >> 2], steps.path[order]))]
+    path, where, time_ns = steps.path[by_clock], machine[steps.point[by_clock] >> 2], steps.time_ns[by_clock]
     back = (path[1:] == path[:-1]) & (where[1:] == where[:-1]) & (time_ns[1:] < time_ns[:-1])
-    willing = ~np.isin(ways.path[rows], path[1:][back])
-    sequence = np.arange(ways.path.size)
+    willing = ~np.isin(steps.path[rows], path[1:][back])
+    sequence = np.arange(steps.path.size)
     sequence[rows[willing]] = order[willing]
-    ways = ways.take(sequence)
-    return ways.take(np.flatnonzero(ways.new_path | np.append(True, ways.point[1:] != ways.point[:-1])))
+    steps = steps.take(sequence)
+    return steps.take(np.flatnonzero(steps.new_path | np.append(True, steps.point[1:] != steps.point[:-1])))
