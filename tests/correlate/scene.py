@@ -168,12 +168,12 @@ class Node:
         ct: tuple[int, int, int] | None = None,
     ) -> None:
         """A base chain saw the packet: `rules` are (chain, handle, verdict or chain to jump to) that matched (handle 0:
-        the end of the chain, where none did), `policy` the verdict at the end (None: a rule decided), `ct` (id, direction, status)."""
+        the end of the chain, where none did), `policy` the verdict at the end (None: a rule decided), `ct` (id,
+        direction, status)."""
         data = bytes(packet) if packet is not None else b""
         head = _header_attributes(data, iif, oif, ct) if data else b""
         bodies = [
-            (name, word(4, 3) + (attribute(3, struct.pack(">Q", handle)) if handle else b"") + attribute(5, _verdict(verdict)))
-            for name, handle, verdict in rules
+            (name, word(4, 3) + _rule(handle) + attribute(5, _verdict(verdict))) for name, handle, verdict in rules
         ]
         if policy is not None:
             bodies.append((chain, word(4, 1) + word(16, policy)))
@@ -268,6 +268,10 @@ class Node:
         return enhanced_packet(
             interface=interface, time_ns=self.clock(time_ns), data=kept, length=len(data), direction=direction
         )
+
+
+def _rule(handle: int) -> bytes:
+    return attribute(3, struct.pack(">Q", handle)) if handle else b""
 
 
 def _verdict(verdict: int | str) -> bytes:

@@ -11,7 +11,7 @@ from .truth import truth_of
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ttrace.tests.random_scenes", description=__doc__)
     parser.add_argument("seed", type=int, help="one number gives one scene, always the same")
-    parser.add_argument("--to", type=Path, default=Path("."), metavar="FOLDER", help="where the files go")
+    parser.add_argument("--to", type=Path, default=Path(), metavar="FOLDER", help="where the files go")
     arguments = parser.parse_args()
     arguments.to.mkdir(parents=True, exist_ok=True)
     scene = make_scene(arguments.seed, arguments.to)

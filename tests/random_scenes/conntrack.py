@@ -8,6 +8,8 @@ from .packets import ECHO_REPLY, ICMP, ICMPV6, Packet
 SOURCE_NAT, DESTINATION_NAT, SEEN_REPLY, CONFIRMED = 0x10, 0x20, 0x2, 0x8
 """ip_conntrack_status of linux/netfilter/nf_conntrack_common.h."""
 
+OTHER_END = {"source": "destination", "destination": "source"}
+
 Ends = tuple[int, str, int, str, int]
 """Protocol, source, its port, destination, its port."""
 
@@ -60,8 +62,7 @@ class Conntrack:
     def find(self, packet: Packet) -> tuple[Entry, int] | None:
         """The entry of a packet; an ICMP error goes against the packet it is about."""
         if packet.about is not None:
-            found = self.entries.get(inverted(packet.about.ends()))
-            return found
+            return self.entries.get(inverted(packet.about.ends()))
         return self.entries.get(packet.ends())
 
     def track(self, packet: Packet) -> tuple[Entry, int] | None:
@@ -94,19 +95,16 @@ def translated(packet: Packet, entry: Entry, direction: int, end: str) -> Packet
     """The packet with what conntrack makes of its `source` or `destination`; in an ICMP error, the other end of the
     packet it is about changes with it, for that travelled the other way."""
     _, source, source_port, destination, destination_port = inverted(entry.reply if direction == 0 else entry.original)
-    if end == "destination":
-        if packet.about is None:
-            return _moved(packet, "destination", destination, destination_port)
-        return replace(packet, destination=destination, about=_moved(packet.about, "source", destination, destination_port))
+    address, port = (source, source_port) if end == "source" else (destination, destination_port)
     if packet.about is None:
-        return _moved(packet, "source", source, source_port)
-    return replace(packet, source=source, about=_moved(packet.about, "destination", source, source_port))
+        return _moved(packet, end, address, port)
+    return replace(packet, **{end: address}, about=_moved(packet.about, OTHER_END[end], address, port))
 
 
 def is_translated(entry: Entry, direction: int, end: str) -> bool:
     """Whether that changes anything: what is done to the source of one direction, is undone to the destination of the
     other."""
-    made = end if direction == 0 else {"source": "destination", "destination": "source"}[end]
+    made = end if direction == 0 else OTHER_END[end]
     return bool(entry.status & (SOURCE_NAT if made == "source" else DESTINATION_NAT))
 
 

@@ -74,8 +74,8 @@ class End:
     """What became of a packet."""
 
     outcome: str
-    """delivered; refused (it arrived, and nobody listens); dropped (rule, policy, ttl); lost (wire, a fragment, no route,
-    no such host); segmented, merged: it goes on as other packets."""
+    """delivered; refused (it arrived, and nobody listens); dropped (rule, policy, ttl); lost (wire, a fragment, no
+    route, no such host); segmented, merged: it goes on as other packets."""
     reason: str
     place: str
     """`node/namespace`, or the wire's `wire 0`."""

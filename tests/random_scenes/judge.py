@@ -18,6 +18,8 @@ class Score:
     packets: int = 0
     """That were recorded anywhere."""
     paths: int = 0
+    split_though_unlike: list[int] = field(default_factory=list)
+    """Packets in several paths, though there is no other like them and none is said to be ambiguous."""
     mistakes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """Kind to what is wrong, each in a line."""
 
@@ -94,9 +96,7 @@ def _judge_mixed(score: Score, path: _Path, packets: list[dict[str, Any]]) -> No
     score.mistakes[f"{kind}, {said}"].append(f"path {path.number}: packets {[p['id'] for p in packets]}")
 
 
-def _judge_split(
-    score: Score, paths: list[_Path], packets: dict[int, dict[str, Any]], frames: set[Member]
-) -> None:
+def _judge_split(score: Score, paths: list[_Path], packets: dict[int, dict[str, Any]], frames: set[Member]) -> None:
     """Packets in several paths. A trace message that shows the header of a tunnel only is left out: nothing but a frame
     says what is inside."""
     outer = {
@@ -105,17 +105,17 @@ def _judge_split(
     } - frames  # fmt: skip
     paths_of: dict[int, list[_Path]] = defaultdict(list)
     for path in paths:
-        if all(member in outer for member in path.members):
-            score.mistakes["outer headers apart"].append(f"path {path.number}")
-            continue
-        for number in path.packets:
-            paths_of[number].append(path)
+        if not all(member in outer for member in path.members):
+            for number in path.packets:
+                paths_of[number].append(path)
     contents = Counter(packet["content"] for packet in packets.values())
     for number, some in paths_of.items():
         if len(some) > 1:
             unlike = contents[packets[number]["content"]] == 1
             unsure = any(path.ambiguous for path in some)
             kind = "split, ambiguous" if unsure else "split, unlike any other" if unlike else "split"
+            if unlike and not unsure:
+                score.split_though_unlike.append(number)
             score.mistakes[kind].append(f"packet {number}: paths {[path.number for path in some]}")
 
 
@@ -142,8 +142,8 @@ def _judge_said(score: Score, path: _Path, packet: dict[str, Any], result: Corre
     said = result.path(path.number)
     if (said.outcome, packet["outcome"]) in _WRONG:
         reason = said.reason.kind if said.reason else "-"
-        line = f"path {path.number}: {said.outcome} ({reason}), but {packet['outcome']} ({packet['reason']}) at {packet['where']}"
-        score.mistakes[f"outcome {said.outcome} ({reason}) for {packet['outcome']} ({packet['reason']})"].append(line)
+        kind = f"outcome {said.outcome} ({reason}) for {packet['outcome']} ({packet['reason']})"
+        score.mistakes[kind].append(f"path {path.number}, at {packet['where']}")
     rule = said.reason.rule if said.reason else None
     if said.outcome == "dropped" and rule is not None and packet["rule"] is not None:
         family, table, chain, handle = packet["rule"]

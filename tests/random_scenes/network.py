@@ -3,29 +3,28 @@
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from .happened import AtDevice, Happened, Story
-from .hooks import Hooks, Travel, same_network
-from .packets import FIN, ICMP, ICMPV6, MSS, PORT_UNREACHABLE, PSH, TCP, TIME_EXCEEDED, UDP, VXLAN_PORT, Packet
-from .packets import encoded, ethernet, frames, gre, ipip, vxlan
+from .happened import Story
+from .hooks import HookRun, Hooks, same_network
+from .packets import (
+    ICMP,
+    ICMPV6,
+    PORT_UNREACHABLE,
+    TCP,
+    TIME_EXCEEDED,
+    UDP,
+    VXLAN_PORT,
+    Packet,
+    encoded,
+    ethernet,
+    frames,
+    gre,
+    ipip,
+    vxlan,
+)
 from .rules import Rule
 from .topology import Device, Space, World
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weather:
-    """What the wires do, and the hosts' network cards."""
-
-    loss: float = 0
-    """Part of the packets that a wire loses."""
-    reorders: bool = False
-    delay_us: float = 100
-    segments: str = "kept"
-    """What becomes of TCP super-packets on a wire: `kept` (GRO makes the same of the segments again), `cut` to MSS,
-    `other` (segments put together differently)."""
-    merges: bool = False
-    """The receiving card puts segments together that were sent one by one (GRO)."""
-    offload: bool = True
-    """Checksums are left to the card."""
+from .travel import Notes, Travel
+from .wires import Weather, cut, is_super_packet, put_together
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -35,15 +34,10 @@ class Network:
     world: World
     random: Random
     weather: Weather
-    happened: Happened = field(default_factory=Happened)
-    _busy: dict[tuple[Space, int, bool], tuple[int, float]] = field(default_factory=dict)
-    """Namespace, connection, way: the packet that was there last, and until when."""
+    notes: Notes
+    hooks: Hooks
     _held: list[tuple[Travel, Device]] = field(default_factory=list)
     """Segments that a card holds back, to put them together."""
-
-    @property
-    def hooks(self) -> Hooks:
-        return Hooks(happened=self.happened, random=self.random)
 
     def send(
         self,
@@ -58,57 +52,22 @@ class Network:
     ) -> Story:
         """A socket of `space` sends a packet. `about`: the one that an ICMP error is about; `more`: others follow at
         once, with which a card may put it together."""
-        story = self._story(packet, time_us, connection, forward, about=about.story if about else None)
+        story = self.notes.story(packet, time_us, connection, forward, about=about.story if about else None)
         travel = Travel(story=story, time_us=time_us, packet=packet, partial=self.weather.offload)
         if about is not None and about.tracked is not None:
             travel.tracked = about.tracked[0], 1 - about.tracked[1]
         self._from_here(travel, space)
         while self._held and not more:
-            self._let_go()
+            held, self._held = self._held, []
+            for arrived, target in put_together(held, self.notes):
+                self._receive(arrived, target)
         return story
-
-    def _let_go(self) -> None:
-        """Let go the segments that are held back, put together as far as they follow each other."""
-        held, self._held = self._held, []
-        while held:
-            first, target = held.pop(0)
-            together = [first]
-            while held and held[0][1] is target and _follows(together, held[0][0]):
-                together.append(held.pop(0)[0])
-            self._receive(self._merged(together) if len(together) > 1 else first, target)
-
-    def _story(self, packet: Packet, time_us: float, connection: int, forward: bool, **more: object) -> Story:
-        number = len(self.happened.stories) + 1
-        story = Story(number=number, connection=connection, forward=forward, packet=packet, sent_us=time_us, **more)
-        self.happened.stories.append(story)
-        return story
-
-    def _at(self, travel: Travel, device: Device, direction: str, *, missing: int | None = None) -> None:
-        """The packet passes a device."""
-        travel.time_us += self.random.uniform(0.4, 8)
-        self._wait(travel, device.space)
-        travel.story.points.append(AtDevice(
-            device=device, direction=direction, time_us=travel.time_us, packet=travel.packet, outer=travel.outer,
-            partial=travel.partial, next_mac=bytes([2, 0x42, 0, 0, 0, device.index]), missing=missing,
-        ))  # fmt: skip
-        self._is_there(travel, device.space, len(frames(travel.seen)))
-
-    def _wait(self, travel: Travel, space: Space) -> None:
-        """Nothing overtakes in a namespace: a packet is on its way out before the next one of its flow comes in."""
-        before, until_us = self._busy.get((space, travel.story.connection, travel.story.forward), (0, 0.0))
-        if before != travel.story.number and not travel.overtakes:
-            travel.time_us = max(travel.time_us, until_us + 0.3)
-
-    def _is_there(self, travel: Travel, space: Space, pieces: int = 1) -> None:
-        key = space, travel.story.connection, travel.story.forward
-        until_us = max(travel.time_us + pieces - 1, self._busy.get(key, (0, 0.0))[1])
-        self._busy[key] = travel.story.number, until_us
 
     # --- the IP layer ------------------------------------------------------------------------------------------------
 
     def _from_here(self, travel: Travel, space: Space) -> None:
         """Out of a socket, or out of a tunnel's device."""
-        self._wait(travel, space)
+        self.notes.wait(travel, space)
         way = space.way_to(travel.seen.destination)
         local = space.is_local(travel.seen.destination)
         if way is None:
@@ -122,8 +81,8 @@ class Network:
         if not self._hook(travel, space, "postrouting", oif=device):
             return None
         if local:
-            self._at(travel, device, "out")
-            self._at(travel, device, "in")
+            self.notes.at(travel, device, "out")
+            self.notes.at(travel, device, "in")
             return self._from_device(travel, device)
         return self._out(travel, device, next_hop)
 
@@ -143,16 +102,25 @@ class Network:
         if packet.ttl <= 1:
             travel.ends("dropped", "ttl", space)
             return self.complain(travel, space, TIME_EXCEEDED[packet.version], device.address(packet.version))
-        travel.become(replace(packet, ttl=packet.ttl - 1))
+        travel.become(self._forwarded(packet, space))
         if not self._hook(travel, space, "forward", iif=device, oif=way[0]):
             return None
         if not self._hook(travel, space, "postrouting", iif=None, oif=way[0]):
             return None
         return self._out(travel, *way)
 
-    def _hook(self, travel: Travel, space: Space, hook: str, iif: Device | None = None, oif: Device | None = None) -> bool:
-        passed = self.hooks.pass_(travel, space, hook, iif, oif)
-        self._is_there(travel, space)
+    def _forwarded(self, packet: Packet, space: Space) -> Packet:
+        """Conntrack puts datagrams together, and IPv6 cuts them under another identification (ip6_fragment)."""
+        new_id = packet.version == 6 and space.rules is not None and len(frames(packet)) > 1
+        ip_id = self.random.randrange(1, 65536) if new_id else packet.ip_id
+        return replace(packet, ttl=packet.ttl - 1, ip_id=ip_id)
+
+    def _hook(
+        self, travel: Travel, space: Space, hook: str, iif: Device | None = None, oif: Device | None = None
+    ) -> bool:
+        """Whether the packet passes a hook; where a rule rejects it, its sender is told."""
+        passed = self.hooks.run(travel, HookRun(space=space, hook=hook, iif=iif, oif=oif))
+        self.notes.is_there(travel, space)
         if isinstance(passed, Rule):
             packet = travel.seen
             own = iif.address(packet.version) if iif else None
@@ -185,7 +153,7 @@ class Network:
         if device.master is not None:
             travel.next_hop = travel.packet.destination  # all of an overlay is one wire
             return self._into_bridge(travel, device)
-        self._at(travel, device, "in")
+        self.notes.at(travel, device, "in")
         return self._from_device(travel, device)
 
     # --- devices -----------------------------------------------------------------------------------------------------
@@ -193,7 +161,7 @@ class Network:
     def _out(self, travel: Travel, device: Device, next_hop: str) -> None:
         """Out of a device, towards the next hop."""
         travel.next_hop = next_hop
-        self._at(travel, device, "out")
+        self.notes.at(travel, device, "out")
         if device.kind == "bridge":
             return self._out_of_bridge(travel, device, next_hop)
         travel.tracked = None  # a namespace's entry stays in it
@@ -205,7 +173,7 @@ class Network:
 
     def _into_bridge(self, travel: Travel, port: Device) -> None:
         """Into a port of a bridge: to the bridge itself, or on to another port."""
-        self._at(travel, port, "in")
+        self.notes.at(travel, port, "in")
         bridge, space = port.master, port.space
         to_bridge, sent_to = bridge.holds(travel.next_hop), travel.seen.destination
         if space.bridge_nf and not self._hook(travel, space, "prerouting", iif=bridge):
@@ -213,12 +181,12 @@ class Network:
         destination = travel.seen.destination
         back = destination != sent_to and same_network(bridge, destination) and not space.is_local(destination)
         if to_bridge and not (back and space.bridge_nf):
-            self._at(travel, bridge, "in")
+            self.notes.at(travel, bridge, "in")
             return self._from_device(travel, bridge, prerouted=space.bridge_nf)
         if to_bridge:
             # br_nf_pre_routing_finish_bridge: DNAT led back into the bridge, which is shown the packet once more.
             travel.next_hop = destination
-            self._at(travel, bridge, "out")
+            self.notes.at(travel, bridge, "out")
         if space.bridge_nf:
             if not self._hook(travel, space, "forward", iif=bridge, oif=bridge):
                 return None
@@ -233,10 +201,10 @@ class Network:
         travel.tracked = None
         if port is None:
             return travel.ends("lost", "no such host", bridge.space)
-        self._at(travel, port, "out")
+        self.notes.at(travel, port, "out")
         if port.tunnel is not None:
             return self._encapsulate(travel, port, next_hop)
-        self._at(travel, port.peer, "in")
+        self.notes.at(travel, port.peer, "in")
         return self._from_device(travel, port.peer)
 
     def _encapsulate(self, travel: Travel, device: Device, next_hop: str) -> None:
@@ -271,61 +239,18 @@ class Network:
         travel.time_us += self.weather.delay_us * self.random.uniform(0.7, 1.6 if self.weather.reorders else 0.9)
         travel.partial = False
         if is_lost:
-            self._at(travel, target, "in", missing=self.random.randrange(pieces))
+            self.notes.at(travel, target, "in", missing=self.random.randrange(pieces))
             return travel.ends("lost", "a fragment", f"wire {device.lan}")
-        packet = travel.packet
-        if packet.protocol == TCP and travel.outer is None:
-            if packet.size > MSS[packet.version] and self.weather.segments != "kept":
-                return self._cut(travel, target)
-            if self.weather.merges and packet.size:
-                self._held.append((travel, target))
-                return None
+        if is_super_packet(travel) and self.weather.segments != "kept":
+            for segment in cut(travel, target, self.weather, self.notes, self.random):
+                self._receive(segment, target)
+            return None
+        if self.weather.merges and travel.packet.protocol == TCP and travel.packet.size and travel.outer is None:
+            self._held.append((travel, target))
+            return None
         return self._receive(travel, target)
 
     def _receive(self, travel: Travel, target: Device) -> None:
         travel.overtakes = self.weather.reorders
-        self._at(travel, target, "in")
+        self.notes.at(travel, target, "in")
         self._from_device(travel, target)
-
-    def _cut(self, travel: Travel, target: Device) -> None:
-        """A super-packet goes over the wire in segments, each a packet of its own, of which GRO may put some together."""
-        packet, story = travel.packet, travel.story
-        step = MSS[packet.version] * (2 if self.weather.segments == "other" else 1)
-        if step >= packet.size:
-            return self._receive(travel, target)
-        travel.ends("segmented", "", f"wire {target.lan}")
-        for number, at in enumerate(range(0, packet.size, step)):
-            part = packet.payload[at : at + step]
-            last = at + step >= packet.size
-            flags = packet.flags if last else packet.flags & ~(PSH | FIN)
-            ip_id = (packet.ip_id + number) % 65536 if packet.ip_id else 0
-            piece = replace(packet, sequence=(packet.sequence + at) % 2**32, payload=part, flags=flags, ip_id=ip_id)
-            new = self._story(piece, travel.time_us, story.connection, story.forward, comes_from=(story,))
-            story.goes_on_as.append(new)
-            if self.random.random() < self.weather.loss:
-                Travel(story=new, time_us=travel.time_us, packet=piece).ends("lost", "wire", f"wire {target.lan}")
-            else:
-                self._receive(Travel(story=new, time_us=travel.time_us + number, packet=piece), target)
-        return None
-
-    def _merged(self, parts: list[Travel]) -> Travel:
-        """GRO: one packet of several that follow each other."""
-        first, last = parts[0].packet, parts[-1].packet
-        payload = b"".join(part.packet.payload for part in parts)
-        packet = replace(first, payload=payload, flags=first.flags | last.flags)
-        time_us = max(part.time_us for part in parts)
-        of = parts[0].story
-        stories = tuple(part.story for part in parts)
-        new = self._story(packet, time_us, of.connection, of.forward, comes_from=stories)
-        for part in parts:
-            part.story.goes_on_as.append(new)
-            part.ends("merged", "", "wire")
-        return Travel(story=new, time_us=time_us, packet=packet)
-
-
-def _follows(together: list[Travel], after: Travel) -> bool:
-    """Whether a segment goes on where those before it end."""
-    last, packet = together[-1].packet, after.packet
-    same = last.ends() == packet.ends() and last.acknowledgment == packet.acknowledgment and last.ttl == packet.ttl
-    size = sum(part.packet.size for part in together) + packet.size
-    return same and (last.sequence + last.size) % 2**32 == packet.sequence and not last.flags & PSH and size < 60_000

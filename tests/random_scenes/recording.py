@@ -58,12 +58,22 @@ class Recording:
         """The namespaces that are recorded."""
         return [space for space in self.host.spaces if any(d.space is space for d in self.devices)]
 
+    @property
+    def is_good(self) -> bool:
+        """Nothing is missing in it that a capture can hold, and its clock is right."""
+        all_devices = {device for space in self.host.spaces for device in space.devices}
+        whole = self.cut_at == 1 and not self.gaps and not self.snaplen and self.filter is None and self.begin_us == 0
+        told = self.form == "pcapng" and self.snapshots and self.conntrack
+        return told and whole and self.clock == Clock() and set(self.devices) == all_devices
+
     def covers(self, time_us: float) -> bool:
         return self.begin_us <= time_us < self.end_us
 
 
 def choose_recordings(world: World, random: Random, until_us: float) -> list[Recording]:
-    """Most nodes are recorded, at least one is."""
+    """All nodes well, or most of them, at least one, with all that can go wrong."""
+    if random.random() < 0.3:
+        return [_well(host, random, until_us) for host in world.nodes]
     found = []
     sure = random.choice([host for host in world.nodes if host.containers] or world.nodes)
     for host in world.nodes:
@@ -72,6 +82,15 @@ def choose_recordings(world: World, random: Random, until_us: float) -> list[Rec
         found.append(_recording(host, random, until_us))
     _set_clocks(found, random)
     return found
+
+
+def _well(host: Host, random: Random, until_us: float) -> Recording:
+    devices = [device for space in host.spaces for device in space.devices]
+    late_us = random.choice([50, 400])
+    return Recording(
+        host=host, form="pcapng", devices=devices, begin_us=0, end_us=until_us, clock=Clock(), late_us=late_us,
+        traced=random.choice([0, 1, 1]), shared_ids=random.random() < 0.4,
+    )  # fmt: skip
 
 
 def _recording(host: Host, random: Random, until_us: float) -> Recording:

@@ -174,5 +174,7 @@ def _refusals(random: Random) -> list[dict[str, object]]:
 
 def _container_rules(random: Random) -> Rules:
     drop = Rule(handle=4, action=random.choice(["drop", "accept"]), protocol=random.choice([TCP, UDP, ICMP]))
-    chain = Chain(family="inet", table="guard", name="input", hook="input", priority=FILTER, policy=ACCEPT, rules=[drop])
+    chain = Chain(
+        family="inet", table="guard", name="input", hook="input", priority=FILTER, policy=ACCEPT, rules=[drop]
+    )
     return Rules(style="nft", chains=[chain])

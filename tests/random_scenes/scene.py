@@ -5,11 +5,14 @@ from pathlib import Path
 from random import Random
 
 from .happened import ConntrackEvent, Happened
-from .network import Network, Weather
+from .hooks import Hooks
+from .network import Network
 from .recording import Recording, choose_recordings
 from .rule_choice import choose_rules, services
 from .topology import World, build_world
 from .traffic import CONVERSATIONS, Talk
+from .travel import Notes
+from .wires import Weather
 from .writing import Written, write
 
 FIRST_US = 300_000
@@ -36,7 +39,7 @@ def make_scene(seed: int, folder: Path) -> Scene:
     weather = _weather(random)
     happened = _talk(world, weather, random)
     last_us = max((p.time_us for story in happened.stories for p in story.points), default=FIRST_US)
-    _expire(world, happened, last_us, random)
+    _expire(happened, last_us, random)
     recordings = choose_recordings(world, random, last_us + random.choice([1_000, 400_000, 700_000]))
     written = write(recordings, happened, folder, random)
     return Scene(
@@ -57,7 +60,9 @@ def _weather(random: Random) -> Weather:
 
 def _talk(world: World, weather: Weather, random: Random) -> Happened:
     """Clients everywhere call services anywhere."""
-    network = Network(world=world, random=random, weather=weather)
+    notes = Notes(random=random)
+    hooks = Hooks(happened=notes.happened, random=random)
+    network = Network(world=world, random=random, weather=weather, notes=notes, hooks=hooks)
     clients = [space for host in world.hosts for space in host.spaces]
     offered = services(world, random)
     on_overlay = [space for space in clients if space.device("eth1") is not None and not space.is_root]
@@ -78,10 +83,10 @@ def _talk(world: World, weather: Weather, random: Random) -> Happened:
             zero_ids=random.random() < 0.25,
         )  # fmt: skip
         random.choice(CONVERSATIONS)(talk, start_us)
-    return network.happened
+    return notes.happened
 
 
-def _expire(world: World, happened: Happened, last_us: float, random: Random) -> None:
+def _expire(happened: Happened, last_us: float, random: Random) -> None:
     """Some entries of conntrack end."""
     newest = {(event.space, event.entry.number): event for event in happened.conntrack}
     for event in newest.values():

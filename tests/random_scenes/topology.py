@@ -39,7 +39,9 @@ class Device:
 
     @property
     def mac(self) -> bytes:
-        return bytes([2, 0x42, len(self.space.label), ord(self.space.host.name[0]), ord(self.space.label[-1]), self.index])
+        return bytes(
+            [2, 0x42, len(self.space.label), ord(self.space.host.name[0]), ord(self.space.label[-1]), self.index]
+        )
 
     def holds(self, address: str) -> bool:
         return any(host_of(own) == address for own in self.addresses)

@@ -6,11 +6,26 @@ from random import Random
 
 from .happened import Story
 from .network import Network
-from .packets import ACK, ECHO_REPLY, ECHO_REQUEST, FIN, ICMP, ICMPV6, MSS, PORT_UNREACHABLE, PSH, RST, SYN, TCP, UDP
-from .packets import Packet
-from .hooks import Travel
+from .packets import (
+    ACK,
+    ECHO_REPLY,
+    ECHO_REQUEST,
+    FIN,
+    ICMP,
+    ICMPV6,
+    MSS,
+    PORT_UNREACHABLE,
+    PSH,
+    RST,
+    SYN,
+    TCP,
+    UDP,
+    Packet,
+    frames,
+)
 from .rule_choice import CLOSED, FORBIDDEN, Service
 from .topology import Space
+from .travel import Travel
 
 RETRY_US = 210_000
 """TCP's first retransmission timeout, about."""
@@ -32,11 +47,14 @@ class Talk:
     def __post_init__(self) -> None:
         self._ids = count(self.random.randrange(1, 60000))
 
-    def ip_id(self, version: int) -> int:
-        return 0 if version == 6 or self.zero_ids else next(self._ids) % 65535 + 1
+    def ip_id(self, packet: Packet) -> int:
+        """Of IPv6 it is that of the fragment header."""
+        in_pieces = len(frames(packet)) > 1
+        has_none = packet.version == 6 or self.zero_ids
+        return 0 if has_none and not in_pieces else next(self._ids) % 65535 + 1
 
     def send(self, space: Space, packet: Packet, time_us: float, *, forward: bool, more: bool = False) -> Story:
-        packet = replace(packet, ip_id=self.ip_id(packet.version))
+        packet = replace(packet, ip_id=self.ip_id(packet))
         return self.network.send(space, packet, time_us, connection=self.number, forward=forward, more=more)
 
     def request(self, protocol: int, port: int, **what: object) -> Packet | None:
@@ -207,33 +225,11 @@ class _Tcp:
 def stream(talk: Talk, start_us: float) -> None:
     """TCP: a handshake, requests and answers of any size, and an end by FIN or RST, or none."""
     random = talk.random
-    first = talk.request(
-        TCP, random.randrange(20_000, 60_000) if random.random() < 0.7 else 40_000, flags=SYN,
-        sequence=random.randrange(2**32), window=64240,
-    )  # fmt: skip
-    if first is None:
-        return
     tcp = _Tcp(talk=talk, time_us=start_us)
-    client = _Side(space=talk.client, forward=True, template=replace(first, flags=0, window=502), sequence=first.sequence)
-    story = tcp.deliver(client, first)
-    if story is None:
+    sides = _handshake(tcp)
+    if sides is None:
         return
-    tcp.time_us += random.uniform(5, 50)
-    arrived = last_seen(story)
-    server = _Side(
-        space=talk.space_of(story), forward=False, template=reply_to(arrived, window=509),
-        sequence=random.randrange(2**32), acknowledgment=(arrived.sequence + 1) % 2**32,
-    )  # fmt: skip
-    client.sequence = (client.sequence + 1) % 2**32
-    if not talk.answers(story):
-        talk.send(server.space, replace(server.segment(RST | ACK), sequence=0, window=0), tcp.time_us, forward=False)
-        return
-    if tcp.deliver(server, server.segment(SYN | ACK)) is None:
-        return
-    server.sequence = (server.sequence + 1) % 2**32
-    client.acknowledgment = server.sequence
-    talk.send(client.space, client.segment(ACK), tcp.time_us + random.uniform(3, 30), forward=True)
-    tcp.time_us += 40
+    client, server = sides
     for number in range(random.choice([0, 1, 1, 2, 4])):
         words = b"request %d of %d " % (number, talk.number)
         tcp.say(client, server, words * random.choice([1, 4, 200]))
@@ -249,6 +245,37 @@ def stream(talk: Talk, start_us: float) -> None:
             other.acknowledgment = side.sequence
             tcp.time_us += random.uniform(5, 100)
         talk.send(client.space, client.segment(ACK), tcp.time_us, forward=True)
+
+
+def _handshake(tcp: _Tcp) -> tuple[_Side, _Side] | None:
+    """Client and server of a connection; None where it does not come about."""
+    talk, random = tcp.talk, tcp.talk.random
+    port = random.randrange(20_000, 60_000) if random.random() < 0.7 else 40_000
+    first = talk.request(TCP, port, flags=SYN, sequence=random.randrange(2**32), window=64240)
+    if first is None:
+        return None
+    template = replace(first, flags=0, window=502)
+    client = _Side(space=talk.client, forward=True, template=template, sequence=first.sequence)
+    story = tcp.deliver(client, first)
+    if story is None:
+        return None
+    tcp.time_us += random.uniform(5, 50)
+    arrived = last_seen(story)
+    server = _Side(
+        space=talk.space_of(story), forward=False, template=reply_to(arrived, window=509),
+        sequence=random.randrange(2**32), acknowledgment=(arrived.sequence + 1) % 2**32,
+    )  # fmt: skip
+    client.sequence = (client.sequence + 1) % 2**32
+    if not talk.answers(story):
+        talk.send(server.space, replace(server.segment(RST | ACK), sequence=0, window=0), tcp.time_us, forward=False)
+        return None
+    if tcp.deliver(server, server.segment(SYN | ACK)) is None:
+        return None
+    server.sequence = (server.sequence + 1) % 2**32
+    client.acknowledgment = server.sequence
+    talk.send(client.space, client.segment(ACK), tcp.time_us + random.uniform(3, 30), forward=True)
+    tcp.time_us += 40
+    return client, server
 
 
 CONVERSATIONS = (stream, stream, stream, datagrams, datagrams, pings)

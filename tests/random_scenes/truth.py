@@ -1,4 +1,4 @@
-"""What is true of a scene, as plain values (JSON): whose packet each frame and message is, and the way of each packet."""
+"""What is true of a scene, as plain values (JSON): whose packet each frame and message is, and the way of packets."""
 
 from hashlib import blake2b
 from typing import Any

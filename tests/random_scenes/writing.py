@@ -12,9 +12,9 @@ from ttrace.pcapng.blocks import BlockType, Direction, LinkType
 from ttrace.tests.correlate.frames import NFLOG, attribute, message, word
 from ttrace.tests.correlate.scene import DESTROYED, DUMPED, NEW, START_NS, Node, Tuple, at
 
-from .happened import AtDevice, ConntrackEvent, Happened, InChain
 from .addresses import host_of
 from .conntrack import Ends
+from .happened import AtDevice, ConntrackEvent, Happened, InChain
 from .packets import ECHO_REPLY, ECHO_REQUEST, ICMP, ICMPV6, encoded, ethernet, frames
 from .recording import Gap, Message, Recording, dumped, frames_of, messages_of
 from .rule_text import snapshot
