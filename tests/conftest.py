@@ -12,6 +12,17 @@ LABS = ("lab", "truth", "test_bench.py", "test_kill.py")
 tests/capture names its namespaces by the process, and each test there has journals of its own."""
 
 
+def pytest_addoption(parser):
+    parser.addoption("--collect-inputs", type=Path, metavar="FOLDER", help="keep what is correlated there (digests.py)")
+
+
+def pytest_configure(config):
+    if folder := config.getoption("--collect-inputs"):
+        from ttrace.tests.inputs import collect_into
+
+        collect_into(folder)
+
+
 def place(path: Path) -> str:
     """The folder below tests/, or the file there."""
     return path.relative_to(TESTS).parts[0]
