@@ -1,6 +1,6 @@
 """What the packets of each connection met: loss and latency from point to point, losses and retransmissions in all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,19 @@ from .steps import find_steps
 class ConnectionSummary:
     """What one connection met. The pairs count the client's packets and the server's."""
 
-    legs: tuple[Leg, ...]
-    """Those of the client's packets first, each way in order."""
+    leg_rows: tuple[tuple[int, ...], ...]
+    """LEG rows as numbers: the client's packets first, each way in its order; `legs` are the same as values."""
+    ends: dict[int, LegEnd] = field(compare=False)
+    """What the points of the legs are; those of other connections too."""
     dropped: tuple[int, int]
     lost: tuple[int, int]
     retransmissions: tuple[int, int]
     spurious: tuple[int, int]
+
+    @property
+    def legs(self) -> list[Leg]:
+        """The same as values. A capture of 100,000 connections has a million of them."""
+        return leg_values(self.leg_rows, self.ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +51,15 @@ class ConnectionSummaries:
     spurious: npt.NDArray[np.int64]
     """Those of them whose bytes had been delivered before."""
 
-    def legs_at(self, index: int) -> list[Leg]:
-        """The legs of one connection by its index, from 0: those of the client's packets first, each way in order."""
-        return leg_values(self.legs[self.first_leg[index] : self.first_leg[index + 1]], self.ends)
-
     def of(self, index: int) -> ConnectionSummary:
         """One connection by its index, from 0."""
 
         def pair(counts: npt.NDArray[np.int64]) -> tuple[int, int]:
             return int(counts[index, 0]), int(counts[index, 1])
 
+        rows = self.legs[self.first_leg[index] : self.first_leg[index + 1]]
         return ConnectionSummary(
-            legs=tuple(self.legs_at(index)), dropped=pair(self.dropped), lost=pair(self.lost),
+            leg_rows=tuple(rows.tolist()), ends=self.ends, dropped=pair(self.dropped), lost=pair(self.lost),
             retransmissions=pair(self.retransmissions), spurious=pair(self.spurious),
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ A leg is told of what was seen at both its ends, so its latency is that of packe
 the difference of two clocks: `clock_error_ns` says how far off that may be.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -202,8 +203,8 @@ def _error(clock: Clock) -> int | None:
     return clock.error_ns + (max(known) - known[0] if known else 0)
 
 
-def leg_values(legs: npt.NDArray[np.void], ends: dict[int, LegEnd]) -> list[Leg]:
-    """LEG rows as values; `ends` are those of `leg_ends`."""
+def leg_values(legs: Iterable[tuple[int, ...]], ends: dict[int, LegEnd]) -> list[Leg]:
+    """LEG rows, as numbers, as values; `ends` are those of `leg_ends`."""
     return [
         Leg(
             forward=not reply,
@@ -217,7 +218,7 @@ def leg_values(legs: npt.NDArray[np.void], ends: dict[int, LegEnd]) -> list[Leg]
             p99_ns=p99 if timed else None,
             clock_error_ns=error if error >= 0 else None,
         )
-        for _, reply, start, stop, packets, lost, unknown, timed, minimum, median, p99, error in legs.tolist()
+        for _, reply, start, stop, packets, lost, unknown, timed, minimum, median, p99, error in legs
     ]
 
 

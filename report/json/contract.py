@@ -21,7 +21,7 @@ from ...correlate.result.values import (
 )
 from ...correlate.summaries.captures import CaptureFacts
 from ..telling import ConnectionTold, Telling
-from .legs import summary_fields
+from .legs import SummaryText
 
 SCHEMA: Final = 1
 
@@ -30,7 +30,8 @@ def json_pieces(telling: Telling) -> Iterator[str]:
     """The document in pieces: one connection or path at a time, so that a large one never stands in memory whole."""
     captures = [_capture(told.facts) for told in telling.captures.files]
     yield f'{{"schema": {SCHEMA},\n "captures": {json.dumps(captures)},\n "connections": ['
-    yield from telling.each_connection(lambda told: f"\n  {_connection_text(told)}", separator=",")
+    summaries = SummaryText()
+    yield from telling.each_connection(lambda told: f"\n  {_connection_text(told, summaries)}", separator=",")
     yield '\n ],\n "paths": ['
     yield from telling.each_path(lambda path: f"\n  {json.dumps(path_object(path))}", separator=",")
     yield "\n ]}\n"
@@ -72,8 +73,8 @@ def _nothing_in_common(nothing: NothingInCommon | None) -> dict[str, Any] | None
     }
 
 
-def _connection_text(told: ConnectionTold) -> str:
-    return f"{json.dumps(_connection(told.connection))[:-1]}, {summary_fields(told.summary)}}}"
+def _connection_text(told: ConnectionTold, summaries: SummaryText) -> str:
+    return f"{json.dumps(_connection(told.connection))[:-1]}, {summaries.fields(told.summary)}}}"
 
 
 def _connection(connection: Connection) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def legs(result: Correlation, number: int = 1, *, forward: bool = True) -> dict[
         node = f"{end.node}:" if end and len(result.clocks) > 1 else ""
         return f"{node}{end.interface} {end.direction}" if end else None
 
-    found = [leg for leg in summarise_connections(result).legs_at(number - 1) if leg.forward == forward]
+    found = [leg for leg in summarise_connections(result).of(number - 1).legs if leg.forward == forward]
     ends = [(short(leg.from_point), short(leg.to_point)) for leg in found]
     assert len(set(ends)) == len(ends)
     return dict(zip(ends, found, strict=True))
@@ -389,9 +389,9 @@ def test_only_wanted_connections_are_summarised_and_with_the_same_result(tmp_pat
     result = correlate(tmp_path, host)
     every = summarise_connections(result)
     wanted = summarise_connections(result, np.array([False, True, False]))
-    assert every.legs_at(1) == wanted.legs_at(1) != []
-    assert wanted.legs_at(0) == wanted.legs_at(2) == []
-    assert [len(every.legs_at(n)) for n in range(3)] == [2, 2, 2]
+    assert every.of(1).legs == wanted.of(1).legs != []
+    assert wanted.of(0).legs == wanted.of(2).legs == []
+    assert [len(every.of(n).legs) for n in range(3)] == [2, 2, 2]
 
 
 def gso(host: Node, start: float, sizes: list[int], lost: set[int], ip_id: int) -> None:

@@ -16,7 +16,7 @@ from ttrace.correlate.progress import unheard
 from ttrace.correlate.result.select import select
 from ttrace.correlate.result.values import ChainHop
 from ttrace.report import Form, render_telling
-from ttrace.report.telling import Telling
+from ttrace.report.telling import ConnectionTold, Telling
 from ttrace.tests.correlate.scene import IN, OUT, Node, docker_host
 
 from ..scenes import CLIENT, A, _dropped, request_and_answer
@@ -246,16 +246,30 @@ def parted(busy_file):
     found.close()
 
 
+def values(told: ConnectionTold) -> tuple[object, ...]:
+    """All that it says; rows of legs name their connection by its number in its part."""
+    summary = told.summary
+    counts = (summary.dropped, summary.lost, summary.retransmissions, summary.spurious)
+    return told.connection, told.in_full, summary.legs, counts
+
+
 @pytest.mark.parametrize("asked", ASKED, ids=str)
 def test_what_comes_in_parts_is_told_the_same(parted, busy, asked):
     in_parts, whole = Telling.chosen(parted, **asked), Telling.chosen(busy, **asked)
-    assert in_parts.outline.connections == whole.outline.connections
+    assert (in_parts.outline.connections.count, in_parts.outline.connections.paths) == (
+        whole.outline.connections.count,
+        whole.outline.connections.paths,
+    )
+    first = [list(map(values, telling.outline.connections.first)) for telling in (in_parts, whole)]
+    assert first[0] == first[1]
     assert in_parts.outline.routes == whole.outline.routes
     assert in_parts.outline.untold == whole.outline.untold
     assert [c.facts.file for c in in_parts.captures.files] == [c.facts.file for c in whole.captures.files]
-    for each in ("each_connection", "each_path"):
-        texts = [list(getattr(telling, each)(repr, separator="|")) for telling in (in_parts, whole)]
-        assert texts[0] == texts[1]
+    for each in (
+        lambda telling: telling.each_connection(lambda told: repr(values(told)), separator="|"),
+        lambda telling: telling.each_path(repr, separator="|"),
+    ):
+        assert list(each(in_parts)) == list(each(whole))
     assert "".join(routes_as_csv(in_parts)) == "".join(routes_as_csv(whole))
 
 
