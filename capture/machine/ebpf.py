@@ -64,7 +64,7 @@ def load_map(to: int, descriptor: int) -> list[bytes]:
 
 def create_ring_buffer(length_bytes: int) -> int:
     """A ring buffer (Documentation/bpf/ringbuf.rst) of a power of two; returns its descriptor. Raises OSError."""
-    return _bpf(_MAP_CREATE, struct.pack("=IIII", MAP_TYPE_RINGBUF, 0, 0, length_bytes))
+    return bpf(_MAP_CREATE, struct.pack("=IIII", MAP_TYPE_RINGBUF, 0, 0, length_bytes))
 
 
 def load_program(kind: int, program: list[bytes]) -> int:
@@ -72,10 +72,10 @@ def load_program(kind: int, program: list[bytes]) -> int:
     code = ctypes.create_string_buffer(b"".join(program))
     license_name = ctypes.create_string_buffer(b"GPL")
     addresses = ctypes.addressof(code), ctypes.addressof(license_name)
-    return _bpf(_PROG_LOAD, struct.pack("=IIQQ", kind, len(program), *addresses))
+    return bpf(_PROG_LOAD, struct.pack("=IIQQ", kind, len(program), *addresses))
 
 
-def _bpf(command: int, attributes: bytes) -> int:
+def bpf(command: int, attributes: bytes) -> int:
     """The system call of that name; returns a descriptor. Raises OSError."""
     number = _CALL_NUMBER.get(platform.machine())
     if number is None:

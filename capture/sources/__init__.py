@@ -1,6 +1,10 @@
 """What the kernel says beside packets, one module a kind: what it needs, how it is opened, begun and ended.
 
 A new kind is a module here with a `Source`, and a line in `SOURCES`. `source.py` says what a source can do and when.
+
+For other rooms:
+
+    source: Source
 """
 
 from .conntrack import Conntrack

@@ -1,1 +1,7 @@
-"""From the sockets' memory into the file: one loop of compiled kernels."""
+"""From the sockets' memory into the file: one loop of compiled kernels.
+
+For other rooms:
+
+    feed: compile_kernels, Feed
+    output: OutputFile
+"""
