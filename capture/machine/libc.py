@@ -42,8 +42,8 @@ class MessageHeader(ctypes.Structure):
     )
 
 
-class BatchHeader(ctypes.Structure):
-    """`struct mmsghdr` (<sys/socket.h>): one datagram of a recvmmsg batch and its length."""
+class DatagramHeader(ctypes.Structure):
+    """`struct mmsghdr` (<sys/socket.h>): one datagram of a recvmmsg call, and its length."""
 
     _fields_ = (("header", MessageHeader), ("length", ctypes.c_uint32))
 

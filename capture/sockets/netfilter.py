@@ -1,6 +1,6 @@
 """The netfilter socket of one namespace: trace events, conntrack events, rule changes and NFLOG in one ordered queue.
 
-Datagrams are received in batches into memory of the arena, by `stream/messages.py`, which cuts them into messages.
+Datagrams are received, many at a time, into memory of the arena, by `stream/messages.py`, which cuts them into messages.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import TtraceError
-from ..machine.libc import BatchHeader, IoVector
+from ..machine.libc import DatagramHeader, IoVector
 from ..machine.netns import Netns
 from .arena import Arena
 from .numbers import NETLINK_ADD_MEMBERSHIP, NETLINK_NETFILTER, SO_RCVBUFFORCE, SOL_NETLINK
@@ -24,12 +24,12 @@ DATAGRAM_BYTES = 1 << 15
 """Room for each. A kernel dump never fills more than 32 KiB of one (af_netlink.c), an event far less."""
 WAITING_BYTES = 1 << 26
 """Finished blocks that wait for packets that are older. 120 ms of 280,000 events a second are 10 MB."""
-HEADER_WORDS = ctypes.sizeof(BatchHeader) // 4
+HEADER_WORDS = ctypes.sizeof(DatagramHeader) // 4
 """Size of the header of one datagram (struct mmsghdr), in 32-bit words."""
-LENGTH_WORD = BatchHeader.length.offset // 4
+LENGTH_WORD = DatagramHeader.length.offset // 4
 """Position of the datagram's length in it."""
 _PAGE_BYTES = 4096
-_HEADERS_BYTES = -(-DATAGRAMS * ctypes.sizeof(BatchHeader) // _PAGE_BYTES) * _PAGE_BYTES
+_HEADERS_BYTES = -(-DATAGRAMS * ctypes.sizeof(DatagramHeader) // _PAGE_BYTES) * _PAGE_BYTES
 _VECTORS_BYTES = -(-DATAGRAMS * ctypes.sizeof(IoVector) // _PAGE_BYTES) * _PAGE_BYTES
 
 
@@ -113,7 +113,7 @@ def _headers(arena: Arena, datagrams: int) -> int:
     """Put headers for recvmmsg into the arena, whose datagrams land at `datagrams`; returns their offset."""
     offset = arena.allocate(_HEADERS_BYTES)
     vectors = (IoVector * DATAGRAMS).from_address(arena.address + arena.allocate(_VECTORS_BYTES))
-    headers = (BatchHeader * DATAGRAMS).from_address(arena.address + offset)
+    headers = (DatagramHeader * DATAGRAMS).from_address(arena.address + offset)
     for number in range(DATAGRAMS):
         room = arena.address + datagrams + number * DATAGRAM_BYTES
         # The memory is used now, for the first time, which is slow, and not when messages arrive.

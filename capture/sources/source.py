@@ -27,7 +27,7 @@ class Source:
     groups: ClassVar[tuple[int, ...]] = ()
     """Multicast groups (NFNLGRP_*) that the netfilter socket of every namespace joins for it."""
     wakes: ClassVar[tuple[int, ...]] = ()
-    """Types of messages (nlmsg_type) for which the capture is woken at once, not when the next round is due."""
+    """Types of messages (nlmsg_type) for which the capture is woken at once, not when the next writing is due."""
 
     def __init__(self, session: "Session") -> None:
         self.session = session

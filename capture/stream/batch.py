@@ -7,7 +7,7 @@ from typing import Final
 
 from .columns import BATCH_BYTES, BATCH_PACKETS, BATCH_PIECES, PIECES, SINK_BYTES
 from .compiled import inlined_njit
-from .memory import Integer, Integers, Sink
+from .intake import Integer, Integers, Sink
 
 _BATCH_BYTES: Final = 1 << 22  # a batch of packets that are not copied is written when it has so many
 

@@ -15,8 +15,8 @@ from ..sockets.arena import Arena
 from ..sockets.netfilter import WAITING_BYTES, NetfilterSocket
 from ..sockets.ring import BLOCK_BYTES, Ring
 from . import columns, loop, merge, messages, rings
+from .intake import Bytes, Intake, Integers, Sink
 from .layouts import BLOCK_STATUS_WORD, EVENT_WORDS, TP_STATUS_USER
-from .memory import Bytes, Intake, Integers, Sink
 from .output import OutputFile
 
 

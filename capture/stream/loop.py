@@ -21,20 +21,20 @@ from .columns import (
     INBOX_TAIL,
     INBOX_WAKE,
     NEVER,
-    NEXT_ROUND_NS,
+    NEXT_WRITE_NS,
     WRITES,
     WRITTEN_BYTES,
     WRITTEN_PACKETS,
 )
 from .compiled import inlined_njit, kernel_njit
+from .intake import Intake, Integer, Integers, Sink, Words
 from .layouts import EVENT_DATA_WORD, EVENT_WORDS
-from .memory import Intake, Integer, Integers, Sink, Words
 from .merge import is_urgent, merge
 from .messages import compact, receive, receive_all
 from .rings import release, settled_until
 from .syscalls import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_ns, epoll_wait, error_number, writev
 
-_ROUND_NS: Final = 50_000_000
+_WRITE_NS: Final = 50_000_000
 """Write at most every so often, unless a buffer is half full: when woken anyway, or after twice the time."""
 _MILLISECOND_NS: Final = 1_000_000
 _INTERRUPTED = errno.EINTR
@@ -94,43 +94,43 @@ def record(
     heard = _heard(intake.inboxes)
     now_ns = clock_ns(CLOCK_MONOTONIC, progress)
     end_ns = now_ns + timeout_ns
-    if progress[NEXT_ROUND_NS] == NEVER:
-        progress[NEXT_ROUND_NS] = now_ns  # stamped messages wake nobody
+    if progress[NEXT_WRITE_NS] == NEVER:
+        progress[NEXT_WRITE_NS] = now_ns  # stamped messages wake nobody
     fuller, woken = True, False
     while True:
         # Only what has just got another block can be half full now that was not before.
         urgent = fuller and is_urgent(intake)
-        if urgent or now_ns >= progress[NEXT_ROUND_NS] - (_ROUND_NS if woken else 0):
-            _write_round(intake, sink, progress, now_ns, newest_ns, urgent)
+        if urgent or now_ns >= progress[NEXT_WRITE_NS] - (_WRITE_NS if woken else 0):
+            _write_what_is_due(intake, sink, progress, now_ns, newest_ns, urgent)
             if progress[BATCH_DONE] >= 0:
                 return
         is_full = progress[WRITTEN_PACKETS] >= sink.packet_limit
         if is_full or progress[ERROR] or _heard(intake.inboxes) != heard or now_ns >= end_ns:
             return
-        count = _wait(progress, epoll, events, min(end_ns, progress[NEXT_ROUND_NS]) - now_ns)
+        count = _wait(progress, epoll, events, min(end_ns, progress[NEXT_WRITE_NS]) - now_ns)
         asked, fuller = _see_to_events(intake, progress, events, count, attention)
         now_ns = clock_ns(CLOCK_MONOTONIC, progress)
         woken = count > 0
-        if woken and progress[NEXT_ROUND_NS] == NEVER:
-            progress[NEXT_ROUND_NS] = now_ns + 2 * _ROUND_NS
+        if woken and progress[NEXT_WRITE_NS] == NEVER:
+            progress[NEXT_WRITE_NS] = now_ns + 2 * _WRITE_NS
         if asked:
             return
 
 
 @kernel_njit
-def _write_round(
+def _write_what_is_due(
     intake: Intake, sink: Sink, progress: Integers, now_ns: Integer, newest_ns: Integer, urgent: Integer
 ) -> None:
     """Receive all messages, and write what can be written in its order, or everything if it is urgent.
 
-    `now_ns` is on the monotonic clock, as is the time of the next round.
+    `now_ns` is on the monotonic clock, as is the time of the next writing.
     """
     settled_ns = settled_until(intake, clock_ns(CLOCK_REALTIME, progress))
     receive_all(intake, progress)
     horizon_ns = NEVER - 1 if urgent else settled_ns
     oldest_ns = write_until(intake, sink, progress, min(horizon_ns, newest_ns), WRITES)
     if progress[BATCH_DONE] < 0:
-        progress[NEXT_ROUND_NS] = NEVER if oldest_ns == NEVER else now_ns + 2 * _ROUND_NS
+        progress[NEXT_WRITE_NS] = NEVER if oldest_ns == NEVER else now_ns + 2 * _WRITE_NS
 
 
 @inlined_njit

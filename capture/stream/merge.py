@@ -5,8 +5,8 @@ import numpy as np
 from .batch import add_piece, begin_batch, is_full
 from .columns import BATCH_PACKETS, INBOX_BASE, INBOX_BYTES, INBOX_HEAD, INBOX_TAIL, NEVER, WRITTEN_PACKETS
 from .compiled import inlined_njit, kernel_njit
+from .intake import Intake, Integer, Integers, Sink
 from .layouts import EPB_TOTAL_WORD
-from .memory import Intake, Integer, Integers, Sink
 from .messages import message_time
 from .packet_blocks import write_packets
 from .rings import is_half_full, ring_time

@@ -7,8 +7,8 @@ import numpy as np
 from ..sockets.stamps import HEADER_BYTES, STAMP_BYTES
 from .columns import INBOX_LAST_NS, INBOX_STAMPS, INBOX_STAMPS_BYTES, NEVER
 from .compiled import inlined_njit
+from .intake import Intake, Integer, Integers
 from .layouts import BPF_RINGBUF_BUSY_BIT, STAMP_TIME
-from .memory import Intake, Integer, Integers
 from .syscalls import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_ns
 
 _SET_BACK_NS: Final = 100_000_000  # by so much and more only somebody who sets the clock lets it go back

@@ -1,4 +1,4 @@
-"""Compiled receiving of netlink messages: datagrams in batches, cut into messages, which wait as blocks in an inbox.
+"""Compiled receiving of netlink messages: datagrams, many at a time, cut into messages, which wait as blocks.
 
 Layouts of headers and blocks are in `layouts.py`, numbers of messages in `sockets/numbers.py`.
 """
@@ -18,7 +18,7 @@ from ..sockets.numbers import (
     NLM_F_MULTI,
     NLMSG_MIN_TYPE,
 )
-from .blocks import put_head
+from .block_head import put_head
 from .columns import (
     ERROR,
     INBOX_BASE,
@@ -39,6 +39,7 @@ from .columns import (
     NO_SOCKET,
 )
 from .compiled import inlined_njit, kernel_njit
+from .intake import Intake, Integer, Integers, Words
 from .layouts import (
     EPB_DATA,
     EPB_TIME_HIGH_WORD,
@@ -54,7 +55,6 @@ from .layouts import (
     PSEUDO_HEADER_3,
     PSEUDO_HEADER_BYTES,
 )
-from .memory import Intake, Integer, Integers, Words
 from .message_times import clock_offset, skip_stamps, take_time
 from .syscalls import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_ns, error_number, memcpy, recvmmsg
 
@@ -67,7 +67,7 @@ _MESSAGE: Final = EPB_DATA + PSEUDO_HEADER_BYTES  # where the message begins in 
 
 @kernel_njit
 def receive_all(intake: Intake, progress: Integers) -> None:
-    """Receive what waits in every socket, a few batches of each at most."""
+    """Receive what waits in every socket, a few times as many datagrams as one call takes."""
     for inbox in range(intake.inboxes.shape[0]):
         if intake.inboxes[inbox, INBOX_DESCRIPTOR] != NO_SOCKET:
             receive(intake, inbox, progress)
@@ -75,7 +75,7 @@ def receive_all(intake: Intake, progress: Integers) -> None:
 
 @kernel_njit
 def receive(intake: Intake, inbox: Integer, progress: Integers) -> None:
-    """Receive what waits in one socket, a few batches at most, unless its inbox is full. Counts ENOBUFS.
+    """Receive what waits in one socket, with a few calls at most, unless its inbox is full. Counts ENOBUFS.
 
     A message gets the time at which the kernel queued it, or else that of its receipt. An error that nobody expects
     goes to `progress[ERROR]`.

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from .batch import add_piece, is_full
-from .blocks import put_head
+from .block_head import put_head
 from .columns import (
     BATCH_PACKETS,
     LAST_PACKET_NS,
@@ -18,6 +18,7 @@ from .columns import (
     WRITTEN_PACKETS,
 )
 from .compiled import inlined_njit
+from .intake import Intake, Integer, Integers, Sink, Words
 from .layouts import (
     ADDRESSES_BYTES,
     DIRECTION_IN,
@@ -41,7 +42,6 @@ from .layouts import (
     TP_STATUS_VLAN_TPID_VALID,
     TP_STATUS_VLAN_VALID,
 )
-from .memory import Intake, Integer, Integers, Sink, Words
 from .rings import finish_block, packet_time
 from .syscalls import memcpy
 

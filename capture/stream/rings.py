@@ -19,6 +19,7 @@ from .columns import (
     RING_NEXT,
 )
 from .compiled import inlined_njit, kernel_njit
+from .intake import Intake, Integer, Integers, Words
 from .layouts import (
     BLOCK_FIRST_WORD,
     BLOCK_OPENED_WORD,
@@ -29,7 +30,6 @@ from .layouts import (
     PACKET_SECONDS_WORD,
     TP_STATUS_USER,
 )
-from .memory import Intake, Integer, Integers, Words
 
 _LATE_NS: Final = 10_000_000  # a packet may come into the ring so long after it got its time
 

@@ -10,8 +10,8 @@ from numba import types
 
 from .columns import CLOCK_NANOSECONDS, CLOCK_SECONDS
 from .compiled import inlined_njit
+from .intake import Integer, Integers
 from .layouts import NANOSECONDS
-from .memory import Integer, Integers
 
 _int, _pointer = types.int32, types.intp
 

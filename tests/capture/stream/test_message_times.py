@@ -3,7 +3,7 @@
 import numpy as np
 
 from ttrace.capture.stream.columns import INBOX_COLUMNS, RING_COLUMNS
-from ttrace.capture.stream.memory import Intake
+from ttrace.capture.stream.intake import Intake
 from ttrace.capture.stream.message_times import take_time
 
 

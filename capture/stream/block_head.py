@@ -1,6 +1,7 @@
 """Compiled: what stands in front of every packet block."""
 
 from .compiled import inlined_njit
+from .intake import Integer, Words
 from .layouts import (
     EPB_CAPTURED_WORD,
     EPB_INTERFACE_WORD,
@@ -11,7 +12,6 @@ from .layouts import (
     EPB_TYPE,
     EPB_TYPE_WORD,
 )
-from .memory import Integer, Words
 
 
 @inlined_njit

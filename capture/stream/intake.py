@@ -1,4 +1,4 @@
-"""What the compiled loop works on, as arrays: memory of packets and messages, where each stands, and what is written.
+"""What the compiled loop works on, as arrays: where packets and messages come in, and where they go.
 
 All rings and inboxes live in one arena (`arena.py`), which the kernels see four times: as bytes, and as words of 16,
 32 and 64 bits. Where rings and inboxes stand is rows of integers (`columns.py`).
