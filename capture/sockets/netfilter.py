@@ -1,6 +1,6 @@
 """The netfilter socket of one namespace: trace events, conntrack events, rule changes and NFLOG in one ordered queue.
 
-Datagrams are received, many at a time, into memory of the arena, by `stream/messages.py`, which cuts them into messages.
+Datagrams are received, many at a time, into memory of the arena. `stream/messages.py` cuts them into messages.
 """
 
 import ctypes

@@ -54,8 +54,8 @@ class LegacyTrace(Source):
 
 def _bind(listener: socket.socket) -> None:
     """Receive NFLOG group 0 on the socket. Raises OSError: EPERM is another listener."""
-    # The group belongs to the socket that asks for it. The acknowledgements are read here, before the loop receives anything:
-    # what else arrives between them is lost, but nothing is traced yet and the conntrack table is dumped later.
+    # The group belongs to the socket that asks for it. The acknowledgements are read here, before the loop receives
+    # anything: what else arrives between them is lost, but nothing is traced yet and conntrack is dumped later.
     steps = [
         (NFULA_CFG_CMD, bytes([NFULNL_CFG_CMD_UNBIND])),
         (NFULA_CFG_CMD, bytes([NFULNL_CFG_CMD_BIND])),
