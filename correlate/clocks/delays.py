@@ -24,14 +24,14 @@ _OUT: Final = int(Direction.OUT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flows:
-    """Which way each observation travels, in which connection."""
+    """The connection of each observation, and which of its two ways it goes."""
 
-    direction: npt.NDArray[np.uint64]
-    """The same for all observations that travel the same way in one connection."""
+    way: npt.NDArray[np.uint64]
+    """The same for all observations of one way."""
     connection: npt.NDArray[np.uint64]
-    """The same for both directions."""
+    """The same for both ways."""
     forward: npt.NDArray[np.bool_]
-    """One of the two directions; which one does not matter."""
+    """One of the two ways; which one does not matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Bounds:
     lower_at_ns: npt.NDArray[np.int64]
     lower_ns: npt.NDArray[np.int64]
     packets: int
-    """That they are of; of many packets only those are kept that can matter (delay_clouds.py)."""
+    """That they are of; of many packets only those are kept that can matter (clouds.py)."""
 
 
 Pairs = dict[tuple[str, str], Delays]
@@ -53,7 +53,7 @@ Pairs = dict[tuple[str, str], Delays]
 def flows_by_addresses(observations: npt.NDArray[np.void]) -> Flows:
     """Flows told apart by their addresses alone: before anything is known of translations."""
     flow, reverse = observations["flow"], observations["flow_reverse"]
-    return Flows(direction=flow, connection=np.minimum(flow, reverse), forward=flow < reverse)
+    return Flows(way=flow, connection=np.minimum(flow, reverse), forward=flow < reverse)
 
 
 def node_delays(observations: npt.NDArray[np.void], flows: Flows, topology: Topology, contents: Runs) -> Pairs:
@@ -106,14 +106,14 @@ class _Seen(NamedTuple):
 
     node: npt.NDArray[np.int64]
     identity: npt.NDArray[np.int64]
-    """Of content and direction; ascending."""
+    """Of content and way; ascending."""
     connection: npt.NDArray[np.uint64]
     forward: npt.NDArray[np.bool_]
     first_ns: npt.NDArray[np.int64]
     last_ns: npt.NDArray[np.int64]
     ttl: npt.NDArray[np.int64]
     """Highest of the node's points."""
-    way: npt.NDArray[np.int64]
+    direction: npt.NDArray[np.int64]
     """1 it was seen leaving, -1 coming in, 0 not known or both."""
 
 
@@ -125,9 +125,9 @@ def _seen_by_nodes(
     node_of_place = np.array([numbers[p.node] for p in topology.points] or [0], np.int64)
     where = np.full(contents.rows.size, -1, np.int64)
     _locate(observations, is_uplink, node_of_place, where)
-    runs = contents.only(where >= 0).sorted_by(where, flows.direction)
+    runs = contents.only(where >= 0).sorted_by(where, flows.way)
     seen: _Seen = _one_per_packet(
-        runs.rows, runs.start, where, flows.direction, flows.connection, flows.forward, observations
+        runs.rows, runs.start, where, flows.way, flows.connection, flows.forward, observations
     )
     return seen
 
@@ -142,8 +142,8 @@ def _locate(observations, is_uplink, node_of_place, where):
 
 
 @njit(cache=True, nogil=True)
-def _one_per_packet(rows, start, where, direction, connection, forward, observations):
-    """`rows`: by content, direction, node and place. A packet that a place of a node saw twice counts for none."""
+def _one_per_packet(rows, start, where, way, connection, forward, observations):
+    """`rows`: by content, way, node and place. A packet that a place of a node saw twice counts for none."""
     seen = _rows(rows.size)
     count = 0
     number = -1
@@ -151,13 +151,13 @@ def _one_per_packet(rows, start, where, direction, connection, forward, observat
         begin = start[g]
         while begin < start[g + 1]:
             head = rows[begin]
-            if begin == start[g] or direction[head] != direction[rows[begin - 1]]:
+            if begin == start[g] or way[head] != way[rows[begin - 1]]:
                 number += 1
             here = where[head] >> 32
             stop = begin
-            while stop < start[g + 1] and direction[rows[stop]] == direction[head] and where[rows[stop]] >> 32 == here:
+            while stop < start[g + 1] and way[rows[stop]] == way[head] and where[rows[stop]] >> 32 == here:
                 stop += 1
-            once = _describe(rows[begin:stop], where, observations, seen, count)
+            once = _fill_in(rows[begin:stop], where, observations, seen, count)
             begin = stop
             if not once:
                 continue
@@ -168,7 +168,7 @@ def _one_per_packet(rows, start, where, direction, connection, forward, observat
             count += 1
     return _Seen(
         seen.node[:count], seen.identity[:count], seen.connection[:count], seen.forward[:count], seen.first_ns[:count],
-        seen.last_ns[:count], seen.ttl[:count], seen.way[:count],
+        seen.last_ns[:count], seen.ttl[:count], seen.direction[:count],
     )  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def _rows(size):
 
 
 @njit(cache=True, nogil=True)
-def _describe(rows, where, observations, seen, at):
+def _fill_in(rows, where, observations, seen, at):
     """What the sightings of one packet on one node say, into row `at`; False where a place has it twice."""
     once = True
     least, most = np.int64(1), np.int64(-1)
@@ -194,7 +194,7 @@ def _describe(rows, where, observations, seen, at):
         first_ns, last_ns = min(first_ns, row.time_ns), max(last_ns, row.time_ns)
         ttl = max(ttl, np.int64(row.ttl))
     seen.first_ns[at], seen.last_ns[at], seen.ttl[at] = first_ns, last_ns, ttl
-    seen.way[at] = 1 if least > 0 else -1 if most < 0 else 0
+    seen.direction[at] = 1 if least > 0 else -1 if most < 0 else 0
     return once
 
 
@@ -239,9 +239,9 @@ def _between(seen: _Seen, first: int, second: int) -> Delays:
 
 
 def _only_offset(delays: Delays) -> bool:
-    """Nothing says which way the common packets went, but several agree that the clocks are far apart.
+    """Nothing says from which node to which the common packets went, but several agree that the clocks are far apart.
 
-    Then either way is better than clocks taken as equal, by which they would not even be the same packets.
+    Then either is better than clocks taken as equal, by which they would not even be the same packets.
     """
     if delays.unknown.packets < _FEWEST_AGREEING or delays.toward.packets or delays.back.packets:
         return False
@@ -251,10 +251,10 @@ def _only_offset(delays: Delays) -> bool:
 
 def _goes_to_second(seen: _Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Per common packet (rows i on the first node, j on the second): 1 it went from the first node to the second, -1
-    the other way, 0 not known.
+    the other way round, 0 not known.
 
     A connection's packets tell together: by the kernel's word for the direction, by the times (the differences of its
-    two directions lie on two sides of the offset), and by TTL, which somebody may have rewritten.
+    two ways lie on two sides of the offset), and by TTL, which somebody may have rewritten.
     """
     connection, examples = group_ids(seen.connection[i])
     toward = np.empty(i.size, np.int64)
@@ -264,17 +264,17 @@ def _goes_to_second(seen: _Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int
 
 @njit(cache=True, nogil=True)
 def _tell_together(i, j, connection, connections, seen, toward):
-    forward, way, ttl, first_ns = seen.forward, seen.way, seen.ttl, seen.first_ns
+    forward, ttl, first_ns = seen.forward, seen.ttl, seen.first_ns
     by_kernel = np.zeros(connections, np.int64)
     by_ttl = np.zeros(connections, np.int64)
-    # Differences of the times, of each of the two directions.
+    # Differences of the times, of each of the two ways.
     least = np.full((connections, 2), np.int64(2**63 - 1))
     most = np.full((connections, 2), np.int64(-(2**63) + 1))
     for k in range(i.size):
         a, b, c = i[k], j[k], connection[k]
         sign = 1 if forward[a] else -1
-        by_kernel[c] += sign * (np.int64(way[a] > way[b]) - np.int64(way[a] < way[b]))
-        by_ttl[c] += sign * (np.int64(ttl[a] > ttl[b]) - np.int64(ttl[a] < ttl[b]))
+        by_kernel[c] += sign * _sign(seen.direction[a] - seen.direction[b])
+        by_ttl[c] += sign * _sign(ttl[a] - ttl[b])
         side = np.int64(forward[a])
         difference = first_ns[b] - first_ns[a]
         least[c, side] = min(least[c, side], difference)
@@ -287,4 +287,9 @@ def _tell_together(i, j, connection, connections, seen, toward):
         if said == 0:
             said = by_ttl[c]
         sign = 1 if forward[i[k]] else -1
-        toward[k] = sign * (np.int64(said > 0) - np.int64(said < 0))
+        toward[k] = sign * _sign(said)
+
+
+@njit(cache=True, nogil=True)
+def _sign(number):
+    return np.int64(number > 0) - np.int64(number < 0)

@@ -50,11 +50,11 @@ class Connections:
     session: npt.NDArray[np.int64]
     """Session of each sighting."""
     direction_group: npt.NDArray[np.int64]
-    """Per sighting: the same number for all sightings that travel the same way in the same connection."""
+    """Per sighting: which of the two ways of which connection it goes."""
     connection: npt.NDArray[np.int64]
     """Per sighting: connection index, from 0, in order of first appearance."""
     forward: npt.NDArray[np.bool_]
-    """Per sighting: it travels from the client to the server."""
+    """Per sighting: it goes from the client to the server."""
     count: int
     ties: dict[Tie, npt.NDArray[np.int64]]
     """(n, 2) session ends (session * 2 + orientation) by what ties them to each other, maybe several times."""
@@ -70,7 +70,7 @@ class Connections:
     def flows(self, seen: slice) -> Flows:
         """Some of the sightings as the clocks need them."""
         return Flows(
-            direction=self.direction_group[seen].astype(np.uint64),
+            way=self.direction_group[seen].astype(np.uint64),
             connection=self.connection[seen].astype(np.uint64),
             forward=self.forward[seen],
         )
@@ -137,7 +137,7 @@ def _in_original_direction(
     sessions: Sessions,
     ends: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int8]:
-    """Per sighting: 1 it travels in the original direction of a conntrack entry, -1 in the reply direction, 0 not
+    """Per sighting: 1 it goes in the original direction of a conntrack entry, -1 in the reply direction, 0 not
     known."""
     if sightings.size == 0:
         return np.empty(0, np.int8)  # there may be sessions all the same
