@@ -7,20 +7,32 @@ from enum import IntEnum
 from typing import Final
 
 BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
+OTHER_BYTE_ORDER_MAGIC: Final = 0x4D3C2B1A
+"""The same in a section of the other byte order."""
+
+PCAP_MAGIC: Final = 0xA1B2C3D4
+PCAP_NANOSECONDS_MAGIC: Final = 0xA1B23C4D
+"""The first word of a classic file (draft-ietf-opsawg-pcap): timestamps in microseconds, or in nanoseconds."""
 
 FORMAT_VERSION: Final = 1
 """Version of what docs/file-format.md adds to pcapng: the value of `ttrace` in the section header's comment."""
 
 
 class BlockType(IntEnum):
-    """Block types ttrace reads or writes (draft-ietf-opsawg-pcapng, section 11.1)."""
+    """Block types ttrace reads, writes or counts (draft-ietf-opsawg-pcapng, section 11.1)."""
 
     SECTION_HEADER = 0x0A0D0D0A
     INTERFACE_DESCRIPTION = 1
+    OBSOLETE_PACKET = 2
     SIMPLE_PACKET = 3
     NAME_RESOLUTION = 4
     INTERFACE_STATISTICS = 5
     ENHANCED_PACKET = 6
+    SYSTEMD_JOURNAL = 9
+    SYSDIG_EVENT = 0x204
+    SYSDIG_EVENT_2 = 0x216
+    CUSTOM = 0x00000BAD
+    CUSTOM_NOT_COPIED = 0x40000BAD
 
 
 class Option(IntEnum):
@@ -44,6 +56,14 @@ class Option(IntEnum):
     ISB_IFRECV = 4
     ISB_IFDROP = 5
     ISB_OSDROP = 7
+
+
+class NameRecord(IntEnum):
+    """Records of a name resolution block (section 4.5): an address, then its names."""
+
+    END = 0
+    IPV4 = 1
+    IPV6 = 2
 
 
 class LinkType(IntEnum):

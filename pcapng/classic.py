@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import TtraceError
+from .blocks import PCAP_NANOSECONDS_MAGIC
 from .capture_file import RECORD, CaptureFile, Interface
 from .pages import WINDOW, fetch, give_back
 from .source import MappedSource
@@ -25,7 +26,7 @@ class ClassicReader:
         self.at = 24
         """Offset of the next record."""
         self._big = order == ">"
-        self._fraction_ns = 1 if magic == 0xA1B23C4D else 1000
+        self._fraction_ns = 1 if magic == PCAP_NANOSECONDS_MAGIC else 1000
         # The upper bits of the link type field carry the FCS length (draft-ietf-opsawg-pcap, section 4).
         interface = Interface(
             name="",

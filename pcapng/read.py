@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from ..errors import TtraceError
 from ..kernels.threads import run_all
-from .blocks import BlockType
+from .blocks import PCAP_MAGIC, PCAP_NANOSECONDS_MAGIC, BlockType
 from .capture_file import RECORD, CaptureFile, Interface, Statistics, is_packet_interface
 from .classic import ClassicReader
 from .cooked import split_by_interface
-from .parallel_walk import LEAST_PART, MOST_AT_ONCE
+from .parallel_walk import LEAST_PIECE, MOST_AT_ONCE
 from .sections import SectionReader
 from .source import map_source
 
@@ -71,7 +71,7 @@ def read_all(reader: Reader) -> npt.NDArray[np.void]:
         if filled < piece.size:
             return _joined([p for p in pieces if p.size])
         rows = min((size - reader.at) // _LEAST + 1, _MOST_ROWS)
-        if tries and isinstance(reader, SectionReader) and size - reader.at > 2 * LEAST_PART:
+        if tries and isinstance(reader, SectionReader) and size - reader.at > 2 * LEAST_PIECE:
             before = reader.at
             pieces.append(reader.read_ahead())
             # A new interface ends it; where they come often it is not worth it.
@@ -101,7 +101,7 @@ def _format(name: str, magic: bytes) -> str:
     if magic == struct.pack("<I", BlockType.SECTION_HEADER):
         return ""
     for order in "<>":
-        if magic in (struct.pack(order + "I", 0xA1B2C3D4), struct.pack(order + "I", 0xA1B23C4D)):
+        if magic in (struct.pack(order + "I", PCAP_MAGIC), struct.pack(order + "I", PCAP_NANOSECONDS_MAGIC)):
             return order
     raise TtraceError(
         f"`{name}` is not a capture file: it begins with {magic.hex(' ')}",

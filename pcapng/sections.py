@@ -4,30 +4,25 @@ import ipaddress
 import json
 import struct
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import TtraceError
-from .blocks import BlockType, Option
+from .blocks import BlockType, NameRecord, Option
 from .capture_file import RECORD, CaptureFile, Interface, Statistics
+from .packet_blocks import INTERFACE
 from .pages import WINDOW, fetch, give_back
-from .parallel_walk import Columns, Stretch
+from .parallel_walk import Stretch
 from .source import MappedSource
 from .walk import BLOCK, DAMAGED, END, FULL, UNKNOWN, WALK, walk_blocks
-
-Number = TypeVar("Number", bound=np.generic)
 
 _MOST_INTERFACES: Final = 1 << 16
 """Of a file. What more there are belongs to a damaged one: their packets are counted as malformed."""
 _MOST_OPTIONS: Final = 1 << 12
 """That are read of one block."""
-
-
-def _twice(column: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """The column with as much room again."""
-    return np.concatenate([column, column])
+_ADDRESS_BYTES: Final[dict[int, int]] = {NameRecord.IPV4: 4, NameRecord.IPV6: 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +33,19 @@ class Position:
     section: int
 
 
-class _Tables:
+class _InterfaceTable:
     """What a walk knows of the interfaces of a file."""
 
     def __init__(self) -> None:
         self._size = 0
-        self.columns: Columns = (np.empty(4, np.uint64), np.empty(4, np.int64), np.empty(4, np.int64))
-        """Units a second, offset in seconds, snaplen."""
+        self.rows = np.empty(4, INTERFACE)
+        """INTERFACE rows, with room behind them."""
 
     def append(self, interface: Interface) -> None:
         """The next interface."""
-        if self._size == self.columns[0].size:
-            units, offsets, snaplens = self.columns
-            self.columns = _twice(units), _twice(offsets), _twice(snaplens)
-        units, offsets, snaplens = self.columns
-        units[self._size] = interface.units_per_second
-        offsets[self._size] = interface.offset_s
-        snaplens[self._size] = interface.snaplen or 2**32
+        if self._size == self.rows.size:
+            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
+        self.rows[self._size] = interface.units_per_second, interface.offset_s, interface.snaplen or 2**32
         self._size += 1
 
 
@@ -66,7 +57,7 @@ class SectionReader:
         self.capture = CaptureFile(path=source.name, data=source.data, records=np.empty(0, RECORD), interfaces=[])
         """What is known of the file so far; its records are those of whoever reads them."""
         self._state = np.zeros(1, WALK)
-        self._tables = _Tables()
+        self._interfaces = _InterfaceTable()
         self._bases: list[int] = []
         """First interface of each section."""
         self._section = -1
@@ -94,7 +85,7 @@ class SectionReader:
             if stop > self._fetched:
                 fetch(data, max(begin, self._fetched), stop)
                 self._fetched = stop
-            got, pause = walk_blocks(data, stop, self._state, records[filled:], *self._tables.columns)
+            got, pause = walk_blocks(data, stop, self._state, records[filled:], self._interfaces.rows)
             filled += got
             if drop:
                 give_back(data, begin, self.at)
@@ -113,7 +104,7 @@ class SectionReader:
         """RECORD rows of the next packets, as many as can be found on all cores: maybe none, and maybe not all."""
         if self._section < 0 or self._state["complete"][0]:
             return np.empty(0, RECORD)
-        found = Stretch(self.capture.data, self._state, self._tables.columns)
+        found = Stretch(self.capture.data, self._state, self._interfaces.rows)
         self._state = found.state
         for kind, start, end in found.passed:
             self._parse(kind, start, end)
@@ -155,7 +146,7 @@ class SectionReader:
         state, passed = self._state.copy(), np.empty(1 << 12, RECORD)
         state["complete"] = 1
         while True:
-            _, pause = walk_blocks(self.capture.data, self.capture.data.size, state, passed, *self._tables.columns)
+            _, pause = walk_blocks(self.capture.data, self.capture.data.size, state, passed, self._interfaces.rows)
             start, end, kind = (int(state[name][0]) for name in ("block", "at", "kind"))
             if pause == BLOCK and kind != BlockType.SECTION_HEADER:
                 self._parse(kind, start, end)
@@ -189,7 +180,7 @@ class SectionReader:
                 capture.facts = facts if isinstance(facts.get("node", ""), str) else {}
         elif kind == BlockType.INTERFACE_DESCRIPTION and len(body) >= 8 and len(capture.interfaces) < _MOST_INTERFACES:
             capture.interfaces.append(_parse_interface(body, order))
-            self._tables.append(capture.interfaces[-1])
+            self._interfaces.append(capture.interfaces[-1])
         elif kind == BlockType.NAME_RESOLUTION:
             capture.names.update(_parse_names(body, order))
         elif kind == BlockType.INTERFACE_STATISTICS and len(body) >= 12:
@@ -257,9 +248,9 @@ def _parse_names(body: bytes, order: str) -> dict[str, str]:
     at = 0
     while at + 4 <= len(body):
         kind, length = struct.unpack_from(order + "HH", body, at)
-        size = {1: 4, 2: 16}.get(kind)
+        size = _ADDRESS_BYTES.get(kind)
         value = body[at + 4 : at + 4 + length]
-        if kind == 0:
+        if kind == NameRecord.END:
             break
         if size is not None and len(value) > size:
             name = value[size:].split(b"\0")[0].decode(errors="replace")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final
 
-from .blocks import BYTE_ORDER_MAGIC, FORMAT_VERSION, BlockType, Direction, LinkType, Option
+from .blocks import BYTE_ORDER_MAGIC, FORMAT_VERSION, BlockType, Direction, LinkType, NameRecord, Option
 
 _EXPORTED_DISSECTOR_NAME: Final = 12
 SNAPSHOT_PART_BYTES: Final = 200_000
@@ -106,9 +106,9 @@ def name_resolution(names: Mapping[str, str]) -> bytes:
     for address, name in names.items():
         packed = ip_address(address).packed
         value = packed + name.encode() + b"\0"
-        # nrb_record_ipv4 is 1, nrb_record_ipv6 is 2, nrb_record_end is 0.
-        records += struct.pack("<HH", 1 if len(packed) == 4 else 2, len(value)) + _padded(value)
-    return _block(BlockType.NAME_RESOLUTION, records + bytes(4))
+        kind = NameRecord.IPV4 if len(packed) == 4 else NameRecord.IPV6
+        records += struct.pack("<HH", kind, len(value)) + _padded(value)
+    return _block(BlockType.NAME_RESOLUTION, records + struct.pack("<HH", NameRecord.END, 0))
 
 
 def exported_json(text: str) -> bytes:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from ttrace.kernels import threads
-from ttrace.pcapng import parallel_walk as parts
-from ttrace.pcapng import read, sections
+from ttrace.pcapng import parallel_walk, read, sections
 from ttrace.pcapng.capture_file import RECORD
 from ttrace.pcapng.walk import find_block
 
@@ -17,17 +16,17 @@ BOTH_ORDERS = pytest.mark.parametrize("writer", [LITTLE, BIG], ids=["little", "b
 
 
 @pytest.fixture(autouse=True)
-def many_parts(monkeypatch):
-    """Files of a few kilobytes in as many parts as large ones."""
-    monkeypatch.setattr(parts, "LEAST_PART", 1 << 10)
-    monkeypatch.setattr(read, "LEAST_PART", 1 << 10)
+def many_pieces(monkeypatch):
+    """Files of a few kilobytes in as many pieces as large ones."""
+    monkeypatch.setattr(parallel_walk, "LEAST_PIECE", 1 << 10)
+    monkeypatch.setattr(read, "LEAST_PIECE", 1 << 10)
     monkeypatch.setattr(read, "_FEW", 4)
     monkeypatch.setattr(threads, "threads", lambda: 4)
     monkeypatch.setattr(sections, "WINDOW", 4096)
 
 
 def in_one_walk(path):
-    """The reader's own walk, without parts."""
+    """The reader's own walk, without pieces."""
     reader = read.open_reader(path)
     records = np.empty(1 << 16, RECORD)
     records = records[: reader.read(records)]
@@ -64,7 +63,7 @@ def packets(writer: Writer, rng: random.Random, count: int, *, more: bool) -> by
 
 @BOTH_ORDERS
 @pytest.mark.parametrize("more", [False, True])
-def test_a_file_in_parts_is_the_file(writer, more, tmp_path):
+def test_a_file_in_pieces_is_the_file(writer, more, tmp_path):
     rng = random.Random(4)
     head = writer.section() + writer.interface("a") + writer.interface("b")
     data = head + packets(writer, rng, 400, more=more)
