@@ -158,7 +158,7 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     times_ns = _reference_times(part, setting)
     entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
     _number_connections(connections, sightings, times_ns)
-    joined = join_datagrams(sightings, times_ns, connections.direction_group)
+    joined = join_datagrams(sightings, times_ns, connections.way)
     contents = None if joined else part.contents
     progress("matching packets", None)
     packets = match_packets(sightings, times_ns, connections, part.said, topology.node_numbers(), contents)
@@ -166,7 +166,7 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     separated, underlaid = separate_underlay(sightings, topology)
     seen, traced = of_kind(sightings, FRAME), packets.packet[told(sightings)]
     point_order = order_points(
-        sightings[seen], times_ns[seen], packets.packet[seen], connections.direction_group[seen], traced, topology,
+        sightings[seen], times_ns[seen], packets.packet[seen], connections.way[seen], traced, topology,
         setting.clocks,
     )  # fmt: skip
     hops = order_hops(separated, times_ns, packets.packet, part.said, underlaid, point_order.rank)

@@ -38,7 +38,8 @@ ROOMS = (
     ("outcomes",),
     ("result",),
     ("in_common",),
-    ("summaries", "explain", "dataframes"),
+    ("summaries", "explain"),
+    ("dataframes",),
     ("pipeline",),
     ("in_memory", "in_parts"),
     ("api",),
@@ -47,7 +48,10 @@ ROOMS = (
 from itself."""
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 MOST_LINES, MOST_FUNCTION_LINES, MOST_KERNEL_ARGUMENTS = 300, 40, 8
-LONG_FOR_A_REASON: dict[str, int] = {}
+LONG_FOR_A_REASON = {
+    "correlate/decode/frames.py:_dissect_records": 56,
+    "pcapng/walk.py:walk_blocks": 55,
+}
 """Functions that may be longer, and how long: each says its reason where it stands."""
 
 

@@ -1,8 +1,7 @@
 """The rules of a namespace: our own tracing table, and what the others are.
 
 For other rooms:
-
     legacy: has_legacy_tables, legacy_tables
     ruleset: read_ruleset
-    tracing_table: load_nftables, TracingTable
+    tracing_table: TracingTable, load_nftables
 """

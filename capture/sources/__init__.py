@@ -3,7 +3,6 @@
 A new kind is a module here with a `Source`, and a line in `SOURCES`. `source.py` says what a source can do and when.
 
 For other rooms:
-
     source: Source
 """
 

@@ -1,7 +1,6 @@
 """From the sockets' memory into the file: one loop of compiled kernels.
 
 For other rooms:
-
-    feed: compile_kernels, Feed
+    feed: Feed, compile_kernels
     output: OutputFile
 """

@@ -1,1 +1,16 @@
-"""Bytes to rows: captured frames become sightings."""
+"""Bytes to rows: captured frames become sightings.
+
+For other rooms:
+    compared_bytes: WHOLE, common_reach, whole_reach
+    files: decode_packets
+    flow_columns: MAPPED
+    fragments: adopt_first_fragment, pieces_of
+    frames: stream_observations
+    icmp: is_query, query_ports
+    ip: dissect_ip, dissect_network
+    link_layer: LINK_TYPE_BASE, network_start
+    link_scope: is_link_chatter, row_stays_on_link, stays_on_link
+    observations: Observations, concatenate, number_outers
+    payload: contradict
+    tunnels: Tunnel
+"""

@@ -129,7 +129,7 @@ def _spots(result: Correlation, rows: npt.NDArray[np.int64]) -> list[tuple[int, 
 def _others(result: Correlation, own: int, members: npt.NDArray[np.int64]) -> dict[Nearness, npt.NDArray[np.int64]]:
     """Frames of other packets by what they have in common with the frame `own`, the most first."""
     row, seen = result.sightings[own], frames(result.sightings)
-    group = result.connections.direction_group[: seen.size]
+    group = result.connections.way[: seen.size]
     flows = result.sightings["flow"][members]
     same_way = np.flatnonzero(group == group[own])
     same_addresses = np.flatnonzero(np.isin(seen["flow"], flows))

@@ -95,7 +95,7 @@ def equal_packets(result: Correlation, own: int, members: npt.NDArray[np.int64])
     rows = rows[result.packets.packet[rows] != result.packets.packet[own]]
     if is_datagram(row):
         # Its content is no more than an IP id.
-        rows = rows[result.connections.direction_group[rows] == result.connections.direction_group[own]]
+        rows = rows[result.connections.way[rows] == result.connections.way[own]]
     nearest = _nearest_of_each_path(result, own, members, rows)
     of_kind: Counter[NotIt] = Counter()
     shown: list[EqualPacket] = []
@@ -134,7 +134,7 @@ def _points(result: Correlation, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.
 def _explain(
     result: Correlation, own: int, members: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], sighting: int
 ) -> EqualPacket:
-    group = result.connections.direction_group
+    group = result.connections.way
     theirs = rows[result.packets.packet[rows] == result.packets.packet[sighting]]
     if group[sighting] == group[own]:
         return _of_this_direction(result, own, members, theirs, sighting)

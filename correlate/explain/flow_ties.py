@@ -121,7 +121,7 @@ def _flow(
     index: dict[int, int],
 ) -> TiedFlow:
     row = _sample(result, sighting, members, session)
-    same_way = result.connections.direction_group[row] == result.connections.direction_group[sighting]
+    same_way = result.connections.way[row] == result.connections.way[sighting]
     ends = ("source", "destination") if same_way else ("destination", "source")
     source, destination = (endpoint(result.sightings[row], end) for end in ends)
     namespace = result.topology.namespaces[result.sightings["namespace"][row]]
@@ -149,7 +149,7 @@ def _sample(result: Correlation, sighting: int, members: npt.NDArray[np.int64], 
     own = members[sessions[members] == session]
     rows = own if own.size else np.flatnonzero(sessions == session)
     plain = rows[(result.sightings["notes"][rows] & (NOTE_OUTER | NOTE_ERROR)) == 0]
-    same_way = plain[result.connections.direction_group[plain] == result.connections.direction_group[sighting]]
+    same_way = plain[result.connections.way[plain] == result.connections.way[sighting]]
     return int(next(found[0] for found in (same_way, plain, rows) if found.size))
 
 

@@ -1,1 +1,7 @@
-"""Who is the same connection, through NAT."""
+"""Who is the same connection, through NAT.
+
+For other rooms:
+    connections: Connections, Tie, find_connections, rival_pairs
+    repeated_sequences: begun_sequences, repeated_sequences
+    ties_by_content: can_vote
+"""

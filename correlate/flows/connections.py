@@ -49,7 +49,7 @@ class Connections:
 
     session: npt.NDArray[np.int64]
     """Session of each sighting."""
-    direction_group: npt.NDArray[np.int64]
+    way: npt.NDArray[np.int64]
     """Per sighting: which of the two ways of which connection it goes."""
     connection: npt.NDArray[np.int64]
     """Per sighting: connection index, from 0, in order of first appearance."""
@@ -70,7 +70,7 @@ class Connections:
     def flows(self, seen: slice) -> Flows:
         """Some of the sightings as the clocks need them."""
         return Flows(
-            way=self.direction_group[seen].astype(np.uint64),
+            way=self.way[seen].astype(np.uint64),
             connection=self.connection[seen].astype(np.uint64),
             forward=self.forward[seen],
         )
@@ -189,12 +189,12 @@ def _number(
     leading = np.full(leader.size, -1, np.int64)
     of_leader = ends[leader[keys]]
     leading[keys] = np.where((original[leader[keys]] < 0) & ~clear[keys], roots[of_leader ^ 1], roots[of_leader])
-    direction_group = roots[ends]
+    way = roots[ends]
     return Connections(
         session=session,
-        direction_group=direction_group,
+        way=way,
         connection=rank[key][ends],
-        forward=direction_group == leading[key][ends],
+        forward=way == leading[key][ends],
         count=int(keys.size),
         ties=ties,
         votes=votes,

@@ -50,14 +50,14 @@ def order_points(
     observations: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
     packet: npt.NDArray[np.int64],
-    direction_group: npt.NDArray[np.int64],
+    way: npt.NDArray[np.int64],
     traced: npt.NDArray[np.int64],
     topology: Topology,
     clocks: list[Clock],
 ) -> PointOrder:
     """Rank the points of every direction that was only captured where no snapshot describes the namespace.
 
-    `observations`: SIGHTING rows; `times_ns` (on the reference clock), `packet`, `direction_group`: theirs;
+    `observations`: SIGHTING rows; `times_ns` (on the reference clock), `packet`, `way`: theirs;
     `traced`: packets of the evaluations.
     """
     rank = np.full(observations.size, -1, np.int8)
@@ -72,7 +72,7 @@ def order_points(
     mixed[traced[traced < mixed.size]] = True
     rows = rows[~mixed[packet[rows]]]
     by_packet = runs_of_ids(packet, mixed.size, rows).sorted_by(times_ns)
-    ways = runs_of_ids(direction_group, int(direction_group.max()) + 1, by_packet.rows)
+    ways = runs_of_ids(way, int(way.max()) + 1, by_packet.rows)
     error = np.array([-1 if c.error_ns is None else c.error_ns for c in clocks], np.int64)
     nodes = topology.node_numbers()
     # What is looked at again and again stands together: a sighting is 128 bytes, and those of a way are far apart.

@@ -1,1 +1,6 @@
-"""What captures have in common, and why some have nothing."""
+"""What captures have in common, and why some have nothing.
+
+For other rooms:
+    shared_packets: NothingInCommon, Scope, Sharing, Standing, find_common
+    shown: Shown
+"""

@@ -1,1 +1,8 @@
-"""Who is who: what the command line names, nodes, namespaces, capture points, and the snapshots that tell of them."""
+"""Who is who: what the command line names, nodes, namespaces, capture points, and the snapshots that tell of them.
+
+For other rooms:
+    file_facts: FileFacts, file_facts
+    snapshots: NodeSnapshots, gather_snapshots
+    sources: Source, parse_sources
+    topology: Role, Topology, build_topology
+"""

@@ -1,1 +1,10 @@
-"""The end of a packet's way: what became of it, and why."""
+"""The end of a packet's way: what became of it, and why.
+
+For other rooms:
+    coverage: Coverage, FileTimes, find_coverage, unseen_beside
+    judges: OF_ALL_PARTS, OF_ONE_PART, decide
+    kinds: OUTCOMES, Outcome, Outcomes, REASON_KIND, Reason, Segments
+    next_node: Arrivals
+    passages: PassageCounts, Passages
+    tables: Tables
+"""

@@ -50,7 +50,7 @@ class _Flows:
         """Of all paths."""
         start, last = tables.bounds
         sightings = tables.sightings
-        heads, group = _number_groups(tables.connections.direction_group[tables.first])
+        heads, group = _number_ways(tables.connections.way[tables.first])
         hops = last - start + 1
         ends = spots(sightings, tables.last)
         spot = spots(sightings, tables.hops["sighting"])
@@ -119,15 +119,15 @@ def _reached(flows: _Flows, bound: npt.NDArray[np.int64]) -> npt.NDArray[np.bool
     return reached | ((bound == flows.usual)[flows.group] & (flows.hops >= flows.most[flows.group]))
 
 
-def _number_groups(
-    direction_group: npt.NDArray[np.int64],
+def _number_ways(
+    way: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(first row of each direction, ascending; which of these directions each row has)."""
-    rows = np.arange(direction_group.size)
-    first = np.full(int(direction_group.max()) + 1, -1)
-    first[direction_group[::-1]] = rows[::-1]  # what is written last stays
+    rows = np.arange(way.size)
+    first = np.full(int(way.max()) + 1, -1)
+    first[way[::-1]] = rows[::-1]  # what is written last stays
     heads = first >= 0
-    return first[heads], (np.cumsum(heads) - 1)[direction_group]
+    return first[heads], (np.cumsum(heads) - 1)[way]
 
 
 def _farthest(

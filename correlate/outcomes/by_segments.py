@@ -54,7 +54,7 @@ def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
     heads, sightings = tables.first, tables.sightings
     first, last = tables.bounds
     length = sightings["payload_length"][heads].astype(np.int64)
-    group = tables.connections.direction_group[heads]
+    group = tables.connections.way[heads]
     data = (sightings["protocol"][heads] == TCP) & (length > 0)
     data &= _begin_in_several_places(group, sightings, heads, data)
     gone = np.flatnonzero(data & np.isin(so_far.outcome, (Outcome.LOST, Outcome.UNKNOWN)))

@@ -26,22 +26,22 @@ _MOST_PIECES: Final = 64
 
 
 def join_datagrams(
-    sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], direction_group: npt.NDArray[np.int64]
+    sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], way: npt.NDArray[np.int64]
 ) -> bool:
     """Give all sightings of a fragmented datagram one `content`, whole or in pieces (SIGHTING rows, changed in place).
 
-    `times_ns`, `direction_group`: per sighting, from the clocks and from find_connections. False when there is nothing
+    `times_ns`, `way`: per sighting, from the clocks and from find_connections. False when there is nothing
     to do.
     """
     if pieces_of(sightings).size == 0:
         return False
     by_first = (sightings["ip_version"] == 6) & (sightings["protocol"] == UDP)
     by_first &= (sightings["notes"] & NOTE_NO_FLOW) == 0
-    _join_by_first_piece(sightings, direction_group, by_first)
+    _join_by_first_piece(sightings, way, by_first)
     pieces = np.flatnonzero((sightings["fragment"] != 0) & ~by_first)
     if pieces.size == 0:
         return True
-    key = (direction_group << 16) | sightings["ip_id"]
+    key = (way << 16) | sightings["ip_id"]
     pieces = pieces[np.lexsort((times_ns[pieces], key[pieces]))]
     candidates = np.flatnonzero((sightings["fragment"] == 0) & np.isin(key, key[pieces]))
     at = np.searchsorted(key[pieces], key[candidates])
@@ -58,13 +58,13 @@ def join_datagrams(
 
 
 def _join_by_first_piece(
-    sightings: npt.NDArray[np.void], direction_group: npt.NDArray[np.int64], rows: npt.NDArray[np.bool_]
+    sightings: npt.NDArray[np.void], way: npt.NDArray[np.int64], rows: npt.NDArray[np.bool_]
 ) -> None:
     """IPv6 over UDP: pieces and whole have one content already; mark it as that of a datagram in pieces."""
     pieces = np.flatnonzero(rows & (sightings["fragment"] != 0))
     if pieces.size == 0:
         return
-    key = sightings["content"] ^ spread(direction_group)
+    key = sightings["content"] ^ spread(way)
     members = np.flatnonzero(rows & np.isin(key, key[pieces]))
     sightings["content"][members] = (sightings["content"][members] & np.uint64(0xFFFFFFFF)) | _DATAGRAM_6
     sightings["payload"][members] = 0

@@ -53,7 +53,7 @@ def match_packets(
     if contents is None:
         contents = runs_of_keys(sightings["content"])
     behind = told(sightings)
-    group = connections.direction_group
+    group = connections.way
     # In each run of equal content: observations by time, then evaluations by time and the order of their socket.
     if said.size:
         queue = np.zeros(sightings.size, np.int64)

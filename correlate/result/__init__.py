@@ -1,1 +1,10 @@
-"""What comes out: columns inside, values and words outside."""
+"""What comes out: columns inside, values and words outside.
+
+For other rooms:
+    columns: Numbers
+    correlation: Correlation
+    reasons: ReasonNote
+    select: Selection, check_numbers, select, select_handshakes
+    values: ChainHop, Connection, Encapsulation, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
+    words: DIRECTIONS, address_text, endpoint, protocol_name, tcp_flags_text
+"""

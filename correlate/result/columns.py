@@ -121,9 +121,7 @@ class Columns:
     def equal_packets(self) -> EqualPackets:
         """Ambiguous packets with those they could be exchanged for."""
         first = self.hops["sighting"][self.first_hop[:-1]]
-        return EqualPackets.build(
-            self.packets, self.connections.direction_group[first], self.sightings["content"][first]
-        )
+        return EqualPackets.build(self.packets, self.connections.way[first], self.sightings["content"][first])
 
     @cached_property
     def rival_connections(self) -> dict[int, list[int]]:

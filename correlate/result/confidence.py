@@ -60,16 +60,12 @@ class EqualPackets:
     """Where a packet stands in them."""
 
     @classmethod
-    def build(
-        cls, packets: Packets, direction_group: npt.NDArray[np.int64], content: npt.NDArray[np.uint64]
-    ) -> "EqualPackets":
-        """`direction_group`, `content`: per packet, of its first sighting."""
+    def build(cls, packets: Packets, way: npt.NDArray[np.int64], content: npt.NDArray[np.uint64]) -> "EqualPackets":
+        """`way`, `content`: per packet, of its first sighting."""
         unsure = np.flatnonzero(packets.ambiguous)
-        order = unsure[np.lexsort((unsure, content[unsure], direction_group[unsure]))]
+        order = unsure[np.lexsort((unsure, content[unsure], way[unsure]))]
         new = np.ones(order.size, np.bool_)
-        new[1:] = (content[order][1:] != content[order][:-1]) | (
-            direction_group[order][1:] != direction_group[order][:-1]
-        )
+        new[1:] = (content[order][1:] != content[order][:-1]) | (way[order][1:] != way[order][:-1])
         numbers = order.tolist()
         return cls(numbers, np.cumsum(new).tolist(), {packet: i for i, packet in enumerate(numbers)})
 

@@ -1,1 +1,7 @@
-"""The result for people."""
+"""The result for people.
+
+For other rooms:
+    capture_file: description_text
+    doctor: diagnoses_text, lab_text, warm_up_text
+    progress: capture_status, capture_summary, stages
+"""

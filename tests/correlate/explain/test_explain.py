@@ -464,7 +464,7 @@ def check_words(result) -> None:
     seen = np.arange(frames(result.sightings).size)
     words = {int(row): compared_fields(result, int(row)) for row in seen}
     content = result.sightings["content"]
-    group = result.connections.direction_group
+    group = result.connections.way
     for row in seen.tolist():
         found = explain(result, row)
         assert words[row]
