@@ -1,9 +1,14 @@
 """Ruleset snapshots: handles and positions to the words of the rules, and any text at all."""
 
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttrace.correlate.netfilter.rules import parse_ruleset
+from ttrace.correlate import correlate_captures
+from ttrace.correlate.netfilter.rules import parse_ruleset, parse_rulesets
+from ttrace.correlate.nodes.snapshots import gather_snapshots
+from ttrace.correlate.nodes.sources import Source
 
 from ..scene import ACCEPT_RULE, DNAT_RULE, IPTABLES_RULES, MASQUERADE_RULE
 
@@ -71,3 +76,15 @@ def test_any_text_is_some_rules(nft, saved, legacy):
     data = {"nft": nft, "iptables": {"ip": saved, "ip6": saved}, "legacy": {"ip": legacy, "ip6": None}}
     ruleset = parse_ruleset(data)
     assert all(rule.number >= 1 for rule in [*ruleset.rules.values(), *ruleset.legacy.values()])
+
+
+def test_what_did_not_change_between_two_snapshots_is_held_once():
+    path = str(Path(__file__).parents[3] / "pcaps" / "docker-demo" / "master.pcapng")
+    result = correlate_captures([path])
+    snapshots = gather_snapshots([result.capture(0)], [Source(path=path)])
+    earlier, later = parse_rulesets(result.topology, snapshots)[0]
+    taken = [data for _, data in snapshots.rulesets[("master", "root")]]
+    assert [earlier.rules, later.rules] == [parse_ruleset(data).rules for data in taken]
+    assert earlier.rules.keys() > later.rules.keys()  # those that switch tracing on go first
+    for key, rule in later.rules.items():
+        assert rule is earlier.rules[key]
