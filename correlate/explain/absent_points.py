@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..outcomes.coverage import unseen_beside
-from ..outcomes.kinds import Reason
+from ..outcomes.coverage import missed, watch_of_point
 from ..protocols import TCP
 from ..result.correlation import Correlation
 from ..result.words import DIRECTIONS
@@ -33,7 +32,7 @@ class Absence(StrEnum):
     CAPTURE_LOST = "capture-lost"
     """The capture there lost packets around that time."""
     EQUAL = "equal"
-    """Equal packets were seen there, but they are others (considered.py)."""
+    """Equal packets were seen there, but they are others (equal_packets.py)."""
     OTHERS = "others"
     """Other packets were seen there that come near it (`near`), none with equal content."""
     OTHER_DIRECTION = "other-direction"
@@ -107,13 +106,13 @@ def absent_points(
         told = here if nearness == Nearness.CONNECTION else {spot for spot in spots if spot[0] in places}
         for place, direction in (spot for spot in spots if spot not in told):
             there = rows[(seen["place"][rows] == place) & (seen["direction"][rows] == direction)]
-            point = _absent_point(result, own, members, (place, direction), there, equal, int(totals[place]))
+            point = _absent_point(result, own, (place, direction), there, equal, int(totals[place]))
             found.append(replace(point, nearness=nearness if point.near else None))
         places |= {place for place, _ in spots}
     known = _places_of_connection(result, own)
     for place in sorted(_captured(result) - places, key=lambda place: (place not in known, place)):
         nothing = np.empty(0, np.int64)
-        absent = _absent_point(result, own, members, (place, None), nothing, equal, int(totals[place]))
+        absent = _absent_point(result, own, (place, None), nothing, equal, int(totals[place]))
         if place in known and absent.why in (Absence.NOTHING, Absence.FILTERED):
             absent = replace(absent, why=Absence.OTHER_DIRECTION)
         found.append(absent)
@@ -148,7 +147,7 @@ def _others(result: Correlation, own: int, members: npt.NDArray[np.int64]) -> di
         kept = result.packets.packet[rows] != result.packets.packet[own]
         kept &= (seen["notes"][rows] & NOTE_ERROR) == (row["notes"] & NOTE_ERROR)
         if nearness != Nearness.CONNECTION:
-            # What has equal content is told by considered.py.
+            # What has equal content is told by equal_packets.py.
             kept &= (group[rows] != group[own]) & (seen["content"][rows] != row["content"])
         found[nearness] = rows[kept]
     return found
@@ -173,7 +172,6 @@ def _places_of_connection(result: Correlation, own: int) -> set[int]:
 def _absent_point(
     result: Correlation,
     own: int,
-    members: npt.NDArray[np.int64],
     spot: tuple[int, int | None],
     rows: npt.NDArray[np.int64],
     equal: frozenset[tuple[int, int]],
@@ -183,7 +181,7 @@ def _absent_point(
     there."""
     place, direction = spot
     point = result.topology.points[place]
-    why, off_ns = _coverage(result, own, members, place)
+    why, off_ns = _coverage(result, own, place)
     if why is None:
         ways = [direction] if direction is not None else range(len(DIRECTIONS))
         if any((place, way) in equal for way in ways):
@@ -209,28 +207,17 @@ def _absent_point(
     )
 
 
-def _coverage(
-    result: Correlation, own: int, members: npt.NDArray[np.int64], place: int
-) -> tuple[Absence | None, int | None]:
-    """Whether the captures of a point covered the time of the packet; if not, how far off the frame is (ns)."""
-    times = result.times_ns[members[result.sightings["kind"][members] == FRAME]]
-    files = [file for file, places in enumerate(result.topology.places) if place in places.tolist()]
-    spans = [span for file in files if (span := _span(result, file))]
-    why, off_ns = unseen_beside(result.coverage, result.topology, place, spans, times, int(result.times_ns[own]))
-    if why == Reason.CAPTURE_ENDED:
-        return (Absence.BEFORE if off_ns < 0 else Absence.AFTER), abs(off_ns)
-    return (Absence.CAPTURE_LOST if why == Reason.CAPTURE_LOST else None), None
-
-
-def _span(result: Correlation, file: int) -> tuple[int, int] | None:
-    """When a file began and ended, on the reference clock; None for one without packets."""
-    node = result.topology.file_nodes[file]
-    if result.topology.file_nodes.count(node) == 1 and node in result.coverage.start_ns:
-        return result.coverage.start_ns[node], result.coverage.end_ns[node]
-    # Of several files of one node, each covers the time of its own packets.
-    start, end = np.searchsorted(frames(result.sightings)["file"], [file, file + 1]).tolist()
-    times = result.times_ns[start:end]
-    return (int(times.min()), int(times.max())) if times.size else None
+def _coverage(result: Correlation, own: int, place: int) -> tuple[Absence | None, int | None]:
+    """Whether the captures of a point covered the time of the frame `own`; if not, how far off it is (ns)."""
+    watch = watch_of_point(result.coverage, result.topology, place)
+    time_ns = result.times_ns[own : own + 1]
+    by = missed([watch], time_ns, time_ns)
+    if by.not_running.any() and watch.spans:
+        before = [(begin - int(time_ns[0]), Absence.BEFORE) for begin, _ in watch.spans if time_ns[0] < begin]
+        after = [(int(time_ns[0]) - end, Absence.AFTER) for _, end in watch.spans if time_ns[0] > end]
+        off_ns, why = min(before + after)
+        return why, off_ns
+    return (Absence.CAPTURE_LOST if by.lost.any() else None), None
 
 
 def _shared_bytes(result: Correlation, own: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from ..arrays.grouping import distinct
 from ..flows.connections import Connections, rival_pairs
 from ..protocols import TCP, TCP_ACK, TCP_SYN
-from .coverage import unseen_at_points
+from ..sightings import EVALUATION, FRAME
+from .coverage import Watch, unseen, watch_of_point, watches_in_namespace
 from .kinds import Outcome, Outcomes, Reason, Verdicts
-from .passages import SPOTS, Passages, destinations, spots
+from .passages import PLACES, SPOTS, Passages, destinations, spots
 from .tables import Tables
 
 _SOME: Final = 0.15
@@ -81,13 +82,25 @@ def compared_with_its_flow(tables: Tables, so_far: Outcomes) -> Verdicts:
     # What goes on as one of several others may have gone on.
     contested = np.isin(tables.connections.connection[tables.first], rival_pairs(tables.connections))
     stopped = np.flatnonzero(in_question & ~reached & ~contested)
-    next_place, gone_ns = bound[flows.group[stopped]], tables.times_ns[tables.last[stopped]]
-    unseen = unseen_at_points(tables.coverage, tables.topology, next_place, gone_ns)
+    missed = unseen(
+        lambda spot: _watches_of(tables, spot), bound[flows.group[stopped]], tables.times_ns[tables.last[stopped]]
+    )
     return Verdicts(
         paths=arrived,
         outcome=np.where(unanswered, Outcome.UNKNOWN, Outcome.DELIVERED),
         reason=np.where(unanswered, Reason.ARRIVED, Reason.NONE),
-    ).and_(Verdicts.lost(stopped, Reason.WIRE, unseen))
+    ).and_(Verdicts.lost(stopped, Reason.WIRE, missed))
+
+
+def _watches_of(tables: Tables, spot: int) -> list[Watch]:
+    """How the spot was watched where packets would have been next."""
+    kind, place = divmod(spot, PLACES)
+    if kind == FRAME:
+        return [watch_of_point(tables.coverage, tables.topology, place)]
+    if kind == EVALUATION:
+        chains = tables.evaluations.chains
+        return watches_in_namespace(tables.coverage, tables.topology, chains[place % len(chains)].namespace)
+    return [Watch(spans=[], gaps=[], filtered=False)]
 
 
 def _bound_for(flows: _Flows, tables: Tables, passages: Passages) -> npt.NDArray[np.int64]:

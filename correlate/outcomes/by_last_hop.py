@@ -4,6 +4,7 @@
 `unknown`.
 """
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..netfilter.numbers import NF_DROP
 from ..nodes.topology import Role
 from ..sightings import FRAME
 from .address_keys import owner_key
-from .coverage import unseen_in_namespaces
+from .coverage import unseen, watches_in_namespace
 from .kinds import Outcome, Outcomes, Reason, Verdicts
 from .last_hops import LastHops, Ports, gather
 from .next_node import Beyond
@@ -159,5 +160,5 @@ def _all_ways_out_captured(final: LastHops) -> npt.NDArray[np.bool_]:
 def _lost(tables: Tables, paths: npt.NDArray[np.int64], reason: Reason, namespace: npt.NDArray[np.int64]) -> Verdicts:
     """Lost for this reason, or unknown where the capture may have missed it; `namespace`: which should have seen each
     of them next."""
-    unseen = unseen_in_namespaces(tables.coverage, tables.topology, namespace, tables.last_hops.times_ns[paths])
-    return Verdicts.lost(paths, reason, unseen)
+    watches_of = partial(watches_in_namespace, tables.coverage, tables.topology)
+    return Verdicts.lost(paths, reason, unseen(watches_of, namespace, tables.last_hops.times_ns[paths]))

@@ -1,8 +1,8 @@
 """When and how completely each node and capture point was captured."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,9 @@ def find_coverage(
         namespaces = topology.file_namespaces[i]
         clock = next(c for c in clocks if c.node == node)
         offset = int(clock.offsets(np.array([of_file.first]))[0])
-        covered = [of_file.first, *_covered(topology, node)]
+        # Of several files of one node, each covers the time of its own records.
+        alone = topology.file_nodes.count(node) == 1
+        covered = [of_file.first, *(_covered(topology, node) if alone else [])]
         start, end = min(of_file.least, *covered) - offset, max(of_file.most, *covered) - offset
         coverage.start_ns[node] = min(coverage.start_ns.get(node, start), start)
         coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
@@ -91,67 +93,75 @@ def _covered(topology: Topology, node: str) -> list[int]:
     return [time for time in (facts.began_ns, facts.ended_ns) if time is not None]
 
 
-_EDGE_NS: Final = 200_000_000
-"""A packet last seen this close to the end of a capture may have gone on after it."""
+_NEXT_NS: Final = 200_000_000
+"""A packet that was seen somewhere passes the next point at most so much later: one last seen this close to the end of
+a capture may have gone on after it."""
+_TOLD_LATE_NS: Final = 200_000_000
+"""What the kernel's messages alone show was there so much earlier at most: during a loss that had ended by then."""
 
 
-def unseen_in_namespaces(
-    coverage: Coverage, topology: Topology, namespace: npt.NDArray[np.int64], times_ns: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint8]:
-    """Per packet that should have been seen in a namespace after a time: the Reason why the capture may have missed it
-    there; NONE where it would have seen it."""
-    found = np.full(namespace.size, Reason.NONE, np.uint8)
-    for index in np.unique(namespace).tolist():
-        here = namespace == index
-        if any(p.filter for p in topology.points if p.namespace == index):
-            found[here] = Reason.FILTERED
-            continue
-        node = topology.namespaces[index].node
-        end, start = coverage.end_ns.get(node), coverage.start_ns.get(node)
-        if end is not None and start is not None:
-            found[here & ((times_ns > end - _EDGE_NS) | (times_ns < start))] = Reason.CAPTURE_ENDED
-        for begin, finish in coverage.gaps.get(index, []):
-            gap = here & (times_ns >= begin - _EDGE_NS) & (times_ns <= finish + _EDGE_NS)
-            found[gap] = Reason.CAPTURE_LOST
+class Watch(NamedTuple):
+    """How one place was watched, on the reference clock."""
+
+    spans: list[tuple[int, int]]
+    """(start, end) in ns of each file that holds it."""
+    gaps: list[tuple[int, int]]
+    """When something was lost there."""
+    filtered: bool
+    """A filter left something out."""
+
+
+def watch_of_point(coverage: Coverage, topology: Topology, place: int) -> Watch:
+    """How a capture point was watched."""
+    point = topology.points[place]
+    return Watch(coverage.files.get(place, []), coverage.gaps.get(point.namespace, []), bool(point.filter))
+
+
+def watches_in_namespace(coverage: Coverage, topology: Topology, namespace: int) -> list[Watch]:
+    """How each capture point of a namespace was watched; where it has none, how its messages were."""
+    places = [point.index for point in topology.points if point.namespace == namespace]
+    if places:
+        return [watch_of_point(coverage, topology, place) for place in places]
+    node = topology.namespaces[namespace].node
+    spans = [(coverage.start_ns[node], coverage.end_ns[node])] if node in coverage.start_ns else []
+    return [Watch(spans, coverage.gaps.get(namespace, []), filtered=False)]
+
+
+class Missed(NamedTuple):
+    """Per packet: how the captures may have missed it. They would have seen it where all of these are False."""
+
+    not_running: npt.NDArray[np.bool_]
+    """No file covers the time in which it passed."""
+    lost: npt.NDArray[np.bool_]
+    """Something was lost in that time."""
+    filtered: npt.NDArray[np.bool_]
+
+
+def missed(watches: Sequence[Watch], first_ns: npt.NDArray[np.int64], last_ns: npt.NDArray[np.int64]) -> Missed:
+    """How packets may have been missed that passed, at a time from `first_ns` to `last_ns`, one of these places: where
+    it is not known which, each must have been watched."""
+    found = Missed(*(np.zeros(first_ns.size, np.bool_) for _ in Missed._fields))
+    for watch in watches:
+        running = np.zeros(first_ns.size, np.bool_)
+        for begin, end in watch.spans:
+            running |= (begin <= first_ns) & (last_ns <= end)
+        found.not_running[~running] = True
+        for begin, end in watch.gaps:
+            found.lost[(begin <= last_ns) & (first_ns <= end + _TOLD_LATE_NS)] = True
+        found.filtered[:] |= watch.filtered
     return found
 
 
-def unseen_at_points(
-    coverage: Coverage, topology: Topology, place: npt.NDArray[np.int64], times_ns: npt.NDArray[np.int64]
+def unseen(
+    watches_of: Callable[[int], Sequence[Watch]], where: npt.NDArray[np.int64], gone_ns: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:
-    """The same for those that should have been seen at a capture point."""
-    found = np.full(place.size, Reason.NONE, np.uint8)
-    for point in topology.points:
-        here = place == point.index
-        if not here.any():
-            continue
-        if point.filter:
-            found[here] = Reason.FILTERED
-            continue
-        outside = here.copy()
-        for begin, end in coverage.files.get(point.index, []):
-            outside &= (times_ns < begin) | (times_ns > end)
-        found[outside] = Reason.CAPTURE_ENDED
-        for first, last in coverage.gaps.get(point.namespace, []):
-            found[here & (times_ns >= first) & (times_ns <= last)] = Reason.CAPTURE_LOST
+    """Per packet that was last seen at `gone_ns`: the Reason why it may have passed unseen where it had to be next,
+    NONE where the captures would have seen it. `watches_of`: for each number in `where`."""
+    found = np.full(where.size, Reason.NONE, np.uint8)
+    for number in np.unique(where).tolist():
+        here = np.flatnonzero(where == number)
+        by = missed(watches_of(number), gone_ns[here], gone_ns[here] + _NEXT_NS)
+        found[here[by.not_running]] = Reason.CAPTURE_ENDED
+        found[here[by.lost]] = Reason.CAPTURE_LOST
+        found[here[by.filtered]] = Reason.FILTERED
     return found
-
-
-def unseen_beside(
-    coverage: Coverage,
-    topology: Topology,
-    place: int,
-    spans: Sequence[tuple[int, int]],
-    times_ns: npt.NDArray[np.int64],
-    time_ns: int,
-) -> tuple[Reason, int]:
-    """The same for one packet that was seen elsewhere at `times_ns`, and how far its frame at `time_ns` is off: before
-    the beginning (negative) or behind the end of what `spans` say of the point."""
-    if spans and times_ns.max() < (start := min(begin for begin, _ in spans)):
-        return Reason.CAPTURE_ENDED, time_ns - start
-    if spans and times_ns.min() > (last := max(end for _, end in spans)):
-        return Reason.CAPTURE_ENDED, time_ns - last
-    gaps = coverage.gaps.get(topology.points[place].namespace, [])
-    if any(begin - _EDGE_NS <= time_ns <= end + _EDGE_NS for begin, end in gaps):
-        return Reason.CAPTURE_LOST, 0
-    return Reason.NONE, 0

@@ -65,11 +65,19 @@ def many(there: list[Node], back: list[Node], count: int = 9) -> None:
         Talk(4000 + number, 1000 * number, 20_000.0 * number).whole(there, back)
 
 
+def keep_recording(*nodes: Node) -> None:
+    """Something else is seen much later, so that no capture ends early."""
+    for number, node in enumerate(nodes):
+        other = IP(src="10.0.0.9", dst="10.0.0.8", id=60_000 + number) / UDP(sport=60_000 + number, dport=60_001)
+        node.see("eth0", UNKNOWN, LATER, other)
+
+
 def test_a_first_packet_that_nobody_answers_is_lost_where_all_others_went_on(tmp_path):
     client, server = points("client", "server")
     many([client, server], [server, client])
     talk = Talk(5000, 40_000, 50_000)
     talk.show(talk.packet("S", 100, 0, 0, back=False), client)
+    keep_recording(client, server)
     assert outcomes(correlate(tmp_path, client, server), 5000) == {("lost", "wire")}
 
 
@@ -81,6 +89,7 @@ def test_a_first_answer_that_never_came_is_lost(tmp_path):
     for _ in range(2):
         talk.show(talk.packet("S", 100, 0, 0, back=False), client, middle, other, server)
         talk.show(talk.packet("SA", 500, 101, 0, back=True), server, other)
+    keep_recording(client, middle, other, server)
     result = correlate(tmp_path, client, middle, other, server)
     assert outcomes(result, 5000) == {("delivered", None), ("lost", "wire")}
 
