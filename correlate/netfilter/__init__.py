@@ -6,7 +6,7 @@ For other rooms:
     messages: KernelMessages, Said
     numbers: CT_REPLY, Hook, NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN, NF_ACCEPT, NF_DROP, NF_QUEUE
     partial_headers: complete_headers
-    rulebook: RewriteKind, RuleBook, build_rule_book
+    rulebook: RewriteKind, RuleBook, build_rule_book, statement_of
     rules: Rule, Ruleset, parse_rulesets
     sources: SIGHTING_SOURCES, decode_messages, kind_names, source_of_kind
     told: Told, said_by_all

@@ -26,9 +26,10 @@ class RewriteKind(IntEnum):
     REDIRECT = 4
 
 
-_QUOTED: Final = re.compile(r'"[^"]*"')
-_IPTABLES_TARGET: Final = re.compile(r" -j (MASQUERADE|REDIRECT|DNAT|NETMAP|SNAT)\b")
-_NFT_STATEMENT: Final = re.compile(r"(?:^|\s)(masquerade|redirect|dnat|snat)(?![\w-])")
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+"""A comment, in which iptables-save writes quotes as `\\"`."""
+_IPTABLES_TARGET: Final = re.compile(r" -j (MASQUERADE|REDIRECT|DNAT|NETMAP|SNAT|REJECT|DROP|ACCEPT)(?!\S)")
+_NFT_STATEMENT: Final = re.compile(r"(?:^|\s)(masquerade|redirect|dnat|snat|reject|drop|accept)(?![\w-])")
 _JUMP: Final = re.compile(r"\b(?:jump|goto)\s+\S+")
 _KINDS: Final = {
     "masquerade": RewriteKind.MASQUERADE,
@@ -129,8 +130,14 @@ def _find_rule(row: tuple[int, ...], names: dict[int, str], rulesets: dict[int, 
     return Rule(family=family, table=table, chain=chain, handle=handle, number=number, text="")
 
 
-def kind_of(text: str) -> RewriteKind:
-    """The translation a rule makes, from its text; comments and names of chains to jump to say nothing."""
+def statement_of(text: str) -> str:
+    """What a rule does to a packet, from its text: `drop`, `reject`, `accept`, `masquerade`, `dnat`, … in nft's words,
+    "" for anything else. Comments and names of chains to jump to say nothing."""
     plain = _QUOTED.sub("", text)
     found = _IPTABLES_TARGET.search(plain) if text.startswith("-A") else _NFT_STATEMENT.search(_JUMP.sub("", plain))
-    return _KINDS[found[1].lower()] if found else RewriteKind.UNKNOWN
+    return found[1].lower() if found else ""
+
+
+def kind_of(text: str) -> RewriteKind:
+    """The translation a rule makes, from its text."""
+    return _KINDS.get(statement_of(text), RewriteKind.UNKNOWN)

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..netfilter.rulebook import statement_of
 from ..netfilter.rules import Rule
 from ..outcomes.kinds import OUTCOMES, REASON_KIND, Outcome, Reason
 
@@ -102,5 +103,5 @@ def _words(reason: ReasonNote) -> dict[str, str]:
         "hint": " (routing, rp_filter or TTL)" if last.hook == "prerouting" else "",
         "rule_place": f"{rule.chain if rule is not None else chain}{number}",
         "rule_text": text,
-        "did": "rejected" if "-j REJECT" in text or text.startswith("reject") or " reject" in text else "dropped",
+        "did": "rejected" if statement_of(text) == "reject" else "dropped",
     }

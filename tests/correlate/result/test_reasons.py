@@ -30,6 +30,8 @@ def test_every_reason_has_its_words(code):
         ("-A DOCKER -j DROP", 3, "DOCKER rule 3 dropped it: -A DOCKER -j DROP"),
         ("-A DOCKER -j REJECT --reject-with tcp-reset", 3, "DOCKER rule 3 rejected it: -A DOCKER -j REJECT"),
         ("tcp dport 22 reject with tcp reset", 3, "DOCKER rule 3 rejected it: tcp dport 22 reject"),
+        ('-A DOCKER -m comment --comment "do not reject" -j DROP', 3, "DOCKER rule 3 dropped it: -A DOCKER"),
+        ('tcp dport 22 drop comment "no reject here"', 3, "DOCKER rule 3 dropped it: tcp dport 22"),
         ("", 0, "DOCKER dropped it: a rule that is in no snapshot"),
         (None, 0, "filter FORWARD dropped it: a rule that is in no snapshot"),
     ],
