@@ -1,8 +1,8 @@
 """Equal packets that are not the explained one, and why not.
 
-What match.py and inference.py decided is only read here: two packets of one direction with equal content were told
-apart by a point that saw both, by their payloads, or by the order of time; those of another connection were never
-compared, for nothing ties their flow to this one.
+What packets/match.py and flows/ decided is only read here: two packets of one way with equal content were told apart by
+a point that saw both, by their payloads, or by the order of time; those of another connection were never compared, for
+nothing ties their flow to this one.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..flows.connections import Tie, rival_pairs
 from ..packets.datagrams import is_datagram
-from ..protocols import FRAGMENT_OFFSET
+from ..packets.points import point_keys
 from ..result.correlation import Correlation
 from ..result.values import Hop
 from ..schema import ONE_PACKET_NS
@@ -45,7 +45,7 @@ class NotIt(StrEnum):
     ORDER = "order"
     """At every point the n-th of them is the same packet."""
     DIRECTION = "direction"
-    """It travels the other way in the same connection."""
+    """It goes the other way of the same connection."""
     RIVAL = "rival"
     """Its connection may be this one behind a translation, but others fit as well, so none is joined."""
     REUSED = "reused"
@@ -114,21 +114,12 @@ def _nearest_of_each_path(
 ) -> npt.NDArray[np.int64]:
     """One of the `rows` of each path, the nearest path first: a frame, and where the explained packet was not seen."""
     distance = np.abs(result.times_ns[rows] - result.times_ns[own])
-    known = np.isin(_points(result, rows), _points(result, members))
+    known = np.isin(point_keys(result.sightings, rows), point_keys(result.sightings, members))
     path = result.packets.packet[rows]
     ranked = rows[np.lexsort((distance, known, result.sightings["kind"][rows] != FRAME, path))]
     path = result.packets.packet[ranked]
     first = ranked[np.append(True, path[1:] != path[:-1])[: path.size]]
     return first[np.argsort(np.abs(result.times_ns[first] - result.times_ns[own]), kind="stable")]
-
-
-def _points(result: Correlation, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Capture point or chain, direction and piece of the datagram in one number, as match.py has it."""
-    seen = result.sightings[rows]
-    point = (seen["place"].astype(np.int64) * 4 + seen["direction"]) << 13 | (seen["fragment"] & FRAGMENT_OFFSET)
-    # Without directions a packet may pass twice: under another flow, or with a lower TTL.
-    passage = (seen["flow"] >> np.uint64(32)).astype(np.int64) ^ (seen["ttl"].astype(np.int64) << 24)
-    return np.where((seen["direction"] == 0) & (seen["kind"] == FRAME), point ^ (passage << 31), point)
 
 
 def _explain(
@@ -151,7 +142,7 @@ def _of_this_direction(
     if _gap_ns(result, members, theirs) > ONE_PACKET_NS:
         return EqualPacket(seen=seen, why=NotIt.TIME)
     both = _shared_point(result, members, theirs)
-    known = bool(np.isin(_points(result, np.array([sighting])), _points(result, members))[0])
+    known = bool(np.isin(point_keys(result.sightings, np.array([sighting])), point_keys(result.sightings, members))[0])
     unsure = result.packets.ambiguous[result.packets.packet[[own, sighting]]]
     if unsure.all():
         return EqualPacket(seen=seen, why=NotIt.DRAW, both=both)
@@ -224,7 +215,7 @@ def _shared_point(
     result: Correlation, members: npt.NDArray[np.int64], theirs: npt.NDArray[np.int64]
 ) -> tuple[Hop, Hop] | None:
     """The sightings of both packets at a point that saw both, a capture point if there is one."""
-    own, other = _points(result, members), _points(result, theirs)
+    own, other = point_keys(result.sightings, members), point_keys(result.sightings, theirs)
     common = np.flatnonzero(np.isin(own, other))
     if common.size == 0:
         return None

@@ -13,14 +13,13 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs, runs_of_keys
-from ..arrays.hashing import mix
 from ..decode.payload import contradict
 from ..flows.connections import Connections
-from ..protocols import FRAGMENT_OFFSET
 from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
 from .match_told import assign_told, fits_one
 from .numbering import order_of_appearance
+from .points import point_key
 from .slots import NEIGHBOURS, number_slots
 
 
@@ -103,19 +102,6 @@ def _assign(order, group, sightings, times, nodes, packet, ambiguous):
 
 
 @njit(cache=True)
-def _point(row):
-    """Capture point, direction and piece of the datagram in one number.
-
-    Where the direction is not known, a packet may pass twice: it comes back under another flow, or with a lower TTL.
-    """
-    offset = np.int64(row.fragment & np.uint16(FRAGMENT_OFFSET))
-    point = ((np.int64(row.place) * 4 + np.int64(row.direction)) << 13) | offset
-    if row.direction == 0:
-        point |= np.int64(mix(row.flow, np.uint64(row.ttl)) & np.uint64(0xFFFF)) << 46
-    return point
-
-
-@njit(cache=True)
 def _all_different(rows, sightings, times):
     """No point occurs twice, no payload contradicts and no gap is too long: one packet."""
     for i in range(rows.size):
@@ -124,7 +110,7 @@ def _all_different(rows, sightings, times):
             return False
         for j in range(i):
             other = sightings[rows[j]]
-            if contradict(row.payload, row.residue, other.payload, other.residue) or _point(other) == _point(row):
+            if contradict(row.payload, row.residue, other.payload, other.residue) or point_key(other) == point_key(row):
                 return False
     return True
 
@@ -139,7 +125,7 @@ def _assign_observations(rows, sightings, times, nodes, packet, ambiguous, count
         return count + 1
     keys = np.empty(rows.size, np.int64)
     for i in range(rows.size):
-        keys[i] = _point(sightings[rows[i]])
+        keys[i] = point_key(sightings[rows[i]])
     slots = np.empty(rows.size, np.int64)
     points = number_slots(keys, slots)
     totals = np.zeros(points, np.int64)
