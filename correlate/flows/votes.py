@@ -102,7 +102,7 @@ def _most_rows(start):
     return most
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _find_ends(rows, ends, at, total):
     """How many ends show a content, which are these rows; fills in `at` which of the rows the first of each is, and how
     many rows there are, as far as there is room, and adds the content to the `total` of their sessions."""
@@ -118,7 +118,7 @@ def _find_ends(rows, ends, at, total):
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _may_be_translated(rows, at, sightings, uninformed):
     """Whether the ends that begin `at` are of several flows, and some of them where nothing tells of translations."""
     flow = sightings[rows[0]].flow
@@ -131,7 +131,7 @@ def _may_be_translated(rows, at, sightings, uninformed):
     return several and some
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _gather(voters, rows, shown):
     for i in range(rows.size):
         row, one = voters.sightings[rows[i]], shown[i]
@@ -149,7 +149,7 @@ def _gather(voters, rows, shown):
         one.uninformed = voters.uninformed[row.namespace]
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _vote_by_content(shown, at, votes, count):
     """Append the votes of one content; returns how many there are now. `at`: where in `shown` each end begins."""
     tells = not shown[0].repeated and _tells(shown, _sample(at))
@@ -166,7 +166,7 @@ def _vote_by_content(shown, at, votes, count):
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _worth(shown, start, stop, other_start, other_stop, tells):
     """What a content says that the rows start:stop show of one end, and those of other_start:other_stop of another."""
     one, other = shown[start], shown[other_start]
@@ -205,7 +205,7 @@ def _near(shown, start, stop, other_start, other_stop, window):
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _sample(at):
     """A few rows of each end, from all of its time: they may be of several places."""
     rows = np.empty(4 * (at.size - 1), np.int64)
@@ -218,7 +218,7 @@ def _sample(at):
     return rows[:count]
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _tells(shown, rows):
     """Whether equal content says something where one place saw it under several flows.
 

@@ -129,13 +129,13 @@ def _follow(events, again, spurious):
             _send(senders[event.reply], ranges[event.reply, 0], ranges[event.reply, 1], event, again, spurious)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _forget(sender):
     sender.begun = sender.answered = sender.closed = False
     sender.seen = sender.delivered = 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _acknowledge(sender, event):
     """A packet arrives that the other side sent."""
     if event.flags & TCP_ACK:
@@ -148,7 +148,7 @@ def _acknowledge(sender, event):
     sender.closed = event.window == 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _send(sender, seen, delivered, event, again, spurious):
     """A packet is sent. `seen`, `delivered`: ranges of bytes."""
     position = _unwrapped(event.sequence, max(sender.high, sender.acknowledged))
@@ -173,7 +173,7 @@ def _send(sender, seen, delivered, event, again, spurious):
         sender.delivered = _add(delivered, sender.delivered, position, stop)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _asks_only(sender, event, position):
     """A keep-alive, or a probe of a closed window."""
     if event.length != 1 or event.flags & (TCP_SYN | TCP_FIN):
