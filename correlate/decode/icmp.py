@@ -29,7 +29,7 @@ from ..protocols import (
     WITH_PORTS,
 )
 from ..schema import NOTE_ERROR, NOTE_NO_FLOW
-from .compared_bytes import WHOLE
+from .compared_bytes import ABOUT, ICMP_BYTES, WHOLE
 from .extension_headers import behind_extensions
 from .flow_columns import MAPPED, set_flow
 from .payload import payload_hash
@@ -44,7 +44,6 @@ _ERRORS: Final = (
     ICMP_PARAMETER_PROBLEM,
 )
 """Of ICMP; in ICMPv6 all types below 128 are (RFC 4443, 2.1)."""
-_BYTES: Final = 8
 _PROTOCOL_AT_4, _PROTOCOL_AT_6 = 9, 6
 """Where the header of IPv4 and that of IPv6 say what follows."""
 
@@ -120,21 +119,21 @@ def dissect_icmp(data, at, end, row, state, stop, reach):
     state = mix(state, (np.uint64(kind) << np.uint64(8)) | np.uint64(row.icmp_code))
     if kind in _ERRORS if row.protocol == ICMP else kind < ICMPV6_ECHO:
         return _dissect_error(data, at, end, row, state, reach)
-    if is_query(row.protocol, kind) and at + _BYTES <= end:
+    if is_query(row.protocol, kind) and at + ICMP_BYTES <= end:
         row.source_port = be16(data, at + 4)
         row.destination_port = row.source_port
         row.sequence = be16(data, at + 6)
         state = mix(state, np.uint64(row.sequence))
-        row.payload_length = max(0, stop - at - _BYTES)
-    elif at + _BYTES <= end:
+        row.payload_length = max(0, stop - at - ICMP_BYTES)
+    elif at + ICMP_BYTES <= end:
         state = mix(state, np.uint64(be32(data, at + 4)))
-    state = hash_bytes(data, min(at + _BYTES, end), min(at + reach, end), state)
+    state = hash_bytes(data, min(at + ICMP_BYTES, end), min(at + reach, end), state)
     asks, answers = query_ports(kind, row.source_port)
     set_flow(
         row, row.protocol, row.source_high, row.source_low, row.destination_high, row.destination_low, asks, answers,
     )  # fmt: skip
     if end == stop:
-        row.payload = payload_hash(data, min(at + _BYTES, end), end)
+        row.payload = payload_hash(data, min(at + ICMP_BYTES, end), end)
     return state
 
 
@@ -145,9 +144,9 @@ def _dissect_error(data, at, end, row, state, reach):
     # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id (or flow label) and
     # protocol stay.
     if reach >= WHOLE and at + WHOLE <= end:
-        embedded = load8(data, at + _BYTES + (_PROTOCOL_AT_4 if row.protocol == ICMP else _PROTOCOL_AT_6))
-        state = mix(state, np.uint64(be32(data, at + _BYTES + 2)) ^ (np.uint64(embedded) << np.uint64(40)))
-    if not _embedded_flow(data, at + _BYTES, end, row):
+        embedded = load8(data, at + ICMP_BYTES + (_PROTOCOL_AT_4 if row.protocol == ICMP else _PROTOCOL_AT_6))
+        state = mix(state, np.uint64(be32(data, at + ICMP_BYTES + ABOUT)) ^ (np.uint64(embedded) << np.uint64(40)))
+    if not _embedded_flow(data, at + ICMP_BYTES, end, row):
         # Whose ports were cut off belongs to no connection; NAT leaves it its content, so that stands for the flow.
         row.notes |= np.uint8(NOTE_NO_FLOW)
         row.flow = state

@@ -11,6 +11,7 @@ import numpy as np
 from ...kernels.loads import be16, be32, be64, load8
 from ...kernels.njit import njit
 from ..protocols import FRAGMENT_OFFSET, HOP_BY_HOP, MORE_FRAGMENTS
+from .compared_bytes import FLOW_LABEL
 from .extension_headers import behind_extensions
 from .flow_columns import MAPPED
 from .transport import dissect_transport
@@ -74,7 +75,7 @@ def dissect_network(data, at, end, row, reach):
         header = _read_ipv4(data, at, row)
     elif version == 6 and at + _IPV6_BYTES <= end:
         header = _read_ipv6(data, at, end, row)
-        label = be32(data, at) & np.uint32(0xFFFFF)
+        label = be32(data, at) & np.uint32(FLOW_LABEL)
     if header < 0:
         return _NONE, end, end
     stop = at + np.int64(row.length)

@@ -14,7 +14,7 @@ from ...kernels.loads import be16, be32
 from ...kernels.njit import njit
 from ..arrays.hashing import flow_hashes, hash_words, last_step, mix
 from ..protocols import ETHERTYPE_IPV4, FRAGMENT_OFFSET, MORE_FRAGMENTS, TCP, TCP_FLAGS, TCP_SYN, UDP
-from .compared_bytes import WHOLE
+from .compared_bytes import UDP_BYTES, WHOLE
 from .flow_columns import MAPPED
 from .payload import payload_hash, remainders_residue
 from .transport import header_hash
@@ -22,7 +22,6 @@ from .tunnels import udp_may_be_tunnel
 
 _ETHERNET_BYTES: Final = 14
 _IPV4_BYTES: Final = 20
-_UDP_BYTES: Final = 8
 _LEAST: Final = _IPV4_BYTES + WHOLE
 """Bytes of the datagram that must be there."""
 _PLAIN: Final = np.uint32(ETHERTYPE_IPV4 << 16 | 0x4500)
@@ -103,7 +102,7 @@ def _read_tcp(data, at, state):
 
 @njit(cache=True, forceinline=True)
 def _read_udp(data, at, state):
-    behind, size = at + _UDP_BYTES, be32(data, at + 4)
+    behind, size = at + UDP_BYTES, be32(data, at + 4)
     content = hash_words(data, behind, at + WHOLE, mix(state, np.uint64(size >> np.uint32(16))))
     return _Transport(content, behind, np.uint32(size & np.uint32(0xFFFF)), _NOTHING, _NOTHING, _NOTHING, _NOTHING)
 

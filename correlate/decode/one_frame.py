@@ -8,15 +8,13 @@ from ...kernels.loads import be32, load8
 from ...kernels.njit import njit
 from ..arrays.hashing import hash_bytes
 from ..protocols import ETHERTYPE_ARP, ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6
+from .compared_bytes import ARP_BYTES, OTHER_BYTES
 from .flow_columns import MAPPED, set_flow
 from .ip import dissect_network
 from .link_layer import ethernet_start, network_start
 
-_ARP_BYTES: Final = 28
 _IPV4_BYTES: Final = 4
-"""Of an address. An ARP packet says how many there are, and with so many has _ARP_BYTES."""
-_OTHER_BYTES: Final = 64
-"""By which a frame is known that is not IP."""
+"""Of an address. An ARP packet says how many there are, and with so many has ARP_BYTES."""
 NOT_IP: Final = np.int64(-2)
 """From dissect_inner, in place of where the payload begins: it is a frame that is known by its first bytes."""
 
@@ -25,14 +23,14 @@ NOT_IP: Final = np.int64(-2)
 def _dissect_other(data, at, end, row, original):
     """A frame that is not IP: ARP by its addresses (RFC 826), anything else by its first bytes."""
     row.length = original
-    if row.ethertype == ETHERTYPE_ARP and at + _ARP_BYTES <= end and load8(data, at + 5) == _IPV4_BYTES:
+    if row.ethertype == ETHERTYPE_ARP and at + ARP_BYTES <= end and load8(data, at + 5) == _IPV4_BYTES:
         row.source_low = MAPPED | np.uint64(be32(data, at + 14))
         row.destination_low = MAPPED | np.uint64(be32(data, at + 24))
-        end = at + _ARP_BYTES
+        end = at + ARP_BYTES
     # Not IP, so it never leaves its link by way of a router: the kind in place of the protocol.
     kind = np.uint64(row.ethertype) << np.uint64(16)
     set_flow(row, kind, np.uint64(0), row.source_low, np.uint64(0), row.destination_low, 0, 0)
-    row.content = hash_bytes(data, at, min(at + _OTHER_BYTES, end), kind)
+    row.content = hash_bytes(data, at, min(at + OTHER_BYTES, end), kind)
 
 
 @njit(cache=True)

@@ -26,20 +26,15 @@ from ..protocols import (
     UDP_LITE,
 )
 from ..schema import NOTE_CUT, NOTE_NO_FLOW
+from .compared_bytes import ICMP_BYTES, SCTP_BYTES, SCTP_TAG, TCP_FLAGS_END, TCP_REACH, TCP_WINDOW_END, UDP_BYTES
 from .flow_columns import set_flow
 from .icmp import dissect_icmp
 from .payload import checksum_residue, payload_hash
 
 _UNREADABLE: Final = np.uint8(NOTE_NO_FLOW | NOTE_CUT)
-_TCP_REACH: Final = 18
-"""With a smaller reach (compared_bytes.py) flags and window do not count."""
-_BEFORE_CHECKSUM: Final = 16
-"""Bytes of a TCP header in front of the checksum."""
 _IPV6_BYTES: Final = 40
-_UDP_BYTES: Final = 8
-_ICMP_BYTES: Final = 8
-_SCTP_BYTES: Final = 12
-"""Also what must be there of DCCP and UDP-Lite."""
+_LEAST_BY_PORTS: Final = 12
+"""What must be there of SCTP, DCCP and UDP-Lite."""
 
 
 @njit(cache=True, inline="always")
@@ -57,8 +52,8 @@ def dissect_transport(data, at, end, row, stop, label, reach):
     # IPv6 datagrams get another identification when they are put together and cut again: the first piece of one over
     # UDP has the content of the whole (fragments.py).
     first_piece = row.ip_version == 6 and row.fragment == np.uint16(MORE_FRAGMENTS)
-    as_whole = first_piece and protocol == UDP and at + _UDP_BYTES <= end
-    if protocol == TCP and reach >= _TCP_REACH:
+    as_whole = first_piece and protocol == UDP and at + UDP_BYTES <= end
+    if protocol == TCP and reach >= TCP_REACH:
         # No router changes the flow label (RFC 6437, 2), and IPv6 has no identification that would tell equal datagrams
         # apart; TCP has its sequence number.
         label = np.uint32(0)
@@ -74,7 +69,7 @@ def dissect_transport(data, at, end, row, stop, label, reach):
     elif protocol == UDP:
         state = _dissect_udp(data, at, end, row, stop, state, reach, end == stop and not as_whole)
     elif protocol in (ICMP, ICMPV6):
-        if at + _ICMP_BYTES <= end:
+        if at + ICMP_BYTES <= end:
             row.content = dissect_icmp(data, at, end, row, state, stop, reach)
             return
         row.notes |= _UNREADABLE
@@ -94,19 +89,19 @@ def dissect_transport(data, at, end, row, stop, label, reach):
 @njit(cache=True, forceinline=True)
 def _dissect_tcp(data, at, end, row, stop, state, reach):
     """Returns `state` with the TCP header in it, as the others do with theirs."""
-    if at + min(reach, _TCP_REACH) > end:
+    if at + min(reach, TCP_REACH) > end:
         row.notes |= _UNREADABLE
         return state
     row.source_port = be16(data, at)
     row.destination_port = be16(data, at + 2)
-    if reach < _TCP_REACH:
+    if reach < TCP_REACH:
         if at + 8 <= end:
             row.sequence = be32(data, at + 4)
-        if at + 14 <= end:
+        if at + TCP_FLAGS_END <= end:
             row.acknowledgment = be32(data, at + 8)
             row.tcp_flags = be16(data, at + 12) & np.uint32(TCP_FLAGS)
         # Sequence number, then as much as there is of acknowledgment, flags and window.
-        return hash_bytes(data, at + 4, at + min(reach, _BEFORE_CHECKSUM), state)
+        return hash_bytes(data, at + 4, at + min(reach, TCP_WINDOW_END), state)
     row.sequence = be32(data, at + 4)
     row.acknowledgment = be32(data, at + 8)
     row.tcp_flags = be16(data, at + 12) & np.uint32(TCP_FLAGS)
@@ -122,25 +117,25 @@ def _dissect_tcp(data, at, end, row, stop, state, reach):
         row.payload = payload_hash(data, at + header, end)
     # A router may clamp the MSS option of a SYN, which changes the sum.
     if (row.tcp_flags & np.uint16(TCP_SYN)) == 0:
-        row.residue = checksum_residue(be16(data, at + _BEFORE_CHECKSUM), row, stop - at)
+        row.residue = checksum_residue(be16(data, at + TCP_WINDOW_END), row, stop - at)
     return state
 
 
 @njit(cache=True, forceinline=True)
 def _dissect_udp(data, at, end, row, stop, state, reach, whole):
     """`whole`: all of the payload is there."""
-    if at + min(reach, _UDP_BYTES) > end:
+    if at + min(reach, UDP_BYTES) > end:
         row.notes |= _UNREADABLE
         return state
     row.source_port = be16(data, at)
     row.destination_port = be16(data, at + 2)
-    if reach < _UDP_BYTES:
+    if reach < UDP_BYTES:
         return state
-    row.payload_length = max(0, stop - at - _UDP_BYTES)
+    row.payload_length = max(0, stop - at - UDP_BYTES)
     state = mix(state, np.uint64(be16(data, at + 4)))
-    state = hash_bytes(data, at + _UDP_BYTES, min(at + reach, end), state)
+    state = hash_bytes(data, at + UDP_BYTES, min(at + reach, end), state)
     if whole:
-        row.payload = payload_hash(data, at + _UDP_BYTES, end)
+        row.payload = payload_hash(data, at + UDP_BYTES, end)
     if row.fragment == 0:
         row.residue = checksum_residue(be16(data, at + 6), row, stop - at)
     return state
@@ -150,16 +145,16 @@ def _dissect_udp(data, at, end, row, stop, state, reach, whole):
 def _dissect_by_ports(data, at, end, row, stop, state, reach):
     """SCTP, DCCP and UDP-Lite. The checksum stays out, for it changes with the addresses: SCTP bytes 8-11, of the
     others bytes 6-7."""
-    if at + _SCTP_BYTES > end:
+    if at + _LEAST_BY_PORTS > end:
         row.notes |= _UNREADABLE
         return state
     row.source_port = be16(data, at)
     row.destination_port = be16(data, at + 2)
     if row.protocol == SCTP:
-        state, begin = mix(state, np.uint64(be32(data, at + 4))), at + _SCTP_BYTES
+        state, begin = mix(state, np.uint64(be32(data, at + SCTP_TAG))), at + SCTP_BYTES
     else:
-        state, begin = mix(state, np.uint64(be16(data, at + 4))), at + 8
+        state, begin = mix(state, np.uint64(be16(data, at + 4))), at + UDP_BYTES
     state = hash_bytes(data, begin, max(begin, min(at + reach, end)), state)
     if end == stop:
-        row.payload = payload_hash(data, at + _SCTP_BYTES, end)
+        row.payload = payload_hash(data, at + _LEAST_BY_PORTS, end)
     return state

@@ -1,7 +1,7 @@
 """What of two sightings was compared to find out whether they are one packet: the fields, and their values.
 
 `content` (schema.py) is a hash: here is what it was made of, read from the columns and, where there is no column, from
-the captured bytes. What dissect.py puts into the hash and what is told here must be the same.
+the captured bytes. Which bytes those are, says decode/compared_bytes.py.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,19 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..decode.compared_bytes import WHOLE
+from ..decode.compared_bytes import (
+    ABOUT,
+    ARP_BYTES,
+    FLOW_LABEL,
+    ICMP_BYTES,
+    OTHER_BYTES,
+    SCTP_BYTES,
+    SCTP_TAG,
+    TCP_FLAGS_END,
+    TCP_REACH,
+    UDP_BYTES,
+    WHOLE,
+)
 from ..decode.icmp import is_query
 from ..decode.ip import dissect_network
 from ..decode.link_layer import network_start
@@ -23,18 +35,12 @@ from ..result.words import protocol_name, tcp_flags_text
 from ..schema import NOTE_CUT, NOTE_ERROR, SIGHTING
 from ..sightings import FRAME
 
-_WITH_CHECKSUM_ASIDE: Final = (DCCP, UDP_LITE)
-"""DCCP and UDP-Lite, of whose header the checksum in bytes 6 and 7 does not count."""
+_LIKE_UDP: Final = (UDP, DCCP, UDP_LITE)
+"""Protocols whose checksum ends where that of UDP does."""
 _BOTH_ICMP: Final = (ICMP, ICMPV6)
-_WHOLE_TCP: Final = 18
-"""Bytes of a TCP header up to and with the checksum; with less (reach.py), flags and window may not have counted."""
-_ACKNOWLEDGMENT_AND_FLAGS: Final = 14
-"""Bytes of a TCP header that hold these."""
 _WHOLE, _FRAGMENTED = "whole", "fragmented"
 MISSING: Final = "none"
 """In place of a value that a packet does not have."""
-_OTHER_BYTES: Final = 64
-"""Of a frame that is not IP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,7 @@ class Difference:
 
 
 class PayloadCheck(StrEnum):
-    """What comparing two payloads said, by a digest of each (dissect.py: contradict)."""
+    """What comparing two payloads said, by a digest of each (decode/payload.py: contradict)."""
 
     EQUAL = "equal"
     CHECKSUM = "checksum"
@@ -70,7 +76,7 @@ class PayloadCheck(StrEnum):
     PARTIAL = "partial"
     """Not all of it was captured on both sides, and a checksum says nothing."""
     NONE = "none"
-    """There is none, or none that stays the same on the way."""
+    """There is none, or none that stays the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ def check_payload(result: Correlation, own: int, other: int) -> PayloadCheck:
 
 
 def payloads_contradict(one: tuple[np.uint64, np.uint16], other: tuple[np.uint64, np.uint16]) -> bool:
-    """Whether (payload, residue) of two packets (SIGHTING) say that they are not the same, as match.py has it."""
+    """Whether (payload, residue) of two packets (SIGHTING) say that they are not the same, as matching has it."""
     return bool(contradict.py_func(*one, *other))
 
 
@@ -150,7 +156,7 @@ def first_different_byte(result: Correlation, own: int, other: int) -> int | Non
 
 
 def _has_payload(row: np.void) -> bool:
-    """There is a payload, and it does not change on the way."""
+    """There is a payload, and no router changes it."""
     if row["ip_version"] == 0 or row["notes"] & NOTE_ERROR or is_datagram(row):
         return False
     if row["protocol"] in (TCP, UDP, *_BOTH_ICMP):
@@ -173,8 +179,8 @@ def _network_fields(row: np.void, at: _Located | None, reach: int) -> list[Compa
     fields.append(ComparedField(name="length", value=int(row["length"])))
     if row["fragment"]:
         fields.append(ComparedField(name="fragment", value=int(row["fragment"] & FRAGMENT_OFFSET) * 8))
-    if row["ip_version"] == 6 and at is not None and (row["protocol"] != TCP or reach < _WHOLE_TCP):
-        label = int.from_bytes(at.bytes_at(at.network, at.network + 4), "big") & 0xFFFFF
+    if row["ip_version"] == 6 and at is not None and (row["protocol"] != TCP or reach < TCP_REACH):
+        label = int.from_bytes(at.bytes_at(at.network, at.network + 4), "big") & FLOW_LABEL
         fields += [ComparedField(name="flow_label", value=label)] if label else []
     return fields
 
@@ -193,15 +199,15 @@ def _transport_fields(row: np.void, at: _Located | None, reach: int) -> list[Com
             return fields + _error_fields(at, reach)
         if _is_query(row):
             fields.insert(0, ComparedField(name="sequence", value=int(row["sequence"])))
-            start += 8
+            start += ICMP_BYTES
         else:
             start += 4
     elif row["protocol"] == SCTP:
-        tag = at.bytes_at(start + 4, start + 8).hex() if at is not None else ""
+        tag = at.bytes_at(start + SCTP_TAG, start + SCTP_TAG + 4).hex() if at is not None else ""
         fields += [ComparedField(name="verification_tag", value=tag)] if tag else []
-        start += 12
-    elif row["protocol"] == UDP or row["protocol"] in _WITH_CHECKSUM_ASIDE:
-        start += 8
+        start += SCTP_BYTES
+    elif row["protocol"] in _LIKE_UDP:
+        start += UDP_BYTES
     first = at.bytes_at(start, end).hex() if at is not None else ""
     return [*fields, ComparedField(name="first_bytes", value=first)] if first else fields
 
@@ -213,12 +219,12 @@ def _is_query(row: np.void) -> bool:
 
 def _tcp_fields(row: np.void, reach: int) -> list[ComparedField]:
     fields = [ComparedField(name="sequence", value=int(row["sequence"]))]
-    if reach < _ACKNOWLEDGMENT_AND_FLAGS:
+    if reach < TCP_FLAGS_END:
         return fields
     flags = tcp_flags_text(int(row["tcp_flags"]))
     fields.append(ComparedField(name="tcp_flags", value=flags))
     fields.append(ComparedField(name="acknowledgment", value=int(row["acknowledgment"])))
-    if reach >= _WHOLE_TCP:
+    if reach >= TCP_REACH:
         fields.append(ComparedField(name="window", value=int(row["window"])))
     return fields
 
@@ -227,8 +233,8 @@ def _error_fields(at: _Located | None, reach: int) -> list[ComparedField]:
     """What stays the same of the packet that an ICMP error carries."""
     if at is None or reach < WHOLE or at.transport + WHOLE > at.end:
         return []
-    inner = at.transport + 8
-    said = at.bytes_at(inner + 2, inner + 6)
+    inner = at.transport + ICMP_BYTES
+    said = at.bytes_at(inner + ABOUT, inner + ABOUT + 4)
     if at.data[inner] >> 4 == 4:
         about = f"length {int.from_bytes(said[:2], 'big')}, IP ID {int.from_bytes(said[2:], 'big')}"
     else:
@@ -246,8 +252,8 @@ def _other_fields(result: Correlation, sighting: int) -> tuple[ComparedField, ..
     scratch = np.zeros(1, SIGHTING)[0]
     at = network_start(capture.data, start, end, capture.interfaces[record["interface"]].link_type, scratch)
     if row["ethertype"] == ETHERTYPE_ARP:
-        end = min(at + 28, end)
-    value = capture.data[at : min(at + _OTHER_BYTES, end)].tobytes().hex()
+        end = min(at + ARP_BYTES, end)
+    value = capture.data[at : min(at + OTHER_BYTES, end)].tobytes().hex()
     return (ComparedField(name="first_bytes", value=value),)
 
 
