@@ -183,8 +183,8 @@ def _absent_point(
     point = result.topology.points[place]
     why, off_ns = _coverage(result, own, place)
     if why is None:
-        ways = [direction] if direction is not None else range(len(DIRECTIONS))
-        if any((place, way) in equal for way in ways):
+        directions = [direction] if direction is not None else range(len(DIRECTIONS))
+        if any((place, one) in equal for one in directions):
             why = Absence.EQUAL
         elif rows.size:
             why = Absence.OTHERS

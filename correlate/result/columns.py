@@ -20,7 +20,7 @@ from ..outcomes.kinds import Outcomes, Segments
 from ..packets.match import Packets
 from ..schema import NOTE_OUTER
 from ..sightings import told
-from .confidence import EqualPackets, path_confidence
+from .confidence import ExchangeablePackets, path_confidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +118,11 @@ class Columns:
         return path_confidence(self.packets, self.connections, self.connection_of_path, self.rewrites)
 
     @cached_property
-    def equal_packets(self) -> EqualPackets:
+    def exchangeable(self) -> ExchangeablePackets:
         """Ambiguous packets with those they could be exchanged for."""
         first = self.hops["sighting"][self.first_hop[:-1]]
-        return EqualPackets.build(self.packets, self.connections.way[first], self.sightings["content"][first])
+        way, content = self.connections.way[first], self.sightings["content"][first]
+        return ExchangeablePackets.build(self.packets, way, content)
 
     @cached_property
     def rival_connections(self) -> dict[int, list[int]]:

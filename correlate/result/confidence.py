@@ -49,7 +49,7 @@ def _votes(connections: Connections) -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True)
-class EqualPackets:
+class ExchangeablePackets:
     """Ambiguous packets, grouped with those they could be exchanged for."""
 
     packets: list[int]
@@ -60,7 +60,9 @@ class EqualPackets:
     """Where a packet stands in them."""
 
     @classmethod
-    def build(cls, packets: Packets, way: npt.NDArray[np.int64], content: npt.NDArray[np.uint64]) -> "EqualPackets":
+    def build(
+        cls, packets: Packets, way: npt.NDArray[np.int64], content: npt.NDArray[np.uint64]
+    ) -> "ExchangeablePackets":
         """`way`, `content`: per packet, of its first sighting."""
         unsure = np.flatnonzero(packets.ambiguous)
         order = unsure[np.lexsort((unsure, content[unsure], way[unsure]))]

@@ -37,7 +37,7 @@ def path_at(result: Columns, index: int) -> Path:
         ambiguous=bool(result.packets.ambiguous[index]),
         goes_on_as=tuple(int(ids[piece]) for piece in result.segments.goes_on_as.get(index, ())),
         comes_from=tuple(int(ids[packet]) for packet in result.segments.comes_from.get(index, ())),
-        rivals=tuple(int(ids[rival]) for rival in result.equal_packets.rivals(index)),
+        rivals=tuple(int(ids[rival]) for rival in result.exchangeable.rivals(index)),
         forward=bool(result.forward_of_path[index]),
         delivered_to=_location_name(result, location) if location >= 0 else None,
         hops=tuple(hop_of(result, int(result.hops["sighting"][row])) for row in shown),
