@@ -1,7 +1,7 @@
 """The tables the pipeline hands from stage to stage: their columns, dtypes and units, stated once.
 
-All tables are NumPy structured arrays, so compiled kernels fill and read them in place; `result.py` turns them into
-pandas. Addresses are two unsigned 64-bit halves; an IPv4 address is stored as its IPv4-mapped IPv6 address (RFC 4291,
+All tables are NumPy structured arrays, so compiled kernels fill and read them in place; `dataframes.py` makes pandas
+of them. Addresses are two unsigned 64-bit halves; an IPv4 address is stored as its IPv4-mapped IPv6 address (RFC 4291,
 2.5.5.2).
 """
 
@@ -32,7 +32,7 @@ SIGHTING: Final = np.dtype(
         ("outer", "u4"),  # row of the OUTER table, from 1, when it travelled in a tunnel; 0 when not
         ("file", "u2"),  # index into the capture files
         ("namespace", "u2"),  # index into Topology.namespaces
-        ("ethertype", "u2"),  # of what is dissected, behind all tags; link_headers.py says what stands for other frames
+        ("ethertype", "u2"),  # of what is dissected, behind all tags; decode/link_layer.py: what stands for others
         ("source_port", "u2"),  # ICMP echo: the identifier
         ("destination_port", "u2"),
         ("ip_id", "u2"),
@@ -101,7 +101,7 @@ TRACE_EVENT: Final = np.dtype(
         ("file", "u2"),
         ("frame", "u4"),
         ("namespace", "u2"),
-        ("id", "u4"),  # trace id: a hint only, see evaluations.py
+        ("id", "u4"),  # trace id: a hint only, see netfilter/evaluations.py
         ("type", "u1"),  # nft_trace_types: 1 policy, 2 return, 3 rule
         ("family", "u1"),  # nfproto of the table
         ("verdict", "i4"),  # NF_DROP 0, NF_ACCEPT 1, NFT_CONTINUE -1, NFT_JUMP -3, NFT_GOTO -4, NFT_RETURN -5

@@ -7,7 +7,7 @@ other sources, other file; and what has nothing to do with a change is not compi
 processor and by the versions of what compiles. It is in the package's `__pycache__`, or in the user's cache where that
 cannot be written.
 
-This module is for those who only ask: it does not import numba. `compiled.py` is what makes kernels.
+This module is for those who only ask: it does not import numba. `njit.py` is what makes kernels.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The decorator of every kernel: numba's, but for where the compiled kernels are kept (`kernels.py`).
+"""The decorator of every kernel: numba's, but for where the compiled kernels are kept (`folders.py`).
 
 Importing this module imports numba. Nothing of numba itself is changed, so other packages in the process keep theirs
 where they are used to.

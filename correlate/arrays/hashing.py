@@ -18,7 +18,7 @@ from ...kernels.loads import le32, le64, load8
 from ...kernels.njit import njit
 
 _compiled: Any = intrinsic
-"""See loads.py."""
+"""See kernels/loads.py."""
 _S0 = np.uint64(0x2D358DCCAA6C78A5)
 _S1 = np.uint64(0x8BB84B93962EACC9)
 _S2 = np.uint64(0x4B33A62ED433D4A3)

@@ -47,7 +47,7 @@ _OFTEN: Final = 0.1
 
 
 def whole_reach() -> npt.NDArray[np.int64]:
-    """The reach of captures that kept enough: bytes per IP version (4, 6)."""
+    """The reach of captures that kept enough. It is bytes per IP version: [of IPv4, of IPv6]."""
     return np.full(2, WHOLE, np.int64)
 
 

@@ -17,7 +17,7 @@ from .observations import Observations, put_together
 def decode_packets(
     captures: list[CaptureFile], topology: Topology, vxlan_ports: Sequence[int]
 ) -> tuple[Observations, npt.NDArray[np.int64]]:
-    """The packets of all files, and the reach (reach.py) with which their contents were made."""
+    """The packets of all files, and the reach (compared_bytes.py) with which their contents were made."""
     counts = [count_packets(capture) for capture in captures]
     # What is no packet may be a trace message, so each record has a row; what is not used of the room costs nothing.
     room = sum(capture.records.size for capture in captures)

@@ -47,7 +47,7 @@ class SessionFacts:
     def of(cls, shown: Shown) -> "SessionFacts":
         """Where a session has others, its example is no ICMP error about it and no outer header around it."""
         session = shown.connections.session
-        example = np.zeros(int(session.max(initial=-1)) + 1, np.int64)  # some have no sighting (sessions.py)
+        example = np.zeros(int(session.max(initial=-1)) + 1, np.int64)  # some have no sighting (flows/sessions.py)
         example[session] = np.arange(session.size)
         odd = (shown.sightings["notes"] & (NOTE_ERROR | NOTE_OUTER)) != 0
         if odd[example].any():

@@ -151,8 +151,8 @@ class Distribution:
     def _parts_of_events(
         self, ids: npt.NDArray[np.uint64], header: npt.NDArray[np.int64], part_of_header: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        """An event without a header belongs to the last one with its id that had one (evaluations.py), maybe in an
-        earlier slice."""
+        """An event without a header belongs to the last one with its id that had one (netfilter/evaluations.py), maybe
+        in an earlier slice."""
         numbers = self._ids.add(ids)
         if self._ids.count > self._part_of_id.size:
             self._part_of_id = np.append(self._part_of_id, np.zeros(self._ids.count, np.int32))

@@ -4,7 +4,7 @@ The trace id alone does not tell packets apart: it repeats for later packets of 
 Within a namespace, however, two packets never carry the same id at the same moment, for it is a hash over the address
 of the skb. So an event without a header belongs to the last event before it with its id that has one, and nothing more
 is concluded from the id: which evaluations make one packet is decided by their headers, like for captured frames
-(match.py).
+(packets/match.py).
 """
 
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ class Numbers:
 
 @dataclass(kw_only=True)
 class Columns:
-    """Everything found in a set of captures. The arrays are documented in schema.py, order.py and rewrites.py."""
+    """Everything found in a set of captures. The arrays: schema.py, hops/order.py, hops/rewrites.py."""
 
     files: list[FileFacts]
     messages: list[KernelMessages]
@@ -62,7 +62,7 @@ class Columns:
     order_doubtful: npt.NDArray[np.bool_]
     """Per observation: nothing says that it comes behind the hop before it, and not before that (PointOrder)."""
     reach: npt.NDArray[np.int64]
-    """Bytes of the transport headers that contents were made of, per IP version (4, 6): see compared_bytes.py."""
+    """Bytes of the transport headers that contents were made of, per IP version (4, 6): decode/compared_bytes.py."""
     coverage: Coverage
     among_all: Numbers | None = None
     """Where these are a part of all connections: the ids they have among all."""
