@@ -41,15 +41,15 @@ def packets():
 
 def chunks():
     """The same chunk by chunk, in little memory."""
-    from ttrace.correlate.decode.frames import stream_observations
-    from ttrace.pcapng.stream import open_capture
+    from ttrace.correlate.decode.frames import observations_by_chunk
+    from ttrace.pcapng.chunks import open_in_chunks
 
     def read(paths):
-        streams = [open_capture(path) for path in paths]
-        topology = topology_of([stream.capture for stream in streams], paths)
+        files = [open_in_chunks(path) for path in paths]
+        topology = topology_of([chunked.capture for chunked in files], paths)
         places = zip(topology.places, topology.file_namespaces, strict=True)
         pieces = (
-            stream_observations(stream, i, *at) for i, (stream, at) in enumerate(zip(streams, places, strict=True))
+            observations_by_chunk(chunked, i, *at) for i, (chunked, at) in enumerate(zip(files, places, strict=True))
         )
         return {"packets": sum(found.rows.size for chunks in pieces for _, found in chunks)}
 

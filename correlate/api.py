@@ -39,17 +39,17 @@ def correlate_files(
     from_stdin = any(source.path == "-" for source in sources)
     if not (from_stdin and memory is not None) and bytes_needed(most_sightings(size), size) <= budget:
         return correlate_captures(sources, progress, vxlan_ports=vxlan_ports)
-    from .in_parts.rounds import correlate_in_parts, open_streams
+    from .in_parts.rounds import correlate_in_parts, open_files
 
-    streams = open_streams(sources, progress)
-    records = sum(stream.size for stream in streams)
+    opened = open_files(sources, progress)
+    records = sum(file.size for file in opened)
     # What came from stdin cannot be read again.
-    if not from_stdin and bytes_needed(records, sum(stream.capture.data.size for stream in streams)) <= budget:
-        del streams
+    if not from_stdin and bytes_needed(records, sum(file.capture.data.size for file in opened)) <= budget:
+        del opened
         return correlate_captures(sources, progress, vxlan_ports=vxlan_ports)
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     most = sightings_per_part(budget, workers)
-    return correlate_in_parts(sources, progress, most=most, workers=workers, vxlan_ports=vxlan_ports, streams=streams)
+    return correlate_in_parts(sources, progress, most=most, workers=workers, vxlan_ports=vxlan_ports, opened=opened)
 
 
 def _size(sources: Sequence[Source]) -> int:

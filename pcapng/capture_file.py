@@ -69,7 +69,7 @@ class CaptureFile:
     truncated_at: int | None = None
     """Byte where the last whole record ends, if the file ends inside another."""
     first: int = 0
-    """Records of the file before these: not 0 for a part of it (stream.py)."""
+    """Records of the file before these: not 0 for a part of it (chunks.py)."""
 
 
 def is_packet_interface(interface: Interface) -> bool:

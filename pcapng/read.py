@@ -1,7 +1,7 @@
 """Capture files -> one table of record positions, without touching the packets themselves.
 
 The file is memory-mapped; a compiled walk over its blocks (walk.py) fills RECORD rows that point into the mapping. Only
-the few blocks that are not packets are parsed in Python (sections.py). What is larger than the memory: stream.py.
+the few blocks that are not packets are parsed in Python (sections.py). What is larger than the memory: chunks.py.
 """
 
 import struct

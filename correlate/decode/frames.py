@@ -13,8 +13,8 @@ from ...kernels.loads import address, prefetch
 from ...kernels.njit import njit
 from ...kernels.threads import run_all
 from ...pcapng.blocks import LinkType
+from ...pcapng.chunks import PER_CHUNK, Chunk, ChunkedFile
 from ...pcapng.read import CaptureFile, is_packet_interface
-from ...pcapng.stream import PER_CHUNK, CaptureStream, Chunk
 from ..schema import OUTER, SIGHTING
 from .compared_bytes import WHOLE, whole_reach
 from .encapsulation import SCRATCH_ROWS, open_tunnels
@@ -208,8 +208,8 @@ def dissect_packets(
     return put_together(table, found)
 
 
-def stream_observations(
-    stream: CaptureStream,
+def observations_by_chunk(
+    chunked: ChunkedFile,
     file: int,
     places: npt.NDArray[np.uint32],
     namespaces: npt.NDArray[np.uint16],
@@ -223,5 +223,5 @@ def stream_observations(
     the chunks are what dissect_packets gives for all of the file. What needs other packets of a file (fragments.py)
     is left to the caller.
     """
-    for chunk in stream.chunks(records_per_chunk):
+    for chunk in chunked.chunks(records_per_chunk):
         yield chunk, dissect_packets(chunk.capture, file, places, namespaces, reach, vxlan_ports)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.chunks import ChunkedFile
 from ...pcapng.read import CaptureFile
-from ...pcapng.stream import CaptureStream
 from ..decode.fragments import adopt_first_fragment
-from ..decode.frames import stream_observations
+from ..decode.frames import observations_by_chunk
 from ..decode.observations import Observations, concatenate
 from ..netfilter.messages import KernelMessages
 from ..netfilter.sources import decode_messages
@@ -25,7 +25,7 @@ _RECORDS = 1 << 17
 class Decoder:
     """What is to be decoded, and what has to be known for it."""
 
-    streams: Sequence[CaptureStream]
+    files: Sequence[ChunkedFile]
     topology: Topology
     vxlan_ports: Sequence[int]
 
@@ -45,13 +45,13 @@ def slices(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> Iterat
 
     Only then is it known which of them belong to one datagram. `reach`: see decode/compared_bytes.py.
     """
-    total = sum(stream.capture.data.size for stream in decoder.streams) or 1
+    total = sum(chunked.capture.data.size for chunked in decoder.files) or 1
     before = 0
-    for file, stream in enumerate(decoder.streams):
+    for file, chunked in enumerate(decoder.files):
         withheld: list[Observations] = []
         places, namespaces = decoder.topology.places[file], decoder.topology.file_namespaces[file]
-        for chunk, decoded in stream_observations(
-            stream, file, places, namespaces, reach, decoder.vxlan_ports, records_per_chunk=_RECORDS
+        for chunk, decoded in observations_by_chunk(
+            chunked, file, places, namespaces, reach, decoder.vxlan_ports, records_per_chunk=_RECORDS
         ):
             seen = decoded
             pieces = (seen.rows["fragment"] != 0) & (seen.rows["ip_version"] > 0)
@@ -64,9 +64,9 @@ def slices(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> Iterat
             fragments = concatenate(withheld)
             adopt_first_fragment(fragments.rows)
             yield Slice(
-                file=file, capture=replace(stream.capture, records=stream.capture.records[:0]), observations=fragments
+                file=file, capture=replace(chunked.capture, records=chunked.capture.records[:0]), observations=fragments
             )
-        before += stream.capture.data.size
+        before += chunked.capture.data.size
 
 
 def messages_of(decoder: Decoder, piece: Slice, reach: npt.NDArray[np.int64]) -> KernelMessages:

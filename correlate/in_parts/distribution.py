@@ -171,7 +171,7 @@ def distribute(
     decoder: Decoder, survey: Survey, assignment: Assignment, folder: WorkFolder, done: Done
 ) -> Distribution:
     """Read all captures again, and put every packet into its part."""
-    found = Distribution(survey, assignment, len(decoder.streams), folder)
+    found = Distribution(survey, assignment, len(decoder.files), folder)
     for piece in slices(decoder, survey.reach, done):
         found.take_frames(piece.observations)
         if piece.capture.records.size:

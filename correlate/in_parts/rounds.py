@@ -11,7 +11,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Final, TypeVar
 
-from ...pcapng.stream import CaptureStream, open_capture
+from ...pcapng.chunks import ChunkedFile, open_in_chunks
 from ..clocks.align import align_clocks
 from ..clocks.delays import Pairs, add_delays
 from ..netfilter.rules import parse_rulesets
@@ -54,20 +54,20 @@ def correlate_in_parts(
     most: int,
     workers: int,
     vxlan_ports: Sequence[int] = (),
-    streams: Sequence[CaptureStream] | None = None,
+    opened: Sequence[ChunkedFile] | None = None,
 ) -> PartedCorrelation:
     """Reconstruct every hop and rewrite, with about `most` sightings in memory for each of `workers` processes.
 
     Arguments and errors otherwise as for `correlate_captures`. What is in a part that is too large to be divided is in
     memory all the same, with fewer others at a time: `PartedCorrelation.largest` says how many sightings that was.
-    `streams`: the captures, where they have been opened before.
+    `opened`: the captures, where they have been opened before.
     """
     sources = parse_sources(files)
-    if streams is None:
-        streams = open_streams(sources, progress)
-    captures = [stream.capture for stream in streams]
+    if opened is None:
+        opened = open_files(sources, progress)
+    captures = [chunked.capture for chunked in opened]
     snapshots = gather_snapshots(captures, sources)
-    decoder = Decoder(streams=streams, topology=build_topology(captures, sources, snapshots), vxlan_ports=vxlan_ports)
+    decoder = Decoder(files=opened, topology=build_topology(captures, sources, snapshots), vxlan_ports=vxlan_ports)
     folder = WorkFolder()
     try:
         surveyed = survey(decoder, folder, lambda done: progress("surveying", done))
@@ -85,16 +85,16 @@ def correlate_in_parts(
     )
 
 
-def open_streams(sources: Sequence[Source], progress: Progress) -> list[CaptureStream]:
+def open_files(sources: Sequence[Source], progress: Progress) -> list[ChunkedFile]:
     """The captures, to be read in pieces. Raises TtraceError when one cannot be read."""
-    streams = []
+    opened = []
     for number, source in enumerate(sources):
 
         def walked(done: int, size: int, number: int = number) -> None:
             progress("reading", (number + done / max(size, 1)) / len(sources))
 
-        streams.append(open_capture(source.path, walked))
-    return streams
+        opened.append(open_in_chunks(source.path, walked))
+    return opened
 
 
 def _divide(groups: FlowGroups, most: int) -> Assignment:
@@ -107,9 +107,9 @@ def _divide(groups: FlowGroups, most: int) -> Assignment:
 
 def _setting(decoder: Decoder, snapshots: NodeSnapshots, surveyed: Survey) -> Setting:
     """What is known before the first round."""
-    captures = [stream.capture for stream in decoder.streams]
+    captures = [chunked.capture for chunked in decoder.files]
     return Setting(
-        files=file_facts(captures, [stream.size for stream in decoder.streams], snapshots),
+        files=file_facts(captures, [chunked.size for chunked in decoder.files], snapshots),
         topology=decoder.topology, rulesets=parse_rulesets(decoder.topology, snapshots), reach=surveyed.reach,
         set_back=surveyed.set_back, arrivals=surveyed.arrivals, repeated=surveyed.repeated, changes=surveyed.changes,
         clocks=[], coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}), chain_heads=surveyed.chain_heads,

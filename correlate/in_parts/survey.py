@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.blocks import LinkType
-from ...pcapng.stream import CaptureStream
+from ...pcapng.chunks import ChunkedFile
 from ..arrays.hashing import spread
 from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
@@ -92,7 +92,7 @@ class _Surveyor:
     """What the slices seen so far say."""
 
     def __init__(self, decoder: Decoder, folder: WorkFolder, reach: npt.NDArray[np.int64]) -> None:
-        files = len(decoder.streams)
+        files = len(decoder.files)
         self._decoder, self._reach = decoder, reach
         self.groups = FlowGroups(folder)
         self.kept = [np.zeros((2, WHOLE + 1), np.int64) for _ in range(files)]
@@ -108,7 +108,7 @@ class _Surveyor:
         self._malformed = [0] * files
         self._heads = np.empty(0, TRACE_EVENT)
         self._traced = any(
-            interface.link_type == LinkType.NETLINK for s in decoder.streams for interface in s.capture.interfaces
+            interface.link_type == LinkType.NETLINK for s in decoder.files for interface in s.capture.interfaces
         )
         self._inferring = not all(namespace.has_conntrack for namespace in decoder.topology.namespaces)
 
@@ -155,7 +155,7 @@ class _Surveyor:
         """What all of them say together."""
         _join_alike(self.groups, self._tunnels, np.unique(np.concatenate(self._shown)))
         return Survey(
-            groups=self.groups, arrivals=self._arrivals, times=[_times_of(stream) for stream in self._decoder.streams],
+            groups=self.groups, arrivals=self._arrivals, times=[_times_of(chunked) for chunked in self._decoder.files],
             set_back=self._set_back.frames(), repeated=_repeated(self._begun), changes=np.concatenate(self._changes),
             names=self._names, malformed=self._malformed, chain_heads=self._heads,
             tunnels=Lookup.joined(self._tunnels), reach=self._reach,
@@ -167,11 +167,11 @@ def _repeated(begun: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]])
     return repeated_sequences(keys, np.concatenate([np.empty(0, np.uint64), *(flows for _, flows in begun)]))
 
 
-def _times_of(stream: CaptureStream) -> FileTimes | None:
-    if stream.size == 0:
+def _times_of(chunked: ChunkedFile) -> FileTimes | None:
+    if chunked.size == 0:
         return None
-    least, most = stream.span_ns
-    return FileTimes(first=stream.first_ns, least=least, most=most)
+    least, most = chunked.span_ns
+    return FileTimes(first=chunked.first_ns, least=least, most=most)
 
 
 def _survey_messages(groups: FlowGroups, messages: KernelMessages) -> None:

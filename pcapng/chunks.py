@@ -40,7 +40,7 @@ class Chunk:
 
 
 @dataclass(slots=True, kw_only=True)
-class CaptureStream:
+class ChunkedFile:
     """A capture file whose packets are not in memory."""
 
     capture: CaptureFile
@@ -79,7 +79,7 @@ class CaptureStream:
                 at += records.size
 
 
-def open_capture(path: str | Path, progress: Callable[[int, int], None] | None = None) -> CaptureStream:
+def open_in_chunks(path: str | Path, progress: Callable[[int, int], None] | None = None) -> ChunkedFile:
     """Map a capture file and walk over it once. Files, compressed ones and stdin as read_capture takes them (the latter
     two go through a temporary file), the same errors, and the same interfaces in the same order.
 
@@ -99,7 +99,7 @@ def open_capture(path: str | Path, progress: Callable[[int, int], None] | None =
             break
     cooked.split()
     capture.records = survey.kept()
-    return CaptureStream(
+    return ChunkedFile(
         capture=capture,
         size=survey.size,
         first_ns=survey.first_ns,
@@ -142,5 +142,5 @@ class _Survey:
         return np.concatenate([np.empty(0, RECORD), *self._kept])
 
     def span_ns(self) -> tuple[int, int]:
-        """See CaptureStream."""
+        """See ChunkedFile."""
         return min(self._least, default=0), max(self._most, default=0)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from ttrace.correlate.decode.frames import dissect_packets, stream_observations
+from ttrace.correlate.decode.frames import dissect_packets, observations_by_chunk
 from ttrace.correlate.decode.observations import concatenate
 from ttrace.correlate.netfilter.sources import decode_messages
 from ttrace.correlate.nodes.snapshots import read_snapshots
 from ttrace.errors import TtraceError
-from ttrace.pcapng import classic, sections, stream
+from ttrace.pcapng import chunks, classic, sections
+from ttrace.pcapng.chunks import open_in_chunks
 from ttrace.pcapng.read import CaptureFile, is_packet_interface, read_capture
-from ttrace.pcapng.stream import open_capture
 
 from .blocks import BIG, LITTLE
 from .test_read import mutated
@@ -58,18 +58,18 @@ FILES = {
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch):
     """Places that are remembered, and windows of the mapping, as they are in a large file."""
-    monkeypatch.setattr(stream, "_AT_ONCE", 16)
+    monkeypatch.setattr(chunks, "_AT_ONCE", 16)
     monkeypatch.setattr(sections, "WINDOW", 4096)
     monkeypatch.setattr(classic, "WINDOW", 4096)
 
 
 def assert_same(path: Path, per_chunk: int) -> None:
-    whole, found = read_capture(path), open_capture(path)
-    chunks = list(found.chunks(per_chunk))
-    assert b"".join(c.capture.records.tobytes() for c in chunks) == whole.records.tobytes()
-    assert [c.capture.first for c in chunks] == list(range(0, found.size, per_chunk))
+    whole, found = read_capture(path), open_in_chunks(path)
+    pieces = list(found.chunks(per_chunk))
+    assert b"".join(c.capture.records.tobytes() for c in pieces) == whole.records.tobytes()
+    assert [c.capture.first for c in pieces] == list(range(0, found.size, per_chunk))
     assert found.size == whole.records.size
-    assert [c.consumed for c in chunks] == sorted({c.consumed for c in chunks})
+    assert [c.consumed for c in pieces] == sorted({c.consumed for c in pieces})
     for name in ("path", "interfaces", "facts", "statistics", "names", "malformed", "truncated_at"):
         assert getattr(found.capture, name) == getattr(whole, name), name
     interface = np.minimum(whole.records["interface"], len(whole.interfaces))
@@ -100,7 +100,7 @@ def test_a_compressed_capture_in_pieces(tmp_path):
     assert_same(path, 100)
     path.write_bytes(path.read_bytes()[:-3000])
     assert_same(path, 100)
-    assert open_capture(path).capture.truncated_at is not None
+    assert open_in_chunks(path).capture.truncated_at is not None
 
 
 @fuzz
@@ -116,17 +116,17 @@ def test_a_damaged_file_in_pieces_is_that_file(data, tmp_path_factory):
         assert_same(path, 11)
         return
     with pytest.raises(TtraceError) as caught:
-        open_capture(path)
+        open_in_chunks(path)
     assert str(caught.value) == refused
 
 
 @pytest.mark.parametrize("path", CAPTURES[:2], ids=lambda path: path.stem)
 def test_packets_and_messages_in_pieces_are_those_of_the_file(path):
-    whole, found = read_capture(path), open_capture(path)
+    whole, found = read_capture(path), open_in_chunks(path)
     count = len(whole.interfaces)
     at = np.arange(count, dtype=np.uint32), np.arange(count).astype(np.uint16)
     rows = dissect_packets(whole, 3, *at)
-    pieces = [o for _, o in stream_observations(found, 3, *at, records_per_chunk=70)]
+    pieces = [o for _, o in observations_by_chunk(found, 3, *at, records_per_chunk=70)]
     assert len(pieces) > 5
     together = concatenate(pieces)
     assert together.rows.tolist() == rows.rows.tolist()
@@ -144,7 +144,7 @@ def test_progress_counts_bytes_up_to_the_end(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(FILES["sections"])
     said = []
-    found = open_capture(path, progress=lambda *bytes_: said.append(bytes_))
+    found = open_in_chunks(path, progress=lambda *bytes_: said.append(bytes_))
     assert said == sorted(said)
     assert said[-1] == (len(FILES["sections"]),) * 2
     assert list(found.chunks(50))[-1].consumed == len(FILES["sections"])
@@ -160,13 +160,14 @@ def test_memory_stays_bounded_whatever_the_size(tmp_path):
             file.write(block)
     code = """if True:
         import resource, sys
-        from ttrace.pcapng.stream import open_capture
-        from ttrace.correlate.decode.frames import stream_observations
+        from ttrace.pcapng.chunks import open_in_chunks
+        from ttrace.correlate.decode.frames import observations_by_chunk
         import numpy as np
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         at = np.zeros(1, np.uint32), np.zeros(1, np.uint16)
         def read(path):
-            return sum(o.rows.size for _, o in stream_observations(open_capture(path), 0, *at, records_per_chunk=5000))
+            found = observations_by_chunk(open_in_chunks(path), 0, *at, records_per_chunk=5000)
+            return sum(o.rows.size for _, o in found)
         read(sys.argv[1])
         before = peak()
         count = read(sys.argv[2])
@@ -179,7 +180,7 @@ def test_memory_stays_bounded_whatever_the_size(tmp_path):
 
 
 def test_only_packets_are_packets():
-    capture: CaptureFile = open_capture(CAPTURES[0]).capture
+    capture: CaptureFile = open_in_chunks(CAPTURES[0]).capture
     kinds = {i.facts.get("what") for i in capture.interfaces if not is_packet_interface(i)}
     assert "snapshot" in kinds
     assert 0 < capture.records.size < 100
