@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..pcapng.read import CaptureFile, read_capture
+from ..pcapng.record_times import RecordTimes
 from .clocks.align import align_clocks
 from .clocks.reference_time import frames_set_back
 from .decode.files import decode_packets
@@ -19,7 +20,7 @@ from .nodes.file_facts import file_facts
 from .nodes.snapshots import NodeSnapshots, gather_snapshots
 from .nodes.sources import Source, parse_sources
 from .nodes.topology import Topology, build_topology
-from .outcomes.coverage import Coverage, FileTimes, find_coverage
+from .outcomes.coverage import Coverage, find_coverage
 from .outcomes.next_node import Arrivals
 from .pipeline import (
     Setting,
@@ -78,7 +79,7 @@ def correlate_decoded(
     link(part, setting)
     if setting.clocks_follow_connections:
         setting = replace(setting, clocks=align_clocks(delays_by_connections(part, setting), topology))
-    times = [FileTimes.of(capture) for capture in captures]
+    times = [RecordTimes.of(capture) for capture in captures]
     setting = replace(setting, coverage=find_coverage(setting.files, times, topology, setting.clocks))
     followed = follow(part, setting, progress)
     result = conclude(followed, setting, count_passages(followed).summed())

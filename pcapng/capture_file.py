@@ -75,3 +75,12 @@ class CaptureFile:
 def is_packet_interface(interface: Interface) -> bool:
     """True for a capture point; False for the netlink and snapshot interfaces of a ttrace capture."""
     return interface.facts.get("what", "packets") == "packets" and interface.link_type != LinkType.NETLINK
+
+
+def of_snapshots(records: npt.NDArray[np.void], interfaces: list[Interface]) -> npt.NDArray[np.bool_]:
+    """Which RECORD rows are snapshots of the facts of a node, as ttrace writes them; no other is."""
+    is_snapshot = np.array([*(i.facts.get("what") == "snapshot" for i in interfaces), False], np.bool_)
+    if not is_snapshot.any():
+        return np.zeros(records.size, np.bool_)
+    found: npt.NDArray[np.bool_] = is_snapshot[np.minimum(records["interface"], is_snapshot.size - 1)]
+    return found

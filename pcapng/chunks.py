@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from .capture_file import RECORD, CaptureFile, Interface
+from .capture_file import RECORD, CaptureFile, of_snapshots
 from .cooked import CookedInterfaces
 from .pages import give_back
 from .read import Reader, open_reader
+from .record_times import RecordTimes
 
 _AT_ONCE: Final = 1 << 16
 """Records of the first pass."""
@@ -45,16 +45,16 @@ class ChunkedFile:
 
     capture: CaptureFile
     """All but the packets. Its records are those of the snapshot interfaces only, with offsets into its data."""
-    size: int
-    """Records of the file."""
-    first_ns: int
-    """Time of the first record; 0 without any."""
-    span_ns: tuple[int, int]
-    """Earliest and latest time of all but the snapshots, malformed packets at 0 among them; (0, 0) without any."""
+    times: RecordTimes
     _reader: Reader
     _cooked: CookedInterfaces
     _begin: Any
     """Position of the reader in front of the first record."""
+
+    @property
+    def size(self) -> int:
+        """Records of the file."""
+        return self.times.size
 
     def chunks(self, records_per_chunk: int = PER_CHUNK) -> Iterator[Chunk]:
         """The records of the file in order, so many at a time; fewer where they are large.
@@ -87,60 +87,17 @@ def open_in_chunks(path: str | Path, progress: Callable[[int, int], None] | None
     """
     reader = open_reader(path)
     capture = reader.capture
-    cooked, survey, begin = CookedInterfaces(capture), _Survey(), reader.position()
-    records = np.empty(_AT_ONCE, RECORD)
+    cooked, times, begin = CookedInterfaces(capture), RecordTimes(), reader.position()
+    records, kept = np.empty(_AT_ONCE, RECORD), [np.empty(0, RECORD)]
     while True:
         filled = reader.read(records, drop=True)
         cooked.see(records[:filled])
-        survey.see(records[:filled], capture.interfaces)
+        times.see(records[:filled], capture.interfaces)
+        kept.append(records[:filled][of_snapshots(records[:filled], capture.interfaces)])
         if progress:
             progress(reader.at, capture.data.size)
         if filled < records.size:
             break
     cooked.split()
-    capture.records = survey.kept()
-    return ChunkedFile(
-        capture=capture,
-        size=survey.size,
-        first_ns=survey.first_ns,
-        span_ns=survey.span_ns(),
-        _reader=reader,
-        _cooked=cooked,
-        _begin=begin,
-    )
-
-
-class _Survey:
-    """What the first pass keeps of the records."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.first_ns = 0
-        self._least: list[int] = []
-        self._most: list[int] = []
-        self._kept: list[npt.NDArray[np.void]] = []
-
-    def see(self, records: npt.NDArray[np.void], interfaces: list[Interface]) -> None:
-        """Take notice of the next RECORD rows."""
-        if records.size == 0:
-            return
-        if self.size == 0:
-            self.first_ns = int(records["time_ns"][0])
-        self.size += records.size
-        is_snapshot = np.array([*(i.facts.get("what") == "snapshot" for i in interfaces), False], np.bool_)
-        times_ns = records["time_ns"]
-        if is_snapshot.any():
-            wanted = is_snapshot[np.minimum(records["interface"], is_snapshot.size - 1)]
-            self._kept.append(records[wanted])
-            times_ns = times_ns[~wanted]
-        if times_ns.size:
-            self._least.append(int(times_ns.min()))
-            self._most.append(int(times_ns.max()))
-
-    def kept(self) -> npt.NDArray[np.void]:
-        """The records of the snapshot interfaces."""
-        return np.concatenate([np.empty(0, RECORD), *self._kept])
-
-    def span_ns(self) -> tuple[int, int]:
-        """See ChunkedFile."""
-        return min(self._least, default=0), max(self._most, default=0)
+    capture.records = np.concatenate(kept)
+    return ChunkedFile(capture=capture, times=times, _reader=reader, _cooked=cooked, _begin=begin)

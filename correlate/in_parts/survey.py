@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.blocks import LinkType
-from ...pcapng.chunks import ChunkedFile
+from ...pcapng.record_times import RecordTimes
 from ..arrays.hashing import spread
 from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
@@ -17,7 +17,6 @@ from ..flows.ties_by_content import can_vote
 from ..netfilter.evaluations import chain_keys
 from ..netfilter.from_frames import error_key
 from ..netfilter.messages import KernelMessages
-from ..outcomes.coverage import FileTimes
 from ..outcomes.next_node import Arrivals
 from ..progress import Done
 from ..schema import NOTE_ERROR, TRACE_EVENT
@@ -33,7 +32,7 @@ class Survey:
 
     groups: FlowGroups
     arrivals: Arrivals
-    times: list[FileTimes | None]
+    times: list[RecordTimes]
     set_back: list[npt.NDArray[np.int64]]
     repeated: npt.NDArray[np.int64]
     changes: npt.NDArray[np.int64]
@@ -155,7 +154,7 @@ class _Surveyor:
         """What all of them say together."""
         _join_alike(self.groups, self._tunnels, np.unique(np.concatenate(self._shown)))
         return Survey(
-            groups=self.groups, arrivals=self._arrivals, times=[_times_of(chunked) for chunked in self._decoder.files],
+            groups=self.groups, arrivals=self._arrivals, times=[file.times for file in self._decoder.files],
             set_back=self._set_back.frames(), repeated=_repeated(self._begun), changes=np.concatenate(self._changes),
             names=self._names, malformed=self._malformed, chain_heads=self._heads,
             tunnels=Lookup.joined(self._tunnels), reach=self._reach,
@@ -165,13 +164,6 @@ class _Surveyor:
 def _repeated(begun: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]]) -> npt.NDArray[np.int64]:
     keys = np.concatenate([np.empty(0, np.int64), *(keys for keys, _ in begun)])
     return repeated_sequences(keys, np.concatenate([np.empty(0, np.uint64), *(flows for _, flows in begun)]))
-
-
-def _times_of(chunked: ChunkedFile) -> FileTimes | None:
-    if chunked.size == 0:
-        return None
-    least, most = chunked.span_ns
-    return FileTimes(first=chunked.first_ns, least=least, most=most)
 
 
 def _survey_messages(groups: FlowGroups, messages: KernelMessages) -> None:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...pcapng.read import CaptureFile
+from ...pcapng.record_times import RecordTimes
 from ..clocks.clock import Clock
 from ..nodes.file_facts import FileFacts
 from ..nodes.topology import Topology
@@ -27,49 +27,22 @@ class Coverage:
     """Capture point to the (start, end) of the files that hold it."""
 
 
-_FAR_NS: Final = 2**62
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileTimes:
-    """By the clock of the file's node, in ns."""
-
-    first: int
-    """Of the first record."""
-    least: int
-    """Earliest of those that are no snapshots; far away where there are none."""
-    most: int
-    """Latest of the same."""
-
-    @classmethod
-    def of(cls, capture: CaptureFile) -> "FileTimes | None":
-        """Of a file whose records are all at hand; None where there are none."""
-        records = capture.records
-        if records.size == 0:
-            return None
-        # Snapshots are taken after the last packet: they say nothing of what would have been captured then.
-        snapshots = [k for k, f in enumerate(capture.interfaces) if f.facts.get("what") == "snapshot"]
-        every = records["time_ns"]
-        times = every[~np.isin(records["interface"], snapshots)] if snapshots else every
-        return cls(first=int(every[0]), least=int(times.min(initial=_FAR_NS)), most=int(times.max(initial=-_FAR_NS)))
-
-
 def find_coverage(
-    files: Sequence[FileFacts], times: Sequence[FileTimes | None], topology: Topology, clocks: list[Clock]
+    files: Sequence[FileFacts], times: Sequence[RecordTimes], topology: Topology, clocks: list[Clock]
 ) -> Coverage:
-    """On the reference clock; `times`: of each file, None where it holds nothing."""
+    """On the reference clock; `times`: of each file."""
     coverage = Coverage(start_ns={}, end_ns={}, gaps={}, files={})
     for i, (file, of_file) in enumerate(zip(files, times, strict=True)):
-        if of_file is None:
+        if of_file.size == 0:
             continue
         node = topology.file_nodes[i]
         namespaces = topology.file_namespaces[i]
         clock = next(c for c in clocks if c.node == node)
-        offset = int(clock.offsets(np.array([of_file.first]))[0])
+        offset = int(clock.offsets(np.array([of_file.first_ns]))[0])
         # Of several files of one node, each covers the time of its own records.
         alone = topology.file_nodes.count(node) == 1
-        covered = [of_file.first, *(_covered(topology, node) if alone else [])]
-        start, end = min(of_file.least, *covered) - offset, max(of_file.most, *covered) - offset
+        covered = [of_file.first_ns, *(of_file.span_ns or ()), *(_covered(topology, node) if alone else [])]
+        start, end = min(covered) - offset, max(covered) - offset
         coverage.start_ns[node] = min(coverage.start_ns.get(node, start), start)
         coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
         for place in np.unique(topology.places[i][np.array(file.captures_packets, np.bool_)]).tolist():

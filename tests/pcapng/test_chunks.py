@@ -18,6 +18,7 @@ from ttrace.errors import TtraceError
 from ttrace.pcapng import chunks, classic, sections
 from ttrace.pcapng.chunks import open_in_chunks
 from ttrace.pcapng.read import CaptureFile, is_packet_interface, read_capture
+from ttrace.pcapng.record_times import RecordTimes
 
 from .blocks import BIG, LITTLE
 from .test_read import mutated
@@ -76,8 +77,9 @@ def assert_same(path: Path, per_chunk: int) -> None:
     times = whole.records["time_ns"]
     is_snapshot = np.array([i.facts.get("what") == "snapshot" for i in whole.interfaces] + [False])[interface]
     seen = times[~is_snapshot]
-    assert found.span_ns == ((seen.min(), seen.max()) if seen.size else (0, 0))
-    assert found.first_ns == (times[0] if times.size else 0)
+    assert found.times.span_ns == ((seen.min(), seen.max()) if seen.size else None)
+    assert found.times.first_ns == (times[0] if times.size else 0)
+    assert vars(found.times) == vars(RecordTimes.of(whole))
     assert read_snapshots(found.capture) == read_snapshots(whole)
 
 
