@@ -1,11 +1,11 @@
 """Bytes to rows: captured frames become sightings.
 
 For other rooms:
-    compared_bytes: WHOLE, common_reach, whole_reach
+    compared_bytes: TCP_REACH, WHOLE, common_reach, whole_reach
     files: decode_packets
     flow_columns: MAPPED
     fragments: adopt_first_fragment, pieces_of
-    frames: stream_observations
+    frames: observations_by_chunk
     icmp: is_query, query_ports
     ip: dissect_ip, dissect_network
     link_layer: LINK_TYPE_BASE, network_start
