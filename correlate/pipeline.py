@@ -1,7 +1,7 @@
 """The stages of the pipeline over one part: connections that have nothing to do with those of other parts.
 
 Without parts there is one, with all of them. What has to be known of all parts before a stage can begin is in the
-Setting; pipeline.py and parts/ put the stages together.
+Setting; in_memory.py and in_parts/ put the stages together.
 """
 
 from dataclasses import dataclass

@@ -67,7 +67,7 @@ class KernelFiles(CompileResultCacheImpl):
     _locator_classes = [KernelLocator]  # noqa: RUF012 - as numba has it
 
     def get_filename_base(self, fullname: str, abiflags: str) -> str:
-        """`correlate.match.kernel-12.py311-0123456789abcdef`."""
+        """`correlate.packets.match.kernel-12.py311-0123456789abcdef`."""
         path = Path(self._locator._py_file)
         package = ".".join(path.parent.relative_to(ROOT).parts) if path.is_relative_to(ROOT) else path.parent.name
         self.beginning = f"{package}.{fullname}-"

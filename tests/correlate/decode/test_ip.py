@@ -1,8 +1,7 @@
-"""Dissection against tshark, against NAT, against trace headers, and against any bytes."""
+"""Dissection against tshark, against trace headers, and against any bytes."""
 
 import struct
 import subprocess
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +25,13 @@ from scapy.packet import Packet, Raw
 
 from ttrace.correlate.decode.frames import dissect_packets
 from ttrace.correlate.result.words import address_text, endpoint, packet_info
-from ttrace.correlate.schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
+from ttrace.correlate.schema import NOTE_ERROR, NOTE_NO_FLOW
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.read import read_capture
 from ttrace.pcapng.write import enhanced_packet, interface_description, section_header
 
 from ..frames import decode, dissect, trace
+from .translations import translations
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
 fuzz = settings(deadline=None, max_examples=300)
@@ -194,111 +194,6 @@ def test_a_cooked_capture_tells_the_direction():
 
 # --- NAT leaves the content -----------------------------------------------------------------------------------------
 
-ports = st.integers(1, 65535)
-ipv4 = st.integers(0x0A000000, 0x0AFFFFFF).map(lambda n: str(IPv4Address(n)))
-ipv6 = st.integers(0xFD << 120, (0xFE << 120) - 1).map(lambda n: str(IPv6Address(n)))
-
-
-@st.composite
-def translations(draw) -> tuple[bytes, bytes, bool]:
-    """(packet, the same with other addresses, ports and identifier, whether anything of its flow changed)."""
-    six = draw(st.booleans())
-    kind = draw(st.sampled_from(["tcp", "udp", "icmp", "sctp"]))
-    payload = Raw(draw(st.binary(max_size=200)))
-    ip_id, seq, ack = draw(st.tuples(*[st.integers(0, 0xFFFF)] * 3))
-
-    def packet(source: str, destination: str, sport: int, dport: int, ttl: int) -> bytes:
-        network = (
-            IPv6(src=source, dst=destination, hlim=ttl) if six else IP(src=source, dst=destination, id=ip_id, ttl=ttl)
-        )
-        if kind == "tcp":
-            return bytes(network / TCP(sport=sport, dport=dport, seq=seq, ack=ack, flags="PA") / payload)
-        if kind == "udp":
-            return bytes(network / UDP(sport=sport, dport=dport) / payload)
-        if kind == "sctp":
-            return bytes(network / SCTP(sport=sport, dport=dport, tag=seq) / payload)
-        echo = (
-            ICMPv6EchoRequest(id=sport, seq=seq, data=payload.load)
-            if six
-            else ICMP(type=8, id=sport, seq=seq) / payload
-        )
-        return bytes(network / echo)
-
-    address = ipv6 if six else ipv4
-    ends = [draw(st.tuples(address, address, ports, ports)) for _ in range(2)]
-    used = [(e[0], e[1], e[2]) if kind == "icmp" else e for e in ends]
-    return packet(*ends[0], 64), packet(*ends[1], 61), used[0] != used[1]
-
-
-@fuzz
-@given(translations())
-def test_translation_changes_the_flow_and_not_the_content(translation):
-    before, after, different = translation
-    a, b = dissect(before, after, link_type=LinkType.RAW)
-    assert a["content"] == b["content"]
-    assert a["payload"] == b["payload"] != 0
-    assert (a["flow"] != b["flow"]) == different
-    assert a["length"] == b["length"]
-
-
-@pytest.mark.parametrize("kind", [13, 15, 17], ids=["timestamp", "information", "mask"])
-def test_the_identifier_of_any_icmp_query_is_a_port(kind):
-    def query(identifier: int) -> bytes:
-        header = struct.pack(">BBHHH", kind, 0, 0, identifier, 3)
-        return bytes(IP(src="10.0.0.1", dst="10.0.0.2", id=7, proto=1) / Raw(header + bytes(12)))
-
-    a, b = dissect(query(5), query(6), link_type=LinkType.RAW)
-    assert a["content"] == b["content"]
-    assert a["flow"] != b["flow"]
-
-
-def test_the_checksum_of_dccp_is_no_content():
-    def packet(destination: str, checksum: int) -> bytes:
-        header = struct.pack(">HHBBHBBHI", 1, 2, 4, 0, checksum, 0, 0, 0, 99)
-        return bytes(IP(src="10.0.0.1", dst=destination, id=7, proto=33) / Raw(header + b"payload"))
-
-    a, b = dissect(packet("10.0.0.2", 1), packet("10.0.0.3", 2), link_type=LinkType.RAW)
-    assert a["content"] == b["content"]
-
-
-@pytest.mark.parametrize("change", ["id", "sequence", "acknowledgment", "window", "flags", "length"])
-def test_another_tcp_segment_is_another_content(change):
-    fields = {"id": 5, "sequence": 6, "acknowledgment": 7, "window": 8, "flags": 0x10, "length": 9}
-
-    def segment(f: dict[str, int]) -> bytes:
-        tcp = TCP(seq=f["sequence"], ack=f["acknowledgment"], window=f["window"], flags=f["flags"])
-        return bytes(IP(id=f["id"]) / tcp / Raw(bytes(f["length"])))
-
-    a, b = dissect(segment(fields), segment(fields | {change: fields[change] + 1}), link_type=LinkType.RAW)
-    assert a["content"] != b["content"]
-
-
-@fuzz
-@given(payload=st.binary(min_size=12, max_size=40), at=st.integers(0, 11), bit=st.integers(0, 7))
-def test_another_start_of_a_datagram_is_another_content(payload, at, bit):
-    other = bytearray(payload)
-    other[at] ^= 1 << bit
-    a, b = dissect(*(bytes(IP() / UDP() / Raw(bytes(p))) for p in (payload, other)), link_type=LinkType.RAW)
-    assert a["content"] != b["content"]
-    assert a["payload"] != b["payload"]
-
-
-def test_padding_of_a_short_frame_is_no_payload():
-    packet = bytes(LINK / IP() / UDP() / b"hi")
-    a, b = dissect(packet, packet + bytes(16))
-    assert a["payload"] == b["payload"] != 0
-    assert a["content"] == b["content"]
-
-
-def test_a_cut_packet_has_no_payload_hash_but_the_same_content():
-    packet = bytes(LINK / IP() / TCP() / Raw(bytes(500)))
-    a, b = dissect(packet, packet[:64])
-    assert a["content"] == b["content"]
-    assert (a["payload"] != 0, b["payload"]) == (True, 0)
-    assert b["payload_length"] == 500
-    (c,) = dissect(packet[:40])
-    assert c["notes"] & NOTE_CUT
-
 
 # --- trace headers --------------------------------------------------------------------------------------------------
 
@@ -346,54 +241,6 @@ def test_a_trace_header_of_an_icmp_error_has_its_content_and_no_flow():
     assert frame["notes"] == NOTE_ERROR
 
 
-def test_an_icmp_error_has_the_reversed_flow_of_the_packet_it_is_about():
-    about = IP(src="10.0.0.1", dst="10.0.0.2", id=5) / UDP(sport=9, dport=10) / b"data"
-    error = IP(src="10.0.0.9", dst="10.0.0.1") / ICMP(type=11) / IPerror(bytes(about)[:28])
-    six = IPv6(src="fd00::1", dst="fd00::2") / TCP(sport=9, dport=10)
-    error6 = IPv6(src="fd00::9", dst="fd00::1") / ICMPv6TimeExceeded() / IPerror6(bytes(six))
-    for packet, carrier in ((about, error), (six, error6)):
-        a, b = dissect(bytes(packet), bytes(carrier), link_type=LinkType.RAW)
-        assert (b["flow"], b["flow_reverse"]) == (a["flow_reverse"], a["flow"])
-
-
-@pytest.mark.parametrize("version", [4, 6])
-def test_translation_of_an_icmp_error_leaves_its_content(version):
-    """NAT translates the packet inside as well."""
-
-    def error(source: str, destination: str, sport: int) -> bytes:
-        if version == 4:
-            about = bytes(IP(src=source, dst=destination, id=5) / UDP(sport=sport, dport=10) / b"data")
-            return bytes(IP(src=destination, dst=source, id=1) / ICMP(type=3, code=1) / Raw(about))
-        about = bytes(IPv6(src=source, dst=destination, fl=77) / UDP(sport=sport, dport=10) / b"data")
-        return bytes(IPv6(src=destination, dst=source) / ICMPv6TimeExceeded() / Raw(about))
-
-    ends = [("10.0.0.1", "10.9.9.9"), ("192.0.2.1", "10.9.9.9")]
-    if version == 6:
-        ends = [("fd00::1", "2001:db8::9"), ("2001:db8::1", "2001:db8::9")]
-    before, after = dissect(error(*ends[0], 9), error(*ends[1], 4321), link_type=LinkType.RAW)
-    assert before["content"] == after["content"]
-    assert before["flow"] != after["flow"]
-
-
-@pytest.mark.parametrize("version", [4, 6])
-def test_an_error_about_a_later_fragment_takes_no_payload_for_ports(version):
-    payload = Raw(bytes(UDP(sport=9, dport=10) / b"data"))
-    if version == 4:
-        whole = IP(src="10.0.0.1", dst="10.0.0.2", proto=17) / payload
-        late = IP(src="10.0.0.1", dst="10.0.0.2", proto=17, frag=99) / payload
-        head = IP(src="10.0.0.9", dst="10.0.0.1") / ICMP(type=11, code=1)
-    else:
-        whole = IPv6(src="fd00::1", dst="fd00::2", nh=17) / payload
-        late = IPv6(src="fd00::1", dst="fd00::2") / IPv6ExtHdrFragment(offset=99, nh=17) / payload
-        head = IPv6(src="fd00::9", dst="fd00::1") / ICMPv6TimeExceeded(code=1)
-    packet, about_whole, about_late = dissect(
-        bytes(whole), bytes(head / Raw(bytes(whole))), bytes(head / Raw(bytes(late))), link_type=LinkType.RAW
-    )
-    assert (about_whole["notes"], about_late["notes"]) == (NOTE_ERROR, NOTE_ERROR | NOTE_NO_FLOW)
-    assert about_whole["flow_reverse"] == packet["flow"]
-    assert packet["flow"] not in (about_late["flow"], about_late["flow_reverse"])
-
-
 def test_a_super_packet_of_ipv6_has_its_length_in_an_option():
     """BIG TCP (RFC 2675): the length field is 0."""
     size = 100_000
@@ -405,21 +252,6 @@ def test_a_super_packet_of_ipv6_has_its_length_in_an_option():
     assert row["payload"] != 0
     (row,) = dissect(packet[:90], link_type=LinkType.RAW)
     assert (row["length"], row["payload_length"], row["payload"]) == (len(packet), size, 0)
-
-
-def test_both_directions_have_exchanged_flows():
-    a, b = dissect(
-        bytes(IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=9, dport=10)),
-        bytes(IP(src="10.0.0.2", dst="10.0.0.1") / UDP(sport=10, dport=9)),
-        link_type=LinkType.RAW,
-    )
-    assert (a["flow"], a["flow_reverse"]) == (b["flow_reverse"], b["flow"])
-    ask, answer = dissect(
-        bytes(IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(type=8, id=4)),
-        bytes(IP(src="10.0.0.2", dst="10.0.0.1") / ICMP(type=0, id=4)),
-        link_type=LinkType.RAW,
-    )
-    assert (ask["flow"], ask["flow_reverse"]) == (answer["flow_reverse"], answer["flow"])
 
 
 # --- any bytes ------------------------------------------------------------------------------------------------------
@@ -449,10 +281,3 @@ def test_nothing_but_the_captured_bytes_is_read(frame, link_type, before, behind
     assert alone.tolist() == between.tolist()
     assert packet_info(alone)
     assert endpoint(alone, "source")
-
-
-def test_an_extension_header_chain_that_never_ends_is_no_loop():
-    chain = bytes([0, 0]) + bytes(6)  # hop-by-hop after hop-by-hop
-    packet = bytes(IPv6(nh=0, plen=8 * 8000))[:40] + chain * 8000
-    (row,) = dissect(packet, link_type=LinkType.RAW)
-    assert row["ip_version"] == 6

@@ -26,7 +26,8 @@ from ttrace.report.text.path import path_text
 
 from ..frames import capture_of
 from ..scene import IN, OUT, Node, correlate, paths, steps
-from .test_ip import FIELDS, _transports, our_fields, translations
+from .test_ip import FIELDS, _transports, our_fields
+from .translations import translations
 
 fuzz = settings(deadline=None, max_examples=300)
 MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}
