@@ -1,7 +1,8 @@
 """Bytes to rows: captured frames become sightings.
 
 For other rooms:
-    compared_bytes: TCP_REACH, WHOLE, common_reach, whole_reach
+    compared_bytes: ABOUT, ARP_BYTES, FLOW_LABEL, ICMP_BYTES, OTHER_BYTES, SCTP_BYTES, SCTP_TAG, TCP_FLAGS_END
+    compared_bytes: TCP_REACH, UDP_BYTES, WHOLE, common_reach, whole_reach
     files: decode_packets
     flow_columns: MAPPED
     fragments: adopt_first_fragment, pieces_of

@@ -11,5 +11,5 @@ For other rooms:
     memory: bytes_needed, memory_budget, most_sightings, sightings_per_part
     number_table: NumberTable
     result: PartedCorrelation
-    rounds: correlate_in_parts, open_streams
+    rounds: correlate_in_parts, open_files
 """

@@ -1,7 +1,7 @@
 """The end of a packet's way: what became of it, and why.
 
 For other rooms:
-    coverage: Coverage, FileTimes, find_coverage, missed, watch_of_point
+    coverage: Coverage, find_coverage, missed, watch_of_point
     judges: OF_ALL_PARTS, OF_ONE_PART, decide
     kinds: OUTCOMES, Outcome, Outcomes, REASON_KIND, Reason, Segments
     next_node: Arrivals

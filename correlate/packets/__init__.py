@@ -4,5 +4,5 @@ For other rooms:
     datagrams: is_datagram, join_datagrams
     match: Packets, match_packets
     numbering: first_of_each, in_order_of_time, order_of_appearance
-    points: points_of
+    points: point_keys
 """
