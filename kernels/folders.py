@@ -47,7 +47,7 @@ class KernelFolders:
     def holds(self, module: str) -> bool:
         """Whether a kernel of the module is kept, as its sources are now.
 
-        `module`: below ttrace, as in `correlate.packets.match`. Raises FileNotFoundError when there is none of that name.
+        `module`: below ttrace, as in `correlate.packets.match`. Raises FileNotFoundError when there is none such.
         """
         fingerprint = fingerprint_of(module)
         return any(name.startswith(f"{module}.") and fingerprint in name for name in self._names())
@@ -167,7 +167,7 @@ def _remove(folder: Path) -> None:
 def fingerprint_of(module: str) -> str:
     """Of the content of a module's source and of all that it imports of ttrace, and of what that imports.
 
-    `module`: below ttrace, as in `correlate.packets.match`. Content and not times: a package, an image or a checkout sets
+    `module`: below ttrace, as in `correlate.api`. Content and not times: a package, an image or a checkout sets
     times as it likes, and reading takes 2 ms. Raises OSError when a source cannot be read.
     """
     found, waiting = {}, [module]

@@ -9,8 +9,8 @@ from ttrace.correlate.nodes.file_facts import file_facts
 from ttrace.correlate.nodes.snapshots import gather_snapshots
 from ttrace.correlate.nodes.sources import parse_sources
 from ttrace.pcapng.blocks import LinkType
+from ttrace.pcapng.chunks import open_in_chunks
 from ttrace.pcapng.read import read_capture
-from ttrace.pcapng.stream import open_capture
 
 CAPTURES = sorted(str(file) for file in (Path(__file__).parents[3] / "pcaps").glob("*/master.pcapng"))
 
@@ -21,7 +21,7 @@ def facts_of(capture, records):
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: Path(path).parent.name)
 def test_they_are_the_same_in_pieces_and_after_a_way_elsewhere(path):
-    whole, stream = read_capture(path), open_capture(path)
+    whole, stream = read_capture(path), open_in_chunks(path)
     facts = facts_of(whole, whole.records.size)
     assert facts == facts_of(stream.capture, stream.size) == pickle.loads(pickle.dumps(facts))
     assert len(pickle.dumps(facts)) < 4_000
