@@ -157,7 +157,7 @@ def _one_per_packet(rows, start, where, way, connection, forward, observations):
             stop = begin
             while stop < start[g + 1] and way[rows[stop]] == way[head] and where[rows[stop]] >> 32 == here:
                 stop += 1
-            once = _fill_in(rows[begin:stop], where, observations, seen, count)
+            once = _fill_in(rows, begin, stop, where, observations, seen, count)
             begin = stop
             if not once:
                 continue
@@ -180,14 +180,15 @@ def _rows(size):
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
-def _fill_in(rows, where, observations, seen, at):
-    """What the sightings of one packet on one node say, into row `at`; False where a place has it twice."""
+@njit(cache=True, nogil=True, inline="always")
+def _fill_in(rows, begin, stop, where, observations, seen, at):
+    """What the sightings of one packet on one node, rows[begin:stop], say, into row `at`; False where a place has it
+    twice. Put into its caller: called for each packet, it would count every array as in use, with atomic operations."""
     once = True
     least, most = np.int64(1), np.int64(-1)
     first_ns, last_ns, ttl = np.int64(2**62), np.int64(-(2**62)), np.int64(-1)
-    for k in range(rows.size):
-        once &= k == 0 or where[rows[k]] != where[rows[k - 1]]
+    for k in range(begin, stop):
+        once &= k == begin or where[rows[k]] != where[rows[k - 1]]
         row = observations[rows[k]]
         out = np.int64(row.direction == _OUT) - np.int64(row.direction == _IN)
         least, most = min(least, out), max(most, out)

@@ -122,7 +122,7 @@ def _order(order, bounds, first, passing, is_told, hops):
             _merge(first + p, order, start, middle, stop, passing, hops)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _order_frames(packet, order, start, stop, passing, hops):
     """Frames alone are in order already."""
     namespace, station = passing.namespace, passing.station

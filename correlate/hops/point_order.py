@@ -142,7 +142,7 @@ def _room(size):
     )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _gather(seen, rows, room):
     """The columns of some rows, close together."""
     for i in range(rows.size):
@@ -156,7 +156,7 @@ def _gather(seen, rows, room):
     return _Seen(room.packet[:size], room.times[:size], room.key[:size], room.ttl[:size], room.node[:size])
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _rank_way(one, count, views, view, rank, doubtful):
     """One way: prefer one or the other view of every pair, and find the order that contradicts least."""
     evidence = prefer_all(count, views)
@@ -170,7 +170,7 @@ def _rank_way(one, count, views, view, rank, doubtful):
     _leave_others(one, rank, doubtful)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _number_views(one, sightings, rows, view, example):
     """Number the distinct keys, a repeated one of the same packet apart; -1 when they are too many."""
     keys = np.empty(MOST_VIEWS, np.uint64)
@@ -201,7 +201,7 @@ def _number_views(one, sightings, rows, view, example):
     return views
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _weigh(one, view, count, weights):
     """Fill the weights of every pair of views, see Views."""
     weights[:, :count, :count] = 0
@@ -228,7 +228,7 @@ def _weigh(one, view, count, weights):
             shared[b, a] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _doubt(packet, view, place, views, evidence, doubtful):
     """Mark the hops of each packet that nothing but a guess puts behind the hop before."""
     sure = np.empty((place.size, place.size), np.bool_)
@@ -255,7 +255,7 @@ def _doubt(packet, view, place, views, evidence, doubtful):
             latest[place[view[i]]] = i
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _leave_others(one, rank, doubtful):
     """A packet that the times of one clock show on another way (a route changed) is ordered by its own times."""
     first = 0

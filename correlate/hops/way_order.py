@@ -38,7 +38,7 @@ class Views(NamedTuple):
     """(views, views): see prefer_all."""
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def prefer_all(count, views):
     """Fill `preferred` for the first `count` views; returns whether anything better than a guess says something."""
     evidence = False
@@ -49,7 +49,7 @@ def prefer_all(count, views):
     return evidence
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _prefer(a, b, views):
     """How much says that view a comes before b."""
     before, higher, delay, shared = views.weights[0], views.weights[1], views.weights[2], views.weights[3]
@@ -105,7 +105,7 @@ def _cost(way, preferred, rewrites):
     return (((against[4] * 64 + against[3]) * 64 + against[2]) * 64 + changes) * 64 + against[1]
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def best_order(count, views):
     """The first `count` views in the order that contradicts least."""
     way = np.arange(count)
@@ -124,7 +124,7 @@ def best_order(count, views):
     return _least_cost(way, views.preferred, rewrites, _fewest_rewrites(count, views) * 64)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _fewest_rewrites(count, views):
     """No order can have fewer than there are other ends than the first."""
     bound = 0
@@ -162,7 +162,7 @@ def _least_cost(way, preferred, rewrites, bound):
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def certain(a, b, views, evidence):
     """Times or TTL say which comes first, or the addresses: the order with the fewest rewrites has its direction from
     another pair."""
