@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ LONG_FOR_A_REASON = {
 """Functions that may be longer, and how long: each says its reason where it stands."""
 
 
+@cache
 def imports_of(path: Path) -> list[tuple[str, str]]:
     """(module below ttrace, name) of all that a module imports of ttrace, wherever in it it does so."""
     found = []
