@@ -31,11 +31,13 @@ class Score:
 def number_packets(frames: list[Frame], content: Callable[[Frame], Key]) -> dict[tuple[str, int], Key]:
     """(file, frame number) -> packet.
 
-    Equal contents are told apart by how often their point has seen them: a wire keeps the order.
+    Equal contents are told apart by how often their point will still see them: a wire keeps the order. They are counted
+    from the end, because captures begin one namespace after another, while the kernel repeats the multicast reports of a
+    link that has just come up, and end together, in silence.
     """
     seen: Counter[Key] = Counter()
     found = {}
-    for frame in sorted(packets(frames), key=lambda frame: (frame.time_ns, frame.number)):
+    for frame in sorted(packets(frames), key=lambda frame: (frame.time_ns, frame.number), reverse=True):
         key = content(frame)
         found[frame.file, frame.number] = (key, seen[key, frame.place])
         seen[key, frame.place] += 1
