@@ -20,12 +20,13 @@ from .hops.point_order import order_points
 from .hops.rewrites import find_rewrites
 from .hops.underlay import separate_underlay
 from .netfilter.evaluations import Evaluations, build_evaluations
-from .netfilter.from_frames import borrow_flows, join_outer_headers, times_by_frames
+from .netfilter.from_frames import borrow_flows, join_outer_headers, lend_ports_to_fragments, times_by_frames
 from .netfilter.messages import KernelMessages
 from .netfilter.partial_headers import complete_headers
 from .netfilter.rulebook import RuleBook, build_rule_book
 from .netfilter.rules import Ruleset
 from .netfilter.told import Told, said_by_all
+from .netfilter.verdicts import settle_legacy_verdicts
 from .nodes.file_facts import FileFacts
 from .nodes.topology import Topology
 from .outcomes.coverage import Coverage
@@ -86,6 +87,7 @@ class Linked:
     """SIGHTING rows: captured frames, then one per row of `said`."""
     contents: Runs
     """Sightings with equal content."""
+    book: RuleBook
     connections: Connections | None = None
 
     @property
@@ -110,7 +112,6 @@ class Followed:
     packets: Packets
     hops: npt.NDArray[np.void]
     rewrites: npt.NDArray[np.void]
-    book: RuleBook
     outcomes: Outcomes
     order_doubtful: npt.NDArray[np.bool_]
 
@@ -118,14 +119,17 @@ class Followed:
 def prepare(decoded: Observations, messages: list[KernelMessages], setting: Setting) -> Linked:
     """Frames and kernel messages -> sightings."""
     evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
+    book = build_rule_book(evaluations, setting.rulesets, setting.changes)
+    settle_legacy_verdicts(evaluations, book, setting.rulesets)
     everything = Told.of(evaluations, said_by_all(messages))
     sightings = decoded.and_behind(everything.sightings)
     join_outer_headers(sightings, decoded.outers, everything.rows)
     borrow_flows(sightings)
+    lend_ports_to_fragments(sightings)
     complete_headers(sightings)
     return Linked(
         messages=messages, outers=decoded.outers, evaluations=evaluations, said=everything.rows, sightings=sightings,
-        contents=runs_of_keys(sightings["content"]),
+        contents=runs_of_keys(sightings["content"]), book=book,
     )  # fmt: skip
 
 
@@ -172,12 +176,11 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     hops = order_hops(separated, times_ns, packets.packet, part.said, underlaid, point_order.rank)
     del separated
     progress("explaining rewrites and outcomes", None)
-    book = build_rule_book(evaluations, setting.rulesets, setting.changes)
-    rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, part.said, book)
-    tables = _judged_tables(part, hops, times_ns, book, setting)
+    rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, part.said, part.book)
+    tables = _judged_tables(part, hops, times_ns, setting)
     outcomes = decide(OF_ONE_PART, tables, Outcomes.undecided(packets.count, tables.last_hops.locations))
     return Followed(
-        linked=part, times_ns=times_ns, packets=packets, hops=hops, rewrites=rewrites, book=book, outcomes=outcomes,
+        linked=part, times_ns=times_ns, packets=packets, hops=hops, rewrites=rewrites, outcomes=outcomes,
         order_doubtful=point_order.doubtful,
     )  # fmt: skip
 
@@ -186,13 +189,12 @@ def _judged_tables(
     part: Linked,
     hops: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
-    book: RuleBook,
     setting: Setting,
     passages: Passages | None = None,
 ) -> Tables:
     return Tables(
-        hops=hops, sightings=part.sightings, times_ns=times_ns, evaluations=part.evaluations,
-        book=book, connections=part.linked, topology=setting.topology, coverage=setting.coverage,
+        hops=hops, sightings=part.sightings, outers=part.outers, times_ns=times_ns, evaluations=part.evaluations,
+        book=part.book, connections=part.linked, topology=setting.topology, coverage=setting.coverage,
         arrivals=setting.arrivals, passages=passages,
     )  # fmt: skip
 
@@ -215,13 +217,13 @@ def count_passages(part: Followed) -> PassageCounts:
 def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlation:
     """The rest of the outcomes, and the result."""
     linked = part.linked
-    tables = _judged_tables(linked, part.hops, part.times_ns, part.book, setting, passages)
+    tables = _judged_tables(linked, part.hops, part.times_ns, setting, passages)
     outcomes = decide(OF_ALL_PARTS, tables, part.outcomes)
     return Correlation(
         files=setting.files, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
         sightings=linked.sightings, times_ns=part.times_ns, said=linked.said,
         outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, packets=part.packets,
-        hops=part.hops, rewrites=part.rewrites, book=part.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
+        hops=part.hops, rewrites=part.rewrites, book=linked.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
         reach=setting.reach, coverage=setting.coverage,
     )  # fmt: skip
 

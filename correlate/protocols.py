@@ -78,6 +78,13 @@ ICMP_INFORMATION_REPLY: Final = 16
 ICMP_MASK: Final = 17
 ICMP_MASK_REPLY: Final = 18
 
+# Codes of `destination unreachable` (RFC 792, RFC 1122, 3.2.2.1; RFC 4443, 3.1), and of `time exceeded`.
+ICMP_PROTOCOL_UNREACHABLE: Final = 2
+ICMP_PORT_UNREACHABLE: Final = 3
+ICMP_FRAGMENTATION_NEEDED: Final = 4
+ICMPV6_PORT_UNREACHABLE: Final = 4
+REASSEMBLY_EXCEEDED: Final = 1
+
 # Types of ICMPv6 (RFC 4443; 130 to 132: RFC 2710; 133 to 137: RFC 4861; 143: RFC 3810). Below 128 they are errors.
 ICMPV6_UNREACHABLE: Final = 1
 ICMPV6_TOO_BIG: Final = 2

@@ -26,8 +26,10 @@ SIGHTING: Final = np.dtype(
         ("frame", "u4"),  # Wireshark's frame number in its file
         ("place", "u4"),  # observation: capture point; evaluation: chain (see Evaluations, join_outer_headers)
         ("length", "u4"),  # of the IP datagram, in bytes; of the frame when it is not IP
-        ("sequence", "u4"),  # TCP sequence number; ICMP echo sequence
-        ("acknowledgment", "u4"),
+        # TCP sequence number; ICMP echo sequence; in an ICMP error, of the packet it quotes; in neighbour discovery,
+        # the last four bytes of the address it is about
+        ("sequence", "u4"),
+        ("acknowledgment", "u4"),  # in an ICMP error: length << 16 | IP id of the packet it quotes; 0 when it has none
         ("payload_length", "u4"),  # bytes behind the TCP or UDP header, as the headers say
         ("outer", "u4"),  # row of the OUTER table, from 1, when it travelled in a tunnel; 0 when not
         ("file", "u2"),  # index into the capture files
@@ -38,7 +40,7 @@ SIGHTING: Final = np.dtype(
         ("ip_id", "u2"),
         ("fragment", "u2"),  # flags and offset field of the IPv4 header, without DF
         ("tcp_flags", "u2"),
-        ("window", "u2"),
+        ("window", "u2"),  # in an ICMP error: the MTU it tells
         ("residue", "u2"),  # of the TCP or UDP checksum, see checksum_residue; 0 when it says nothing
         ("direction", "u1"),  # pcapng Direction of an observation; 0 for an evaluation
         ("ip_version", "u1"),  # 4, 6, or 0 when it is not IP
@@ -166,7 +168,7 @@ TOLD: Final = np.dtype(
         ("input_index", "u4"),  # ifindex, 0 when none
         ("output_index", "u4"),
         ("conntrack_direction", "u1"),  # 0 original, 1 reply, 255 absent
-        ("verdict", "u1"),  # 0 drop, 1 accept, 2 unknown (what was told ends before it)
+        ("verdict", "u1"),  # 0 drop, 1 accept, 2 unknown (what was told ends before it), 3 queue, 4 stolen
         ("hook", "u1"),  # Hook of netfilter/numbers.py: where it was
         ("bridge", "u1"),  # 1: the hook is one of a bridge
         ("own", "u1"),  # 1: ttrace's own doing, which is evidence and no hop of the user's

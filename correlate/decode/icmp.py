@@ -12,6 +12,7 @@ from ..protocols import (
     ICMP,
     ICMP_ECHO,
     ICMP_ECHO_REPLY,
+    ICMP_FRAGMENTATION_NEEDED,
     ICMP_INFORMATION,
     ICMP_INFORMATION_REPLY,
     ICMP_MASK,
@@ -26,6 +27,10 @@ from ..protocols import (
     ICMPV6,
     ICMPV6_ECHO,
     ICMPV6_ECHO_REPLY,
+    ICMPV6_NEIGHBOUR_ADVERTISEMENT,
+    ICMPV6_NEIGHBOUR_SOLICITATION,
+    ICMPV6_TOO_BIG,
+    TCP,
     WITH_PORTS,
 )
 from ..schema import NOTE_ERROR, NOTE_NO_FLOW
@@ -44,6 +49,9 @@ _ERRORS: Final = (
     ICMP_PARAMETER_PROBLEM,
 )
 """Of ICMP; in ICMPv6 all types below 128 are (RFC 4443, 2.1)."""
+_ABOUT_A_NEIGHBOUR: Final = (ICMPV6_NEIGHBOUR_SOLICITATION, ICMPV6_NEIGHBOUR_ADVERTISEMENT)
+_TARGET_END: Final = 24
+"""Behind the address that they are about (RFC 4861, 4.3)."""
 _PROTOCOL_AT_4, _PROTOCOL_AT_6 = 9, 6
 """Where the header of IPv4 and that of IPv6 say what follows."""
 
@@ -73,8 +81,8 @@ def is_query(protocol, kind):
 
 @njit(cache=True)
 def _embedded_flow(data, at, end, row):
-    """Flow of the packet an ICMP error carries; the error travels against it, so the directions are exchanged. False
-    when its ports cannot be read."""
+    """Flow, length, id and sequence number of the packet an ICMP error carries; the error travels against it, so the
+    directions are exchanged. False when its ports cannot be read."""
     version = load8(data, at) >> 4 if at < end else 0
     if version == 4 and at + 20 <= end:
         transport = at + np.int64(load8(data, at) & 15) * 4
@@ -84,12 +92,14 @@ def _embedded_flow(data, at, end, row):
         d_high = np.uint64(0)
         s_low = MAPPED | np.uint64(be32(data, at + 12))
         d_low = MAPPED | np.uint64(be32(data, at + 16))
+        row.acknowledgment = be32(data, at + ABOUT)
     elif version == 6 and at + 40 <= end:
         protocol, transport, fragment, _ = behind_extensions(data, at + 40, end, load8(data, at + 6))
         s_high = be64(data, at + 8)
         s_low = be64(data, at + 16)
         d_high = be64(data, at + 24)
         d_low = be64(data, at + 32)
+        row.acknowledgment = (np.uint32(be16(data, at + 4)) + np.uint32(40)) << np.uint32(16)
     else:
         return False
     if fragment & np.uint16(FRAGMENT_OFFSET):
@@ -101,10 +111,14 @@ def _embedded_flow(data, at, end, row):
             return False
         s_port = be16(data, transport)
         d_port = be16(data, transport + 2)
+        if protocol == TCP and transport + 8 <= end:
+            row.sequence = be32(data, transport + 4)
     elif protocol in (ICMP, ICMPV6):
         if transport + 6 > end:
             return False
         s_port, d_port = query_ports(load8(data, transport), be16(data, transport + 4))
+        if is_query(protocol, load8(data, transport)) and transport + 8 <= end:
+            row.sequence = be16(data, transport + 6)
     set_flow(row, protocol, d_high, d_low, s_high, s_low, d_port, s_port)
     return True
 
@@ -127,6 +141,8 @@ def dissect_icmp(data, at, end, row, state, stop, reach):
         row.payload_length = max(0, stop - at - ICMP_BYTES)
     elif at + ICMP_BYTES <= end:
         state = mix(state, np.uint64(be32(data, at + 4)))
+        if row.protocol == ICMPV6 and kind in _ABOUT_A_NEIGHBOUR and at + _TARGET_END <= end:
+            row.sequence = be32(data, at + _TARGET_END - 4)
     state = hash_bytes(data, min(at + ICMP_BYTES, end), min(at + reach, end), state)
     asks, answers = query_ports(kind, row.source_port)
     set_flow(
@@ -137,10 +153,22 @@ def dissect_icmp(data, at, end, row, state, stop, reach):
     return state
 
 
+@njit(cache=True, inline="always")
+def _told_mtu(data, at, row):
+    """The MTU of `fragmentation needed` (RFC 1191, 4) or `packet too big` (RFC 4443, 3.2), at most 65,535; else 0."""
+    if row.protocol == ICMP and row.icmp_type == ICMP_UNREACHABLE and row.icmp_code == ICMP_FRAGMENTATION_NEEDED:
+        return np.uint16(be16(data, at + 6))
+    if row.protocol == ICMPV6 and row.icmp_type == ICMPV6_TOO_BIG:
+        return np.uint16(min(int(be32(data, at + 4)), 65535))
+    return np.uint16(0)
+
+
 @njit(cache=True, forceinline=True)
 def _dissect_error(data, at, end, row, state, reach):
     """An error has the flow of the packet that it carries."""
     row.notes |= np.uint8(NOTE_ERROR)
+    if at + ICMP_BYTES <= end:
+        row.window = _told_mtu(data, at, row)
     # NAT rewrites addresses, ports and checksums of the embedded packet as well: only length, id (or flow label) and
     # protocol stay.
     if reach >= WHOLE and at + WHOLE <= end:

@@ -15,7 +15,7 @@ from ..decode.observations import Observations
 from ..flows.repeated_sequences import begun_sequences, repeated_sequences
 from ..flows.ties_by_content import can_vote
 from ..netfilter.evaluations import chain_keys
-from ..netfilter.from_frames import error_key
+from ..netfilter.from_frames import error_key, fragment_key
 from ..netfilter.messages import KernelMessages
 from ..outcomes.next_node import Arrivals
 from ..progress import Done
@@ -135,6 +135,8 @@ class _Surveyor:
         self.groups.trace(content_key(rows), numbers, rows["time_ns"], traced=False)
         wrong = np.flatnonzero(rows["notes"] & NOTE_ERROR)
         self.groups.join(error_key(rows.take(wrong)), pairs[wrong])
+        pieces = np.flatnonzero(rows["fragment"])
+        self.groups.join(fragment_key(rows.take(pieces)), pairs[pieces])
         inside = np.flatnonzero(rows["outer"])
         encapsulated = rows.take(inside)
         # A message about the outer header will be one about what is inside.
@@ -189,6 +191,8 @@ def _survey_headers(groups: FlowGroups, headers: npt.NDArray[np.void]) -> npt.ND
     # What the trace shows of an ICMP error ends before the ports: it takes the flow of a frame with the same key.
     wrong = headers.take(np.flatnonzero(headers["notes"] & NOTE_ERROR))
     groups.join(error_key(wrong), pair_of(wrong))
+    pieces = headers.take(np.flatnonzero(headers["fragment"]))
+    groups.join(fragment_key(pieces), pair_of(pieces))
     numbers = groups.see(pair_of(headers), headers["time_ns"])
     groups.trace(content_key(headers), numbers, headers["time_ns"], traced=True)
     return numbers

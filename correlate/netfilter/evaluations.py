@@ -19,7 +19,21 @@ from ..arrays.hashing import mix
 from ..nodes.topology import Topology
 from ..schema import EVALUATION, SIGHTING, TRACE_EVENT
 from .messages import KernelMessages
-from .numbers import ABSENT, FAMILIES, NF_ACCEPT, NF_DROP, NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RULE, UNDECIDED, Hook
+from .numbers import (
+    ABSENT,
+    FAMILIES,
+    NF_ACCEPT,
+    NF_DROP,
+    NF_QUEUE,
+    NF_STOLEN,
+    NF_VERDICT_MASK,
+    NFT_TRACETYPE_POLICY,
+    NFT_TRACETYPE_RULE,
+    QUEUED,
+    STOLEN,
+    UNDECIDED,
+    Hook,
+)
 from .rules import BaseChain, Ruleset
 
 _STALE_NS: Final = 5_000_000_000
@@ -30,6 +44,9 @@ _PAUSE_NS: Final = 100_000_000
 OWN_TABLE: Final = ("inet", "ttrace")
 """The tracing table: its empty last chains show the header after all translations; they are evidence, not hops of the
 user's."""
+
+LAST_PRIORITY: Final = 350
+"""Of its last chains."""
 
 _NAMED_HOOKS: Final = ("postrouting", "prerouting", "forward", "output", "input")
 """Hooks that chains are named after."""
@@ -199,7 +216,19 @@ def _fill_rows(events, first, chain, hooks, rows):
         by_policy = last.type == NFT_TRACETYPE_POLICY
         row.policy = by_policy
         verdict = np.int64(last.policy) if by_policy and last.policy != ABSENT else np.int64(last.verdict)
-        row.verdict = verdict if verdict in (NF_DROP, NF_ACCEPT) else UNDECIDED
+        row.verdict = _verdict_of_chain(verdict)
+
+
+@njit(cache=True, inline="always")
+def _verdict_of_chain(code):
+    """The verdict of TOLD from a code of the kernel; UNDECIDED for what only moves on within the chain."""
+    if code in (NF_DROP, NF_ACCEPT):
+        return code
+    if code >= 0 and code & NF_VERDICT_MASK == NF_QUEUE:
+        return np.int64(QUEUED)
+    if code >= 0 and code & NF_VERDICT_MASK == NF_STOLEN:
+        return np.int64(STOLEN)
+    return np.int64(UNDECIDED)
 
 
 def _hooks(chains: list[Chain]) -> npt.NDArray[np.uint8]:
@@ -262,7 +291,7 @@ def _base_chain(rulesets: list[Ruleset], family: str, table: str, name: str, hoo
         found = next((h for h in _NAMED_HOOKS if h in lowered), "unknown")
     priority = 0
     if (family, table) == OWN_TABLE:
-        priority = 350 if name.endswith("last") else -350
+        priority = LAST_PRIORITY if name.endswith("last") else -350
     else:
         priority = _LEGACY_PRIORITY.get((table, found), _LEGACY_PRIORITY.get((table, "*"), 0))
     return BaseChain(kind="nat" if table == "nat" else "filter", hook=found, priority=priority, policy="accept")

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs, hashed
-from ..schema import NOTE_ERROR, NOTE_OUTER
+from ..decode.fragments import pieces_of
+from ..protocols import FRAGMENT_OFFSET, UDP
+from ..schema import NOTE_ERROR, NOTE_NO_FLOW, NOTE_OUTER
 from ..sightings import FRAME, frames, told
 from .numbers import ABSENT
 
@@ -126,11 +128,11 @@ def _frames_with_outer(
 
 
 def borrow_flows(sightings: npt.NDArray[np.void]) -> None:
-    """The header copy of a trace message ends before the ports inside an ICMP error: take the flow from a frame with
-    that header."""
+    """The header copy of an nftrace message ends before the ports inside an ICMP error: take the flow from what shows
+    more of that header, a frame or a message of iptables-legacy."""
     errors = np.flatnonzero(sightings["notes"] & NOTE_ERROR)
-    is_frame = sightings["kind"][errors] == FRAME
-    from_trace, seen = errors[~is_frame], errors[is_frame]
+    lacks = (sightings["notes"][errors] & NOTE_NO_FLOW) != 0
+    from_trace, seen = errors[lacks & (sightings["kind"][errors] != FRAME)], errors[~lacks]
     if from_trace.size == 0 or seen.size == 0:
         return
     key = error_key(sightings)
@@ -139,6 +141,48 @@ def borrow_flows(sightings: npt.NDArray[np.void]) -> None:
     hit = key[order[at]] == key[from_trace]
     for column in ("flow", "flow_reverse"):
         sightings[column][from_trace[hit]] = sightings[column][order[at[hit]]]
+
+
+def lend_ports_to_fragments(sightings: npt.NDArray[np.void]) -> None:
+    """A namespace without conntrack passes fragments through its hooks one by one: those behind the first take their
+    ports, and with them their flow, from a sighting of their datagram there that has them."""
+    rows = pieces_of(sightings)
+    lacks = (sightings["notes"][rows] & NOTE_NO_FLOW) != 0
+    lacks &= (sightings["fragment"][rows] & FRAGMENT_OFFSET) != 0
+    from_trace, seen = rows[lacks & (sightings["kind"][rows] != FRAME)], rows[~lacks]
+    if from_trace.size == 0 or seen.size == 0:
+        return
+    lenders = fragment_key(sightings.take(seen))
+    order = np.lexsort((sightings["time_ns"][seen], lenders))
+    seen, lenders = seen[order], lenders[order]
+    key, when = fragment_key(sightings.take(from_trace)), sightings["time_ns"][from_trace]
+    # An IP id comes again: the last before it counts, a message comes behind its frame.
+    begin, finish = np.searchsorted(lenders, key), np.searchsorted(lenders, key, side="right")
+    source = np.full(key.size, -1, np.int64)
+    _latest(begin, finish, when, sightings["time_ns"][seen], source)
+    borrowers, source = from_trace[source >= 0], seen[source[source >= 0]]
+    for column in ("source_port", "destination_port", "flow", "flow_reverse"):
+        sightings[column][borrowers] = sightings[column][source]
+    sightings["notes"][borrowers] &= 0xFF ^ NOTE_NO_FLOW
+    six = (sightings["ip_version"][borrowers] == 6) & (sightings["protocol"][borrowers] == UDP)
+    sightings["content"][borrowers[six]] = sightings["content"][source[six]]
+
+
+@njit(cache=True)
+def _latest(begin, finish, when, lent_ns, source):
+    """Of rows [begin, finish), in order of time, the last that is not behind `when`, else the first."""
+    for i in range(begin.size):
+        for k in range(begin[i], finish[i]):
+            if source[i] < 0 or lent_ns[k] <= when[i]:
+                source[i] = k
+
+
+def fragment_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """Namespace, addresses, protocol and id of a datagram."""
+    columns = (
+        "namespace", "protocol", "ip_id", "source_low", "destination_low", "source_high", "destination_high",
+    )  # fmt: skip
+    return hashed(*(sightings[column] for column in columns))
 
 
 def error_key(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:

@@ -89,7 +89,10 @@ NFT_TRACE_TRANSPORT_BYTES: Final = 20
 # linux/netfilter.h, and nft_verdicts of nf_tables.h
 NF_DROP: Final = 0
 NF_ACCEPT: Final = 1
+NF_STOLEN: Final = 2
 NF_QUEUE: Final = 3
+NF_VERDICT_MASK: Final = 0xFF
+"""Of the code; the number of a queue stands above it."""
 NFT_CONTINUE: Final = -1
 NFT_BREAK: Final = -2
 NFT_JUMP: Final = -3
@@ -98,7 +101,11 @@ NFT_RETURN: Final = -5
 NO_VERDICT: Final = -100
 """Ours: the message has none."""
 UNDECIDED: Final = 2
-"""Ours: what was told of ends before a verdict."""
+"""Ours, of a chain: what was told of ends before a verdict."""
+QUEUED: Final = 3
+"""Ours, of a chain: a rule handed the packet to a program behind a queue (NF_QUEUE)."""
+STOLEN: Final = 4
+"""Ours, of a chain: a target took the packet (NF_STOLEN), as SYNPROXY does."""
 
 ABSENT: Final = 255
 """Ours: for a number of one byte that a message does not have."""

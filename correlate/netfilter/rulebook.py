@@ -28,8 +28,12 @@ class RewriteKind(IntEnum):
 
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 """A comment, in which iptables-save writes quotes as `\\"`."""
-_IPTABLES_TARGET: Final = re.compile(r" -j (MASQUERADE|REDIRECT|DNAT|NETMAP|SNAT|REJECT|DROP|ACCEPT)(?!\S)")
-_NFT_STATEMENT: Final = re.compile(r"(?:^|\s)(masquerade|redirect|dnat|snat|reject|drop|accept)(?![\w-])")
+_IPTABLES_TARGET: Final = re.compile(
+    r" -j (MASQUERADE|REDIRECT|DNAT|NETMAP|SNAT|REJECT|DROP|ACCEPT|NFQUEUE|QUEUE|SYNPROXY|TPROXY)(?!\S)"
+)
+_NFT_STATEMENT: Final = re.compile(
+    r"(?:^|\s)(masquerade|redirect|dnat|snat|reject|drop|accept|queue|synproxy|tproxy)(?![\w-])"
+)
 _JUMP: Final = re.compile(r"\b(?:jump|goto)\s+\S+")
 _KINDS: Final = {
     "masquerade": RewriteKind.MASQUERADE,

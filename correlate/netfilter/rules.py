@@ -56,6 +56,8 @@ class Ruleset:
     """(family, table, chain, number) to rule, of iptables-legacy."""
     chains: dict[tuple[str, str, str], BaseChain] = field(default_factory=dict)
     """(family, table, chain) of each base chain."""
+    legacy_policies: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """(family, table, chain) to `accept` or `drop`, of iptables-legacy."""
     generation: int | None = None
     time_ns: int = 0
     """When the snapshot was taken, by the clock of the node."""
@@ -84,7 +86,10 @@ def parse_ruleset(data: dict[str, Any], time_ns: int = 0) -> Ruleset:
                 listed[(family, table, chain_name)] = [
                     (handle, line) for (handle, _), line in zip(rows, lines, strict=True)
                 ]
-        for (table, chain_name), lines in _parse_save((data.get("legacy") or {}).get(key) or "").items():
+        legacy = (data.get("legacy") or {}).get(key) or ""
+        policies = {(family, *chain): policy for chain, policy in _parse_policies(legacy).items()}
+        ruleset.legacy_policies.update(policies)
+        for (table, chain_name), lines in _parse_save(legacy).items():
             for number, line in enumerate(lines, 1):
                 ruleset.legacy[(family, table, chain_name, number)] = Rule(
                     family=family, table=table, chain=chain_name, handle=0, number=number, text=line
@@ -128,6 +133,19 @@ def _parse_save(text: str) -> dict[tuple[str, str], list[str]]:
             found.setdefault((table, line[1:].split()[0]), [])
         elif line.startswith("-A ") and len(line.split()) > 2:
             found.setdefault((table, line.split()[1]), []).append(line)
+    return found
+
+
+def _parse_policies(text: str) -> dict[tuple[str, str], str]:
+    """(table, chain) to the policy of the built-in chains of iptables-save: `:FORWARD DROP [0:0]`."""
+    found: dict[tuple[str, str], str] = {}
+    table = ""
+    for raw in text.splitlines():
+        words = raw.split()
+        if raw.startswith("*"):
+            table = raw[1:].strip()
+        elif raw.startswith(":") and len(words) > 1 and words[1] != "-":
+            found[(table, words[0][1:])] = words[1].lower()
     return found
 
 

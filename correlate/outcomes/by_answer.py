@@ -1,16 +1,32 @@
-"""Packets that came in at their destination but were not traced there: an answer tells whether they were taken.
+"""Packets that came as far as can be seen: an answer tells whether an end took them.
 
 A frame on the uplink is seen before the rules. Without a trace of the input hook, only what the destination sent back
-shows that no rule dropped it.
+shows that no rule dropped it. And wherever a packet was seen last, if nothing ever came back from there, nobody knows
+whether there is an end at all.
 """
+
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.blocks import Direction
 from ..arrays.grouping import first_with, group_ids
+from ..decode.link_scope import is_link_chatter
+from ..protocols import (
+    ETHERTYPE_ARP,
+    ICMPV6,
+    ICMPV6_NEIGHBOUR_ADVERTISEMENT,
+    ICMPV6_NEIGHBOUR_SOLICITATION,
+    TCP,
+    TCP_ACK,
+    TCP_RST,
+    TCP_SYN,
+)
+from ..schema import NOTE_ERROR
 from ..sightings import FRAME
 from .kinds import Outcome, Outcomes, Reason, Verdicts
+from .passages import spots
 from .tables import Tables
 
 
@@ -50,3 +66,82 @@ def _way_in_namespace(
     way = tables.connections.connection[sightings] * 2 + forward
     number = way * len(tables.topology.namespaces) + tables.sightings["namespace"][sightings]
     return number.astype(np.uint64)
+
+
+def never_answered(tables: Tables, so_far: Outcomes) -> Verdicts:
+    """Turns `delivered` into `unknown` where the other side of the connection never said a word.
+
+    What goes to a group, and what says that something went wrong, is not answered by anybody.
+    """
+    sightings, first = tables.sightings, tables.first
+    heads = sightings.take(first)
+    reached = (so_far.outcome == Outcome.DELIVERED) & np.isin(so_far.reason, (Reason.NONE, Reason.SEGMENTED))
+    solicits = (heads["protocol"] == ICMPV6) & (heads["icmp_type"] == ICMPV6_NEIGHBOUR_SOLICITATION)
+    asks = ~is_link_chatter(heads) | (heads["ethertype"] == ETHERTYPE_ARP)
+    asks &= (heads["notes"] & NOTE_ERROR) == 0
+    silent = reached & asks & ~_has_other_way(tables, heads)
+    silent |= reached & solicits & ~_is_advertised(heads, solicits)
+    return Verdicts(paths=np.flatnonzero(silent), outcome=Outcome.UNKNOWN, reason=Reason.UNANSWERED)
+
+
+def _has_other_way(tables: Tables, heads: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per path: its connection has packets of the other way."""
+    way = tables.connections.connection[tables.first] * 2 + tables.connections.forward[tables.first]
+    said = np.zeros(2 * tables.connections.count + 2, np.bool_)
+    said[way[(heads["notes"] & NOTE_ERROR) == 0]] = True
+    return said[way ^ 1]
+
+
+def _is_advertised(heads: npt.NDArray[np.void], solicits: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Per path: somebody advertised the address that it is about, by the last bytes of it."""
+    found = np.zeros(heads.size, np.bool_)
+    if solicits.any():
+        advertises = (heads["protocol"] == ICMPV6) & (heads["icmp_type"] == ICMPV6_NEIGHBOUR_ADVERTISEMENT)
+        found[solicits] = np.isin(heads["sequence"][solicits], heads["sequence"][advertises])
+    return found
+
+
+def refused_by_its_end(tables: Tables, so_far: Outcomes) -> Verdicts:
+    """A SYN that came as far as can be seen, and that is answered with RST: the end has it, and nobody listens there.
+
+    Not where others went further on from the place where the RST comes from: a firewall answers like that as well.
+    """
+    sightings, first = tables.sightings, tables.first
+    tcp = sightings["protocol"][first] == TCP
+    flags = sightings["tcp_flags"][first]
+    resets = np.flatnonzero(tcp & ((flags & (TCP_RST | TCP_ACK)) == (TCP_RST | TCP_ACK)))
+    if resets.size == 0:
+        return Verdicts.none()
+    begins = np.flatnonzero(tcp & ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) & _as_far_as_seen(so_far))
+    way = tables.connections.connection[first] * 2 + tables.connections.forward[first]
+    number = sightings["sequence"][first[begins]].astype(np.int64) + 1 + sightings["payload_length"][first[begins]]
+    wanted = ((way[begins] ^ 1) << 32) | (number % 2**32)
+    refuses = (way[resets] << 32) | sightings["acknowledgment"][first[resets]]
+    refused = begins[np.isin(wanted, refuses)]
+    further = _goes_further(tables, refused) & (so_far.location[refused] < 0)
+    return Verdicts(
+        paths=refused,
+        outcome=np.where(further, Outcome.UNKNOWN, Outcome.DELIVERED),
+        reason=Reason.REFUSED,
+        location=so_far.location[refused],
+    )
+
+
+_NOT_SEEN_FURTHER: Final = (Reason.ARRIVED, Reason.UNANSWERED, Reason.NOT_CAPTURED, Reason.MAYBE_MISSED)
+
+
+def _as_far_as_seen(so_far: Outcomes) -> npt.NDArray[np.bool_]:
+    unknown = (so_far.outcome == Outcome.UNKNOWN) & np.isin(so_far.reason, _NOT_SEEN_FURTHER)
+    return unknown | (so_far.outcome == Outcome.DELIVERED)
+
+
+def _goes_further(tables: Tables, paths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Per path: packets of any connection went on from its last place, to one where it has not been."""
+    found = np.zeros(paths.size, np.bool_)
+    if tables.passages is None:
+        raise ValueError("the passages of all parts are summed up first")
+    begin, last = tables.bounds
+    for i, path in enumerate(paths.tolist()):
+        own = spots(tables.sightings, tables.hops["sighting"][begin[path] : last[path] + 1])
+        found[i] = bool(np.setdiff1d(tables.passages.behind(int(own[-1])), own).size)
+    return found

@@ -14,8 +14,8 @@ from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
 from ..decode.link_scope import stays_on_link
 from ..hops.stations import Station
-from ..netfilter.numbers import NF_DROP
 from ..nodes.topology import Role
+from ..schema import NOTE_OUTER
 from ..sightings import FRAME
 from .address_keys import owner_key
 from .coverage import unseen, watches_in_namespace
@@ -27,25 +27,9 @@ from .tables import Tables
 _OUT: Final = int(Direction.OUT)
 
 
-def _open(so_far: Outcomes) -> npt.NDArray[np.bool_]:
+def open_(so_far: Outcomes) -> npt.NDArray[np.bool_]:
     """Neither dropped nor delivered nor lost, as far as has been said."""
     return so_far.outcome == Outcome.UNKNOWN
-
-
-def dropped_by_a_chain(tables: Tables, so_far: Outcomes) -> Verdicts:
-    """Packets whose last hop is a chain that said drop."""
-    rows, final = tables.evaluations.rows, tables.last_hops
-    if rows.size == 0:
-        return Verdicts.none()
-    paths = np.flatnonzero(_open(so_far) & final.is_evaluation & (rows["verdict"][final.evaluation] == NF_DROP))
-    dropping = rows.take(final.evaluation[paths])
-    by_policy = dropping["policy"] == 1
-    return Verdicts(
-        paths=paths,
-        outcome=Outcome.DROPPED,
-        reason=np.where(by_policy, Reason.POLICY, Reason.RULE),
-        rule=np.where(by_policy, -1, tables.book.of_event[dropping["last_event"] - 1]),
-    )
 
 
 def passed_its_owner(tables: Tables, so_far: Outcomes) -> Verdicts:
@@ -60,7 +44,7 @@ def passed_its_owner(tables: Tables, so_far: Outcomes) -> Verdicts:
     owners = np.sort(final.owner_keys)
     behind = np.where(port, far, -1)
     _find_arrivals(tables.hops, tables.sightings, behind, inside, owners, location)
-    paths = np.flatnonzero(_open(so_far) & (location >= 0))
+    paths = np.flatnonzero(open_(so_far) & (location >= 0))
     return Verdicts(paths=paths, outcome=Outcome.DELIVERED, reason=Reason.NONE, location=location[paths])
 
 
@@ -88,18 +72,19 @@ def _find_arrivals(hops, sightings, behind, inside, owners, location):
 
 def arrived_where_it_ends(tables: Tables, so_far: Outcomes) -> Verdicts:
     """Packets that were last seen where they are bound for, or where nothing that is captured lies behind."""
-    final, open_ = tables.last_hops, _open(so_far)
-    here = np.full(open_.size, -1, np.int64)
-    # Into a socket of this namespace: the input hook let it pass, or it came in and the address is ours.
+    final, undecided = tables.last_hops, open_(so_far)
+    here = np.full(undecided.size, -1, np.int64)
+    # Into a socket of this namespace: all chains of the input hook passed it, or it came in and the address is ours.
     local = final.is_frame & ~final.is_out & final.owned_by(final.namespace_location)
-    local |= final.is_evaluation & (final.station == Station.INPUT)
+    local |= final.is_evaluation & (final.station == Station.INPUT) & final.behind_all_chains
+    local &= (final.rows["notes"] & NOTE_OUTER) == 0
     here[local] = final.namespace_location[local]
     # Out of a veth whose far end nobody describes: what is behind it, has it.
     to_somebody = final.is_out & (final.role == Role.PORT) & (final.far_location < 0) & ~final.is_hardware
     loopback = final.is_frame & (final.role == Role.LOOPBACK)
-    delivered = open_ & (local | to_somebody | stays_on_link(final.rows) | loopback)
+    delivered = undecided & (local | to_somebody | stays_on_link(final.rows) | loopback)
     # Out of a bridge none of whose ports is captured: as far as can be seen, it has arrived.
-    bridge = open_ & ~delivered & final.is_out & (final.role == Role.BRIDGE) & (final.ports == Ports.NONE)
+    bridge = undecided & ~delivered & final.is_out & (final.role == Role.BRIDGE) & (final.ports == Ports.NONE)
     behind = np.flatnonzero(bridge)
     here[behind] = final.owner_on_node(behind)
     paths = np.flatnonzero(delivered | bridge)
@@ -110,22 +95,10 @@ def out_of_time_to_live(tables: Tables, so_far: Outcomes) -> Verdicts:
     """A packet that came in with TTL 1 and is not for here is dropped instead of forwarded (RFC 1812, 5.3.1)."""
     final = tables.last_hops
     rows = final.rows
-    came_in = final.known | (rows["direction"] == Direction.IN)
-    arrived = (final.station < Station.FORWARD) & ~final.is_out & came_in & (rows["ip_version"] > 0)
-    paths = np.flatnonzero(_open(so_far) & arrived & final.is_root & (rows["ttl"] <= 1))
+    # Where no snapshot says which addresses are its own, it may have been sent to this very node, as BGP does.
+    arrived = (final.station < Station.FORWARD) & ~final.is_out & final.known & (rows["ip_version"] > 0)
+    paths = np.flatnonzero(open_(so_far) & arrived & final.is_root & (rows["ttl"] <= 1))
     return Verdicts(paths=paths, outcome=Outcome.DROPPED, reason=Reason.TTL)
-
-
-def gone_behind_a_hook(tables: Tables, so_far: Outcomes) -> Verdicts:
-    """Packets that a hook accepted, towards an interface that is captured, and that were not seen there."""
-    final = tables.last_hops
-    if final.evaluations.rows.size == 0:
-        return Verdicts.none()
-    captured = np.array([(p.namespace << 32) | p.interface_index for p in tables.topology.points], np.int64)
-    output = final.evaluations.rows["output_index"][final.evaluation].astype(np.int64)
-    leaves_here = np.isin((final.namespace << 32) | output, captured)
-    paths = np.flatnonzero(_open(so_far) & final.is_evaluation & ((output == 0) | leaves_here))
-    return _lost(tables, paths, Reason.HOOK, final.namespace[paths])
 
 
 def gone_inside(tables: Tables, so_far: Outcomes) -> Verdicts:
@@ -133,18 +106,18 @@ def gone_inside(tables: Tables, so_far: Outcomes) -> Verdicts:
     final = tables.last_hops
     came_in = final.is_frame & ~final.is_out & final.known & _all_ways_out_captured(final)
     into_ports = final.is_out & (final.role == Role.BRIDGE) & (final.ports == Ports.ALL)
-    paths = np.flatnonzero(_open(so_far) & (came_in | into_ports))
-    return _lost(tables, paths, Reason.INSIDE, final.namespace[paths])
+    paths = np.flatnonzero(open_(so_far) & (came_in | into_ports))
+    return lost_unless_missed(tables, paths, Reason.INSIDE, final.namespace[paths])
 
 
 def gone_on_the_wire(tables: Tables, so_far: Outcomes) -> Verdicts:
     """Packets that left for a namespace whose way in is captured, and that did not come in there."""
     final = tables.last_hops
     beyond = Beyond.build(tables.topology, tables.arrivals)
-    leaving = _open(so_far) & final.is_out & ((final.role == Role.DEVICE) | final.is_hardware)
+    leaving = open_(so_far) & final.is_out & ((final.role == Role.DEVICE) | final.is_hardware)
     following = np.where(final.is_root, beyond.find(final.rows, final.namespace), beyond.root_of(final.namespace))
     paths = np.flatnonzero(leaving & (following >= 0))
-    return _lost(tables, paths, Reason.WIRE, following[paths])
+    return lost_unless_missed(tables, paths, Reason.WIRE, following[paths])
 
 
 def _all_ways_out_captured(final: LastHops) -> npt.NDArray[np.bool_]:
@@ -157,7 +130,9 @@ def _all_ways_out_captured(final: LastHops) -> npt.NDArray[np.bool_]:
     return gather(complete, final.namespace) == 1
 
 
-def _lost(tables: Tables, paths: npt.NDArray[np.int64], reason: Reason, namespace: npt.NDArray[np.int64]) -> Verdicts:
+def lost_unless_missed(
+    tables: Tables, paths: npt.NDArray[np.int64], reason: Reason, namespace: npt.NDArray[np.int64]
+) -> Verdicts:
     """Lost for this reason, or unknown where the capture may have missed it; `namespace`: which should have seen each
     of them next."""
     watches_of = partial(watches_in_namespace, tables.coverage, tables.topology)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..protocols import TCP
+from .byte_stream import unwrapped
 from .kinds import Outcome, Outcomes, Reason, Segments, Verdicts
 from .tables import Tables
 
@@ -63,7 +64,7 @@ def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
     order = np.flatnonzero(data)
     sequence = np.zeros(first.size, np.int64)
     numbers = sightings["sequence"][heads[order]].astype(np.int64)
-    sequence[order] = _unwrapped(numbers, group[order], tables.times_ns[heads[order]])
+    sequence[order] = unwrapped(numbers, group[order], tables.times_ns[heads[order]])
     order = order[np.lexsort((sequence[order], group[order]))]
     longest = _longest_of_direction(group, last - first)
     stream = _Stream(group, sequence, length, tables.times_ns[heads], tables.times_ns[tables.last], longest)
@@ -118,24 +119,6 @@ def _delivered(so_far: Outcomes, segments: Segments, complete: npt.NDArray[np.in
     return Verdicts(
         paths=paths, outcome=Outcome.DELIVERED, reason=Reason.SEGMENTED, location=location[paths], segments=segments
     )
-
-
-def _unwrapped(
-    sequence: npt.NDArray[np.int64], group: npt.NDArray[np.int64], times_ns: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Positions in the stream of their direction: each sequence number within 2 GiB of the one before it in time, so
-    that a wrap does no harm (RFC 9293, 3.4)."""
-    order = np.lexsort((times_ns, group))
-    step = np.zeros(sequence.size, np.int64)
-    ordered = sequence[order]
-    step[1:] = (ordered[1:] - ordered[:-1] + 2**31) % 2**32 - 2**31
-    step[1:][group[order][1:] != group[order][:-1]] = 0
-    position = np.cumsum(step)
-    start = np.flatnonzero(np.append(True, group[order][1:] != group[order][:-1]))
-    position -= np.repeat(position[start], np.diff(np.append(start, position.size)))
-    unwrapped = np.empty_like(position)
-    unwrapped[order] = position
-    return unwrapped
 
 
 @njit(cache=True)

@@ -1,7 +1,7 @@
 """When and how completely each node and capture point was captured."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -25,6 +25,8 @@ class Coverage:
     """Namespace index to the intervals in which its captures lost something."""
     files: dict[int, list[tuple[int, int]]]
     """Capture point to the (start, end) of the files that hold it."""
+    uncounted: set[int] = field(default_factory=set)
+    """Capture points of which a file does not say what its capture lost there, as no pcap does."""
 
 
 def find_coverage(
@@ -47,6 +49,12 @@ def find_coverage(
         coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
         for place in np.unique(topology.places[i][np.array(file.captures_packets, np.bool_)]).tolist():
             coverage.files.setdefault(place, []).append((start, end))
+        counts = {statistics.interface for statistics in file.statistics}
+        coverage.uncounted.update(
+            int(topology.places[i][interface])
+            for interface, captures in enumerate(file.captures_packets)
+            if captures and interface not in counts
+        )
         previous: dict[int, tuple[int, int]] = {}
         for statistics in file.statistics:
             if statistics.interface >= namespaces.size:
@@ -82,12 +90,16 @@ class Watch(NamedTuple):
     """When something was lost there."""
     filtered: bool
     """A filter left something out."""
+    counted: bool = True
+    """It is known what the captures lost there."""
 
 
 def watch_of_point(coverage: Coverage, topology: Topology, place: int) -> Watch:
     """How a capture point was watched."""
     point = topology.points[place]
-    return Watch(coverage.files.get(place, []), coverage.gaps.get(point.namespace, []), bool(point.filter))
+    # ttrace's own captures tell of every loss when it happens; one without a count had none.
+    counted = place not in coverage.uncounted or topology.namespaces[point.namespace].known
+    return Watch(coverage.files.get(place, []), coverage.gaps.get(point.namespace, []), bool(point.filter), counted)
 
 
 def watches_in_namespace(coverage: Coverage, topology: Topology, namespace: int) -> list[Watch]:
@@ -108,6 +120,8 @@ class Missed(NamedTuple):
     lost: npt.NDArray[np.bool_]
     """Something was lost in that time."""
     filtered: npt.NDArray[np.bool_]
+    uncounted: npt.NDArray[np.bool_]
+    """Nobody says whether something was."""
 
 
 def missed(watches: Sequence[Watch], first_ns: npt.NDArray[np.int64], last_ns: npt.NDArray[np.int64]) -> Missed:
@@ -122,6 +136,7 @@ def missed(watches: Sequence[Watch], first_ns: npt.NDArray[np.int64], last_ns: n
         for begin, end in watch.gaps:
             found.lost[(begin <= last_ns) & (first_ns <= end + _TOLD_LATE_NS)] = True
         found.filtered[:] |= watch.filtered
+        found.uncounted[:] |= not watch.counted
     return found
 
 
@@ -134,6 +149,7 @@ def unseen(
     for number in np.unique(where).tolist():
         here = np.flatnonzero(where == number)
         by = missed(watches_of(number), gone_ns[here], gone_ns[here] + _NEXT_NS)
+        found[here[by.uncounted]] = Reason.MAYBE_MISSED
         found[here[by.not_running]] = Reason.CAPTURE_ENDED
         found[here[by.lost]] = Reason.CAPTURE_LOST
         found[here[by.filtered]] = Reason.FILTERED

@@ -7,19 +7,22 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .by_answer import came_in_unanswered
+from .by_acknowledgment import arrived_all_the_same
+from .by_answer import came_in_unanswered, never_answered, refused_by_its_end
+from .by_datagram import arrived_without_a_piece
+from .by_equal_packet import seen_elsewhere
 from .by_flow import compared_with_its_flow
+from .by_hooks import died_inside_a_hook, dropped_by_a_chain, gone_behind_a_hook, taken_by_a_rule
 from .by_icmp_error import given_up_with_an_icmp_error
 from .by_last_hop import (
     arrived_where_it_ends,
-    dropped_by_a_chain,
-    gone_behind_a_hook,
     gone_inside,
     gone_on_the_wire,
     out_of_time_to_live,
     passed_its_owner,
 )
 from .by_segments import carried_on_in_other_segments
+from .by_tunnel import never_left_its_tunnel
 from .kinds import COLUMNS, Outcomes, Verdicts, is_one_value
 from .tables import Tables
 
@@ -28,7 +31,10 @@ Judge = Callable[[Tables, Outcomes], Verdicts]
 
 OF_ONE_PART: Final[tuple[Judge, ...]] = (
     dropped_by_a_chain,
+    taken_by_a_rule,
+    died_inside_a_hook,
     passed_its_owner,
+    never_left_its_tunnel,
     arrived_where_it_ends,
     out_of_time_to_live,
     gone_behind_a_hook,
@@ -40,8 +46,13 @@ OF_ONE_PART: Final[tuple[Judge, ...]] = (
 
 OF_ALL_PARTS: Final[tuple[Judge, ...]] = (
     compared_with_its_flow,
-    given_up_with_an_icmp_error,
     carried_on_in_other_segments,
+    never_answered,
+    seen_elsewhere,
+    arrived_all_the_same,
+    arrived_without_a_piece,
+    refused_by_its_end,
+    given_up_with_an_icmp_error,
 )
 """What follows once the passages of all parts are known."""
 

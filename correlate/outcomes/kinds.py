@@ -23,7 +23,7 @@ OUTCOMES: Final = tuple(outcome.name.lower() for outcome in Outcome)
 
 
 class Reason(IntEnum):
-    """Why a packet was not delivered, or how far that can be said."""
+    """Why a packet was not delivered, how far that can be said, or what the end did with it."""
 
     NONE = 0
     RULE = 1
@@ -31,7 +31,7 @@ class Reason(IntEnum):
     POLICY = 2
     """The policy of a chain dropped it."""
     HOOK = 3
-    """A hook accepted it, and it was not seen again in a namespace where it would have been."""
+    """It died inside a hook: a chain saw it, and ttrace's own chain behind all others did not."""
     INSIDE = 4
     """It came in and never went out again, with every way out captured."""
     WIRE = 5
@@ -52,6 +52,28 @@ class Reason(IntEnum):
     """A capture filter may have hidden it where it would have been next."""
     ICMP = 13
     """The node that gave it up said so in an ICMP error."""
+    BEHIND_HOOK = 14
+    """All rules of a hook passed it, and no later hook saw it, though each has a chain of ttrace's."""
+    UNPROVEN = 15
+    """A chain was the last to see it; whether it went on behind that chain cannot be known."""
+    HANDED_OVER = 16
+    """A rule handed it to a program or took it itself: NFQUEUE, SYNPROXY."""
+    REFUSED = 17
+    """The end answered that nobody listens there: RST to a SYN, port unreachable to a datagram."""
+    UNANSWERED = 18
+    """It came to the last place there is, and nobody ever answered."""
+    NOT_DECAPSULATED = 19
+    """The datagram around it arrived, and it never appeared at the tunnel device."""
+    INCOMPLETE = 20
+    """A piece of the datagram is missing."""
+    ACKNOWLEDGED = 21
+    """It was not seen any further, but the other end has it: it acknowledged or answered it."""
+    MAYBE_MISSED = 22
+    """It was not seen where it would have been next, and nobody says whether that capture lost something."""
+    ANSWERED = 23
+    """It was not seen where it had to be next, but what follows may be the answer to it."""
+    EQUAL_ELSEWHERE = 24
+    """It was not seen where it had to be next, but an equal packet begins elsewhere, which may be this one."""
 
 
 REASON_KIND: Final = {
@@ -68,6 +90,17 @@ REASON_KIND: Final = {
     Reason.ARRIVED: "arrived",
     Reason.FILTERED: "filtered",
     Reason.ICMP: "icmp",
+    Reason.BEHIND_HOOK: "behind-hook",
+    Reason.UNPROVEN: "unproven",
+    Reason.HANDED_OVER: "handed-to-program",
+    Reason.REFUSED: "refused",
+    Reason.UNANSWERED: "unanswered",
+    Reason.NOT_DECAPSULATED: "not-decapsulated",
+    Reason.INCOMPLETE: "incomplete",
+    Reason.ACKNOWLEDGED: "acknowledged",
+    Reason.MAYBE_MISSED: "maybe-missed",
+    Reason.ANSWERED: "answered",
+    Reason.EQUAL_ELSEWHERE: "equal-elsewhere",
 }
 """The `kind` of a reason in the JSON contract."""
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ...pcapng.blocks import Direction
 from ..arrays.grouping import first_with
-from ..netfilter.evaluations import Evaluations
+from ..netfilter.evaluations import LAST_PRIORITY, Evaluations
 from ..nodes.topology import Role, Topology
 from ..sightings import FRAME
 from .address_keys import address_halves, owner_keys
@@ -48,7 +48,25 @@ class LastHops:
         self.ports = np.where(self.is_frame, gather(_ports_captured(topology), place), Ports.NONE)
         self.owner_keys = _owner_table(topology, index)
         self.is_root = gather([int(n.label == "root") for n in topology.namespaces], self.namespace) == 1
+        self.behind_all_chains, self.before_last_chain = self._beside_last_chains()
         self.known = gather([int(n.known) for n in topology.namespaces], self.namespace) == 1
+
+    def _beside_last_chains(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Of those that a chain saw last: it was ttrace's own, the last of its hook; another, and ttrace has one behind
+        it there that did not see the packet."""
+        chains = self.evaluations.chains
+        if self.evaluations.rows.size == 0:
+            return np.zeros(self.rows.size, np.bool_), np.zeros(self.rows.size, np.bool_)
+        # Its table is put into a namespace as a whole: one chain of it in a trace tells of all.
+        traced = {chain.namespace for chain in chains if chain.own}
+        is_last = [int(chain.own and chain.base.priority > 0) for chain in chains]
+        earlier = [
+            int(c.namespace in traced and c.family in ("ip", "ip6", "inet") and c.base.priority < LAST_PRIORITY)
+            for c in chains
+        ]
+        chain = self.evaluations.rows["chain"][self.evaluation]
+        last = self.is_evaluation & (gather(is_last, chain) == 1)
+        return last, self.is_evaluation & ~last & (gather(earlier, chain) == 1)
 
     def owned_by(self, location: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """The destination address belongs to the location (per row; -1 to none)."""

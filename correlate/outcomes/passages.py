@@ -31,6 +31,11 @@ class Passages:
     ended: npt.NDArray[np.int64]
     """Spot where nearly all packets to that destination that passed that spot were last seen; -1 for none."""
 
+    def behind(self, spot: int) -> npt.NDArray[np.int64]:
+        """The spots where packets that passed this one were last seen."""
+        begin, finish = np.searchsorted(self.joined, [spot * SPOTS, (spot + 1) * SPOTS])
+        return self.joined[begin:finish] - spot * SPOTS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassageCounts:

@@ -26,6 +26,8 @@ class Tables:
     """HOP rows, path by path."""
     sightings: npt.NDArray[np.void]
     """SIGHTING rows."""
+    outers: npt.NDArray[np.void]
+    """OUTER rows."""
     times_ns: npt.NDArray[np.int64]
     """Of each sighting, on the reference clock."""
     evaluations: Evaluations

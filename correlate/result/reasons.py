@@ -13,7 +13,10 @@ from ..outcomes.kinds import OUTCOMES, REASON_KIND, Outcome, Reason
 _WORDING: Final = {
     Reason.RULE: "{where}: {rule_place} {did} it: {rule_text}",
     Reason.POLICY: "{where}: the policy of {chain} is drop, and no rule accepted it",
-    Reason.HOOK: "{where}: {hook} accepted it, then it was not seen again{hint}",
+    Reason.HOOK: "{where}: it died inside {hook}, behind {passed}: no later chain of that hook saw it",
+    Reason.BEHIND_HOOK: "{where}: the traced rules of {hook} passed it, and it reached no later hook",
+    Reason.UNPROVEN: "last seen at {last}, behind {passed}; what became of it then is not known",
+    Reason.HANDED_OVER: "{where}: {rule_place} handed it over: {rule_text}; what then became of it is not known",
     Reason.INSIDE: "{last} was the last of it, though every other interface there was captured",
     Reason.WIRE: "{last}, and it did not come in where it was sent",
     Reason.NOT_CAPTURED: "last seen at {last}; what follows is not captured",
@@ -24,6 +27,14 @@ _WORDING: Final = {
     Reason.ARRIVED: "it arrived at {last}, neither traced nor answered there: what became of it is not known",
     Reason.FILTERED: "last seen at {last}; the capture filter may have hidden it where it would have been next",
     Reason.ICMP: "{last} was the last of it",
+    Reason.REFUSED: "it came to {last}, and was refused there",
+    Reason.UNANSWERED: "it came to {last}, and nobody ever answered",
+    Reason.NOT_DECAPSULATED: "{last}: the datagram around it arrived, and it never left the tunnel",
+    Reason.INCOMPLETE: "{last} was the last of it, and a piece of the datagram is missing",
+    Reason.ACKNOWLEDGED: "not seen behind {last}, but the other end has it: a later packet acknowledges it",
+    Reason.MAYBE_MISSED: "not seen behind {last}, where no file says whether the capture lost packets",
+    Reason.EQUAL_ELSEWHERE: "not seen behind {last} as it was, but an equal packet that begins elsewhere may be it",
+    Reason.ANSWERED: "not seen behind {last}, but what came back then may be the answer to it",
 }
 """What is told of each reason; the words in braces are those of `_words`."""
 _ANSWERED: Final = "; it was answered with ICMP {says} (path {path})"
@@ -40,9 +51,12 @@ class LastPlace:
     direction: str | None = None
     """`in`, `out` or `unknown`, of the interface."""
     hook: str | None = None
+    family: str | None = None
     table: str | None = None
     chain: str | None = None
-    """Of the hook, with its table."""
+    """Of the hook, with its table and family."""
+    matched: Rule | None = None
+    """The last rule of the chain that matched, where one did."""
     says: str | None = None
     """What the kernel said, where that is all."""
 
@@ -80,6 +94,12 @@ class ReasonNote:
         return text + _ANSWERED.format(says=self.error.says, path=self.error.path) if self.error else text
 
 
+def rule_place(rule: Rule) -> str:
+    """Where a rule stands: `inet fw forw rule 1`."""
+    number = f" rule {rule.number}" if rule.number else f" rule with handle {rule.handle}"
+    return f"{rule.family} {rule.table} {rule.chain}{number}"
+
+
 def connection_outcome(outcomes: npt.NDArray[np.uint8]) -> str:
     """Dropped or lost if any path was; else delivered if any was."""
     for outcome in (Outcome.DROPPED, Outcome.LOST, Outcome.DELIVERED):
@@ -92,16 +112,16 @@ def _words(reason: ReasonNote) -> dict[str, str]:
     """What the wordings are filled with."""
     last, rule = reason.last, reason.rule
     where = last.node if last.netns == "root" else f"{last.netns} on {last.node}"
-    chain = f"{last.table} {last.chain}"
-    number = f" rule {rule.number}" if rule is not None and rule.number else ""
+    # iptables' own words for its chains, which are of the families ip and ip6.
+    chain = f"{last.table} {last.chain}" if last.family in ("ip", "ip6") else f"{last.family} {last.table} {last.chain}"
     text = rule.text if rule is not None and rule.text else "a rule that is in no snapshot"
     return {
         "where": where,
         "last": f"{where}: {last.hook or last.says or f'{last.interface} {last.direction}'}",
         "chain": chain,
         "hook": last.hook or "",
-        "hint": " (routing, rp_filter or TTL)" if last.hook == "prerouting" else "",
-        "rule_place": f"{rule.chain if rule is not None else chain}{number}",
+        "passed": rule_place(last.matched) if last.matched is not None else chain,
+        "rule_place": rule_place(rule) if rule is not None else chain,
         "rule_text": text,
         "did": "rejected" if statement_of(text) == "reject" else "dropped",
     }

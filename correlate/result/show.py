@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..hops.rewrites import Evidence, Field
-from ..netfilter.numbers import NFT_GOTO, NFT_JUMP
+from ..netfilter.numbers import NF_VERDICT_MASK, NFT_GOTO, NFT_JUMP
 from ..netfilter.rulebook import RewriteKind
 from ..netfilter.rules import Rule
 from ..netfilter.sources import source_of_kind
@@ -114,7 +114,7 @@ def _matches(result: Columns, row: np.void) -> list[RuleMatch]:
         code = int(event["verdict"])
         target = result.evaluations.names.get(int(event["jump"]), "")
         jump = {NFT_JUMP: f"jump {target}", NFT_GOTO: f"goto {target}"}.get(code)
-        verdict = jump or TRACE_VERDICTS.get(code, "unknown")
+        verdict = jump or TRACE_VERDICTS.get(code & NF_VERDICT_MASK if code > 0 else code, "unknown")
         matches.append(
             RuleMatch(
                 chain=rule.chain, handle=rule.handle, number=rule.number, text=rule.text, verdict=verdict, rule=rule
@@ -191,7 +191,11 @@ def reason_of(result: Columns, index: int) -> ReasonNote | None:
 
 def _last_place(hop: Hop) -> LastPlace:
     if isinstance(hop, ChainHop):
-        return LastPlace(node=hop.node, netns=hop.netns, hook=hop.hook, table=hop.table, chain=hop.chain)
+        matched = hop.rules[-1].rule if hop.rules else None
+        return LastPlace(
+            node=hop.node, netns=hop.netns, hook=hop.hook, family=hop.family, table=hop.table, chain=hop.chain,
+            matched=matched,
+        )  # fmt: skip
     if isinstance(hop, KernelHop):
         return LastPlace(node=hop.node, netns=hop.netns, says=hop.says)
     return LastPlace(node=hop.node, netns=hop.netns, interface=hop.interface, direction=hop.direction)

@@ -7,6 +7,7 @@ from ..outcomes.kinds import Outcome
 from ..schema import NOTE_ERROR, NOTE_OUTER
 from ..sightings import FRAME, frames, of_kind
 from .columns import Columns
+from .connection_state import connection_state
 from .reasons import connection_outcome
 from .show import reason_of
 from .values import Connection, View
@@ -38,6 +39,7 @@ def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:
                 server_name=_name_of(result, server),
                 reason=reason_of(result, int(failed[0])) if failed.size else None,
                 outcome=connection_outcome(result.outcomes.outcome[own if own.size else paths]),
+                state=connection_state(result, own if own.size else paths),
                 packets=int(paths.size),
                 views=tuple(views.get(index, [])),
                 paths=tuple(result.ids.paths[paths].tolist()),

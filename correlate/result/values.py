@@ -190,6 +190,8 @@ class Connection:
     server: str
     server_name: str | None
     outcome: str
+    state: str
+    """How far it came: see connection_state.py."""
     reason: ReasonNote | None
     """Why the first packet that did not arrive did not."""
     packets: int

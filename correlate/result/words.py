@@ -8,7 +8,8 @@ import numpy as np
 from .. import protocols as numbers
 from ..decode.link_layer import LINK_TYPE_BASE
 from ..decode.tunnels import Tunnel
-from ..netfilter.numbers import NF_ACCEPT, NF_DROP, NF_QUEUE, NFT_BREAK, NFT_CONTINUE, NFT_RETURN
+from ..netfilter.numbers import NF_ACCEPT, NF_DROP, NF_QUEUE, NF_STOLEN, NFT_BREAK, NFT_CONTINUE, NFT_RETURN
+from .icmp_words import icmp_words
 from .values import Encapsulation
 
 PROTOCOLS: Final = {
@@ -43,11 +44,12 @@ _ETHERTYPES: Final = {
 }
 DIRECTIONS: Final = ("unknown", "in", "out", "unknown")
 """By pcapng Direction; of the last the format says nothing."""
-VERDICTS: Final = ("drop", "accept", "unknown")
+VERDICTS: Final = ("drop", "accept", "unknown", "queue", "stolen")
 """Of a chain, by `verdict` of TOLD."""
 TRACE_VERDICTS: Final = {
     NF_DROP: "drop",
     NF_ACCEPT: "accept",
+    NF_STOLEN: "stolen",
     NF_QUEUE: "queue",
     NFT_CONTINUE: "continue",
     NFT_BREAK: "break",
@@ -65,28 +67,6 @@ _TUNNELS: Final = {
     Tunnel.GRE: "GRE",
 }
 _TCP_FLAGS: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
-_ICMP: Final = {
-    numbers.ICMP_ECHO_REPLY: "echo reply",
-    numbers.ICMP_UNREACHABLE: "destination unreachable",
-    numbers.ICMP_SOURCE_QUENCH: "source quench",
-    numbers.ICMP_REDIRECT: "redirect",
-    numbers.ICMP_ECHO: "echo request",
-    numbers.ICMP_TIME_EXCEEDED: "time exceeded",
-    numbers.ICMP_PARAMETER_PROBLEM: "parameter problem",
-}
-_ICMP6: Final = {
-    numbers.ICMPV6_UNREACHABLE: "destination unreachable",
-    numbers.ICMPV6_TOO_BIG: "packet too big",
-    numbers.ICMPV6_TIME_EXCEEDED: "time exceeded",
-    numbers.ICMPV6_PARAMETER_PROBLEM: "parameter problem",
-    numbers.ICMPV6_ECHO: "echo request",
-    numbers.ICMPV6_ECHO_REPLY: "echo reply",
-    numbers.ICMPV6_ROUTER_SOLICITATION: "router solicitation",
-    numbers.ICMPV6_ROUTER_ADVERTISEMENT: "router advertisement",
-    numbers.ICMPV6_NEIGHBOUR_SOLICITATION: "neighbour solicitation",
-    numbers.ICMPV6_NEIGHBOUR_ADVERTISEMENT: "neighbour advertisement",
-    numbers.ICMPV6_LISTENER_REPORT: "multicast listener report",
-}
 _FRAGMENT_UNIT: Final = 8
 """Bytes that the fragment offset counts in (RFC 791, 3.1)."""
 
@@ -147,10 +127,7 @@ def packet_info(row: np.void) -> str:
         flags = tcp_flags_text(int(row["tcp_flags"]))
         return f"{flags} {size:,} bytes" if size else flags
     if protocol in (numbers.ICMP, numbers.ICMPV6):
-        kind = int(row["icmp_type"])
-        name = (_ICMP if protocol == numbers.ICMP else _ICMP6).get(kind, f"type {kind}")
-        echo = name.startswith("echo")
-        return f"{name} seq {int(row['sequence'])}" if echo else name
+        return icmp_words(row)
     if protocol in numbers.WITH_PORTS:
         return f"{size:,} bytes"
     return f"{int(row['length']):,} bytes"

@@ -86,6 +86,7 @@ def _connection(connection: Connection) -> dict[str, Any]:
         "server": connection.server,
         "server_name": connection.server_name,
         "outcome": connection.outcome,
+        "state": connection.state,
         "reason": _reason(connection.reason),
         "views": [
             {

@@ -137,8 +137,8 @@ def _match_text(match: RuleMatch, chain: ChainHop, *, last: bool) -> str:
     """A rule on the way in short; the one that decided in full."""
     where = "" if match.chain == chain.chain else f"{match.chain} "
     number = f"rule {match.number}" if match.number else f"rule with handle {match.handle}, in no snapshot"
-    decided = last and match.verdict in ("accept", "drop")
-    if decided or match.verdict in ("continue", "unknown", "queue"):
+    decided = last and match.verdict in ("accept", "drop", "queue", "stolen")
+    if decided or match.verdict in ("continue", "unknown"):
         return f"{where}{number}  {rule_words(match.text)}"
     return f"{where}{number} {match.verdict if ' ' in match.verdict else match.verdict.upper()}"
 

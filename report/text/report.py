@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...correlate.in_common.shared_packets import NothingInCommon, Scope
+from ...correlate.result.connection_state import STATES_TO_TELL
 from ...correlate.summaries.captures import CaptureFacts
 from ..telling import CapturesTold, CaptureTold, ConnectionsTold, ConnectionTold, RoutesTold, Telling
 from .layout import first_of
@@ -95,7 +96,8 @@ def _connection_lines(told: ConnectionTold) -> str:
     worn = list(dict.fromkeys(f"{v.source} -> {v.destination}" for v in connection.views))
     client, server = _end(connection.client, connection.client_name), _end(connection.server, connection.server_name)
     outcome = connection.outcome.upper() if connection.outcome in ("dropped", "lost") else connection.outcome
-    line = f"  [{connection.id}] {connection.protocol} {client} -> {server}   {outcome}"
+    state = f", {connection.state}" if connection.state in STATES_TO_TELL else ""
+    line = f"  [{connection.id}] {connection.protocol} {client} -> {server}   {outcome}{state}"
     line += f"   {plural(connection.packets, 'path')}{losses_in_words(told)}\n"
     if connection.reason is not None:
         line += f"        {connection.reason.text}\n"

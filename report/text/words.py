@@ -9,6 +9,7 @@ from ...correlate.explain.beside import Apart
 from ...correlate.explain.compared_fields import MISSING, ComparedField, Difference
 from ...correlate.explain.flow_ties import TiedFlow
 from ...correlate.flows.connections import Tie
+from ...correlate.outcomes.kinds import Reason
 from ...correlate.result.reasons import ReasonNote
 from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop, Path
 from ...correlate.summaries.legs import LegEnd
@@ -50,8 +51,9 @@ def outcome_words(path: Path) -> str:
 
 
 def failure(path: Path) -> ReasonNote | None:
-    """The reason that is told of a path: one that was delivered may have one too, but that needs no excuse."""
-    return path.reason if path.outcome != "delivered" else None
+    """The reason that is told of a path. That it went on in other segments needs no excuse where all were delivered."""
+    segmented = path.reason is not None and path.reason.code == Reason.SEGMENTED
+    return None if segmented else path.reason
 
 
 def way_words(*, forward: bool) -> str:

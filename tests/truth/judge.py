@@ -31,9 +31,9 @@ class Score:
 def number_packets(frames: list[Frame], content: Callable[[Frame], Key]) -> dict[tuple[str, int], Key]:
     """(file, frame number) -> packet.
 
-    Equal contents are told apart by how often their point will still see them: a wire keeps the order. They are counted
-    from the end, because captures begin one namespace after another, while the kernel repeats the multicast reports of a
-    link that has just come up, and end together, in silence.
+    Equal contents are told apart by how often their point will still see them: a wire keeps the order. They are
+    counted from the end, because captures begin one namespace after another, while the kernel repeats the multicast
+    reports of a link that has just come up, and end together, in silence.
     """
     seen: Counter[Key] = Counter()
     found = {}
