@@ -19,7 +19,7 @@ from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
 from .match_told import assign_told, fits_one
 from .numbering import order_of_appearance
-from .points import point_key
+from .points import point_key, same_point
 from .slots import NEIGHBOURS, number_slots
 
 
@@ -110,7 +110,7 @@ def _all_different(rows, sightings, times):
             return False
         for j in range(i):
             other = sightings[rows[j]]
-            if contradict(row.payload, row.residue, other.payload, other.residue) or point_key(other) == point_key(row):
+            if contradict(row.payload, row.residue, other.payload, other.residue) or same_point(other, row):
                 return False
     return True
 

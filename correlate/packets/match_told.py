@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..schema import ONE_PACKET_NS
+from .points import point_key, same_point
 from .slots import NEIGHBOURS, number_slots
 
 _MOST_COMPARED = 256
@@ -27,22 +28,17 @@ class _Known(NamedTuple):
 
 @njit(cache=True)
 def fits_one(rows, sightings, times, time_ns):
-    """No chain occurs twice and all are near in time: what was told of one packet."""
+    """Nothing is told twice, by a chain or another place, under one pair of addresses, and all are near in time: it is of
+    one packet. A node that a packet passes twice sees it under others the second time."""
     if rows.size > _MOST_COMPARED:
         return False
     for i in range(rows.size):
         if abs(times[rows[i]] - time_ns) > ONE_PACKET_NS:
             return False
         for j in range(i):
-            if _teller(sightings[rows[j]]) == _teller(sightings[rows[i]]):
+            if same_point(sightings[rows[j]], sightings[rows[i]]):
                 return False
     return True
-
-
-@njit(cache=True)
-def _teller(row):
-    """What tells of a packet once only: a chain, or what else has a place among those of its kind."""
-    return (np.int64(row.kind) << 32) | np.int64(row.place)
 
 
 @njit(cache=True)
@@ -90,7 +86,7 @@ def _number_tellers(rows, sightings):
     tellers = np.empty(rows.size, np.int64)
     namespaces = np.empty(rows.size, np.int64)
     for i in range(rows.size):
-        tellers[i] = _teller(sightings[rows[i]])
+        tellers[i] = point_key(sightings[rows[i]])
         namespaces[i] = sightings[rows[i]].namespace
     teller, place = np.empty(rows.size, np.int64), np.empty(rows.size, np.int64)
     number_slots(namespaces, place)
