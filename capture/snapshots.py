@@ -4,18 +4,32 @@ import ctypes
 import os
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import TtraceError
 from .machine.libc import LIBC
-from .machine.links import namespace_ids, read_addresses, read_links, read_neighbours, read_routes, routing
+from .machine.links import (
+    Link,
+    namespace_ids,
+    read_addresses,
+    read_links,
+    read_neighbours,
+    read_other_macs,
+    read_routes,
+    routing,
+)
 from .machine.netns import Netns
 from .options import CaptureOptions
 from .rules.ruleset import read_ruleset
 from .targets import Targets
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
 
 _SYSCTLS = (
     "net/ipv4/ip_forward",
@@ -101,7 +115,8 @@ def take_snapshots(
         netns = target.netns
         with routing(netns) as route:
             links = read_links(route, labels=namespace_ids(route, known))
-            yield _snapshot("links", netns, [_link_facts(link) for link in links])
+            others = _other_macs(route, links)
+            yield _snapshot("links", netns, [_link_facts(link) | {"other_macs": others[link.index]} for link in links])
             yield _snapshot("addresses", netns, read_addresses(route))
             yield _snapshot("routes", netns, read_routes(route))
             yield _snapshot("neighbours", netns, read_neighbours(route))
@@ -179,6 +194,16 @@ def _containers(targets: Targets) -> list[dict[str, object]]:
         }
         for container, label in targets.containers
     ]
+
+
+def _other_macs(route: "IPRoute", links: list[Link]) -> defaultdict[int, list[str]]:
+    """As read_other_macs; none where the kernel does not list them."""
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        return defaultdict(list, read_other_macs(route, links))
+    except NetlinkError:
+        return defaultdict(list)
 
 
 def _link_facts(link: object) -> dict[str, object]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ARPHRD_ETHER = 1
 ARPHRD_LOOPBACK = 772
 IFF_UP = 1  # linux/if.h
+NTF_SELF = 2  # linux/neighbour.h
+NUD_PERMANENT = 0x80
 _NO_NSID = 0xFFFFFFFF  # NETNSA_NSID_NOT_ASSIGNED (linux/net_namespace.h), as u32
 # linux/rtnetlink.h RTN_*, linux/neighbour.h NUD_*
 _ROUTE_TYPES = {
@@ -98,6 +100,19 @@ def read_links(route: "IPRoute", *, labels: dict[int, str] | None = None) -> lis
             )
         )
     return links
+
+
+def read_other_macs(route: "IPRoute", links: list[Link]) -> dict[int, list[str]]:
+    """Interface index to the unicast MAC addresses that an interface takes frames for beside its own: those of macvlan
+    children, in whatever namespace, and of whatever else asked for them (dev_uc_add of net/core/dev_addr_lists.c)."""
+    own = {(link.index, link.mac) for link in links}
+    found: dict[int, list[str]] = {}
+    for message in route.fdb("dump"):
+        mac = message.get_attr("NDA_LLADDR")
+        listed = message["flags"] & NTF_SELF and message["state"] & NUD_PERMANENT
+        if listed and mac and not int(mac[:2], 16) & 1 and (message["ifindex"], mac) not in own:
+            found.setdefault(message["ifindex"], []).append(mac)
+    return found
 
 
 def read_addresses(route: "IPRoute") -> list[dict[str, object]]:

@@ -92,6 +92,8 @@ SHAPES: Final[dict[str, Any]] = {
             "master": _Maybe(int),
             "up": _Maybe(bool),
             "peer_netns": _TEXT_OR_NONE,
+            "peer_index": _Maybe(int),
+            "other_macs": _Maybe([str]),
         }
     ],
     "addresses": [{"index": int, "address": _is_address}],

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from ...pcapng.blocks import LinkType
 from ...pcapng.read import CaptureFile, Interface, is_packet_interface
 from .snapshots import NodeSnapshots
 from .sources import Source
+
+_CHILDREN: Final = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+"""Kinds of devices that take frames of another before it does (rx_handler of drivers/net/macvlan.c)."""
 
 
 class Role(IntEnum):
@@ -108,6 +111,17 @@ class Topology:
             return True
         hardware_port = point.role == Role.PORT and point.kind is None
         return namespace.label == "root" and (point.role == Role.DEVICE or hardware_port)
+
+    def is_shared(self, point: CapturePoint) -> bool:
+        """Whether frames that come in here are also for others, which take them where no capture sees it: children of
+        macvlan and ipvlan, in any namespace."""
+        own = self.namespaces[point.namespace].links.get(point.interface_index) or {}
+        beside = [n.links.values() for n in self.namespaces if n.node == point.node]
+        return bool(own.get("other_macs")) or any(
+            link.get("kind") in _CHILDREN and link.get("peer_index") == point.interface_index
+            for links in beside
+            for link in links
+        )
 
     def node_numbers(self) -> npt.NDArray[np.int64]:
         """Number of the node of each namespace, in the order of the files."""

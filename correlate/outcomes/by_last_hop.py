@@ -104,7 +104,7 @@ def out_of_time_to_live(tables: Tables, so_far: Outcomes) -> Verdicts:
 def gone_inside(tables: Tables, so_far: Outcomes) -> Verdicts:
     """Packets that came in, or went out of a bridge, and that no further interface shows, though each is captured."""
     final = tables.last_hops
-    came_in = final.is_frame & ~final.is_out & final.known & _all_ways_out_captured(final)
+    came_in = final.is_frame & ~final.is_out & final.known & ~final.is_shared & _all_ways_out_captured(final)
     into_ports = final.is_out & (final.role == Role.BRIDGE) & (final.ports == Ports.ALL)
     paths = np.flatnonzero(open_(so_far) & (came_in | into_ports))
     return lost_unless_missed(tables, paths, Reason.INSIDE, final.namespace[paths])

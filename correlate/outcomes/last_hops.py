@@ -45,6 +45,8 @@ class LastHops:
         self.far_location = np.where(self.is_frame, gather(self.far_of_point, place), -1)
         hardware = [int(p.role == Role.PORT and topology.is_uplink(p)) for p in points]
         self.is_hardware = self.is_frame & (gather(hardware, place) == 1)
+        shared = [int(topology.is_shared(p)) for p in points]
+        self.is_shared = self.is_frame & (gather(shared, place) == 1)
         self.ports = np.where(self.is_frame, gather(_ports_captured(topology), place), Ports.NONE)
         self.owner_keys = _owner_table(topology, index)
         self.is_root = gather([int(n.label == "root") for n in topology.namespaces], self.namespace) == 1

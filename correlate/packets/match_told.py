@@ -28,8 +28,8 @@ class _Known(NamedTuple):
 
 @njit(cache=True)
 def fits_one(rows, sightings, times, time_ns):
-    """Nothing is told twice, by a chain or another place, under one pair of addresses, and all are near in time: it is of
-    one packet. A node that a packet passes twice sees it under others the second time."""
+    """Nothing is told twice, by a chain or another place, under one pair of addresses, and all are near in time: it is
+    of one packet. A node that a packet passes twice sees it under others the second time."""
     if rows.size > _MOST_COMPARED:
         return False
     for i in range(rows.size):

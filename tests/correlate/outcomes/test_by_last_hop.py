@@ -46,6 +46,20 @@ def test_one_way_out_that_is_not_captured_makes_it_unknown(tmp_path):
     assert (path.outcome, path.reason.kind) == ("unknown", "not-captured")
 
 
+@pytest.mark.parametrize("shared", [{"other_macs": ["02:00:00:00:00:17"]}, {}])
+def test_what_may_have_been_for_a_macvlan_child_is_not_lost_inside(shared, tmp_path):
+    """A child in a container's namespace takes the frames of the interface it hangs on, where no capture sees them."""
+    host = docker_host()
+    host.netns("web2", container="web2")
+    host.interface("eth0", 5, netns="web2", kind="macvlan" if not shared else None)
+    host.change_link("eth0", netns="web2", peer_index=ETH0)
+    host.change_link("eth0", **shared)
+    host.see("eth0", IN, 1_000_000, syn(FAR, "192.0.2.77"))
+    keep_recording(host)
+    path = first(tmp_path, host)
+    assert (path.outcome, path.reason.kind) == ("unknown", "not-captured")
+
+
 def test_without_snapshots_nothing_is_lost_inside(tmp_path):
     host = docker_host()
     host.snapshots = False
