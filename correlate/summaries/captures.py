@@ -97,8 +97,8 @@ def _point_facts(
     topology = result.topology
     per_place = np.bincount(rows["place"], minlength=len(topology.points))
     facts = []
-    for number, interface in enumerate(result.files[index].interfaces):
-        if interface.facts.get("what", "packets") == "packets":
+    for number, captured in enumerate(result.files[index].captures_packets):
+        if captured:
             point = topology.points[topology.places[index][number]]
             facts.append(
                 PointFacts(
