@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Never
+from typing import Annotated, Any, Never
 
 import typer
 from typer import Argument, Option
@@ -38,6 +38,7 @@ from .cli_options import (
     VxlanPorts,
 )
 from .errors import TtraceError, UsageError
+from .escaping import escape, escape_lines, guard
 from .report import Form
 
 app = typer.Typer(
@@ -52,6 +53,9 @@ lab_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Two real Docker nodes in network namespaces, to try ttrace on."
 )
 app.add_typer(lab_app, name="lab")
+
+_WrongUsage: Any = typer.BadParameter.__mro__[2]
+"""What click raises for wrong usage: typer has a click of its own, or uses the package, depending on its version."""
 
 
 def _version(wanted: bool) -> None:
@@ -181,7 +185,7 @@ def warm_up() -> None:
     from .report.text.doctor import warm_up_text
     from .warm_up.steps import warm_up
 
-    _write([warm_up_text(warm_up(lambda line: typer.echo(line, err=True)))])
+    _write([warm_up_text(warm_up(_say))])
 
 
 @app.command(short_help="Two Docker nodes, and the way of a request.")
@@ -192,7 +196,7 @@ def demo(
     """Two Docker nodes, a request each way through published port 8080, and the way of its packets."""
     from .lab.demo import demo_captures
 
-    with demo_captures(keep=keep, recorded=recorded, say=lambda text: typer.echo(text, err=True)) as files:
+    with demo_captures(keep=keep, recorded=recorded, say=_say) as files:
         from .correlate import correlate_captures
         from .correlate.result.select import select_handshakes
         from .report import render
@@ -257,7 +261,7 @@ def _write(pieces: Iterable[str], output: Path | None = None) -> None:
             sys.stdout.flush()
             return
         with output.open("w", encoding="utf-8") as file:
-            file.writelines(pieces)
+            file.writelines(escape_lines(piece) for piece in pieces)
     except BrokenPipeError:
         raise  # the reader has seen enough: main() ends quietly
     except OSError as error:
@@ -267,21 +271,40 @@ def _write(pieces: Iterable[str], output: Path | None = None) -> None:
         ) from error
 
 
+def _say(text: str) -> None:
+    """One line of what goes on."""
+    typer.echo(escape(text), err=True)
+
+
 def _fail(error: TtraceError) -> Never:
-    sys.stderr.write(f"error: {error.message}\n")
+    sys.stderr.write(f"error: {escape(error.message)}\n")
     if error.hint:
-        sys.stderr.write(f"hint: {error.hint}\n")
+        sys.stderr.write(f"hint: {escape(error.hint)}\n")
     with suppress(OSError):  # what stdout could not take cannot be said again at exit
         sys.stdout.close()
     sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
+def _misused(error: Any) -> Never:  # noqa: ANN401 - see _WrongUsage
+    """Wrong usage, as click tells it. It quotes the arguments; its own lines are those of the help."""
+    if any(escape(argument) != argument for argument in sys.argv[1:]):
+        error.message = escape(error.message)
+    error.show()
+    sys.exit(error.exit_code)
+
+
 def main() -> None:
-    """Run the command line; a TtraceError becomes `error: …`, `hint: …` and exit code 1 (2 for wrong usage)."""
+    """Run the command line; a TtraceError becomes `error: …`, `hint: …` and exit code 1 (2 for wrong usage).
+
+    Whatever is written meanwhile, by whomever, is escaped (escaping.py).
+    """
+    sys.stdout, sys.stderr = guard(sys.stdout), guard(sys.stderr)
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except TtraceError as error:
         _fail(error)
+    except _WrongUsage as error:
+        _misused(error)
     except BrokenPipeError:
         # `ttrace correlate … | head`: the reader has seen enough. Nothing more can be written, not even at exit.
         sys.stderr.close()

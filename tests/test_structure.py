@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "correlate": {"errors", "kernels", "pcapng"},
     "lab": {"errors", "kernels"},
     "warm_up": {"errors", "capture", "correlate", "kernels", "lab", "pcapng", "report"},
-    "report": {"errors", "correlate", "capture", "kernels", "lab"},
+    "report": {"errors", "escaping", "correlate", "capture", "kernels", "lab"},
 }
 """Which parts of ttrace each package may import; report names types of the others for the type checker
 only."""

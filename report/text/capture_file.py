@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 
 from ...correlate.summaries.one_file import CaptureDescription, NamespaceDescription, PointDescription
+from ...escaping import safe
 from .units import duration, plural, size
 
 
 def description_text(capture: CaptureDescription) -> str:
     """The description as lines: the file, its settings, capture points, namespaces."""
+    capture = safe(capture)
     lines = [f"{capture.file}: {size(capture.bytes)}, {plural(capture.records, 'frame')}, node {capture.node}"]
     if not capture.is_ttrace:
         lines.append("  not made by ttrace: no trace, no conntrack, no snapshots")

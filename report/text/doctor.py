@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...escaping import safe
 from .units import plural, size
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _MARKS = {"ok": "ok", "warning": "note", "missing": "MISSING"}
 
 def diagnoses_text(diagnoses: "Sequence[Diagnosis]") -> str:
     """One line a diagnosis, its hint below it, and a verdict at the end."""
+    diagnoses = safe(diagnoses)
     width = max((len(diagnosis.name) for diagnosis in diagnoses), default=0)
     lines = []
     for diagnosis in diagnoses:
@@ -35,7 +37,7 @@ def lab_text(nodes: "Sequence[NodeStatus]") -> str:
     if not nodes:
         return "The lab is down.\n"
     lines = []
-    for node in nodes:
+    for node in safe(nodes):
         lines.append(f"{node.name}  {node.state}  {node.address}  netns {node.netns}  {node.docker_host}".rstrip())
         lines += [f"  {name}  {address}" for name, address in node.containers.items()]
     return "\n".join(lines) + "\n"
@@ -43,6 +45,7 @@ def lab_text(nodes: "Sequence[NodeStatus]") -> str:
 
 def warm_up_text(done: "WarmUp") -> str:
     """Where the compiled kernels are, and what it took."""
+    done = safe(done)
     where = f"{plural(done.kept, 'kernel')}, {size(done.bytes)}, in {done.folder}"
     if done.packaged:
         where += f"\n(what is not there is taken from {done.packaged})"

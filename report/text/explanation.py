@@ -11,6 +11,7 @@ from ...correlate.explain.explain import Explanation, PathSighting, explain
 from ...correlate.explain.frame_reference import file_label
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop
+from ...escaping import safe
 from .layout import columns, first_of, wrapped
 from .units import duration, plural
 from .words import (
@@ -58,7 +59,7 @@ def explanation_pieces(result: Correlation, sightings: Sequence[int]) -> Iterato
 
 def explanation_text(explanation: Explanation, files: Sequence[str]) -> str:
     """The explanation as lines; `files`: the paths of all captures, which decide how short a name can be."""
-    return "\n".join(_Writer(explanation, list(files)).lines()) + "\n"
+    return "\n".join(_Writer(safe(explanation), safe(list(files))).lines()) + "\n"
 
 
 class _Writer:

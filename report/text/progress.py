@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from ...escaping import escape, safe, unguarded
 from .units import duration, plural, size
 
 if TYPE_CHECKING:
@@ -44,20 +45,26 @@ def capture_status() -> "Iterator[Callable[[CaptureStatus], None]]":
 
     def show(status: "CaptureStatus") -> None:
         lost = f"LOST {status.lost:,}" if status.lost else "0 lost"
-        sys.stderr.write(
-            f"\r\033[K{status.elapsed_s:6.1f} s  {plural(status.packets, 'packet')}  {size(status.bytes)}  "
+        _write_over(
+            f"{status.elapsed_s:6.1f} s  {plural(status.packets, 'packet')}  {size(status.bytes)}  "
             f"{plural(status.trace_events, 'trace event')}  {lost}  (Ctrl-C ends it)"
         )
-        sys.stderr.flush()
 
     try:
         yield show
     finally:
-        sys.stderr.write("\r\033[K")
+        _write_over("")
+
+
+def _write_over(text: str) -> None:
+    """Write the line of a terminal over again."""
+    unguarded(sys.stderr).write(f"\r\033[K{escape(text)}")
+    sys.stderr.flush()
 
 
 def capture_summary(summary: "CaptureSummary") -> str:
     """What a capture holds, point by point, and what it lost."""
+    summary = safe(summary)
     lines = [f"warning: {warning}" for warning in summary.warnings]
     lines.append(
         f"{summary.node}: {plural(summary.packets, 'packet')}, {plural(summary.trace_events, 'trace event')}, "
@@ -94,14 +101,14 @@ def stages() -> "Iterator[Progress]":
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Bars(*columns, console=Console(file=unguarded(sys.stderr)), transient=True) as bars:
         task = bars.add_task("reading", total=None)
 
         def show(stage: str, done: float | None) -> None:
             if done is None:
-                bars.update(task, description=stage)
+                bars.update(task, description=escape(stage))
                 return
             before = sum(share for name, share in _SHARES.items() if _ORDER[name] < _ORDER.get(stage, 0))
-            bars.update(task, description=stage, total=1.0, completed=before + _SHARES.get(stage, 0) * done)
+            bars.update(task, description=escape(stage), total=1.0, completed=before + _SHARES.get(stage, 0) * done)
 
         yield show

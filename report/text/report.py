@@ -6,6 +6,7 @@ from typing import Final
 from ...correlate.in_common.shared_packets import NothingInCommon, Scope
 from ...correlate.result.connection_state import STATES_TO_TELL
 from ...correlate.summaries.captures import CaptureFacts
+from ...escaping import safe
 from ..telling import CapturesTold, CaptureTold, ConnectionsTold, ConnectionTold, RoutesTold, Telling
 from .layout import first_of
 from .legs import losses_in_words, segments_table
@@ -18,11 +19,11 @@ _MOST_KINDS: Final = 6
 
 def text_pieces(telling: Telling) -> Iterator[str]:
     """The report in pieces of whole lines."""
-    outline = telling.outline
+    outline = safe(telling.outline)
     yield from _captures(outline.captures)
     yield from _connections(outline.connections)
     if outline.routes is None:
-        yield from telling.each_path(lambda path: "\n" + path_text(path))
+        yield from telling.each_path(lambda path: "\n" + path_text(safe(path)))
     else:
         yield from _routes(outline.routes)
     if outline.untold:
