@@ -49,6 +49,15 @@ class Statistics:
     lost: int
 
 
+@dataclass(slots=True)
+class Heard:
+    """What a file holds of one interface for netlink messages or snapshots."""
+
+    records: int = 0
+    conntrack: bool = False
+    """There are conntrack messages among them."""
+
+
 @dataclass(slots=True, kw_only=True)
 class CaptureFile:
     """One capture file, mapped, with the position of each of its packets."""
@@ -68,6 +77,8 @@ class CaptureFile:
     """Packet blocks that cannot be read: of an interface the file does not describe, or longer than their block."""
     truncated_at: int | None = None
     """Byte where the last whole record ends, if the file ends inside another."""
+    heard: dict[int, Heard] = field(default_factory=dict)
+    """What the file holds, all of it, of its interfaces for netlink messages and snapshots, by their numbers."""
     first: int = 0
     """Records of the file before these: not 0 for a part of it (chunks.py)."""
 

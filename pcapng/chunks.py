@@ -14,6 +14,7 @@ import numpy as np
 
 from .capture_file import RECORD, CaptureFile, of_snapshots
 from .cooked import CookedInterfaces
+from .heard import HeardInterfaces
 from .pages import give_back
 from .read import Reader, open_reader
 from .record_times import RecordTimes
@@ -87,12 +88,14 @@ def open_in_chunks(path: str | Path, progress: Callable[[int, int], None] | None
     """
     reader = open_reader(path)
     capture = reader.capture
-    cooked, times, begin = CookedInterfaces(capture), RecordTimes(), reader.position()
+    cooked, times, heard = CookedInterfaces(capture), RecordTimes(), HeardInterfaces(capture)
+    begin = reader.position()
     records, kept = np.empty(_AT_ONCE, RECORD), [np.empty(0, RECORD)]
     while True:
         filled = reader.read(records, drop=True)
         cooked.see(records[:filled])
         times.see(records[:filled], capture.interfaces)
+        heard.see(records[:filled])
         kept.append(records[:filled][of_snapshots(records[:filled], capture.interfaces)])
         if progress:
             progress(reader.at, capture.data.size)

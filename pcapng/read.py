@@ -17,6 +17,7 @@ from .blocks import PCAP_MAGIC, PCAP_NANOSECONDS_MAGIC, BlockType
 from .capture_file import RECORD, CaptureFile, Interface, Statistics, is_packet_interface
 from .classic import ClassicReader
 from .cooked import split_by_interface
+from .heard import HeardInterfaces
 from .parallel_walk import LEAST_PIECE, MOST_AT_ONCE
 from .sections import SectionReader
 from .source import map_source
@@ -44,6 +45,7 @@ def read_capture(path: str | Path) -> CaptureFile:
     reader = open_reader(path)
     capture = reader.capture
     capture.records = read_all(reader)
+    HeardInterfaces(capture).see(capture.records)
     split_by_interface(capture)
     return capture
 

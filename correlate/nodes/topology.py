@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ...pcapng.blocks import LinkType
 from ...pcapng.read import CaptureFile, Interface, is_packet_interface
+from .messages_heard import heard_conntrack
 from .snapshots import NodeSnapshots
 from .sources import Source
 
@@ -54,7 +54,7 @@ class Namespace:
     bridge_nf: bool = False
     """net.bridge.bridge-nf-call-iptables: bridged packets pass the IP hooks."""
     has_conntrack: bool = False
-    """The capture holds conntrack messages of this namespace, so translations here are known, not inferred."""
+    """Conntrack was recorded in this namespace, so translations here are known, not inferred (messages_heard.py)."""
     known: bool = False
     """A snapshot of its links is in the capture: roles and addresses are facts."""
     addresses: set[str] = field(default_factory=set)
@@ -151,7 +151,7 @@ def build_topology(captures: Sequence[CaptureFile], sources: Sequence[Source], s
             label = interface.facts.get("netns") or "root"
             namespace = namespaces.setdefault((node, label), Namespace(index=len(namespaces), node=node, label=label))
             namespace.container = interface.facts.get("container") or namespace.container
-            namespace.has_conntrack |= interface.link_type == LinkType.NETLINK
+            namespace.has_conntrack |= heard_conntrack(capture, i)
             file_namespaces[i] = namespace.index
             if is_packet_interface(interface):
                 places[i] = _point(points, node, namespace, interface, source).index

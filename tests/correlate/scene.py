@@ -218,8 +218,10 @@ class Node:
         self._statistics.append(interface_statistics(interface=number, time_ns=time_ns, received=9, dropped=count))
 
     def listen(self, netns: str = "root") -> None:
-        """Netfilter messages of a namespace are recorded, though there may be none."""
-        self._declare(netns, "netfilter", None, "netlink", LinkType.NETLINK)
+        """Netfilter messages of a namespace are recorded, though there may be none: the capture says so at its end."""
+        number = self._declare(netns, "netfilter", None, "netlink", LinkType.NETLINK)
+        statistics = interface_statistics(interface=number, time_ns=self.clock(at(0)), received=0, dropped=0)
+        self._statistics.append(statistics)
 
     @property
     def noted(self) -> int:
