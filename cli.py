@@ -164,7 +164,7 @@ def show(file: Annotated[str, Argument(metavar="FILE", help="A capture file.")])
     from .correlate.summaries.one_file import describe_capture
     from .report.text.capture_file import description_text
 
-    _write([description_text(describe_capture(file))])
+    _write(description_text(capture) for capture in describe_capture(file))
 
 
 @app.command(short_help="Can this machine be traced, and if not why?")

@@ -17,6 +17,7 @@ from .netfilter.messages import KernelMessages
 from .netfilter.rules import parse_rulesets
 from .netfilter.sources import decode_messages
 from .nodes.file_facts import file_facts
+from .nodes.merged import take_apart
 from .nodes.snapshots import NodeSnapshots, gather_snapshots
 from .nodes.sources import Source, parse_sources
 from .nodes.topology import Topology, build_topology
@@ -46,7 +47,7 @@ def correlate_captures(
     """
     sources = parse_sources(files)
     progress("reading", None)
-    captures = [read_capture(s.path) for s in sources]
+    captures, sources = take_apart([read_capture(s.path) for s in sources], sources)
     snapshots = gather_snapshots(captures, sources)
     topology = build_topology(captures, sources, snapshots)
     progress("decoding", None)

@@ -1,6 +1,7 @@
 """What a capture file is, once read: its mapped bytes, where each packet lies in them, and the facts about it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +36,8 @@ class Interface:
     """if_tsoffset: seconds to add to each timestamp."""
     mac: str | None = None
     filter: str | None = None
+    section: int = 0
+    """The section of the file that describes it: one behind the other, each with interfaces of its own."""
     facts: dict[str, Any] = field(default_factory=dict)
     """The JSON comment of a ttrace capture: netns, inode, ifindex, container, what."""
 
@@ -69,7 +72,9 @@ class CaptureFile:
     """RECORD rows, in file order: row i is Wireshark's frame first + i + 1."""
     interfaces: list[Interface]
     facts: dict[str, Any] = field(default_factory=dict)
-    """The JSON comment of a ttrace section header: ttrace (format version) and node."""
+    """The JSON comment of a ttrace section header: ttrace (format version) and node. Of the first that has one."""
+    sections: list[dict[str, Any]] = field(default_factory=list)
+    """The same of each section."""
     statistics: list[Statistics] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     """Address to name, from name resolution blocks."""
@@ -90,8 +95,35 @@ def is_packet_interface(interface: Interface) -> bool:
 
 def of_snapshots(records: npt.NDArray[np.void], interfaces: list[Interface]) -> npt.NDArray[np.bool_]:
     """Which RECORD rows are snapshots of the facts of a node, as ttrace writes them; no other is."""
-    is_snapshot = np.array([*(i.facts.get("what") == "snapshot" for i in interfaces), False], np.bool_)
-    if not is_snapshot.any():
+    return _of_kind(records, interfaces, "snapshot")
+
+
+def _of_kind(records: npt.NDArray[np.void], interfaces: list[Interface], what: str) -> npt.NDArray[np.bool_]:
+    is_wanted = np.array([*(i.facts.get("what") == what for i in interfaces), False], np.bool_)
+    if not is_wanted.any():
         return np.zeros(records.size, np.bool_)
-    found: npt.NDArray[np.bool_] = is_snapshot[np.minimum(records["interface"], is_snapshot.size - 1)]
+    found: npt.NDArray[np.bool_] = is_wanted[np.minimum(records["interface"], is_wanted.size - 1)]
     return found
+
+
+_ELSEWHERE: Final = "elsewhere"
+"""What an interface is for, in a capture that leaves it out."""
+
+
+def without_interfaces(capture: CaptureFile, numbers: Collection[int]) -> CaptureFile:
+    """The capture as if nothing were known of these interfaces: their records keep their places, and are nothing."""
+    interfaces = [
+        Interface(
+            name=interface.name, link_type=LinkType.WIRESHARK_UPPER_PDU, snaplen=0,
+            units_per_second=interface.units_per_second, facts={"what": _ELSEWHERE},
+        )
+        if number in numbers else interface
+        for number, interface in enumerate(capture.interfaces)
+    ]  # fmt: skip
+    statistics = [one for one in capture.statistics if one.interface not in numbers]
+    return replace(capture, interfaces=interfaces, statistics=statistics)
+
+
+def left_out(records: npt.NDArray[np.void], interfaces: list[Interface]) -> npt.NDArray[np.bool_]:
+    """Which RECORD rows are of interfaces that the capture leaves out."""
+    return _of_kind(records, interfaces, _ELSEWHERE)

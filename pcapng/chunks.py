@@ -104,3 +104,13 @@ def open_in_chunks(path: str | Path, progress: Callable[[int, int], None] | None
     cooked.split()
     capture.records = np.concatenate(kept)
     return ChunkedFile(capture=capture, times=times, _reader=reader, _cooked=cooked, _begin=begin)
+
+
+def chunks_of_interfaces(chunked: ChunkedFile, capture: CaptureFile) -> ChunkedFile:
+    """The same file, of which `capture` leaves interfaces out (`without_interfaces`): its packets in pieces, and their
+    times, for which it is walked over once more."""
+    kept = capture.records[of_snapshots(capture.records, capture.interfaces)]
+    other = replace(chunked, capture=replace(capture, records=kept), times=RecordTimes())
+    for chunk in chunked.chunks():
+        other.times.see(chunk.capture.records, capture.interfaces)
+    return other

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..errors import TtraceError
 from ..kernels.threads import run_all
 from .blocks import PCAP_MAGIC, PCAP_NANOSECONDS_MAGIC, BlockType
-from .capture_file import RECORD, CaptureFile, Interface, Statistics, is_packet_interface
+from .capture_file import RECORD, CaptureFile, Interface, Statistics, is_packet_interface, without_interfaces
 from .classic import ClassicReader
 from .cooked import split_by_interface
 from .heard import HeardInterfaces
@@ -22,7 +22,15 @@ from .parallel_walk import LEAST_PIECE, MOST_AT_ONCE
 from .sections import SectionReader
 from .source import map_source
 
-__all__ = ["RECORD", "CaptureFile", "Interface", "Statistics", "is_packet_interface", "read_capture"]
+__all__ = [
+    "RECORD",
+    "CaptureFile",
+    "Interface",
+    "Statistics",
+    "is_packet_interface",
+    "read_capture",
+    "without_interfaces",
+]
 
 Reader = SectionReader | ClassicReader
 

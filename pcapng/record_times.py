@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from .capture_file import CaptureFile, Interface, of_snapshots
+from .capture_file import CaptureFile, Interface, left_out, of_snapshots
 
 
 class RecordTimes:
@@ -12,8 +12,9 @@ class RecordTimes:
     def __init__(self) -> None:
         self.size = 0
         """Records of the file."""
+        self._begun = False
         self.first_ns = 0
-        """Of the first record; 0 without any."""
+        """Of the first record; 0 without any. Those of interfaces that the capture leaves out do not count."""
         self.span_ns: tuple[int, int] | None = None
         """Earliest and latest of all but the snapshots, malformed packets at 0 among them; None where there are none.
 
@@ -30,9 +31,14 @@ class RecordTimes:
         """Take notice of the next RECORD rows; `interfaces`: those of the file so far."""
         if records.size == 0:
             return
-        if self.size == 0:
-            self.first_ns = int(records["time_ns"][0])
         self.size += records.size
+        others = left_out(records, interfaces)
+        if others.any():
+            records = records[~others]
+            if records.size == 0:
+                return
+        if not self._begun:
+            self._begun, self.first_ns = True, int(records["time_ns"][0])
         taken = of_snapshots(records, interfaces)
         times_ns = records["time_ns"][~taken] if taken.any() else records["time_ns"]
         if times_ns.size:

@@ -175,11 +175,11 @@ class SectionReader:
         body = bytes(capture.data[start + 8 : end - 4])
         if kind == BlockType.SECTION_HEADER:
             self._bases.append(len(capture.interfaces))
-            if not capture.facts:
-                facts = _json_comment(_options(body[16:], order))
-                capture.facts = facts if isinstance(facts.get("node", ""), str) else {}
+            facts = _json_comment(_options(body[16:], order))
+            capture.sections.append(facts if isinstance(facts.get("node", ""), str) else {})
+            capture.facts = capture.facts or capture.sections[-1]
         elif kind == BlockType.INTERFACE_DESCRIPTION and len(body) >= 8 and len(capture.interfaces) < _MOST_INTERFACES:
-            capture.interfaces.append(_parse_interface(body, order))
+            capture.interfaces.append(_parse_interface(body, order, len(self._bases) - 1))
             self._interfaces.append(capture.interfaces[-1])
         elif kind == BlockType.NAME_RESOLUTION:
             capture.names.update(_parse_names(body, order))
@@ -211,10 +211,10 @@ def _json_comment(options: list[tuple[int, bytes]]) -> dict[str, Any]:
     return {}
 
 
-def _parse_interface(body: bytes, order: str) -> Interface:
+def _parse_interface(body: bytes, order: str, section: int) -> Interface:
     link_type, _reserved, snaplen = struct.unpack_from(order + "HHI", body)
     options = _options(body[8:], order)
-    interface = Interface(name="", link_type=link_type, snaplen=snaplen, units_per_second=1_000_000)
+    interface = Interface(name="", link_type=link_type, snaplen=snaplen, units_per_second=1_000_000, section=section)
     for code, value in options:
         if code == Option.IF_NAME:
             interface.name = value.rstrip(b"\0").decode(errors="replace")

@@ -29,32 +29,40 @@ def find_frame(result: Correlation, reference: str) -> int:
     name, colon, digits = reference.rpartition(":")
     if not (digits.isascii() and digits.isdigit()):
         raise UsageError(f"`{reference}` names no frame", f"write FILE:FRAME, such as `{_label(result, 0)}:1`")
-    if not colon and len(result.files) > 1:
+    files = len({file.path for file in result.files})
+    if not colon and files > 1:
         raise UsageError(
-            f"`{reference}` says no file, and there are {len(result.files)}",
+            f"`{reference}` says no file, and there are {files}",
             f"write FILE:{reference}; FILE is one of {_files(result)}",
         )
-    file = _find_file(result, name, reference) if colon else 0
     number = int(digits)
+    file = _find_file(result, name, reference) if colon else 0
     records = result.files[file].records
     if not 1 <= number <= records:
         numbered = f"its frames are numbered 1 to {records}" if records else "it holds no frame at all"
         raise UsageError(f"there is no frame {number} in `{result.files[file].path}`", numbered)
-    # Observations stand in the order of the files and their frames.
+    # One file may stand for several nodes (nodes/merged.py): their frames are numbered together.
+    for same in range(len(result.files)):
+        row = _row_of(result, same, number) if result.files[same].path == result.files[file].path else None
+        if row is not None:
+            return row
+    what, hint = _what_it_is(result, file, number)
+    raise UsageError(f"frame {number} of `{result.files[file].path}` is no packet but {what}", hint)
+
+
+def _row_of(result: Correlation, file: int, number: int) -> int | None:
+    """The row of a frame; observations stand in the order of the files and their frames."""
     seen = frames(result.sightings)
     start, end = np.searchsorted(seen["file"], [file, file + 1]).tolist()
     row = start + int(np.searchsorted(seen["frame"][start:end], number))
-    if row < end and seen["frame"][row] == number:
-        return row
-    what, hint = _what_it_is(result, file, number)
-    raise UsageError(f"frame {number} of `{result.files[file].path}` is no packet but {what}", hint)
+    return row if row < end and seen["frame"][row] == number else None
 
 
 def _find_file(result: Correlation, name: str, reference: str) -> int:
     """The file by the most exact of its names that fits."""
     for names in _names_of_files(result):
         found = [i for i in range(len(result.files)) if name in names(i)]
-        if len(found) == 1:
+        if found and len({result.files[i].path for i in found}) == 1:
             return found[0]
         if found:
             which = " or ".join(f"`{result.files[i].path}`" for i in found[:_MOST_NAMED])
@@ -83,8 +91,9 @@ def _points(result: Correlation, file: int) -> set[str]:
 
 def _files(result: Correlation) -> str:
     """The first files by name, in words."""
-    names = ", ".join(f"`{_label(result, i)}`" for i in range(min(len(result.files), _MOST_NAMED)))
-    more = len(result.files) - _MOST_NAMED
+    labels = list(dict.fromkeys(_label(result, i) for i in range(len(result.files))))
+    names = ", ".join(f"`{label}`" for label in labels[:_MOST_NAMED])
+    more = len(labels) - _MOST_NAMED
     return f"{names} and {more} more" if more > 0 else names
 
 
@@ -95,7 +104,7 @@ def _label(result: Correlation, file: int) -> str:
 def file_label(paths: list[str], path: str) -> str:
     """The shortest name of one of the files that tells it from the others: its last part, or all of it."""
     name = Path(path).name
-    return name if name and [Path(p).name for p in paths].count(name) == 1 else path
+    return name if name and [Path(p).name for p in set(paths)].count(name) == 1 else path
 
 
 def _what_it_is(result: Correlation, file: int, number: int) -> tuple[str, str | None]:

@@ -16,6 +16,7 @@ from ..clocks.align import align_clocks
 from ..clocks.delays import Pairs, add_delays
 from ..netfilter.rules import parse_rulesets
 from ..nodes.file_facts import file_facts
+from ..nodes.merged import take_files_apart
 from ..nodes.snapshots import NodeSnapshots, gather_snapshots
 from ..nodes.sources import Source, parse_sources
 from ..nodes.topology import build_topology
@@ -65,6 +66,7 @@ def correlate_in_parts(
     sources = parse_sources(files)
     if opened is None:
         opened = open_files(sources, progress)
+    opened, sources = take_files_apart(opened, sources)
     captures = [chunked.capture for chunked in opened]
     snapshots = gather_snapshots(captures, sources)
     decoder = Decoder(files=opened, topology=build_topology(captures, sources, snapshots), vxlan_ports=vxlan_ports)

@@ -31,6 +31,8 @@ class Snapshots:
 
     found: list[tuple[int, Key, Any]] = field(default_factory=list)
     """(time_ns, key, data)."""
+    interfaces: list[int] = field(default_factory=list)
+    """The interface of the file at which each stands."""
     damaged: int = 0
     """Frames of the snapshot interface that are none, or whose data has another shape."""
 
@@ -163,9 +165,9 @@ def read_snapshots(capture: CaptureFile) -> Snapshots:
     """The snapshots of a ttrace capture; those in several parts put together."""
     wanted = [i for i, interface in enumerate(capture.interfaces) if interface.facts.get("what") == "snapshot"]
     snapshots = Snapshots()
-    pieces: dict[tuple[int, Key], dict[int, str]] = {}
+    pieces: dict[tuple[int, int, Key], dict[int, str]] = {}
     for record in capture.records[np.isin(capture.records["interface"], wanted)]:
-        start, time_ns = int(record["offset"]), int(record["time_ns"])
+        start, time_ns, interface = (int(record[name]) for name in ("offset", "time_ns", "interface"))
         frame = _parse(_behind_tags(bytes(capture.data[start : start + int(record["captured"])])))
         if not fits(
             frame, {"netns": _TEXT_OR_NONE, "kind": str, "moment": str, "part": _Maybe(int), "parts": _Maybe(int)}
@@ -179,13 +181,14 @@ def read_snapshots(capture: CaptureFile) -> Snapshots:
             if not isinstance(data, str) or frame.get("part") is None:
                 snapshots.damaged += 1
                 continue
-            known = pieces.setdefault((time_ns, key), {})
+            known = pieces.setdefault((interface, time_ns, key), {})
             known[frame["part"]] = data
             if len(known) < parts:
                 continue
             data = _parse("".join(known[number] for number in sorted(known)).encode())
         if fits(data, SHAPES.get(key.kind, object)):
             snapshots.found.append((time_ns, key, data))
+            snapshots.interfaces.append(interface)
         else:
             snapshots.damaged += 1
     return snapshots

@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from ...pcapng.blocks import LinkType
+from ...pcapng.capture_file import left_out
 from ...pcapng.read import CaptureFile, is_packet_interface, read_capture
 from ..netfilter.sources import decode_messages
+from ..nodes.merged import take_apart
 from ..nodes.snapshots import NodeSnapshots, gather_snapshots
 from ..nodes.sources import Source
 from ..nodes.topology import Topology, build_topology
@@ -36,7 +39,8 @@ class NamespaceDescription:
     conntrack_events: int
     conntrack_entries: int
     """Entries of the table dumped at the start."""
-    lost: int
+    lost: int | None
+    """None where the file does not say."""
     rules: int | None
     """Rules in the first snapshot; None without one."""
 
@@ -64,19 +68,28 @@ class CaptureDescription:
     namespaces: tuple[NamespaceDescription, ...]
 
 
-def describe_capture(path: str) -> CaptureDescription:
-    """Describe a capture file. Raises TtraceError when it is none."""
+def describe_capture(path: str) -> list[CaptureDescription]:
+    """Describe a capture file; where it holds those of several nodes, each of them. Raises TtraceError when it is
+    none."""
     source = Source.parse(path)
-    capture = read_capture(source.path)
+    return [
+        _describe(capture, named)
+        for capture, named in zip(*take_apart([read_capture(source.path)], [source]), strict=True)
+    ]
+
+
+def _describe(capture: CaptureFile, source: Source) -> CaptureDescription:
     snapshots = gather_snapshots([capture], [source])
     topology = build_topology([capture], [source], snapshots)
     node = snapshots.file_nodes[0]
-    times = capture.records["time_ns"][capture.records["time_ns"] > 0]
+    times = capture.records["time_ns"][
+        (capture.records["time_ns"] > 0) & ~left_out(capture.records, capture.interfaces)
+    ]
     return CaptureDescription(
         file=capture.path,
         bytes=int(capture.data.size),
         node=node,
-        is_ttrace="ttrace" in capture.facts,
+        is_ttrace="ttrace" in capture.facts or any("inode" in interface.facts for interface in capture.interfaces),
         settings=snapshots.of_node(node, "capture"),
         machine=snapshots.of_node(node, "node"),
         containers=tuple(container["name"] for container in snapshots.of_node(node, "containers")),
@@ -121,9 +134,14 @@ def _namespaces(capture: CaptureFile, topology: Topology, snapshots: NodeSnapsho
             capture.interfaces[statistics.interface]
         ):
             lost[int(topology.file_namespaces[0][statistics.interface])] = statistics.lost
+    heard = {
+        int(namespace)
+        for namespace, interface in zip(topology.file_namespaces[0].tolist(), capture.interfaces, strict=True)
+        if interface.link_type == LinkType.NETLINK
+    }
     found = []
     for namespace in topology.namespaces:
-        if not namespace.has_conntrack:
+        if namespace.index not in heard:
             continue
         entries = messages.conntrack[messages.conntrack["namespace"] == namespace.index]
         ruleset = snapshots.of_namespace(namespace.node, namespace.label, "ruleset")
@@ -134,7 +152,7 @@ def _namespaces(capture: CaptureFile, topology: Topology, snapshots: NodeSnapsho
                 trace_events=int((messages.events["namespace"] == namespace.index).sum()),
                 conntrack_events=int((entries["event"] != CONNTRACK_DUMPED).sum()),
                 conntrack_entries=int((entries["event"] == CONNTRACK_DUMPED).sum()),
-                lost=lost.get(namespace.index, 0),
+                lost=lost.get(namespace.index),
                 rules=len(rules) if ruleset else None,
             )
         )

@@ -50,6 +50,8 @@ def _point(point: PointDescription) -> str:
 
 def _namespace(namespace: NamespaceDescription) -> str:
     lost = f"LOST {plural(namespace.lost, 'message')}" if namespace.lost else "nothing lost"
+    if namespace.lost is None:
+        lost = "losses unknown"
     rules = "no ruleset" if namespace.rules is None else plural(namespace.rules, "rule")
     return (
         f"  {namespace.netns}: {plural(namespace.trace_events, 'trace event')}, "

@@ -78,6 +78,8 @@ class Node:
     """What its clock shows at a time (nanoseconds since 1970)."""
     snaplen: int = 0
     """Bytes of a frame that are kept, 0 for all."""
+    inode: int = 1
+    """Number of its namespaces."""
     begin_us: float = 0
     """When its snapshots are taken."""
     _interfaces: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -140,7 +142,7 @@ class Node:
         key = (netns, name)
         if key not in self._interfaces:
             container = self._namespaces[netns].container if netns in self._namespaces else None
-            facts = {"netns": netns, "inode": 1, "ifindex": index, "container": container, "what": what}
+            facts = {"netns": netns, "inode": self.inode, "ifindex": index, "container": container, "what": what}
             self._interfaces[key] = len(self._interfaces)
             if what != "packets":
                 self._whole.add(self._interfaces[key])

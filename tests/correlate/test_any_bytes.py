@@ -115,7 +115,7 @@ def assert_a_report_or_an_error(*paths: Path) -> None:
     assert len(frames) == sum(capture["packets"] for capture in document["captures"])
     assert "".join(render(result, chosen, "text")).startswith("Captures\n")
     for path in paths:
-        assert description_text(describe_capture(str(path)))
+        assert all(map(description_text, describe_capture(str(path))))
 
 
 @pytest.mark.slow

@@ -172,7 +172,7 @@ def test_any_json_in_a_capture_is_passed_over(tmp_path, facts, node, snapshots, 
     assert told(result.sightings).start <= 1
     if told(result.sightings).start:
         assert result.path(1).hops
-    assert description_text(describe_capture(path))
+    assert all(map(description_text, describe_capture(path)))
 
 
 def test_a_snapshot_that_is_nested_without_end_is_passed_over(tmp_path):
