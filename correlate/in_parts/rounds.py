@@ -17,6 +17,7 @@ from ..clocks.delays import Pairs, add_delays
 from ..netfilter.rules import parse_rulesets
 from ..nodes.file_facts import file_facts
 from ..nodes.merged import take_files_apart
+from ..nodes.pieces import name_files
 from ..nodes.snapshots import NodeSnapshots, gather_snapshots
 from ..nodes.sources import Source, parse_sources
 from ..nodes.topology import build_topology
@@ -67,6 +68,7 @@ def correlate_in_parts(
     if opened is None:
         opened = open_files(sources, progress)
     opened, sources = take_files_apart(opened, sources)
+    sources = name_files(opened, sources)
     captures = [chunked.capture for chunked in opened]
     snapshots = gather_snapshots(captures, sources)
     decoder = Decoder(files=opened, topology=build_topology(captures, sources, snapshots), vxlan_ports=vxlan_ports)

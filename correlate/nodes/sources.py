@@ -15,6 +15,11 @@ class Source:
     path: str
     node: str | None = None
     interface: str | None = None
+    stem_as: str | None = None
+    """What to call it where nothing else says, other than by its own name (pieces.py)."""
+
+    piece_of: int | None = None
+    """Number of the first file of a capture that another tool wrote as several (pieces.py)."""
 
     @classmethod
     def parse(cls, text: str) -> "Source":
@@ -30,7 +35,8 @@ class Source:
     @property
     def stem(self) -> str:
         """What its node or interface is called where nothing else says: the file's name up to the first dot."""
-        return Path(self.path).name.split(".")[0] if self.path != "-" else "stdin"
+        own = Path(self.path).name.split(".")[0] if self.path != "-" else "stdin"
+        return self.stem_as or own
 
 
 def _exists(path: str) -> bool:

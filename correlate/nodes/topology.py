@@ -97,6 +97,8 @@ class Topology:
     """Per file: capture point of each of its interfaces."""
     file_namespaces: list[npt.NDArray[np.uint16]]
     """Per file: namespace of each of its interfaces."""
+    piece_of: list[int | None]
+    """Per file: the first file of the capture that it is a piece of, where it is one (pieces.py)."""
     owners: dict[str, list[tuple[str, str]]]
     """Address to the (node, container name or namespace label) pairs that hold it; overlapping networks give
     several."""
@@ -140,13 +142,15 @@ def build_topology(captures: Sequence[CaptureFile], sources: Sequence[Source], s
     """
     nodes = {node: _node(snapshots, node) for node in snapshots.file_nodes}
     topology = Topology(
-        nodes=nodes, namespaces=[], points=[], file_nodes=snapshots.file_nodes, places=[], file_namespaces=[], owners={}
-    )
+        nodes=nodes, namespaces=[], points=[], file_nodes=snapshots.file_nodes, places=[], file_namespaces=[],
+        piece_of=[source.piece_of for source in sources], owners={},
+    )  # fmt: skip
     namespaces: dict[tuple[str, str], Namespace] = {}
     points: dict[tuple[int, str, int], CapturePoint] = {}
     for capture, source, node in zip(captures, sources, snapshots.file_nodes, strict=True):
         places = np.zeros(len(capture.interfaces), np.uint32)
         file_namespaces = np.zeros(len(capture.interfaces), np.uint16)
+        again = _times_before(capture.interfaces)
         for i, interface in enumerate(capture.interfaces):
             label = interface.facts.get("netns") or "root"
             namespace = namespaces.setdefault((node, label), Namespace(index=len(namespaces), node=node, label=label))
@@ -154,7 +158,7 @@ def build_topology(captures: Sequence[CaptureFile], sources: Sequence[Source], s
             namespace.has_conntrack |= heard_conntrack(capture, i)
             file_namespaces[i] = namespace.index
             if is_packet_interface(interface):
-                places[i] = _point(points, node, namespace, interface, source).index
+                places[i] = _point(points, node, namespace, interface, source, again[i]).index
         topology.places.append(places)
         topology.file_namespaces.append(file_namespaces)
     topology.namespaces = list(namespaces.values())
@@ -177,16 +181,32 @@ def _node(snapshots: NodeSnapshots, node: str) -> Node:
     )
 
 
+def _times_before(interfaces: Sequence[Interface]) -> list[int]:
+    """Of each interface that says nothing but its name: how many of the same name the file describes before it. Each is
+    a point, for a file that others merged does not say whose they are."""
+    seen: dict[str, int] = {}
+    found = []
+    for interface in interfaces:
+        plain = is_packet_interface(interface) and not interface.facts
+        found.append(seen.get(interface.name, 0) if plain else 0)
+        if plain:
+            seen[interface.name] = seen.get(interface.name, 0) + 1
+    return found
+
+
 def _point(
     points: dict[tuple[int, str, int], CapturePoint],
     node: str,
     namespace: Namespace,
     interface: Interface,
     source: Source,
+    again: int,
 ) -> CapturePoint:
     # NODE/any=FILE cannot name the interfaces that `tcpdump -i any` tells apart by their numbers.
     cooked = bool(interface.facts.get("cooked"))
     name = (source.interface if not cooked else None) or interface.name or source.stem
+    if again and not source.interface:
+        name = f"{name} ({again + 1})"
     number = int(interface.facts.get("ifindex") or 0)
     role = Role.LOOPBACK if name == "lo" else Role.BRIDGE if name.startswith(("docker", "br-")) else Role.DEVICE
     if name.startswith("veth") and namespace.label == "root":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ def find_coverage(
 ) -> Coverage:
     """On the reference clock; `times`: of each file."""
     coverage = Coverage(start_ns={}, end_ns={}, gaps={}, files={})
+    whole = _whole_captures(times, topology)
     for i, (file, of_file) in enumerate(zip(files, times, strict=True)):
         if of_file.size == 0:
             continue
@@ -43,7 +45,12 @@ def find_coverage(
         offset = int(clock.offsets(np.array([of_file.first_ns]))[0])
         # Of several files of one node, each covers the time of its own records.
         alone = topology.file_nodes.count(node) == 1
-        covered = [of_file.first_ns, *(of_file.span_ns or ()), *(_covered(topology, node) if alone else [])]
+        covered = [
+            of_file.first_ns,
+            *(of_file.span_ns or ()),
+            *whole.get(i, ()),
+            *(_covered(topology, node) if alone else []),
+        ]
         start, end = min(covered) - offset, max(covered) - offset
         coverage.start_ns[node] = min(coverage.start_ns.get(node, start), start)
         coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
@@ -68,12 +75,32 @@ def find_coverage(
     return coverage
 
 
+def _whole_captures(times: Sequence[RecordTimes], topology: Topology) -> dict[int, tuple[int, int]]:
+    """Of files that are pieces of one capture: when it began and ended, for nothing is missed between two. So far apart
+    that another piece has its place there, one may be missing, and then they are captures by themselves."""
+    whole: dict[int, tuple[int, int]] = {}
+    for first in {piece for piece in topology.piece_of if piece is not None}:
+        files = [i for i, piece in enumerate(topology.piece_of) if piece == first]
+        spans = sorted((span, i) for i in files if (span := times[i].span_ns) is not None)
+        runs = [[spans[0]]] if spans else []
+        for one, other in pairwise(spans):
+            (start, end), (following, last) = one[0], other[0]
+            if following - end > min(end - start, last - following) // _MISSING:
+                runs.append([])
+            runs[-1].append(other)
+        for run in runs:
+            whole |= dict.fromkeys((i for _, i in run), (run[0][0][0], run[-1][0][1]))
+    return whole
+
+
 def _covered(topology: Topology, node: str) -> list[int]:
     """When a capture of this node began and stopped taking packets, where it says so."""
     facts = topology.nodes[node]
     return [time for time in (facts.began_ns, facts.ended_ns) if time is not None]
 
 
+_MISSING: Final = 4
+"""A pause between two files that lasts longer than this part of either may be a file that is not given."""
 _NEXT_NS: Final = 200_000_000
 """A packet that was seen somewhere passes the next point at most so much later: one last seen this close to the end of
 a capture may have gone on after it."""
