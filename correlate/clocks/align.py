@@ -7,7 +7,6 @@ Skelly, Towsley 1999, for one cloud). Its distance from them is the error. Where
 time is cut there. What the bounds cannot show is an asymmetry of the two delays.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,19 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..nodes.topology import Topology
-from .clock import Clock, Piece
-from .clouds import lower_hull
+from .clock import Clock, Piece, begun_at, offset_at
 from .delays import Bounds, Pairs, delay_bounds
+from .line import fit_line
 
-_STEEPEST: Final = 150e-6
-"""Two clocks drift apart by no more: a quartz is within 100 ppm, and most are far better."""
 SET_BACK_NS: Final = 10_000_000
 """A frame so much earlier than the one before it in its file shows that the clock was set back: no queue is as slow."""
 _MOST_PIECES: Final = 8
 _FEWEST_PACKETS: Final = 10
 """A piece with fewer packets is no evidence of a step: a few packets were taken for others."""
-_NO_EVIDENCE: Final = 0.7
-"""A clock that runs evenly and leaves this part of the most room is taken to do so."""
 
 
 def align_clocks(delays: Pairs, topology: Topology) -> list[Clock]:
@@ -63,8 +58,9 @@ def _reach(
     for known in list(clocks.values()):
         if boots[node] is not None and boots[node] == boots[known.node]:
             return Clock(
-                node=node, offset_ns=known.offset_ns, error_ns=known.error_ns, basis="same machine", pieces=known.pieces
-            )
+                node=node, offset_ns=known.offset_ns, error_ns=known.error_ns, basis="same machine",
+                pieces=known.pieces, over=known.over,
+            )  # fmt: skip
         clock = _clock_from(node, known, bounds(known.node, node))
         if clock is None:
             continue
@@ -99,7 +95,8 @@ def _clock_from(node: str, known: Clock, bounds: Bounds) -> Clock | None:
         error_ns=error,
         basis=f"{packets:,} packets",
         packets=packets,
-        pieces=pieces if len(pieces) > 1 or pieces[0].drift else (),
+        pieces=pieces,
+        over=known if known.basis != "reference" else None,
     )
 
 
@@ -117,17 +114,17 @@ def _fit_pieces(
     while start < times.size:
         if len(pieces) == _MOST_PIECES:
             return None
-        found = _fit(upper_at, upper, lower_at, lower, times[start], times[-1])
+        found = fit_line(upper_at, upper, lower_at, lower, times[start], times[-1])
         end = times.size
         if found is None:
             low, high = start + 1, times.size - 1
             while low < high:  # the longest stretch that one line fits
                 middle = (low + high + 1) // 2
-                if _fit(upper_at, upper, lower_at, lower, times[start], times[middle]) is None:
+                if fit_line(upper_at, upper, lower_at, lower, times[start], times[middle]) is None:
                     high = middle - 1
                 else:
                     low = middle
-            found = _fit(upper_at, upper, lower_at, lower, times[start], times[low])
+            found = fit_line(upper_at, upper, lower_at, lower, times[start], times[low])
             end = int(np.searchsorted(times, times[low], side="right"))
         if found is None or end - start < min(_FEWEST_PACKETS, times.size):
             return None
@@ -161,112 +158,17 @@ def _taking_over(
         before = found[-1]
         first = start
         while first > 0:
-            delays = [side[first - 1] * (bound[first - 1] - _offset_at(p, int(at[first - 1]))) for p in (before, piece)]
+            delays = [side[first - 1] * (bound[first - 1] - offset_at(p, int(at[first - 1]))) for p in (before, piece)]
             if not 0 <= delays[1] < delays[0]:
                 break
             first -= 1
-        last_ns = int(at[max(first - 1, 0)]) + _offset_at(before, int(at[max(first - 1, 0)]))
-        next_ns = int(at[first]) + _offset_at(piece, int(at[first]))
+        last_ns = int(at[max(first - 1, 0)]) + offset_at(before, int(at[max(first - 1, 0)]))
+        next_ns = int(at[first]) + offset_at(piece, int(at[first]))
         back = next_ns < last_ns or piece.offset_ns < before.offset_ns - SET_BACK_NS
         if back:
-            found.append(replace(piece, start_ns=next_ns, epoch=before.epoch + 1))
+            start_ns, offset_ns = begun_at(piece, next_ns)
+            found.append(replace(piece, start_ns=start_ns, offset_ns=offset_ns, epoch=before.epoch + 1))
         else:
-            middle = (last_ns + next_ns) // 2
-            found.append(replace(piece, start_ns=middle, from_ns=middle, epoch=before.epoch))
+            start_ns, offset_ns = begun_at(piece, (last_ns + next_ns) // 2)
+            found.append(replace(piece, start_ns=start_ns, offset_ns=offset_ns, from_ns=start_ns, epoch=before.epoch))
     return tuple(found)
-
-
-def _offset_at(piece: Piece, reference_ns: int) -> int:
-    """The offset of a piece at a time of the reference clock."""
-    return piece.offset_ns + round(piece.drift * (reference_ns + piece.offset_ns - piece.start_ns))
-
-
-def _fit(
-    upper_at: npt.NDArray[np.int64],
-    upper: npt.NDArray[np.int64],
-    lower_at: npt.NDArray[np.int64],
-    lower: npt.NDArray[np.int64],
-    begin: int,
-    end: int,
-) -> Piece | None:
-    """The line below all upper bounds and above all lower ones, as far from both as can be; None when there is none."""
-    above = (upper_at >= begin) & (upper_at <= end)
-    below = (lower_at >= begin) & (lower_at <= end)
-    if not above.any() or not below.any():
-        return None if not (above.any() or below.any()) else _one_sided(upper[above], lower[below], begin)
-    # A line touches either cloud at its hull only.
-    x_upper, y_upper = lower_hull(upper_at[above] - begin, upper[above])
-    x_lower, y_lower = lower_hull(lower_at[below] - begin, -lower[below])
-    y_lower = -y_lower
-
-    def room(slope: float) -> tuple[float, float, float]:
-        top = float((y_upper - slope * x_upper).min())
-        bottom = float((y_lower - slope * x_lower).max())
-        return top - bottom, top, bottom
-
-    slope = _widest(room)
-    if room(slope)[0] < 0:
-        return None
-    flattest, steepest = _last_feasible(room, slope, -_STEEPEST), _last_feasible(room, slope, _STEEPEST)
-    if room(0.0)[0] >= _NO_EVIDENCE * room(slope)[0]:
-        slope = 0.0
-    _, top, bottom = room(slope)
-    offset = round((top + bottom) / 2)
-    return Piece(
-        start_ns=int(begin) + offset,
-        offset_ns=offset,
-        drift=slope,
-        error_ns=math.ceil(_farthest(room, flattest, steepest, slope, (top + bottom) / 2, float(end - begin))) + 1,
-    )
-
-
-def _farthest(
-    room: Callable[[float], tuple[float, float, float]],
-    flattest: float,
-    steepest: float,
-    slope: float,
-    offset: float,
-    length_ns: float,
-) -> float:
-    """How far any line between the clouds is from the chosen one, anywhere in the piece.
-
-    The lines that fit are a convex polygon of slopes and offsets; at either end of the piece the extremes lie on its
-    rim.
-    """
-    worst = 0.0
-    for candidate in np.linspace(flattest, steepest, 33):
-        width, top, bottom = room(float(candidate))
-        for edge in (top, bottom) if width >= 0 else ():
-            at_start = edge - offset
-            worst = max(worst, abs(at_start), abs(at_start + (candidate - slope) * length_ns))
-    return worst
-
-
-def _widest(room: Callable[[float], tuple[float, float, float]]) -> float:
-    """The slope with the most room between the clouds: a concave function, so a search by thirds finds it."""
-    low, high = -_STEEPEST, _STEEPEST
-    for _ in range(60):
-        third = (high - low) / 3
-        if room(low + third)[0] < room(high - third)[0]:
-            low += third
-        else:
-            high -= third
-    return (low + high) / 2
-
-
-def _last_feasible(room: Callable[[float], tuple[float, float, float]], inside: float, outside: float) -> float:
-    """The slope nearest to `outside` with which a line still fits."""
-    if room(outside)[0] >= 0:
-        return outside
-    for _ in range(50):
-        middle = (inside + outside) / 2
-        if room(middle)[0] >= 0:
-            inside = middle
-        else:
-            outside = middle
-    return inside
-
-
-def _one_sided(upper: npt.NDArray[np.int64], lower: npt.NDArray[np.int64], begin: int) -> Piece:
-    offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
-    return Piece(start_ns=int(begin) + offset, offset_ns=offset, drift=0.0, error_ns=None)

@@ -84,7 +84,11 @@ def messages_on_reference(
 
 def _other_than_the_reference(clocks: Sequence[Clock]) -> Iterable[tuple[int, Clock]]:
     """The clocks that show other times, each with its number."""
-    return ((number, clock) for number, clock in enumerate(clocks) if clock.offset_ns or clock.pieces)
+    return (
+        (number, clock)
+        for number, clock in enumerate(clocks)
+        if clock.offset_ns or any(piece.offset_ns or piece.drift for piece in clock.pieces)
+    )
 
 
 def _node_of(namespace: npt.NDArray[np.integer], clocks: Sequence[Clock], topology: Topology) -> npt.NDArray[np.int64]:

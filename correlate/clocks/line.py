@@ -1,0 +1,130 @@
+"""One line between two clouds of bounds: how a clock ran in a stretch of time, and how far it may have been from that.
+
+The error holds while packets compare the clocks. Before the first and behind the last of them nothing tells how the
+clock ran but the packets themselves: of all lines that fit, the steepest and the flattest part ever further.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .clock import Piece
+from .clouds import lower_hull
+
+_STEEPEST: Final = 150e-6
+"""Two clocks drift apart by no more while packets compare them: a quartz is within 100 ppm, and most are far better."""
+_ANY_SLOPE: Final = 1.0
+"""When no packets compare them, nothing is known of it: a clock is slewed, suspended or set."""
+_NO_EVIDENCE: Final = 0.7
+"""A clock that runs evenly and leaves this part of the most room is taken to do so."""
+
+
+def fit_line(
+    upper_at: npt.NDArray[np.int64],
+    upper: npt.NDArray[np.int64],
+    lower_at: npt.NDArray[np.int64],
+    lower: npt.NDArray[np.int64],
+    begin: int,
+    end: int,
+) -> Piece | None:
+    """The line below all upper bounds and above all lower ones from `begin` to `end`, as far from both as can be; None
+    when there is none. All in ns; times by the reference clock."""
+    above = (upper_at >= begin) & (upper_at <= end)
+    below = (lower_at >= begin) & (lower_at <= end)
+    if not above.any() or not below.any():
+        return None if not (above.any() or below.any()) else _one_sided(upper[above], lower[below], begin)
+    # Clocks may be years apart: too many digits for a float.
+    around = int(upper[above][0])
+    room = _Room(
+        lower_hull(upper_at[above] - begin, upper[above] - around),
+        lower_hull(lower_at[below] - begin, around - lower[below]),
+    )
+    widest = _highest(room.width, -_STEEPEST, _STEEPEST)
+    if room.width(widest) < 0:
+        return None
+    # As long as this takes away little of the room, nothing says that it drifts.
+    slope = 0.0 if room.width(0.0) >= _NO_EVIDENCE * room.width(widest) else widest
+    middle = (room.top(slope) + room.bottom(slope)) / 2
+    fit = room.last_slope(widest, -_STEEPEST), room.last_slope(widest, _STEEPEST)
+    alone = room.last_slope(widest, -_ANY_SLOPE), room.last_slope(widest, _ANY_SLOPE)
+    last = int(max(upper_at[above].max(), lower_at[below].max()))
+    return Piece(
+        start_ns=int(begin) + around + round(middle),
+        offset_ns=around + round(middle),
+        drift=slope,
+        error_ns=math.ceil(room.farthest(fit, slope, middle, last - int(begin))) + 1,
+        evidence_ns=(int(begin), last),
+        growth=max(slope - alone[0], alone[1] - slope),
+    )
+
+
+class _Room:
+    """Where a line of some slope can lie between two clouds: the offsets at time 0."""
+
+    def __init__(
+        self,
+        upper: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+        lower: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    ) -> None:
+        """Times and offsets of the hulls, for a line touches either cloud at its hull only; those of the lower bounds
+        turned upside down."""
+        self._upper_at, self._upper = upper
+        self._lower_at, self._lower = lower[0], -lower[1]
+
+    def top(self, slope: float) -> float:
+        """Below all upper bounds. As a function of the slope it is concave."""
+        return float((self._upper - slope * self._upper_at).min())
+
+    def bottom(self, slope: float) -> float:
+        """Above all lower bounds; a convex function."""
+        return float((self._lower - slope * self._lower_at).max())
+
+    def width(self, slope: float) -> float:
+        """How much is between; negative: no line of this slope fits."""
+        return self.top(slope) - self.bottom(slope)
+
+    def last_slope(self, inside: float, outside: float) -> float:
+        """The slope nearest to `outside` with which a line still fits, as one of the slope `inside` does."""
+        if self.width(outside) >= 0:
+            return outside
+        for _ in range(50):
+            middle = (inside + outside) / 2
+            if self.width(middle) >= 0:
+                inside = middle
+            else:
+                outside = middle
+        return inside
+
+    def farthest(self, fit: tuple[float, float], slope: float, offset: float, length_ns: int) -> float:
+        """How far any line with a slope between those of `fit` is from the one of `slope` and `offset`, from time 0 to
+        `length_ns`: the lines that fit are a convex polygon, so it is at one of the ends."""
+        worst = 0.0
+        for at in (0, length_ns):
+
+            def above(drift: float, at: int = at) -> float:
+                return self.top(drift) - offset + (drift - slope) * at
+
+            def below(drift: float, at: int = at) -> float:
+                return offset - self.bottom(drift) - (drift - slope) * at
+
+            worst = max(worst, *(function(_highest(function, *fit)) for function in (above, below)))
+        return worst
+
+
+def _highest(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a concave function is highest, by thirds."""
+    for _ in range(60):
+        third = (high - low) / 3
+        if function(low + third) < function(high - third):
+            low += third
+        else:
+            high -= third
+    return (low + high) / 2
+
+
+def _one_sided(upper: npt.NDArray[np.int64], lower: npt.NDArray[np.int64], begin: int) -> Piece:
+    offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
+    return Piece(start_ns=int(begin) + offset, offset_ns=offset, drift=0.0, error_ns=None)
