@@ -19,6 +19,7 @@ from ..arrays.hashing import mix
 from ..clocks.clock import Clock
 from ..nodes.topology import Topology
 from .way_order import MOST_VIEWS, Views, best_order, certain, prefer_all
+from .weights import WEIGHTS, weigh
 
 _COARSE_NS: Final = 2_000
 """Two times of one clock tell an order when they are further apart: tcpdump cuts to microseconds, and several CPUs take
@@ -73,13 +74,13 @@ def order_points(
     rows = rows[~mixed[packet[rows]]]
     by_packet = runs_of_ids(packet, mixed.size, rows).sorted_by(times_ns)
     ways = runs_of_ids(way, int(way.max()) + 1, by_packet.rows)
-    error = np.array([-1 if c.error_ns is None else c.error_ns for c in clocks], np.int64)
+    certainty = np.array([clock.certainty for clock in clocks], np.float64)
     nodes = topology.node_numbers()
     # What is looked at again and again stands together: a sighting is 128 bytes, and those of a way are far apart.
     seen = _Seen(packet, times_ns, *_describe(observations, nodes))
 
     def rank_ways(some: Runs) -> None:
-        _rank(some.rows, some.start, seen, observations, nodes, error, rank, doubtful)
+        _rank(some.rows, some.start, seen, observations, nodes, certainty, rank, doubtful)
 
     run_all(rank_ways, ways.pieces())
     return PointOrder(rank, doubtful)
@@ -107,16 +108,16 @@ def _describe(sightings, node_of_namespace):
 
 
 @njit(cache=True, nogil=True)
-def _rank(order, start, seen, sightings, node_of_namespace, error, rank, doubtful):
+def _rank(order, start, seen, sightings, node_of_namespace, certainty, rank, doubtful):
     """`order`, `start`: the sightings of each direction, by packet and time."""
     largest = 0
     for way in range(start.size - 1):
         largest = max(largest, start[way + 1] - start[way])
     room = _room(largest)
     view, found, doubt = np.empty(largest, np.int64), np.empty(largest, np.int8), np.empty(largest, np.bool_)
-    weights = np.empty((4, MOST_VIEWS, MOST_VIEWS), np.int64)
+    weights = np.empty((WEIGHTS, MOST_VIEWS, MOST_VIEWS), np.int64)
     preferred = np.empty((MOST_VIEWS, MOST_VIEWS), np.int64)
-    views = Views(sightings, node_of_namespace, error, np.empty(MOST_VIEWS, np.int64), weights, preferred)
+    views = Views(sightings, node_of_namespace, np.empty(MOST_VIEWS, np.int64), weights, preferred)
     for way in range(start.size - 1):
         rows = order[start[way] : start[way + 1]]
         if rows.size == 0:
@@ -127,7 +128,7 @@ def _rank(order, start, seen, sightings, node_of_namespace, error, rank, doubtfu
         if count < 0:
             continue
         doubt[:size] = False
-        _weigh(one, view[:size], count, weights)
+        weigh(one, view[:size], count, weights, certainty)
         _rank_way(one, count, views, view[:size], found[:size], doubt[:size])
         for i in range(size):
             rank[rows[i]] = found[i]
@@ -199,33 +200,6 @@ def _number_views(one, sightings, rows, view, example):
             views += 1
         view[i] = found
     return views
-
-
-@njit(cache=True, inline="always")
-def _weigh(one, view, count, weights):
-    """Fill the weights of every pair of views, see Views."""
-    weights[:, :count, :count] = 0
-    before, higher, delay, shared = weights[0], weights[1], weights[2], weights[3]
-    first = 0
-    for i in range(one.packet.size):
-        if one.packet[i] != one.packet[first]:
-            first = i
-        for j in range(first, i):
-            a, b = view[j], view[i]
-            if a == b:
-                continue
-            took = one.times[i] - one.times[j]
-            drop = one.ttl[j] - one.ttl[i]
-            earlier = np.int64(took > 0) - np.int64(took < 0)
-            higher_there = np.int64(drop > 0) - np.int64(drop < 0)
-            before[a, b] += earlier
-            before[b, a] -= earlier
-            higher[a, b] += higher_there
-            higher[b, a] -= higher_there
-            delay[a, b] += took
-            delay[b, a] -= took
-            shared[a, b] += 1
-            shared[b, a] += 1
 
 
 @njit(cache=True, inline="always")

@@ -1,8 +1,8 @@
 """The order of the views of one way that contradicts least: what says which of two came first, and how much.
 
 A view is a capture point, a direction and the addresses that a packet wears there. Weighed in this order: times of one
-clock, times of two clocks that differ by more than the error between them, TTL (which somebody may have rewritten),
-then the order with the fewest rewrites, then whatever the times seem to say.
+clock, times of two clocks that differ by more than the error between them at that time, TTL (which somebody may have
+rewritten), then the order with the fewest rewrites, then whatever the times seem to say.
 """
 
 from typing import Final, NamedTuple
@@ -27,13 +27,10 @@ class Views(NamedTuple):
     sightings: npt.NDArray[np.void]
     """SIGHTING rows of all ways."""
     node_of_namespace: npt.NDArray[np.int64]
-    error_ns: npt.NDArray[np.int64]
-    """Of each node's clock against the reference; -1 where it is not known."""
     example: npt.NDArray[np.int64]
     """A sighting of each view."""
     weights: npt.NDArray[np.int64]
-    """(4, views, views): packets that were earlier at the first, minus later; that had the higher TTL there, minus the
-    lower; the sum of their delays from the first to the second; packets seen at both."""
+    """(WEIGHTS, views, views): see weights.py."""
     preferred: npt.NDArray[np.int64]
     """(views, views): see prefer_all."""
 
@@ -52,17 +49,16 @@ def prefer_all(count, views):
 @njit(cache=True, inline="always")
 def _prefer(a, b, views):
     """How much says that view a comes before b."""
-    before, higher, delay, shared = views.weights[0], views.weights[1], views.weights[2], views.weights[3]
+    before, higher, shared, delay, errors, timed, _ = views.weights
     if a == b or shared[a, b] == 0:
         return NOTHING
-    node, error = views.node_of_namespace, views.error_ns
+    node = views.node_of_namespace
     first = node[views.sightings[views.example[a]].namespace]
     second = node[views.sightings[views.example[b]].namespace]
     if first == second and before[a, b] != 0:
         return ONE_CLOCK if before[a, b] > 0 else -ONE_CLOCK
-    mean = delay[a, b] / shared[a, b]
-    bounded = first != second and error[first] >= 0 and error[second] >= 0
-    if bounded and abs(mean) >= error[first] + error[second] and mean != 0:
+    mean = delay[a, b] / timed[a, b]
+    if first != second and errors[a, b] >= 0 and abs(delay[a, b]) >= errors[a, b] and mean != 0:
         return TWO_CLOCKS if mean > 0 else -TWO_CLOCKS
     if higher[a, b] != 0:
         return TTL if higher[a, b] > 0 else -TTL

@@ -1,12 +1,13 @@
 """The order of points in plain captures: what all packets of a direction say together, and unknown where none says."""
 
+import pytest
 from scapy.layers.inet import IP, TCP, UDP
 
 from ttrace.correlate import Correlation, correlate_captures
 from ttrace.correlate.result.select import select
 from ttrace.report import render
 
-from ..scene import Direction, Node, correlate, paths
+from ..scene import START_NS, Direction, Node, correlate, paths
 
 CLIENT, NODE, FAR, SERVER = "172.17.0.2", "192.0.2.1", "192.0.2.2", "172.18.0.2"
 UNKNOWN = Direction.UNKNOWN
@@ -141,3 +142,63 @@ def test_equal_packets_one_after_the_other_are_not_ambiguous(tmp_path):
         here.see("eth0", UNKNOWN, start, answer)
         there.see("eth0", UNKNOWN, start + 20, answer)
     assert [path.ambiguous for path in paths(correlate(tmp_path, here, there))] == [False, False]
+
+
+def ahead(name: str, ppm: float, ahead_s: int) -> Node:
+    """Its clock is ahead when the scene begins, and gains so much."""
+    (node,) = files(name)
+    node.clock = lambda time_ns: time_ns + ahead_s * 10**9 + round((time_ns - START_NS) * ppm / 1e6)
+    return node
+
+
+def passes(near: Node, far: Node, time_us: float, number: int, *, back: bool = False, hop: int = 1) -> None:
+    """A packet from one to the other, 64 us and so many hops away; `back`: the other way round."""
+    ends = {"source": FAR, "destination": CLIENT} if back else {}
+    ports = (2000, 1000) if back else (1000, 2000)
+    for place, node in enumerate((far, near) if back else (near, far)):
+        seen = packet(number, **ends, ttl=64 - hop * place)
+        seen[UDP].sport, seen[UDP].dport = ports
+        node.see("eth0", UNKNOWN, time_us + 64 * place, seen)
+
+
+@pytest.mark.parametrize("ppm", [70, -70, 400])
+@pytest.mark.parametrize("hop", [1, 0])
+def test_two_packets_tell_of_the_clocks_what_they_were_then(ppm, hop, tmp_path):
+    """Seconds before and behind them TTL tells, and where it does not, nothing."""
+    near, far = files("near")[0], ahead("far", ppm, -300)
+    for number, (time_us, back) in enumerate([(0, 1), (100_000, 0), (3e6, 1), (3.002e6, 0), (6e6, 0), (7e6, 1)]):
+        # In 2 ms one each way, with a TTL that says which: so the clocks are known for that time.
+        passes(near, far, time_us, number, back=bool(back), hop=1 if number in (2, 3) else hop)
+    found = paths(correlate(tmp_path, near, far))
+    there = [["far", "near"] if path.hops[0].source.startswith(FAR) else ["near", "far"] for path in found]
+    known = [[hop.order_known for hop in path.hops] for path in found]
+    assert len(found) == 6
+    if hop:
+        assert [[hop.node for hop in path.hops] for path in found] == there
+        assert known == [[True, True]] * 6
+
+
+def test_a_clock_that_is_known_says_nothing_hours_later(tmp_path):
+    """Another flow, one way only, with one TTL at both points: nobody knows where it was first."""
+    near, far = files("near")[0], ahead("far", 20, 5)
+    for number in range(10):
+        passes(near, far, number * 1000, number, back=number % 2 == 1)
+    for number in range(10, 20):
+        for node, later in ((near, 0), (far, 64)):
+            other = IP(src="10.0.0.1", dst="10.0.0.2", id=number, ttl=9) / UDP(sport=1, dport=2) / bytes(number)
+            node.see("eth0", UNKNOWN, 3600e6 + number * 1000 + later, other)
+    found = paths(correlate(tmp_path, near, far))
+    assert [path.hops[1].order_known for path in found] == [True] * 10 + [False] * 10
+
+
+def test_of_a_way_that_goes_on_without_evidence_counts_what_the_clocks_said_before(tmp_path):
+    near, far = files("near")[0], ahead("far", -50, 0)
+    for number in range(10):
+        passes(near, far, number * 100_000, number, back=number % 2 == 1)
+    for number in range(10, 90):  # with the same TTL at both
+        for node, later in ((near, 0), (far, 200)):
+            other = IP(src="10.0.0.1", dst="10.0.0.2", id=number, ttl=9) / UDP(sport=1, dport=2) / bytes(number)
+            node.see("eth0", UNKNOWN, (number - 7) * 200_000 + later, other)
+    found = [path for path in paths(correlate(tmp_path, near, far)) if path.hops[0].ttl == 9]
+    assert [path.hops[1].order_known for path in found] == [True] * 80
+    assert {path.hops[0].node for path in found} == {"near"}

@@ -1,0 +1,78 @@
+"""What the packets of one way say of every two of its views: who was earlier, who had the higher TTL, how long it took.
+
+The table (WEIGHTS, views, views) has: packets that were earlier at the first, minus later; that had the higher TTL
+there, minus the lower; packets seen at both. Of those that were there while something compares the clocks, or of all
+where none was: the sum of their delays from the first to the second; of what two clocks may make them wrong, -1 where
+that is not known; how many; and whether something compared the clocks.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from ...kernels.njit import njit
+
+WEIGHTS: Final = 7
+"""Rows of the table."""
+_FAR_NS: Final = 1 << 61
+"""An error that leaves everything open; still an integer."""
+
+
+@njit(cache=True, inline="always")
+def weigh(one, view, count, weights, certainty):
+    """Fill the weights of every pair of the first `count` views. `one`: the sightings of a way, by packet and time, and
+    the `view` of each; `certainty`: a row of each node's Certainty."""
+    weights[:, :count, :count] = 0
+    before, higher, shared = weights[0], weights[1], weights[2]
+    first = 0
+    for i in range(one.packet.size):
+        if one.packet[i] != one.packet[first]:
+            first = i
+        for j in range(first, i):
+            a, b = view[j], view[i]
+            if a == b:
+                continue
+            took = one.times[i] - one.times[j]
+            drop = one.ttl[j] - one.ttl[i]
+            earlier = np.int64(took > 0) - np.int64(took < 0)
+            higher_there = np.int64(drop > 0) - np.int64(drop < 0)
+            before[a, b] += earlier
+            before[b, a] -= earlier
+            higher[a, b] += higher_there
+            higher[b, a] -= higher_there
+            shared[a, b] += 1
+            shared[b, a] += 1
+            error = 0.0
+            alone = False
+            if one.node[i] != one.node[j]:
+                error, alone = _clock_error(certainty[one.node[j]], certainty[one.node[i]], one.times[i])
+            _time(a, b, took, error, alone, weights[3:])
+
+
+@njit(cache=True, inline="always")
+def _clock_error(clock, other, time_ns):
+    """How far the difference of two clocks may be off then, in ns (negative: not known), and whether nothing compares
+    one of them at that time. Rows of Certainty."""
+    if clock[0] < 0 or other[0] < 0:
+        return -1.0, False
+    before = max(clock[1] - time_ns, time_ns - clock[2], 0.0)
+    behind = max(other[1] - time_ns, time_ns - other[2], 0.0)
+    return clock[0] + clock[3] * before + other[0] + other[3] * behind, before > 0 or behind > 0
+
+
+@njit(cache=True, inline="always")
+def _time(a, b, took, error, alone, weights):
+    """Add a packet that `took` so long from view a to view b. Those of a time when nothing compares the clocks count
+    where there are no others."""
+    delay, errors, timed, compared = weights[0], weights[1], weights[2], weights[3]
+    if not alone and compared[a, b] == 0:
+        for x, y in ((a, b), (b, a)):
+            delay[x, y] = errors[x, y] = timed[x, y] = 0
+            compared[x, y] = 1
+    if alone and compared[a, b] == 1:
+        return
+    delay[a, b] += took
+    delay[b, a] -= took
+    for x, y in ((a, b), (b, a)):
+        timed[x, y] += 1
+        errors[x, y] = -1 if error < 0 else min(errors[x, y] + np.int64(np.ceil(min(error, _FAR_NS))), _FAR_NS)
