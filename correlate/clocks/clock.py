@@ -115,6 +115,12 @@ class Clock:
         return None if error < 0 else error
 
     @property
+    def turns_ns(self) -> list[int]:
+        """Times of this clock between which its offset is farthest from that of any line: of each piece both ends."""
+        ends = [(piece, piece.evidence_ns[1]) for piece in self.pieces if piece.evidence_ns[1] < _ALWAYS_NS]
+        return [piece.start_ns for piece in self.pieces] + [at + offset_at(piece, at) for piece, at in ends]
+
+    @property
     def epochs(self) -> int:
         """How often the clock was set back."""
         return self.pieces[-1].epoch if self.pieces else 0
@@ -134,6 +140,10 @@ class Clock:
             if piece.drift:
                 offsets[here] += np.rint(_by_own_time(piece.drift) * (times_ns[here] - piece.start_ns)).astype(np.int64)
         return offsets
+
+    def reference_ns(self, time_ns: int) -> int:
+        """A time of this clock, by the reference clock."""
+        return time_ns - int(self.offsets(np.array([time_ns]))[0])
 
 
 def offset_at(piece: Piece, reference_ns: int) -> int:

@@ -38,6 +38,6 @@ def _clock_error(result: Correlation, own: int, other: int) -> int | None:
     machines = [result.topology.machine(node) for node in nodes]
     if machines[0] == machines[1]:
         return 0
-    clocks = {clock.node: clock.largest_error_ns for clock in result.clocks}
-    first, second = clocks[nodes[0]], clocks[nodes[1]]
-    return None if first is None or second is None else first + second
+    clocks = {clock.node: clock.certainty for clock in result.clocks}
+    error = int(clocks[nodes[0]].beside(clocks[nodes[1]]).at(result.times_ns[[own, other]]).max())
+    return None if error < 0 else error

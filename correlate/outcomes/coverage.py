@@ -42,7 +42,6 @@ def find_coverage(
         node = topology.file_nodes[i]
         namespaces = topology.file_namespaces[i]
         clock = next(c for c in clocks if c.node == node)
-        offset = int(clock.offsets(np.array([of_file.first_ns]))[0])
         # Of several files of one node, each covers the time of its own records.
         alone = topology.file_nodes.count(node) == 1
         covered = [
@@ -51,7 +50,8 @@ def find_coverage(
             *whole.get(i, ()),
             *(_covered(topology, node) if alone else []),
         ]
-        start, end = min(covered) - offset, max(covered) - offset
+        # Each by its own time: in a day, 100 ppm are 8.6 s.
+        start, end = clock.reference_ns(min(covered)), clock.reference_ns(max(covered))
         coverage.start_ns[node] = min(coverage.start_ns.get(node, start), start)
         coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
         for place in np.unique(topology.places[i][np.array(file.captures_packets, np.bool_)]).tolist():
@@ -67,7 +67,7 @@ def find_coverage(
             if statistics.interface >= namespaces.size:
                 continue
             lost_before, time_before = previous.get(statistics.interface, (0, start))
-            now = statistics.time_ns - offset
+            now = clock.reference_ns(statistics.time_ns)
             if statistics.lost > lost_before:
                 gaps = coverage.gaps.setdefault(int(namespaces[statistics.interface]), [])
                 gaps.append((time_before, now))

@@ -148,7 +148,7 @@ _HOP_OF_KIND: Final[dict[int, Callable[[Columns, int], Hop]]] = {FRAME: _interfa
 def _reference_time(result: Columns, node: str, time_ns: int) -> int:
     """A time of the node's clock, on the reference clock."""
     clock = next(clock for clock in result.clocks if clock.node == node)
-    return time_ns - int(clock.offsets(np.array([time_ns]))[0])
+    return clock.reference_ns(time_ns)
 
 
 def _rewrite(result: Columns, row: np.void, shown: npt.NDArray[np.int64]) -> RewriteStep:

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..clocks.clock import Clock
 from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
 from ..result.words import DIRECTIONS
@@ -106,7 +105,8 @@ def find_legs(result: Correlation, steps: Steps) -> npt.NDArray[np.void]:
     # Where one clock contradicts the order of two hops, the order is wrong, and no latency is known.
     clear = ~result.packets.ambiguous[steps.path[before]] & ((delay >= 0) | (machine[before] != machine[after]))
     _put_latencies(table, row[leg[clear]], delay[clear])
-    table["clock_error_ns"] = _clock_errors(result, table["from_point"], table["to_point"])
+    table["clock_error_ns"] = -1
+    table["clock_error_ns"][row] = _clock_errors(result, table[row], steps.time_ns[before], leg)
     return table[_in_order(steps, table, points)]
 
 
@@ -180,27 +180,26 @@ def _in_order(steps: Steps, table: npt.NDArray[np.void], points: int) -> npt.NDA
 
 
 def _clock_errors(
-    result: Correlation, from_point: npt.NDArray[np.int64], to_point: npt.NDArray[np.int64]
+    result: Correlation, legs: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64], leg: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """How far the difference of the clocks at two points may be off, in ns; -1 not known, or no second point."""
-    clocks = [clock.node for clock in result.clocks]
-    errors = [_error(clock) for clock in result.clocks]
-    node = np.array([clocks.index(point.node) for point in result.topology.points] or [0], np.int64)
-    error = np.array([-1 if e is None else e for e in errors], np.int64)[node]
+    """How far the difference of the clocks at the two points of each leg may be off, in ns; -1 not known. `times_ns`:
+    when packets went there, `leg`: row of the leg of each."""
     machine = machines(result)
-    start, end = from_point >> 2, np.maximum(to_point, 0) >> 2
-    between = np.where((error[start] < 0) | (error[end] < 0), -1, error[start] + error[end])
-    # Behind the last point there is no second clock, and no latency.
-    return np.where(to_point < 0, -1, np.where(machine[start] == machine[end], 0, between))
-
-
-def _error(clock: Clock) -> int | None:
-    """Half-width of the interval that the clock's offset must lie in at any time, in ns."""
-    pieces = [piece.error_ns for piece in clock.pieces]
-    if clock.error_ns is None or None in pieces:
-        return None
-    known = [error for error in pieces if error is not None]
-    return clock.error_ns + (max(known) - known[0] if known else 0)
+    start, end = legs["from_point"] >> 2, legs["to_point"] >> 2
+    first_ns, last_ns = np.full(legs.size, np.iinfo(np.int64).max), np.full(legs.size, np.iinfo(np.int64).min)
+    apart = np.flatnonzero((machine[start] != machine[end])[leg])
+    np.minimum.at(first_ns, leg[apart], times_ns[apart])
+    np.maximum.at(last_ns, leg[apart], times_ns[apart])
+    clocks = {clock.node: clock.certainty for clock in result.clocks}
+    certainty = [clocks[point.node] for point in result.topology.points]
+    error = np.zeros(legs.size, np.int64)
+    crossing = np.flatnonzero(machine[start] != machine[end])
+    pairs, pair = np.unique(np.column_stack([start[crossing], end[crossing]]), axis=0, return_inverse=True)
+    for number, (one, other) in enumerate(pairs.tolist()):
+        rows = crossing[pair.reshape(-1) == number]
+        both = certainty[one].beside(certainty[other])
+        error[rows] = np.maximum(both.at(first_ns[rows]), both.at(last_ns[rows]))
+    return error
 
 
 def leg_values(legs: Iterable[tuple[int, ...]], ends: dict[int, LegEnd]) -> list[Leg]:
