@@ -81,7 +81,7 @@ def correlate_decoded(
     progress("linking connections", None)
     link(part, setting)
     if setting.clocks_follow_connections:
-        setting = replace(setting, clocks=align_clocks(delays_by_connections(part, setting), topology))
+        setting = setting.by_connections(delays_by_connections(part, setting))
     times = [RecordTimes.of(capture) for capture in captures]
     setting = replace(setting, coverage=find_coverage(setting.files, times, topology, setting.clocks))
     followed = follow(part, setting, progress)

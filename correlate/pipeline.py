@@ -4,12 +4,13 @@ Without parts there is one, with all of them. What has to be known of all parts 
 Setting; in_memory.py and in_parts/ put the stages together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from .arrays.grouping import Runs, runs_of_keys
+from .clocks.align import align_clocks, are_others
 from .clocks.clock import Clock
 from .clocks.delays import Pairs, flows_by_addresses, node_delays
 from .clocks.reference_time import messages_on_reference, sightings_on_reference
@@ -66,11 +67,19 @@ class Setting:
     coverage: Coverage
     chain_heads: npt.NDArray[np.void] | None = None
     """TRACE_EVENT rows of the base chains of all parts, so that they are numbered alike in each."""
+    link_again: bool = False
+    """Connections were found by other clocks than these, so that packets were not taken for one, or others were."""
 
     @property
     def clocks_follow_connections(self) -> bool:
         """Once flows are known on both sides of translations, more packets bound the clocks."""
         return any(clock.basis not in ("reference", "same machine") for clock in self.clocks)
+
+    def by_connections(self, delays: Pairs) -> "Setting":
+        """The same with the clocks that connections tell of."""
+        clocks = align_clocks(delays, self.topology)
+        guessed = any(not namespace.has_conntrack for namespace in self.topology.namespaces)
+        return replace(self, clocks=clocks, link_again=guessed and are_others(self.clocks, clocks))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -156,8 +165,11 @@ def link(part: Linked, setting: Setting) -> None:
 
 
 def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Followed:
-    """Sightings -> packets -> hops -> rewrites and outcomes."""
+    """Sightings -> packets -> hops -> rewrites and outcomes. Links connections where that has not been done by these
+    clocks."""
     sightings, evaluations, topology = part.sightings, part.evaluations, setting.topology
+    if part.connections is None or setting.link_again:
+        link(part, setting)
     connections = part.linked
     times_ns = _reference_times(part, setting)
     entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)

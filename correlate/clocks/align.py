@@ -7,7 +7,7 @@ Skelly, Towsley 1999, for one cloud). Its distance from them is the error. Where
 time is cut there. What the bounds cannot show is an asymmetry of the two delays.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -16,12 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..nodes.topology import Topology
+from ..schema import ONE_PACKET_NS
 from .clock import Clock, Piece, begun_at, offset_at
 from .delays import Bounds, Pairs, delay_bounds
 from .line import fit_line
 
 SET_BACK_NS: Final = 10_000_000
 """A frame so much earlier than the one before it in its file shows that the clock was set back: no queue is as slow."""
+_OTHER_NS: Final = ONE_PACKET_NS // 8
+"""By so much a clock must have been wrong for connections to be looked for again: most packets take far less than what
+one may take."""
 _MOST_PIECES: Final = 8
 _FEWEST_PACKETS: Final = 10
 """A piece with fewer packets is no evidence of a step: a few packets were taken for others."""
@@ -48,6 +52,17 @@ def align_clocks(delays: Pairs, topology: Topology) -> list[Clock]:
                 clocks[node] = found
                 progress = True
     return [clocks.get(n, Clock(node=n, offset_ns=0, error_ns=None, basis="unknown")) for n in nodes]
+
+
+def are_others(some: Sequence[Clock], clocks: Sequence[Clock]) -> bool:
+    """Whether, by these clocks of the same nodes, other packets come near each other than by those."""
+    for before, after in zip(some, clocks, strict=True):
+        if (before.basis == "unknown") != (after.basis == "unknown"):
+            return True
+        times_ns = np.array([time_ns for clock in (before, after) for time_ns in clock.turns_ns], np.int64)
+        if times_ns.size and np.abs(before.offsets(times_ns) - after.offsets(times_ns)).max() > _OTHER_NS:
+            return True
+    return False
 
 
 def _reach(

@@ -147,7 +147,7 @@ class _Rounds:
         shared = shared.where(clocks=align_clocks(delays, setting.topology))
         if shared.setting.clocks_follow_connections:
             delays = reduce(add_delays, self._run("linking connections", link_connections, shared), nothing)
-            shared = shared.where(clocks=align_clocks(delays, setting.topology))
+            shared = replace(shared, setting=shared.setting.by_connections(delays))
         shared = shared.where(
             coverage=find_coverage(setting.files, surveyed.times, setting.topology, shared.setting.clocks)
         )

@@ -96,11 +96,9 @@ def link_connections(work: PartWork) -> Pairs:
 
 
 def follow_packets(work: PartWork) -> PassageCounts:
-    """Paths, and where they went on to. Links connections where that has not been done for the clocks."""
+    """Paths, and where they went on to."""
     setting = _shared(work.shared).setting
     part: Linked = _before(work)
-    if part.connections is None:
-        link(part, setting)
     followed = follow(part, setting)
     save(work.after, followed)
     return count_passages(followed)
