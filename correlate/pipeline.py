@@ -36,6 +36,7 @@ from .outcomes.kinds import Outcomes
 from .outcomes.next_node import Arrivals
 from .outcomes.passages import PassageCounts, Passages
 from .outcomes.tables import Tables
+from .packets.apart import places_of
 from .packets.datagrams import join_datagrams
 from .packets.match import Packets, match_packets
 from .packets.numbering import order_of_appearance
@@ -177,7 +178,8 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     joined = join_datagrams(sightings, times_ns, connections.way)
     contents = None if joined else part.contents
     progress("matching packets", None)
-    packets = match_packets(sightings, times_ns, connections, part.said, topology.node_numbers(), contents)
+    places = places_of(topology, setting.clocks)
+    packets = match_packets(sightings, times_ns, connections, part.said, places, contents)
     progress("ordering hops", None)
     separated, underlaid = separate_underlay(sightings, topology)
     seen, traced = of_kind(sightings, FRAME), packets.packet[told(sightings)]

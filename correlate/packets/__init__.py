@@ -1,6 +1,7 @@
 """Who is the same packet.
 
 For other rooms:
+    apart: places_of
     datagrams: is_datagram, join_datagrams
     match: Packets, match_packets
     numbering: first_of_each, in_order_of_time, order_of_appearance

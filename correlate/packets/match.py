@@ -4,9 +4,11 @@ Within one direction of one connection, sightings with the same `content` are ca
 once in each direction, so a place that occurs twice means two packets (a retransmission with the same IP id, equal
 datagrams): their sightings are paired in order of time, and what cannot be told apart is marked ambiguous. Nothing
 overtakes its equal within a node, but between nodes it may: two that were under way there at once are ambiguous.
+What cannot have been in that order, or is clearly apart in time, is not paired (apart.py).
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +19,16 @@ from ..decode.payload import contradict
 from ..flows.connections import Connections
 from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
+from .apart import Run, any_turned, apart, find_heaps, ttl_falls, turned
 from .match_told import assign_told, fits_one
 from .numbering import order_of_appearance
 from .points import point_key, same_point
 from .slots import NEIGHBOURS, number_slots
+
+_MOST_COMPARED: Final = 256
+"""More than that are not looked at pair by pair."""
+_NEAR_NS: Final = 1_000_000
+"""Sightings of what passes its points within this time are not asked for their order."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,15 +47,14 @@ def match_packets(
     times_ns: npt.NDArray[np.int64],
     connections: Connections,
     said: npt.NDArray[np.void],
-    nodes: npt.NDArray[np.int64],
+    where: npt.NDArray[np.void],
     contents: Runs | None = None,
 ) -> Packets:
     """Put every sighting into exactly one packet.
 
     `sightings`: SIGHTING rows, of them one per row of `said` (TOLD); `times_ns`: when
     each happened, on the reference clock (an evaluation: the time of the frame its header was found in, else of its
-    receipt); `nodes`: number of the node of each namespace; `contents`: sightings with equal
-    content, where that has been found out.
+    receipt); `where`: see apart.places_of; `contents`: sightings with equal content, where that has been found out.
     """
     if contents is None:
         contents = runs_of_keys(sightings["content"])
@@ -64,7 +71,7 @@ def match_packets(
         runs = contents.sorted_by(times_ns, group)
     packet = np.full(sightings.size, -1, np.int64)
     ambiguous = np.zeros(sightings.size + 1, np.bool_)
-    count = _assign(runs.rows, group, sightings, times_ns, nodes, packet, ambiguous)
+    count = _assign(runs.rows, group, sightings, times_ns, where, packet, ambiguous)
     by_time = order_of_appearance(packet, count, sightings, times_ns)
     rank = np.empty(count, np.int64)
     rank[by_time] = np.arange(count)
@@ -72,7 +79,7 @@ def match_packets(
 
 
 @njit(cache=True)
-def _assign(order, group, sightings, times, nodes, packet, ambiguous):
+def _assign(order, group, sightings, times, where, packet, ambiguous):
     count = np.int64(0)  # for numba, the constant 0 would be a type of its own, with kernels of its own
     start = 0
     while start < order.size:
@@ -89,7 +96,7 @@ def _assign(order, group, sightings, times, nodes, packet, ambiguous):
             middle += 1
         seen, rows = order[start:middle], order[middle:stop]
         base = count
-        count = _assign_observations(seen, sightings, times, nodes, packet, ambiguous, count)
+        count = _assign_observations(seen, sightings, times, where, packet, ambiguous, count)
         if rows.size == 0:
             pass
         elif count - base == 1 and fits_one(rows, sightings, times, times[seen[0]]):
@@ -116,10 +123,12 @@ def _all_different(rows, sightings, times):
 
 
 @njit(cache=True)
-def _assign_observations(rows, sightings, times, nodes, packet, ambiguous, count):
+def _assign_observations(rows, sightings, times, where, packet, ambiguous, count):
     if rows.size == 0:
         return count
-    if rows.size <= 256 and _all_different(rows, sightings, times):
+    if rows.size <= _MOST_COMPARED and _all_different(rows, sightings, times) and _may_be_one(
+        rows, sightings, times, where
+    ):  # fmt: skip
         for i in range(rows.size):
             packet[rows[i]] = count
         return count + 1
@@ -133,12 +142,50 @@ def _assign_observations(rows, sightings, times, nodes, packet, ambiguous, count
     for i in range(rows.size):
         occurrence[i] = totals[slots[i]]
         totals[slots[i]] += 1
-    if totals.min() == totals.max() and _in_order(rows, occurrence, totals[0], sightings, times):
+    run = Run(
+        rows, sightings, times, where, slots, np.empty(rows.size, np.int64), np.empty((points, points), np.bool_),
+        ttl_falls(rows, sightings, where),
+    )  # fmt: skip
+    find_heaps(run)
+    each = totals[0]
+    as_many = totals.min() == totals.max()
+    if as_many and _in_order(rows, occurrence, each, sightings, times) and _fits(run, occurrence, each):
         for i in range(rows.size):
             packet[rows[i]] = count + occurrence[i]
-        _doubt_overtaking(rows, occurrence, totals[0], sightings, times, nodes, ambiguous[count:])
-        return count + totals[0]
-    return _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, count)
+        _doubt_overtaking(run, occurrence, each, ambiguous[count:])
+        return count + each
+    return _assign_nearest(run, packet, ambiguous, count)
+
+
+@njit(cache=True)
+def _may_be_one(rows, sightings, times, where):
+    """They all come in an order that one packet can have. Of what is near in time, nobody knows better."""
+    near = times[rows[rows.size - 1]] - times[rows[0]] <= _NEAR_NS
+    return near or not any_turned(rows, sightings, times, where, False)
+
+
+@njit(cache=True)
+def _fits(run, occurrence, each):
+    """The k-th sighting at every point can be one packet, by what tells equal packets apart."""
+    members = np.empty((each, occurrence.size // each), np.int64)
+    count = np.zeros(each, np.int64)
+    several = False
+    torn = False
+    for i in range(occurrence.size):
+        k = occurrence[i]
+        here, first = run.sightings[run.rows[i]], run.sightings[run.rows[0]]
+        several |= run.where[here.place].machine != run.where[first.place].machine
+        for m in range(count[k]):
+            j = members[k, m]
+            torn |= apart(run, i, j)
+            before, row = run.rows[j], run.rows[i]
+            if turned(
+                run.sightings[before], run.sightings[row], run.times[before], run.times[row], run.where, run.falls
+            ):
+                return False
+        members[k, count[k]] = i
+        count[k] += 1
+    return not (torn and several)  # on one machine none overtakes the other, however long they wait
 
 
 @njit(cache=True)
@@ -159,19 +206,19 @@ def _in_order(rows, occurrence, each, sightings, times):
 
 
 @njit(cache=True)
-def _doubt_overtaking(rows, occurrence, each, sightings, times, nodes, ambiguous):
+def _doubt_overtaking(run, occurrence, each, ambiguous):
     """Mark neighbours of equal packets that were between nodes at the same time."""
     first = np.full(each, np.int64(2**62))
     last = np.full(each, np.int64(-(2**62)))
     node = np.full(each, np.int64(-1))
     crossing = np.zeros(each, np.bool_)
-    for i in range(rows.size):
+    for i in range(occurrence.size):
         k = occurrence[i]
-        here = nodes[sightings[rows[i]].namespace]
+        here = run.where[run.sightings[run.rows[i]].place].node
         crossing[k] |= node[k] >= 0 and node[k] != here
         node[k] = here
-        first[k] = min(first[k], times[rows[i]])
-        last[k] = max(last[k], times[rows[i]])
+        first[k] = min(first[k], run.times[run.rows[i]])
+        last[k] = max(last[k], run.times[run.rows[i]])
     for k in range(1, each):
         if crossing[k] and crossing[k - 1] and first[k] <= last[k - 1]:
             ambiguous[k - 1] = True
@@ -179,10 +226,12 @@ def _doubt_overtaking(rows, occurrence, each, sightings, times, nodes, ambiguous
 
 
 @njit(cache=True)
-def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, count):
-    """Each sighting goes to the most recent packet that its point has not seen; a second such one is ambiguous."""
+def _assign_nearest(run, packet, ambiguous, count):
+    """Each sighting goes to the most recent packet that its point has not seen; a second such one is ambiguous, and so
+    is one that is clearly apart in time."""
+    rows, sightings, times, slots = run.rows, run.sightings, run.times, run.slots
     base = count
-    had = np.zeros((rows.size, points), np.bool_)
+    had = np.full((rows.size, run.near.shape[0]), np.int32(-1))  # the sighting of each packet at each point
     payload = np.zeros(rows.size, np.uint64)
     residue = np.zeros(rows.size, np.uint16)
     latest = np.zeros(rows.size, np.int64)
@@ -192,27 +241,50 @@ def _assign_nearest(rows, slots, points, sightings, times, packet, ambiguous, co
         rival = np.int64(-1)
         for p in range(count - 1, max(base, count - NEIGHBOURS) - 1, -1):
             k = p - base
-            if times[rows[i]] - latest[k] > ONE_PACKET_NS or had[k, slots[i]]:
+            if times[rows[i]] - times[rows[latest[k]]] > ONE_PACKET_NS or had[k, slots[i]] >= 0:
                 continue
-            if contradict(payload[k], residue[k], row.payload, row.residue):
+            if contradict(payload[k], residue[k], row.payload, row.residue) or _any_turned(run, had[k], i):
                 continue
-            if found < 0:
+            if found < 0 and not _any_apart(run, had[k], i):
                 found = np.int64(p)
-            else:
+            elif rival < 0:
                 rival = np.int64(p)
+            if found >= 0 and rival >= 0:
                 break
         if found < 0:
             found = count
             count += 1
-        elif rival >= 0:
+        if rival >= 0:
             ambiguous[found] = True
             ambiguous[rival] = True
         k = found - base
         packet[rows[i]] = found
-        had[k, slots[i]] = True
-        latest[k] = times[rows[i]]
+        had[k, slots[i]] = i
+        latest[k] = i
         if payload[k] == 0:
             payload[k] = row.payload
         if residue[k] == 0:
             residue[k] = row.residue
     return count
+
+
+@njit(cache=True)
+def _any_turned(run, members, i):
+    """Whether sighting number `i` of the run cannot be of the same packet as those before it, -1 for none."""
+    late = run.rows[i]
+    for j in members:
+        if j >= 0 and turned(
+            run.sightings[run.rows[j]], run.sightings[late], run.times[run.rows[j]], run.times[late], run.where,
+            run.falls,
+        ):  # fmt: skip
+            return True
+    return False
+
+
+@njit(cache=True)
+def _any_apart(run, members, i):
+    """Whether sighting number `i` of the run is clearly too far from any of those before it, -1 for none."""
+    for j in members:  # noqa: SIM110 - no generators in kernels
+        if j >= 0 and apart(run, j, i):
+            return True
+    return False

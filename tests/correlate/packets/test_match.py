@@ -9,7 +9,7 @@ from scapy.layers.inet6 import IPv6
 
 from ttrace.correlate import correlate_captures
 
-from ..scene import DOCKER0, ETH0, IN, OUT, Node, at, correlate, docker_host, paths, steps
+from ..scene import DOCKER0, ETH0, IN, OUT, Direction, Node, at, correlate, docker_host, paths, steps
 
 DATAGRAM = IP(src="172.17.0.2", dst="203.0.113.1", id=0, flags="DF") / UDP(sport=1000, dport=53) / b"the same words"
 
@@ -153,3 +153,90 @@ def test_many_equal_datagrams_are_one_packet_each(traced, tmp_path):
     assert result.packets.count == 10_000
     assert not result.packets.ambiguous.any()
     assert set(np.diff(result.first_hop).tolist()) == {2 if traced else 1}
+
+
+REPORT = IPv6(src="fe80::1", dst="ff02::16", hlim=1) / b"a report of a link that has come up, with no id"
+
+
+def two_nodes(*, snapshots: bool = True, boot_id: str | None = "one kernel") -> list[Node]:
+    """Neighbours on one wire."""
+    nodes = []
+    for number, name in enumerate(("master", "slave")):
+        node = Node(name, snapshots=snapshots, boot_id=boot_id if snapshots else None)
+        node.interface("eth0", 2, addresses=[f"192.0.2.{number + 1}"])
+        nodes.append(node)
+    return nodes
+
+
+def talk(one: Node, other: Node, time_us: float, *, direction: bool = True) -> None:
+    """A packet each way, 20 us on the wire: so the clocks are known."""
+    for number, (first, second) in enumerate(((one, other), (other, one))):
+        packet = IP(
+            src=f"192.0.2.{1 + number}", dst=f"192.0.2.{2 - number}", id=1 + round(time_us / 1000) + number, ttl=64
+        )
+        for place, node in enumerate((first, second)):
+            way = (OUT if place == 0 else IN) if direction else Direction.UNKNOWN
+            seen = packet / UDP(sport=1 + number, dport=2 - number)
+            seen.ttl -= place if not direction else 0
+            node.see("eth0", way, time_us + 1000 * number + 20 * place, seen)
+
+
+def sightings(found: list, protocol: str) -> list[tuple[str, ...]]:
+    return [tuple(hop.node for hop in path.hops) for path in found if path.protocol == protocol]
+
+
+@pytest.mark.parametrize("boot_id", ["one kernel", None])
+@pytest.mark.parametrize("seen", ["in only", "out only", "in, then out"])
+def test_nothing_arrives_before_it_was_sent(boot_id, seen, tmp_path):
+    """The kernel repeats a report; one of the captures had not begun with the first, or lost the second."""
+    master, slave = two_nodes(boot_id=boot_id)
+    talk(master, slave, 0)
+    talk(master, slave, 2_000_000)
+    lost = {"in only": [("slave", 0)], "out only": [("master", 0)], "in, then out": [("slave", 0), ("master", 1)]}[seen]
+    for number in range(2):
+        for node, way, later in ((slave, OUT, 0), (master, IN, 10)):
+            if (node.name, number) not in lost:
+                node.see("eth0", way, 300_000 + 344_000 * number + later, REPORT)
+    found = [path for path in paths(correlate(tmp_path, master, slave)) if path.protocol != "udp"]
+    both = [tuple(hop.node for hop in path.hops) for path in found]
+    if seen == "in, then out":
+        assert both == [("master",), ("slave",)]
+    else:
+        assert both == [("master",) if seen == "in only" else ("slave",), ("slave", "master")]
+    assert all(path.duration_ns == 10_000 for path in found if len(path.hops) == 2)
+
+
+@pytest.mark.parametrize("falls", [True, False])
+def test_in_plain_files_what_is_much_nearer_is_one_packet(falls, tmp_path):
+    """Four equal packets of which each point missed another: the k-th is not the k-th."""
+    near, far = two_nodes(snapshots=False)
+    for number in range(5):
+        talk(near, far, number * 500_000, direction=False)
+    for number in range(4):
+        for hop, node in enumerate((near, far)):
+            if number != 3 * hop:  # the first is missing at one, the last at the other
+                packet = IP(src="10.0.0.1", dst="10.0.0.2", id=0, ttl=64 - hop * falls) / UDP(sport=1, dport=2) / b"x"
+                node.see("eth0", Direction.UNKNOWN, 100_000 + 344_000 * number + 20 * hop, packet)
+    found = [path for path in paths(correlate(tmp_path, near, far)) if path.hops[0].source.startswith("10.")]
+    assert sorted(len(path.hops) for path in found) == [1, 1, 2, 2]
+    assert all((path.duration_ns or 0) < 25_000 for path in found)
+    assert all(path.ambiguous or falls for path in found)
+
+
+def test_what_is_long_on_its_way_is_still_paired_in_order(tmp_path):
+    """A way of 400 ms, and equal packets every 344 ms: the nearest in time are not one."""
+    near, far = two_nodes(snapshots=False)
+    for number in range(8):
+        for back in (False, True):
+            packet = IP(src=f"192.0.2.{1 + back}", dst=f"192.0.2.{2 - back}", id=2 * number + back, ttl=64)
+            packet /= UDP(sport=1 + back, dport=2 - back)
+            for place, node in enumerate((far, near) if back else (near, far)):
+                seen = packet.copy()
+                seen.ttl -= place
+                node.see("eth0", Direction.UNKNOWN, number * 500_000 + 400_000 * (back + place), seen)
+    for number in range(4):
+        for hop, node in enumerate((near, far)):
+            packet = IP(src="10.0.0.1", dst="10.0.0.2", id=0, ttl=64 - hop) / UDP(sport=1, dport=2) / b"x"
+            node.see("eth0", Direction.UNKNOWN, 100_000 + 344_000 * number + 400_000 * hop, packet)
+    found = [path for path in paths(correlate(tmp_path, near, far)) if path.hops[0].source.startswith("10.")]
+    assert [path.duration_ns for path in found] == [400_000_000] * 4

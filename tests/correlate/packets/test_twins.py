@@ -6,12 +6,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ttrace.correlate.packets.apart import WHERE
 from ttrace.correlate.packets.match import match_packets
 from ttrace.correlate.schema import SIGHTING, TOLD
 from ttrace.correlate.sightings import EVALUATION, FRAME
 
 from . import twins
-from .twins import Seen
+from .twins import Place, Seen
 
 compared = settings(max_examples=500, deadline=None, derandomize=True)
 STEP_NS = 450_000_000
@@ -20,9 +21,19 @@ POINTS = {0: 0, 1: 0, 2: 1, 3: 2}
 """Capture point to its namespace."""
 CHAINS = {10: 0, 11: 0, 12: 1, 13: 3}
 """The same of chains; namespace 3 is seen by no capture point."""
-NODE_OF = [0, 0, 1, 1]
+PLACES = {
+    error_ns: [
+        Place(node=0, machine=0, uplink=False, error_ns=0),
+        Place(node=0, machine=0, uplink=True, error_ns=0),
+        Place(node=1, machine=1, uplink=True, error_ns=error_ns),
+        Place(node=2, machine=1, uplink=True, error_ns=error_ns),
+    ]
+    for error_ns in (1000, 200_000_000, -1)
+}
+"""The capture points, by the error of the second machine's clock."""
 
-one_time = st.integers(0, 14).map(lambda step: step * STEP_NS)
+one_time = st.tuples(st.integers(0, 14), st.sampled_from([0, 0, 5000, 20_000])).map(lambda t: t[0] * STEP_NS + t[1])
+one_error = st.sampled_from(sorted(PLACES))
 runs = {"way": st.sampled_from([0, 0, 1]), "content": st.sampled_from([5, 5, 5, 6])}
 seen_frames = st.fixed_dictionaries({
     **runs, "time_ns": one_time, "place": st.sampled_from(sorted(POINTS)), "direction": st.sampled_from([0, 1, 2]),
@@ -72,7 +83,7 @@ def equal_packets(draw):
     return numbered(frames, evaluations, draw(st.permutations(range(len(evaluations)))))
 
 
-def tables(sightings):
+def tables(sightings, error_ns):
     """SIGHTING and TOLD rows, and the arguments of match_packets."""
     rows = np.zeros(len(sightings), SIGHTING)
     for row, seen in zip(rows, sightings, strict=True):
@@ -85,12 +96,16 @@ def tables(sightings):
     said["order"] = [seen.order for seen in sightings if seen.told]
     times_ns = np.array([seen.time_ns for seen in sightings], np.int64)
     ways = np.array([seen.way for seen in sightings], np.int64)
-    return rows, times_ns, SimpleNamespace(way=ways), said, np.array(NODE_OF)
+    where = np.zeros(len(POINTS), WHERE)
+    for row, place in zip(where, PLACES[error_ns], strict=True):
+        for name in ("node", "machine", "uplink", "error_ns"):
+            row[name] = getattr(place, name)
+    return rows, times_ns, SimpleNamespace(way=ways), said, where
 
 
-def assert_same(sightings):
-    matched = match_packets(*tables(sightings))
-    expected = twins.match(sightings, NODE_OF)
+def assert_same(sightings, error_ns=1000):
+    matched = match_packets(*tables(sightings, error_ns))
+    expected = twins.match(sightings, PLACES[error_ns])
     assert matched.count == len(expected)
     groups = [sorted(np.flatnonzero(matched.packet == number).tolist()) for number in range(matched.count)]
     assert groups == [sorted(seen.row for seen in packet.members) for packet in expected]
@@ -98,15 +113,15 @@ def assert_same(sightings):
 
 
 @compared
-@given(any_sightings())
-def test_any_sightings_are_matched_as_the_twin_says(sightings):
-    assert_same(sightings)
+@given(any_sightings(), one_error)
+def test_any_sightings_are_matched_as_the_twin_says(sightings, error_ns):
+    assert_same(sightings, error_ns)
 
 
 @compared
-@given(equal_packets())
-def test_equal_packets_are_matched_as_the_twin_says(sightings):
-    assert_same(sightings)
+@given(equal_packets(), one_error)
+def test_equal_packets_are_matched_as_the_twin_says(sightings, error_ns):
+    assert_same(sightings, error_ns)
 
 
 def test_more_equal_packets_than_are_looked_at_are_matched_as_the_twin_says():

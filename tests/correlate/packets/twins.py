@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 ONE_PACKET_NS = 2_000_000_000
 NEIGHBOURS = 64
 MOST_COMPARED = 256
+NEAR_NS = 1_000_000
+CLEARLY = 16
+LOOKED_BACK = 64
+IN, OUT = 1, 2
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,19 @@ def contradict(a, b):
     return bool(a.residue and b.residue) and a.residue != b.residue
 
 
-def match(sightings, node_of):
-    """The packets, in the order in which they appear. `node_of`: node of each namespace."""
+@dataclass(frozen=True)
+class Place:
+    """A capture point."""
+
+    node: int
+    machine: int
+    uplink: bool
+    error_ns: int
+    """Of its machine's clock, negative where it is not known."""
+
+
+def match(sightings, places):
+    """The packets, in the order in which they appear. `places`: each capture point's Place."""
     runs = defaultdict(list)
     for seen in sightings:
         runs[seen.way, seen.content].append(seen)
@@ -66,7 +81,7 @@ def match(sightings, node_of):
     for run in runs.values():
         frames = sorted((s for s in run if not s.told), key=lambda s: (s.time_ns, s.row))
         told = sorted((s for s in run if s.told), key=lambda s: (s.time_ns, s.order, s.row))
-        found = packets_of_frames(frames, node_of)
+        found = packets_of_frames(frames, places)
         if len(found) == 1 and all_of_one(told, frames[0].time_ns):
             found[0].members += told
         else:
@@ -78,16 +93,78 @@ def match(sightings, node_of):
 # --- captured frames -------------------------------------------------------------------------------------------------
 
 
-def packets_of_frames(frames, node_of):
+def packets_of_frames(frames, places):
     if not frames:
         return []
-    if all_different(frames):
+    if all_different(frames) and may_be_one(frames, places):
         return [Packet(list(frames))]
+    apart = apart_in_time(frames, places)
+    falls = ttl_falls(frames, places)
     in_turn = by_turn(frames)
-    if in_turn is not None:
-        doubt_overtaking(in_turn, node_of)
+    if in_turn is not None and fit(in_turn, apart, falls, places):
+        doubt_overtaking(in_turn, places)
         return in_turn
-    return by_nearest(frames)
+    return by_nearest(frames, apart, falls, places)
+
+
+def may_be_one(frames, places):
+    near = frames[-1].time_ns - frames[0].time_ns <= NEAR_NS
+    return near or not any(turned(a, b, False, places) for a, b in itertools.combinations(frames, 2))
+
+
+def turned(early, late, falls, places):
+    """Of two nodes, and the later one is where it must have been before."""
+    here, there = places[early.place], places[late.place]
+    if here.node == there.node:
+        return False
+    if here.machine != there.machine and min(here.error_ns, there.error_ns) < 0:
+        return False
+    error = here.error_ns + there.error_ns if here.machine != there.machine else 0
+    if late.time_ns - early.time_ns <= error:
+        return False
+    if (early.direction, late.direction) == (IN, OUT) and here.uplink and there.uplink:
+        return late.ttl >= early.ttl
+    return falls and late.ttl > early.ttl
+
+
+def ttl_falls(frames, places):
+    """More often than it rises, from node to node in time."""
+    between = [(a, b) for a, b in itertools.pairwise(frames) if places[a.place].node != places[b.place].node]
+    return sum(a.ttl > b.ttl for a, b in between) > sum(a.ttl < b.ttl for a, b in between)
+
+
+def apart_in_time(frames, places):
+    """A function of two of them: clearly too far from each other to be one packet.
+
+    Cut into heaps of different points, which are much further from each other than what is in them, and than the clocks
+    may be, they tell how fast packets are between two points that some heap holds both of.
+    """
+    gaps = [b.time_ns - a.time_ns for a, b in itertools.pairwise(frames)]
+    ends = []
+    for i, late in enumerate(frames):
+        earlier = [j for j in range(max(i - LOOKED_BACK, 0), i) if frames[j].point == late.point]
+        if earlier:
+            ends.append(max(gaps[earlier[-1] : i]))
+        elif i > LOOKED_BACK:
+            return lambda _one, _other: False
+    least = min(ends, default=2**62)
+    machines = {places[s.place].machine for s in frames}
+    errors = [places[s.place].error_ns for s in frames]
+    error = 0 if len(machines) == 1 else 2 * max(errors)
+    longest = max((gap for gap in gaps if gap < least), default=0)
+    if (len(machines) > 1 and min(errors) < 0) or least <= CLEARLY * longest + 4 * error:
+        return lambda _one, _other: False
+    heap = dict(zip(frames, itertools.accumulate([0, *(int(gap >= least) for gap in gaps)]), strict=True))
+    near = {(a.point, b.point) for a, b in itertools.permutations(frames, 2) if heap[a] == heap[b]}
+    return lambda one, other: heap[one] != heap[other] and (one.point, other.point) in near
+
+
+def fit(packets, apart, falls, places):
+    """None of them is in a wrong order, or torn apart in time where there are several clocks."""
+    pairs = [pair for packet in packets for pair in itertools.combinations(packet.members, 2)]
+    several = len({places[s.place].machine for packet in packets for s in packet.members}) > 1
+    torn = any(apart(a, b) for a, b in pairs)
+    return not any(turned(a, b, falls, places) for a, b in pairs) and not (torn and several)
 
 
 def all_different(frames):
@@ -95,7 +172,7 @@ def all_different(frames):
     if len(frames) > MOST_COMPARED or len({s.point for s in frames}) < len(frames):
         return False
     near = all(b.time_ns - a.time_ns <= ONE_PACKET_NS for a, b in itertools.pairwise(frames))
-    return near and not any(contradict(a, b) for a, b in itertools.pairwise(frames))
+    return near and not any(contradict(a, b) for a, b in itertools.combinations(frames, 2))
 
 
 def by_turn(frames):
@@ -115,26 +192,35 @@ def by_turn(frames):
     return list(turns.values())
 
 
-def doubt_overtaking(packets, node_of):
+def doubt_overtaking(packets, places):
     """Between nodes one may overtake the next: where both crossed, and at the same time, it is not known which is
     which."""
     for before, after in itertools.pairwise(packets):
-        crossed = all(len({node_of[s.namespace] for s in packet.members}) > 1 for packet in (before, after))
+        crossed = all(len({places[s.place].node for s in packet.members}) > 1 for packet in (before, after))
         if crossed and after.members[0].time_ns <= before.members[-1].time_ns:
             before.ambiguous = after.ambiguous = True
 
 
-def by_nearest(frames):
-    """Each joins the latest packet that it fits, and begins one where it fits none; what fits two is ambiguous."""
+def by_nearest(frames, apart, falls, places):
+    """Each joins the latest packet that it fits and is not clearly apart from, and begins one where there is none; what
+    fits another one is ambiguous, also one that it is apart from."""
     packets = []
     for s in frames:
-        fitting = [packet for packet in reversed(packets[-NEIGHBOURS:]) if fits(s, packet)]
-        if not fitting:
-            packets.append(Packet([s]))
-            continue
-        if len(fitting) > 1:
-            fitting[0].ambiguous = fitting[1].ambiguous = True
-        fitting[0].members.append(s)
+        fitting = [
+            packet
+            for packet in reversed(packets[-NEIGHBOURS:])
+            if fits(s, packet) and not any(turned(m, s, falls, places) for m in packet.members)
+        ]
+        near = [packet for packet in fitting if not any(apart(m, s) for m in packet.members)]
+        if near:
+            chosen = near[0]
+        else:
+            chosen = Packet()
+            packets.append(chosen)
+        rivals = [packet for packet in fitting if packet is not chosen]
+        if rivals:
+            chosen.ambiguous = rivals[0].ambiguous = True
+        chosen.members.append(s)
     return packets
 
 
