@@ -37,7 +37,7 @@ def fit_line(
     if not above.any() or not below.any():
         return None if not (above.any() or below.any()) else _one_sided(upper[above], lower[below], begin)
     # Clocks may be years apart: too many digits for a float.
-    around = int(upper[above][0])
+    around = int(upper[above].min())
     room = _Room(
         lower_hull(upper_at[above] - begin, upper[above] - around),
         lower_hull(lower_at[below] - begin, around - lower[below]),

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ttrace.correlate.clocks.clock import Certainty, Clock, Piece, begun_at, offset_at
+from ttrace.correlate.clocks.line import fit_line
 
 DAY_NS = 86_400 * 10**9
 
@@ -59,3 +60,14 @@ def test_a_clock_that_is_reached_over_another_is_as_sure_as_both(unknown):
     else:
         assert far.certainty == Certainty(12, 500, 900, pytest.approx(0.3))
         assert far.largest_error_ns == 12
+
+
+def test_the_same_packets_give_the_same_line_whatever_their_order():
+    """Parts hand them over in another one."""
+    at = np.array([0, 10, 20, 30])
+    upper, lower = np.array([1008, 1003, 1009, 1005]), np.array([990, 997, 1000, 991])
+    lines = {
+        fit_line(at[order], upper[order], at[order], lower[order], 0, 30)
+        for order in (np.roll(np.arange(4), turn) for turn in range(4))
+    }
+    assert len(lines) == 1
