@@ -20,6 +20,7 @@ from .rewriting import CUT, rewritten
 from .scenes import CASES, numbered
 from .table import COLUMNS, Result, clock_line, document, line, overall, row
 from .truth import lost_packets, read_frames
+from .views.command import add_arguments, measure_views, plan_of
 
 CLOCK_CASES = ("routed", "both", "ports", "nat66", "loss", "reorder", "delay", "ends", "drift", "docker")
 """Those whose recordings get random clocks."""
@@ -123,7 +124,9 @@ def parse_arguments():
     parser.add_argument("--reuse", action="store_true", help="measure what an earlier run kept there, record nothing")
     parser.add_argument("--explain", type=int, default=0, metavar="N", help="show N mistakes of each kind")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table as Markdown")
+    add_arguments(parser)
     options = parser.parse_args()
+    options.plan = plan_of(options, parser)
     if unknown := set(options.cases) - {case.name for case in CASES}:
         parser.error(f"no case is called {', '.join(sorted(unknown))}")
     if options.reuse and not options.keep:
@@ -134,6 +137,9 @@ def parse_arguments():
 def main():
     options = parse_arguments()
     begin = time.monotonic()
+    if options.views:
+        measure_views(options, options.plan)
+        return
     print(line(COLUMNS), flush=True)
     results, runs = [], []
     for case in CASES:
