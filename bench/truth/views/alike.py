@@ -2,10 +2,10 @@
 
 Two questions, both answered from the bytes and times of the view alone:
 
-- *same origin*: two frames of the capture as it was given may be one packet already (a mirror; a capture of both sides
-  of a router). Pairs of their frames are neither right nor wrong.
+- *same origin*: two frames of the capture as it was given may be one packet already (a mirror; both sides of a router).
+  Pairs of their frames are neither right nor wrong.
 - *undeterminable*: packets of equal bytes, in one conversation or in conversations that have nothing of their own, whose
-  ways through the boxes overlap in time, or of which one was lost, missed, copied: which is which cannot be known.
+  ways through the boxes overlap, or of which one was lost, missed or copied: which is which cannot be known.
 """
 
 import struct
@@ -56,19 +56,36 @@ def origins(crossing):
         first[number] = number
         if layout is None:
             continue
-        named = layout.version == 4 and layout.identification not in NO_NAMES
-        key = masked(layout, record.data)
-        ends = layout.source, layout.destination, layout.ports
-        for other in reversed(groups.get(key, ())[-8:]):
-            before = crossing.layouts[other]
-            if abs(record.time_ns - crossing.records[other].time_ns) > NEAR_NS:
-                break
-            same_ends = ends == (before.source, before.destination, before.ports)
-            if (same_ends and (named or layout.hops != before.hops)) or (named and layout.hops != before.hops):
-                first[number] = first[other]
-                break
-        groups.setdefault(key, []).append(number)
+        for key, same in ((masked(layout, record.data), _sighted_again), (_passport(layout), _routed)):
+            for other in reversed(groups.get(key, ())[-8:]):
+                if abs(record.time_ns - crossing.records[other].time_ns) > NEAR_NS:
+                    break
+                if same(layout, crossing.layouts[other]):
+                    first[number] = first[other]
+                    break
+            groups.setdefault(key, []).append(number)
     return first
+
+
+def _has_name(layout):
+    return layout.version == 4 and layout.identification not in NO_NAMES
+
+
+def _sighted_again(layout, before):
+    """Equal bytes: the same ends and a name or another distance."""
+    same_ends = (layout.source, layout.destination, layout.ports) == (before.source, before.destination, before.ports)
+    if same_ends:
+        return _has_name(layout) or layout.hops != before.hops
+    return _has_name(layout) and layout.hops != before.hops
+
+
+def _passport(layout):
+    """What a middle box that changes more than addresses leaves."""
+    return layout.protocol, layout.identification, layout.sequence, layout.payload, layout.kind
+
+
+def _routed(layout, before):
+    return _has_name(layout) and layout.hops != before.hops and layout.offset == before.offset
 
 
 def undeterminable(view):
@@ -97,7 +114,7 @@ class _Way:
 def _ways(view):
     """Per packet that crosses: when, whether each point saw it once, and its bytes where least was kept."""
     crossing, kind = view.crossing, view.kind
-    least = min((kind.snaplen(point) or 1 << 30 for point in range(kind.points)))
+    least = min(kind.snaplen(point) or 1 << 30 for point in range(kind.points))
     found, counts = {}, defaultdict(lambda: defaultdict(int))
     for seen in view.frames:
         if seen.packet is None or seen.direction is None:

@@ -16,7 +16,9 @@ from .running import Plan, captures_in, measure_all
 def add_arguments(parser):
     """The options that only count with --views."""
     group = parser.add_argument_group("views")
-    group.add_argument("--views", type=Path, metavar="DIR", help="make views of the captures in DIR and judge them")
+    group.add_argument(
+        "--views", type=Path, metavar="DIR", help="make views of the captures in DIR (or of one FILE) and judge them"
+    )
     group.add_argument("--kinds", default="", metavar="A,B", help=", ".join(kind.name for kind in KINDS))
     group.add_argument("--per-file", type=int, default=3, metavar="N", help="views of each capture; 0: of every kind")
     group.add_argument("--seed", type=int, default=0, help="others are other views")
@@ -33,7 +35,7 @@ def plan_of(options, parser):
     names = tuple(options.kinds.split(",")) if options.kinds else tuple(kind.name for kind in KINDS)
     if unknown := set(names) - {kind.name for kind in KINDS}:
         parser.error(f"no view is called {', '.join(sorted(unknown))}")
-    return Plan(names, options.per_file, options.seed, options.most_frames, options.timeout)
+    return Plan(names, options.per_file, options.seed, options.most_frames, options.timeout, options.keep)
 
 
 def measure_views(options, plan):

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from .layout import SCTP, TCP, find
+from .layout import ETHERNET, SCTP, TCP, find
 from .rewriting import Packet, can_fragment, fragments
 from .signs import Sign, signs
 from .translating import Translator, ends_at
@@ -63,7 +63,7 @@ class Crossing:
         self.kind, self.link, self.records = kind, capture.link, capture.records
         self.dice = random.Random(seed)
         self.layouts = [find(record.data, capture.link) for record in capture.records]
-        self.sent = ways(self.layouts, capture.records, capture.link)
+        self.sent = ways(self.layouts)
         self.signs = signs(self.sent)
         used = {end for one in self.layouts if one is not None for end in (one.source, one.destination)}
         self.translator = Translator(self.dice, random_ports=kind.random_ports, used=used)
@@ -171,7 +171,7 @@ class Crossing:
                 box = min(point, order[step - 1])
                 if lost_at == box:
                     break
-                time_ns = self._through(box, one, time_ns)
+                time_ns = self._through(box, time_ns)
                 if pieces is None and self._fragmented(one, template, step):
                     pieces = self.kind.mtu
                 if self.dice.random() < self.kind.copied:
@@ -183,7 +183,7 @@ class Crossing:
                 )
         return time_ns + copies[-1]
 
-    def _through(self, box, one, time_ns):
+    def _through(self, box, time_ns):
         delay = self.delays_ns[box]
         time_ns += delay + int(self.dice.random() * self.kind.jitter * delay)
         if self.dice.random() < self.kind.reordered:
@@ -206,6 +206,10 @@ class Crossing:
     def _fragmented(self, one, template, step):
         return self.kind.mtu and step and can_fragment(one.layout, len(template.data), template.length, self.kind.mtu)
 
+    def _to_a_group(self, data):
+        """Made-up frames often go to all stations; what crosses a router does not."""
+        return self.link == ETHERNET and data[0] & 1
+
     def _note(self, seen, one, step, mtu):
         """What this point sees of it."""
         client, server = ends_at(one.flow, self.kind.boxes, seen.point, self.translator)
@@ -226,7 +230,7 @@ class Crossing:
             packet.offload(seen.ends[0][0], seen.ends[1][0])
         last = self.kind.points - 1
         packet.hops(min(layout.hops + last, 255) - step)
-        if seen.point:
+        if seen.point or self._to_a_group(seen.data):
             packet.stations(
                 self.link, STATIONS[2 * seen.point + 1 - seen.direction], STATIONS[2 * seen.point + seen.direction]
             )
@@ -234,7 +238,7 @@ class Crossing:
         if mtu is None:
             self.truth.seen.append(seen)
             return
-        for number, (data, length) in enumerate(fragments(seen.data, seen.length, self.link, mtu)):
+        for number, (data, length) in enumerate(fragments(seen.data, self.link, mtu)):
             self.truth.seen.append(replace(seen, data=data, length=length, time_ns=seen.time_ns + number * 100))
 
 

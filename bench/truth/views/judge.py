@@ -228,7 +228,7 @@ class Judge:
         found = {}
         for path, changes in claimed.items():
             false = [change for change in changes if change not in possible[path]]
-            counted = any(self.view.frames[i].packet is not None for i in self.members[path])
+            counted = all(self.view.frames[i].packet is not None for i in self.members[path])
             found[path] = (changes.total(), [str(change) for change in false] if counted else [])
         made.rewrites_true = sum(changes.total() for changes in expected.values())
         made.rewrites_found = sum(

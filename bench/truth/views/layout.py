@@ -17,7 +17,8 @@ LEAST_KEPT = 8
 """Bytes of a transport header that an ICMP error quotes at least."""
 CHECKSUM_AT = {TCP: 16, UDP: 6, UDP_LITE: 6, ICMP: 2, ICMPV6: 2}
 ERRORS = {ICMP: (3, 4, 5, 11, 12), ICMPV6: (1, 2, 3, 4)}
-ECHOES = {ICMP: (8, 0), ICMPV6: (128, 129)}
+ECHOES = {ICMP: (8, 0, 13, 14, 15, 16, 17, 18), ICMPV6: (128, 129)}
+"""Types that have an identifier: request and answer first, then the others that nobody uses any more."""
 
 
 @dataclass(slots=True)

@@ -21,10 +21,7 @@ def words(data):
 
 def pseudo_sum(layout, source, destination):
     """Of the pseudo header: what the checksum field holds while the rest is left to the card."""
-    if layout.version == 4:
-        size = layout.length - (layout.transport - layout.at)
-    else:
-        size = layout.length - 40
+    size = layout.length - (layout.transport - layout.at if layout.version == 4 else 40)
     return folded(words(source) + words(destination) + layout.protocol + (size >> 16) + (size & 0xFFFF))
 
 
@@ -49,7 +46,7 @@ class Packet:
         check = ~folded((~check & 0xFFFF) + sum(~w & 0xFFFF for w in _split(old)) + words(new)) & 0xFFFF
         struct.pack_into("!H", self.data, at, check or (0xFFFF if udp else 0))
 
-    def _change(self, layout, at, new, *, sums):
+    def _change(self, at, new, *, sums):
         old = bytes(self.data[at : at + len(new)])
         if old == new or at + len(new) > len(self.data):
             return
@@ -72,27 +69,30 @@ class Packet:
             self.data[self.layout.at + 7] = value
             return
         new = bytes((value, self.data[self.layout.at + 9]))
-        self._change(self.layout, self.layout.at + 8, new, sums=[(self.layout.at + 10, False)])
+        self._change(self.layout.at + 8, new, sums=[(self.layout.at + 10, False)])
 
     def identification(self, value):
         """Set that of IPv4."""
         at = self.layout.at
-        self._change(self.layout, at + 4, struct.pack("!H", value), sums=[(at + 10, False)])
+        self._change(at + 4, struct.pack("!H", value), sums=[(at + 10, False)])
 
     def ends(self, source, destination, layout=None, outer=()):
         """Set ((address, port), (address, port)); a port of None is left. `outer`: checksums that cover all this."""
         layout = layout or self.layout
         at, size = layout.addresses_at, len(layout.source)
         for place, (address, _) in ((at, source), (at + size, destination)):
-            self._change(layout, place, address, sums=[*self._sums(layout, addresses=True, network=True), *outer])
+            self._change(place, address, sums=[*self._sums(layout, addresses=True, network=True), *outer])
         if layout.ports is not None and layout.protocol in PORTS:
             sums = [*self._sums(layout, addresses=False, network=False), *outer]
             for place, (_, port) in ((layout.transport, source), (layout.transport + 2, destination)):
                 if port is not None:
-                    self._change(layout, place, struct.pack("!H", port), sums=sums)
-        elif layout.kind in ECHOES.get(layout.protocol, ()) and source[1] is not None:
+                    self._change(place, struct.pack("!H", port), sums=sums)
+        elif layout.kind in ECHOES.get(layout.protocol, ()):
+            # The client's end has the identifier, and an answer has it as its destination.
+            changed = [port for _, port in (source, destination) if port not in (None, layout.ports[0])]
             sums = [*self._sums(layout, addresses=False, network=False), *outer]
-            self._change(layout, layout.transport + 4, struct.pack("!H", source[1]), sums=sums)
+            for identifier in changed[:1]:
+                self._change(layout.transport + 4, struct.pack("!H", identifier), sums=sums)
         if self._offloaded and layout is self.layout:
             self.offload(source[0], destination[0])
 
@@ -101,7 +101,6 @@ class Packet:
         at = self.layout.checksum_at
         outer = [] if at is None else [(at, False)]
         inner = self.layout.quoted
-        # A change of a word and of the checksum over it cancel in the sum of the error, but the kernel, as we, adds both.
         before = bytes(self.data[inner.at :])
         self.ends(source, destination, inner)
         if outer:
@@ -126,7 +125,7 @@ def _split(data):
     return struct.unpack(f"!{len(data) // 2}H", data)
 
 
-def fragments(data, length, link, mtu):
+def fragments(data, link, mtu):
     """An IPv4 frame of which all was kept, in fragments of at most `mtu` bytes: [(data, length)]."""
     layout = find(data, link)
     head, body = data[: layout.transport], data[layout.transport : layout.at + layout.length]

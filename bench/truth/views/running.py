@@ -7,6 +7,7 @@ import signal
 import tempfile
 import time
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class Plan:
     seed: int = 0
     most_frames: int = 5000
     timeout_s: int = 120
+    keep: Path | None = None
+    """A folder in which the views' files stay."""
 
     def views_of(self, name):
         """(kind, seed of the view) for a capture with this name."""
@@ -52,7 +55,9 @@ class Plan:
 
 
 def captures_in(folder):
-    """The captures below a folder, by name; what is no capture may be among them."""
+    """The captures below a folder, by name; what is no capture may be among them. Or one file."""
+    if folder.is_file():
+        return [folder]
     found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     return sorted(found)
 
@@ -106,8 +111,8 @@ def _work(path, plan, answer):
         capture = read_any(path, plan.most_frames)
         outcome.left_out = capture.left_out
         for kind, seed in plan.views_of(path.name):
-            with tempfile.TemporaryDirectory(prefix="ttviews-") as folder:
-                score = judge(make_view(capture, kind, seed, Path(folder)))
+            with _folder(plan, seed) as folder:
+                score = judge(make_view(capture, kind, seed, folder))
             score.samples = {kind_of: lines[:20] for kind_of, lines in score.samples.items()}
             outcome.scores.append((kind.name, seed, score))
     except UnreadableError as error:
@@ -117,3 +122,15 @@ def _work(path, plan, answer):
         outcome.failure = f"crashed: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
     answer.send(outcome)
     answer.close()
+
+
+@contextmanager
+def _folder(plan, seed):
+    """For the files of one view."""
+    if plan.keep:
+        folder = plan.keep / seed.replace("/", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    else:
+        with tempfile.TemporaryDirectory(prefix="ttviews-") as scratch:
+            yield Path(scratch)

@@ -1,4 +1,4 @@
-"""What a conversation itself shows of the fate of its packets. Losses are only put where it does not contradict them."""
+"""What a conversation itself shows of the fate of its packets: losses are put where it does not contradict them."""
 
 from collections import defaultdict
 from enum import Enum

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .layout import ETHERNET, ICMPV6, PORTS, SCTP, TCP, Layout
+from .layout import ICMPV6, PORTS, SCTP, TCP, Layout
 
 SYN, ACK = 2, 16
 NEIGHBOUR_DISCOVERY = range(130, 138)
@@ -41,13 +41,13 @@ class Sent:
         return self.flow.client_side ^ (not self.from_client)
 
 
-def ways(layouts, records, link):
+def ways(layouts):
     """A Sent for each frame."""
     found, flows, pieces, sides = [], {}, {}, {}
     for number, layout in enumerate(layouts):
         sent = Sent(layout, datagram=number)
         found.append(sent)
-        if layout is None or _stays(layout, records[number].data, link):
+        if layout is None or _stays(layout):
             continue
         if layout.is_error and layout.quoted is not None:
             sent.flow, sent.from_client = _of_error(layout, flows, sides)
@@ -60,10 +60,8 @@ def ways(layouts, records, link):
     return found
 
 
-def _stays(layout, data, link):
+def _stays(layout):
     """It does not leave its link: to all, to a group, or of addresses that only count there."""
-    if link == ETHERNET and data[0] & 1:
-        return True
     if layout.version == 6:
         ends = (layout.source, layout.destination)
         local = any(end[0] == 0xFF or end[:2] == b"\xfe\x80" or not any(end[:15]) for end in ends)
