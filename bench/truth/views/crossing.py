@@ -61,6 +61,7 @@ class Crossing:
 
     def __init__(self, capture, kind, seed):
         self.kind, self.link, self.records = kind, capture.link, capture.records
+        self.seed = seed
         self.dice = random.Random(seed)
         self.layouts = [find(record.data, capture.link) for record in capture.records]
         self.sent = ways(self.layouts)

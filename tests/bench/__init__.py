@@ -1,0 +1,1 @@
+"""The measurements measured: what the bench says is true, and what it counts."""
