@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from ttrace.bench.truth.claims import Claims, PathClaim, Told, judge_claims, mistakes_of
 
 LOST = Told("lost", "wire", 1.0, False, False)

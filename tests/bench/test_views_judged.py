@@ -1,9 +1,11 @@
 """The judge of the views: it counts what a correlator is made to claim, and nothing where that is honest."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from ttrace.bench.truth.views.captures import Capture
 from ttrace.bench.truth.views.crossing import Fate
 from ttrace.bench.truth.views.example import CLIENT, SERVER, conversation, records, udp
@@ -143,7 +145,7 @@ def test_hops_the_other_way_round_are_misordered_unless_in_doubt(view):
     def turned(result):
         hops = result.hops.copy()
         first = result.first_hop
-        for begin, end in zip(first[:-1], first[1:], strict=True):
+        for begin, end in pairwise(first):
             hops[begin:end] = hops[begin:end][::-1]
         return hops
 

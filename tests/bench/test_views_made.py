@@ -5,6 +5,7 @@ import struct
 from collections import Counter
 
 import pytest
+
 from ttrace.bench.truth.clock import Clock, read_pcap
 from ttrace.bench.truth.views.captures import Capture, UnreadableError, read_any
 from ttrace.bench.truth.views.crossing import Fate

@@ -228,14 +228,21 @@ class Judge:
         found = {}
         for path, changes in claimed.items():
             false = [change for change in changes if change not in possible[path]]
-            counted = all(self.view.frames[i].packet is not None for i in self.members[path])
-            found[path] = (changes.total(), [str(change) for change in false] if counted else [])
+            found[path] = (changes.total(), [str(change) for change in false] if self._is_judged(path) else [])
         made.rewrites_true = sum(changes.total() for changes in expected.values())
         made.rewrites_found = sum(
             sum(change in claimed[path] or _without_ports(change) in claimed[path] for change in changes)
             for path, changes in expected.items()
         )
         return found
+
+    def _is_judged(self, path):
+        """Its translations are: all its frames count, and none was translated already in the capture as it was given."""
+        seen = [self.view.frames[i] for i in self.members[path]]
+        packets = defaultdict(set)
+        for one in seen:
+            packets[self.origins[one.origin]].add(self.view.crossing.sent[one.origin].datagram)
+        return all(one.packet is not None for one in seen) and all(len(found) == 1 for found in packets.values())
 
     def _has_ports(self, members):
         layouts = self.view.crossing.layouts
@@ -269,7 +276,10 @@ def _without_ports(change):
 
 
 def _address(raw):
-    return str(ipaddress.ip_address(raw))
+    """As ttrace shows it: what IPv6 maps is shown as IPv4."""
+    address = ipaddress.ip_address(raw)
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return str(mapped or address)
 
 
 def _text(address, port):
