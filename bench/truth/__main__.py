@@ -18,7 +18,7 @@ from .network import DockerNetwork, Network
 from .recorder import QUIET_CHECKS, SNAPLEN, SUPER_PACKETS, PacketsLostError, raw_name, recorded
 from .rewriting import CUT, rewritten
 from .scenes import CASES, numbered
-from .table import COLUMNS, Result, clock_line, document, line, overall, row
+from .table import COLUMNS, Result, clock_line, document, false_line, line, overall, row
 from .truth import lost_packets, read_frames
 from .views.command import add_arguments, measure_views, plan_of
 
@@ -151,6 +151,7 @@ def main():
         results += of_case
         runs += clocks_of_case
     print(overall(results))
+    print(false_line(results))
     if runs:
         print(clock_line(runs))
     if options.write:

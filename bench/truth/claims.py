@@ -106,6 +106,14 @@ def judge_claims(counts, claims, samples):
             counts.sure_wrong += bool(mistakes) or claim.wrong_pairs
 
 
+def last_accepted(result):
+    """The paths whose last hop is a chain that accepts. Captures without trace events have no chains."""
+    if not result.evaluations.rows.size:
+        return set()
+    hops = ((number, result.path(number).hops) for number in range(1, result.packets.count + 1))
+    return {number for number, seen in hops if seen and seen[-1].kind == "chain" and seen[-1].verdict == "accept"}
+
+
 def mistakes_of(claim):
     """Yield the kinds of false claims that a path makes."""
     told = claim.told

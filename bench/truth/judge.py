@@ -8,6 +8,7 @@ from ttrace.correlate import correlate_captures
 from ttrace.correlate.dataframes import packets_table, paths_table, rewrites_table
 from ttrace.correlate.summaries.captures import capture_facts
 
+from .claims import Claims, PathClaim, Told, judge_claims, last_accepted
 from .truth import PORTS, address_of
 
 
@@ -42,6 +43,8 @@ class Score:
     lost_found: int = 0
     lost_wrong: int = 0
     """Without the ambiguous: which of several equal packets was lost nobody can know."""
+    claims: Claims = field(default_factory=Claims)
+    """What is claimed of single paths, and how much of it is false."""
     clock_error_ns: int = 0
     """The largest difference, over the frames, of the offset that ttrace took off a time and the one we had put on."""
     clock_bound_ns: int | None = 0
@@ -76,6 +79,7 @@ def judge(frames, arguments, lost, reference_times, kept_bytes=None):
     _judge_rewrites(score, frames, paths, rewrites_table(result), kept_bytes)
     _judge_losses(score, frames, paths, paths_table(result), lost, result.packets.ambiguous)
     _judge_clocks(score, frames, times, reference_times, result)
+    _judge_claims(score, frames, paths, result, lost)
     return score
 
 
@@ -109,6 +113,35 @@ def _judge_pairs(score, frames, paths, ambiguous):
     for packet, members in of_packet.items():
         if found[packet] < len(members) * (len(members) - 1) // 2:
             score.samples["missed"].append((packet, [_place(frame) for frame in members]))
+
+
+def _judge_claims(score, frames, paths, result, lost):
+    """The false claims of single paths; what is lost in truth is known, and all else arrived and was answered."""
+    table = paths_table(result)
+    rewrites = dict(table[["path", "rewrites"]].itertuples(index=False))
+    members = defaultdict(list)
+    for frame, path in zip(frames, paths, strict=True):
+        if frame.packet is not None:
+            members[path].append(frame)
+    wrong_paths = {path for path, *_ in score.samples["wrong"]}
+    accepted = last_accepted(result)
+    claims = []
+    for row in table.itertuples():
+        found = members.get(row.path)
+        if not found:
+            continue
+        packets = {frame.packet for frame in found}
+        unsure = bool(result.packets.ambiguous[row.path - 1])
+        told = Told(str(row.outcome), str(row.reason), float(row.confidence), unsure, row.path in accepted)
+        arrived = bool(packets - lost)
+        claim = PathClaim(row.path, told, rewrites[row.path], arrived=arrived, signed=arrived, answered=True)
+        claim.lost = not arrived
+        claim.false_rewrites = score.samples["false translations"].get(row.path, [])
+        claim.wrong_pairs = row.path in wrong_paths
+        claim.where = str([_place(frame) for frame in found])
+        claims.append(claim)
+    del score.samples["false translations"]
+    judge_claims(score.claims, claims, score.samples)
 
 
 def _place(frame):
@@ -193,8 +226,19 @@ def _judge_rewrites(score, frames, paths, table, kept_bytes):
     right = expected & claimed
     score.rewrites_true, score.rewrites_found = expected.total(), right.total()
     score.rewrites_wrong = (claimed - right).total()
+    score.samples["false translations"] = _false(claimed - right, expected)
     score.samples["rewrites missed"] = list((expected - right).items())
     score.samples["rewrites wrong"] = list((claimed - right).items())
+
+
+def _false(wrong, expected):
+    """path -> the changes of field and addresses that no packet of it underwent, whatever else was said of them."""
+    true = {(path, change[:3]) for path, change in expected}
+    found = defaultdict(list)
+    for path, change in wrong:
+        if (path, change[:3]) not in true:
+            found[path].append(change[:3])
+    return found
 
 
 def _changes(members, kept_bytes):

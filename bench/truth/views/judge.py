@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.dataframes import packets_table, paths_table, rewrites_table
 
-from ..claims import Claims, PathClaim, Told, judge_claims
+from ..claims import Claims, PathClaim, Told, judge_claims, last_accepted
 from .alike import origins, undeterminable
 from .crossing import Fate
 from .layout import PORTS
@@ -174,13 +174,13 @@ class Judge:
     def _outcomes(self, made):
         table = paths_table(self.result)
         outcomes, reasons = table["outcome"].astype(str), table["reason"].astype(str)
-        rewrites = self._rewrites(made)
+        rewrites, accepted = self._rewrites(made), last_accepted(self.result)
         paths = []
         for path, outcome, reason, sure in zip(table["path"], outcomes, reasons, table["confidence"], strict=True):
             members = [i for i in self.members.get(path, ()) if self.view.frames[i].packet is not None]
             if not members:
                 continue
-            told = Told(outcome, reason, float(sure), self.is_ambiguous(path), False)
+            told = Told(outcome, reason, float(sure), self.is_ambiguous(path), path in accepted)
             claim = PathClaim(path, told, *rewrites.get(path, (0, [])))
             claim.wrong_pairs = path in self._wrong_paths
             self._fate(claim, members)
@@ -214,9 +214,10 @@ class Judge:
         expected = defaultdict(Counter)
         possible = defaultdict(set)
         for path, members in self.members.items():
+            judged = self._is_judged(path)
             for change, counts in self._changes(members):
                 possible[path] |= {change, _without_ports(change)}
-                if counts:
+                if counts and judged:
                     expected[path][change] += 1
         claimed = defaultdict(Counter)
         with_ports = {path: self._has_ports(members) for path, members in self.members.items()}
@@ -237,7 +238,7 @@ class Judge:
         return found
 
     def _is_judged(self, path):
-        """Its translations are: all its frames count, and none was translated already in the capture as it was given."""
+        """Its translations are: all its frames count, and the capture as it was given shows none of them twice."""
         seen = [self.view.frames[i] for i in self.members[path]]
         packets = defaultdict(set)
         for one in seen:
