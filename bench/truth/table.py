@@ -106,8 +106,9 @@ def false_line(results):
         told.add(result.score.claims)
     return (
         f"false claims: {told.false_lost:,} lost, {told.false_delivered:,} delivered, "
-        f"{told.false_accepted:,} accepted, {told.false_translations:,} translations, of {told.made:,} claims ({told.alike:,} more that are said to be "
-        f"ambiguous); of {told.sure:,} claims with confidence 0.99 or more, {told.sure_wrong:,} were wrong"
+        f"{told.false_accepted:,} accepted, {told.false_translations:,} translations, of {told.made:,} claims "
+        f"({told.alike:,} more that are said to be ambiguous); of {told.sure:,} claims with confidence 0.99 or more, "
+        f"{told.sure_wrong:,} were wrong"
     )
 
 
@@ -140,10 +141,10 @@ one packet. Frames without either, such as neighbour discovery, are not counted.
   see below.
 - Goals: precision 99.99 %, recall 99.5 %, no false claim, clocks inside the stated error in 99 % of the runs. The clock
   runs put random clocks, up to 10 s off, on node b of ten of the recordings; every second one drifts by up to 100 ppm.
-- A **false claim** is counted for a path, here and in the views below (`bench/truth/claims.py`):
-  - *false lost*: said to be lost or dropped, though a packet of it came to the last place we know of. In the views: though
-    its end acknowledged or answered it, or (*unsigned*) though it came there, the capture there missed it, and nothing in
-    the captures shows that it did;
+- A **false claim** is counted for a path, here and in [the views](truth-views.md) (`bench/truth/claims.py`):
+  - *false lost*: said to be lost or dropped, though a packet of it came to the last place we know of. In the views:
+    though its end acknowledged or answered it, or (*unsigned*) though it passed there, the capture there missed it, and
+    nothing in the captures shows that it did;
   - *false delivered*: said to be delivered, though all its packets were lost on the way;
   - *false accepted*: the last thing shown of it is a chain that accepts it, though it went no further. Captures without
     trace events have no chains: here and in the views it can only be 0;

@@ -80,6 +80,7 @@ def test_the_command_prints_a_table_and_keeps_what_it_made(tmp_path):
     (folder / "broken.pcap").write_text("")
     command = [sys.executable, "-m", "bench.truth", "--views", str(folder), "--kinds", "snat,lossy", "--per-file", "0"]
     command += ["--log", str(tmp_path / "log"), "--keep", str(tmp_path / "kept"), "--each"]
+    command += ["--write", str(tmp_path / "page.md"), "--sources", "four of ours"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     lines = done.stdout.splitlines()
     assert sum(line.startswith("snat ") for line in lines) == 4 + 1
@@ -90,6 +91,10 @@ def test_the_command_prints_a_table_and_keeps_what_it_made(tmp_path):
     assert "false claims: 0 of" in done.stdout
     logged = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert sum(len(one["views"]) for one in logged) == 8
+    page = (tmp_path / "page.md").read_text()
+    assert "four of ours" in page
+    assert "| lossy | 4 |" in page
+    assert "broken" not in page
     assert (tmp_path / "kept" / "0.pcap:snat:0" / "point1.pcap").exists()
 
 

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from .captures import Capture
+from .document import document
 from .example import frames
 from .judge import judge
 from .kinds import KINDS
@@ -27,6 +28,7 @@ def add_arguments(parser):
     group.add_argument("--jobs", type=int, default=1, metavar="N", help="captures at once")
     group.add_argument("--timeout", type=int, default=120, metavar="S", help="seconds for each capture")
     group.add_argument("--each", action="store_true", help="a line for each view")
+    group.add_argument("--sources", default="captures", metavar="TEXT", help="what DIR holds, for --write")
     group.add_argument("--log", type=Path, metavar="FILE", help="write what came of each capture, a JSON object a line")
 
 
@@ -53,6 +55,8 @@ def measure_views(options, plan):
             if log:
                 print(as_json(outcome), file=log, flush=True)
     print(*totals.lines(), sep="\n")
+    if options.write:
+        options.write.write_text(document(totals, options.sources))
     return totals
 
 
