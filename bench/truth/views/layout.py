@@ -51,6 +51,8 @@ class Layout:
     flags: int = 0
     payload: int = 0
     """Bytes of TCP data, on the wire."""
+    broken: bool = False
+    """A TCP header of less than its least length."""
     quoted: "Layout | None" = None
 
     @property
@@ -163,6 +165,7 @@ def _transport(data, found, quoted):
         found.ports = struct.unpack_from("!HH", data, at)
         if protocol == TCP and at + 14 <= found.end:
             found.sequence, found.acknowledgment, size, found.flags = struct.unpack_from("!IIBB", data, at + 4)
+            found.broken = size >> 4 < 5
             found.payload = max(found.length - (at - found.at) - (size >> 4) * 4, 0)
         elif protocol == TCP:
             (found.sequence,) = struct.unpack_from("!I", data, at + 4)

@@ -47,7 +47,7 @@ def ways(layouts):
     for number, layout in enumerate(layouts):
         sent = Sent(layout, datagram=number)
         found.append(sent)
-        if layout is None or _stays(layout):
+        if layout is None or _stays(layout) or _is_broken(layout):
             continue
         if layout.is_error and layout.quoted is not None:
             sent.flow, sent.from_client = _of_error(layout, flows, sides)
@@ -58,6 +58,13 @@ def ways(layouts):
         if sent.flow is not None:
             sent.flow.frames.append(number)
     return found
+
+
+def _is_broken(layout):
+    """No box knows what to translate: the ports are not there, or what says it is TCP is not."""
+    if layout.protocol not in PORTS or layout.offset:
+        return False
+    return layout.ports is None or layout.broken
 
 
 def _stays(layout):
