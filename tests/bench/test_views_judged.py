@@ -12,9 +12,10 @@ from ttrace.bench.truth.views.example import CLIENT, SERVER, conversation, recor
 from ttrace.bench.truth.views.judge import judge
 from ttrace.bench.truth.views.kinds import Kind
 from ttrace.bench.truth.views.points import make_view
-from ttrace.correlate import correlate_captures
 from ttrace.correlate.hops.rewrites import Field
 from ttrace.correlate.outcomes.kinds import Outcome, Reason
+
+from .saying import made_to_say
 
 
 def conversations(count=10, rounds=4):
@@ -31,25 +32,6 @@ def view(tmp_path):
 @pytest.fixture
 def lossy(tmp_path):
     return make_view(conversations(20), Kind("test", "", ("s",), lost=0.3), "seed", tmp_path)
-
-
-def made_to_say(outcome=None, reason=Reason.WIRE, **columns):
-    """A correlator that says so of every path; `columns`: functions of the result that make other ones."""
-
-    def correlate(arguments):
-        result = correlate_captures(arguments)
-        if outcome is not None:
-            paths = result.packets.count
-            result.outcomes = replace(
-                result.outcomes,
-                outcome=np.full(paths, outcome, np.uint8),
-                reason=np.full(paths, reason, np.uint8),
-            )
-        for name, change in columns.items():
-            setattr(result, name, change(result))
-        return result
-
-    return correlate
 
 
 def test_an_honest_correlator_makes_no_false_claim(view):
