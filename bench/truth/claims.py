@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 SURE = 0.99
 """A claim with this confidence or more is counted for the calibration."""
 GONE = ("lost", "dropped")
+SAID_SO = ("icmp", "ttl")
+"""Reasons that a node on the way, maybe behind the last point, gave itself."""
 
 
 @dataclass
@@ -120,7 +122,7 @@ def mistakes_of(claim):
     if told.outcome in GONE and claim.arrived and not claim.lost:
         if claim.signed:
             yield "false lost"
-        elif not claim.at_the_end:
+        elif not claim.at_the_end and told.reason not in SAID_SO:
             yield "false lost, unsigned"
     if told.outcome == "delivered" and claim.lost:
         yield "false delivered"

@@ -2,8 +2,8 @@
 
 Two questions, both answered from the bytes and times of the view alone:
 
-- *same origin*: two frames of the capture as it was given may be one packet already (a mirror; both sides of a router).
-  Pairs of their frames are neither right nor wrong.
+- *same origin*: two frames of the capture as it was given may be one packet already (a mirror, both sides of a router, a
+  relay). Pairs of their frames are neither right nor wrong.
 - *undeterminable*: packets of equal bytes, in one conversation or in such as have nothing of their own, whose ways
   through the boxes overlap, or of which one was lost, missed or copied: which is which cannot be known.
 """
@@ -11,11 +11,13 @@ Two questions, both answered from the bytes and times of the view alone:
 import struct
 from collections import defaultdict
 
-from .layout import ECHOES, PORTS
+from .layout import ECHOES, PORTS, UDP, inside
 
-NEAR_NS = 10**9
+NEAR_NS = 2 * 10**9
 """Sightings of one packet in the capture as it was given."""
 SLOP_NS = 1_000_000
+LEAST_RELAYED = 60
+"""Bytes of a datagram that comes back from where it went to: a relay of calls sends on what it gets."""
 NO_NAMES = (0, 1)
 """An IP identification that is none: scapy writes 1."""
 
@@ -56,7 +58,11 @@ def origins(crossing):
         first[number] = number
         if layout is None:
             continue
-        for key, same in ((masked(layout, record.data), _sighted_again), (_passport(layout), _routed)):
+        looks = [(masked(layout, record.data), _sighted_again), (_passport(layout), _routed)]
+        inner = inside(layout, record.data)
+        if inner is not None:
+            looks.append((masked(inner, record.data), _always))
+        for key, same in looks:
             for other in reversed(groups.get(key, ())[-8:]):
                 if abs(record.time_ns - crossing.records[other].time_ns) > NEAR_NS:
                     break
@@ -65,6 +71,11 @@ def origins(crossing):
                     break
             groups.setdefault(key, []).append(number)
     return first
+
+
+def _always(_layout, _before):
+    """The same packet in a tunnel and in the next one, or out of it."""
+    return True
 
 
 def _has_name(layout):
@@ -76,6 +87,8 @@ def _sighted_again(layout, before):
     same_ends = (layout.source, layout.destination, layout.ports) == (before.source, before.destination, before.ports)
     if same_ends:
         return _has_name(layout) or layout.hops != before.hops
+    if layout.protocol == UDP and layout.source == before.destination and layout.length >= LEAST_RELAYED:
+        return True
     return _has_name(layout) and layout.hops != before.hops
 
 

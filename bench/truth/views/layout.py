@@ -8,7 +8,8 @@ VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 ICMP, TCP, UDP, GRE, ICMPV6, SCTP, UDP_LITE = 1, 6, 17, 47, 58, 132, 136
 PORTS = (TCP, UDP, UDP_LITE)
 """The protocols whose ports a box translates."""
-TUNNELS = (4, 41, GRE)
+IN_IP = (4, 41)
+TUNNELS = (*IN_IP, GRE)
 TUNNEL_PORTS = (4789, 8472, 6081, 2152, 3544)
 EXTENSIONS, FRAGMENT = (0, 43, 60), 44
 ETHERNET, NULL, LOOP, COOKED, COOKED_2 = 1, 0, 108, 113, 276
@@ -89,6 +90,16 @@ def find(data, link):
     try:
         kind, at = _network(data, link)
         return _packet(data, at, len(data), quoted=False) if kind in (IPV4, IPV6) else None
+    except (struct.error, IndexError):
+        return None
+
+
+def inside(layout, data):
+    """The layout of the packet in an IP-in-IP tunnel, None where it is none."""
+    if layout.protocol not in IN_IP or layout.offset:
+        return None
+    try:
+        return _packet(data, layout.transport, layout.end, quoted=False)
     except (struct.error, IndexError):
         return None
 
