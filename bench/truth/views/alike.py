@@ -2,8 +2,8 @@
 
 Two questions, both answered from the bytes and times of the view alone:
 
-- *same origin*: two frames of the capture as it was given may be one packet already (a mirror, both sides of a router, a
-  relay). Pairs of their frames are neither right nor wrong.
+- *same origin*: two frames of the capture as it was given may be one packet already (a mirror, both sides of a router,
+  a relay). Pairs of their frames are neither right nor wrong.
 - *undeterminable*: packets of equal bytes, in one conversation or in such as have nothing of their own, whose ways
   through the boxes overlap, or of which one was lost, missed or copied: which is which cannot be known.
 """

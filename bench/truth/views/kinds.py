@@ -70,7 +70,8 @@ KINDS = (
     Kind("copied", "destination NAT, 3 % twice and 5 % out of order", ("d",), copied=0.03, reordered=0.05),
     Kind("fragments", "source NAT, and fragments of 576 bytes behind it", ("s",), mtu=576, clocks=(EXACT, AHEAD)),
     Kind("cut", "source NAT, cut at 96 and 64 bytes", ("s",), snaplens=(96, 64), offloaded=True, random_ports=True),
-    Kind("mirror", "source NAT, each frame twice at the first point", ("s",), mirrored=True, clocks=(EXACT, AHEAD)),
+    Kind("mirror", "source NAT, each frame twice at the first point", ("s",), mirrored=True, clocks=(EXACT,)),
+    Kind("mirror-ahead", "the same, the other clock 3.7 s ahead", ("s",), mirrored=True, clocks=(EXACT, AHEAD)),
     Kind(
         "everything", "all of it, three points", ("s", "d"), jitter=1.0, reordered=0.02, copied=0.01, lost=0.02,
         missed=0.01, mtu=1000, snaplens=(0, 96), offloaded=True, random_ports=True, clocks=(Clock(), HOURS, BEHIND),

@@ -10,7 +10,7 @@ COLUMNS = (
     "view", "views", "pairs", "precision", "wrong", "recall", "missed", "alike", "order", "rewrites", "lost",
     "false lost", "delivered", "accepted", "translation", "unanswered", "0.99 wrong",
 )  # fmt: skip
-WIDTHS = (10, 6, 10, 10, 7, 8, 8, 18, 6, 18, 12, 18, 9, 8, 11, 10, 16)
+WIDTHS = (12, 6, 10, 10, 7, 8, 8, 18, 6, 18, 12, 18, 9, 8, 11, 10, 16)
 
 
 def line(cells):
