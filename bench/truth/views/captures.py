@@ -14,6 +14,8 @@ UNITS = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}
 """Magic of a pcap to the nanoseconds of its fraction."""
 SECTION, INTERFACE, SIMPLE, ENHANCED = 0x0A0D0D0A, 1, 3, 6
 RESOLUTION_OPTION = 9
+LATEST_NS = (2**32 - 100_000_000) * 10**9
+"""What is written has other clocks, and 32 bits for the seconds."""
 MOST_BYTES = 1 << 24
 """No record is longer; what says so is damaged."""
 
@@ -43,6 +45,8 @@ def read_any(path, most):
         raise UnreadableError(str(error) or type(error).__name__) from error
     if not found:
         raise UnreadableError("no frames")
+    if max(record.time_ns for _, record in found) > LATEST_NS:
+        raise UnreadableError("times that no pcap can hold")
     link = Counter(link for link, _ in found).most_common(1)[0][0]
     records = [record for of_link, record in found if of_link == link]
     return Capture(link, records[:most], len(found) - len(records))

@@ -43,36 +43,76 @@ def _at_least(a, b):
     return (a - b) % 2**32 < HALF
 
 
+class _Behind:
+    """What follows a segment in its connection."""
+
+    def __init__(self):
+        self.acknowledged = {True: None, False: None}
+        """The highest number that each side acknowledges."""
+        self.first = {True: None, False: None}
+        """The lowest number of what each side sends."""
+
+    def add(self, layout, side):
+        """A segment before all those."""
+        if layout.flags & ACK:
+            known = self.acknowledged[side]
+            if known is None or _at_least(layout.acknowledgment, known):
+                self.acknowledged[side] = layout.acknowledgment
+        if _carries(layout) and (self.first[side] is None or _at_least(self.first[side], layout.sequence)):
+            self.first[side] = layout.sequence
+
+    def takes(self, layout, side):
+        """The other side acknowledges all of it, and none of it is sent again."""
+        highest, first = self.acknowledged[not side], self.first[side]
+        again = first is not None and not _at_least(first, _end(layout))
+        return highest is not None and _at_least(highest, _end(layout)) and not again
+
+
 def _of_tcp(frames):
     """From the last to the first: what follows is known then."""
-    found = {}
-    highest = {True: None, False: None}
+    found, behind = {}, _Behind()
     begins = defaultdict(lambda: defaultdict(list))
     whole = [(n, one) for n, one in frames if not one.layout.is_error and one.datagram == n]
+    sent_before = _sent_before(whole)
     for place, (_, one) in enumerate(whole):
         begins[one.from_client][one.layout.sequence].append(place)
     for place in reversed(range(len(whole))):
         number, one = whole[place]
         layout, side = one.layout, one.from_client
-        size = (_end(layout) - layout.sequence) % 2**32
         later = [at for at in begins[side][layout.sequence] if at > place and _carries(whole[at][1].layout)]
-        earlier = [at for at in begins[side][layout.sequence] if at < place and _carries(whole[at][1].layout)]
-        covering = highest[not side] is not None and _at_least(highest[not side], _end(layout))
-        found[number] = _tcp_sign(whole, place, size, later, earlier, covering, highest[side])
-        if layout.flags & ACK:
-            known = highest[side]
-            if known is None or _at_least(layout.acknowledgment, known):
-                highest[side] = layout.acknowledgment
+        taken = behind.takes(layout, side) and not sent_before[place]
+        found[number] = _tcp_sign(whole, place, later, taken, behind.acknowledged[side])
+        behind.add(layout, side)
+        if layout.flags & SYN and not layout.flags & ACK:
+            behind = _Behind()  # what was before it is another connection
     return found | {n: Sign.NONE for n, one in frames if n not in found}
+
+
+def _sent_before(whole):
+    """For each segment, whether its side had sent some of its bytes before."""
+    ends, found = {}, []
+    for _, one in whole:
+        layout, side = one.layout, one.from_client
+        if layout.flags & SYN:
+            known = ends.get(side)
+            repeated = known is not None and (known - layout.sequence) % 2**32 == 1
+            found.append(repeated)
+            ends[side] = _end(layout)
+            continue
+        known = ends.get(side)
+        found.append(known is not None and not _at_least(layout.sequence, known))
+        if known is None or _at_least(_end(layout), known):
+            ends[side] = _end(layout)
+    return found
 
 
 def _carries(layout):
     return bool(layout.payload or layout.flags & (SYN | FIN))
 
 
-def _tcp_sign(whole, place, size, later, earlier, covering, own_highest):
+def _tcp_sign(whole, place, later, taken, own_highest):
     layout, side = whole[place][1].layout, whole[place][1].from_client
-    if size and not layout.flags & RST:
+    if _carries(layout) and not layout.flags & RST:
         if later:
             between = whole[place + 1 : later[0]]
             acked = any(
@@ -82,7 +122,7 @@ def _tcp_sign(whole, place, size, later, earlier, covering, own_highest):
                 for _, one in between
             )
             return Sign.NONE if acked else Sign.AGAIN
-        return Sign.TAKEN if covering and not earlier else Sign.NONE
+        return Sign.TAKEN if taken else Sign.NONE
     bare = layout.flags & ~(8 | 32 | 64 | 128) == ACK
     if bare and own_highest is not None and _at_least(own_highest, layout.acknowledgment):
         return Sign.COVERED
