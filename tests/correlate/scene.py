@@ -126,7 +126,7 @@ class Node:
         if captured:
             self._declare(netns, name, index, "packets", link_type, filter_text)
 
-    def change_link(self, name: str, *, netns: str = "root", **facts: Any) -> None:  # noqa: ANN401 - JSON
+    def change_link(self, name: str, *, netns: str = "root", **facts: Any) -> None:
         """What a snapshot says of an interface, otherwise."""
         next(link for link in self._namespaces[netns].links if link["name"] == name).update(facts)
 
