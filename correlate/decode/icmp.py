@@ -52,6 +52,8 @@ _ERRORS: Final = (
 _ABOUT_A_NEIGHBOUR: Final = (ICMPV6_NEIGHBOUR_SOLICITATION, ICMPV6_NEIGHBOUR_ADVERTISEMENT)
 _TARGET_END: Final = 24
 """Behind the address that they are about (RFC 4861, 4.3)."""
+_IPV6_HEADER: Final = 40
+"""Bytes, which the length in it does not count."""
 _PROTOCOL_AT_4, _PROTOCOL_AT_6 = 9, 6
 """Where the header of IPv4 and that of IPv6 say what follows."""
 
@@ -80,9 +82,22 @@ def is_query(protocol, kind):
 
 
 @njit(cache=True)
+def _note_quotation(data, at, transport, end, protocol, row):
+    """What names the packet an ICMP error carries: its length, id and sequence number."""
+    if load8(data, at) >> 4 == 4:
+        row.acknowledgment = be32(data, at + ABOUT)
+    else:
+        row.acknowledgment = (np.uint32(be16(data, at + 4)) + np.uint32(_IPV6_HEADER)) << np.uint32(16)
+    if protocol == TCP and transport + 8 <= end:
+        row.sequence = be32(data, transport + 4)
+    elif protocol in (ICMP, ICMPV6) and is_query(protocol, load8(data, transport)) and transport + 8 <= end:
+        row.sequence = be16(data, transport + 6)
+
+
+@njit(cache=True)
 def _embedded_flow(data, at, end, row):
-    """Flow, length, id and sequence number of the packet an ICMP error carries; the error travels against it, so the
-    directions are exchanged. False when its ports cannot be read."""
+    """Flow of the packet an ICMP error carries; the error travels against it, so the directions are exchanged. False
+    when its ports cannot be read."""
     version = load8(data, at) >> 4 if at < end else 0
     if version == 4 and at + 20 <= end:
         transport = at + np.int64(load8(data, at) & 15) * 4
@@ -92,14 +107,12 @@ def _embedded_flow(data, at, end, row):
         d_high = np.uint64(0)
         s_low = MAPPED | np.uint64(be32(data, at + 12))
         d_low = MAPPED | np.uint64(be32(data, at + 16))
-        row.acknowledgment = be32(data, at + ABOUT)
     elif version == 6 and at + 40 <= end:
         protocol, transport, fragment, _ = behind_extensions(data, at + 40, end, load8(data, at + 6))
         s_high = be64(data, at + 8)
         s_low = be64(data, at + 16)
         d_high = be64(data, at + 24)
         d_low = be64(data, at + 32)
-        row.acknowledgment = (np.uint32(be16(data, at + 4)) + np.uint32(40)) << np.uint32(16)
     else:
         return False
     if fragment & np.uint16(FRAGMENT_OFFSET):
@@ -111,14 +124,11 @@ def _embedded_flow(data, at, end, row):
             return False
         s_port = be16(data, transport)
         d_port = be16(data, transport + 2)
-        if protocol == TCP and transport + 8 <= end:
-            row.sequence = be32(data, transport + 4)
     elif protocol in (ICMP, ICMPV6):
         if transport + 6 > end:
             return False
         s_port, d_port = query_ports(load8(data, transport), be16(data, transport + 4))
-        if is_query(protocol, load8(data, transport)) and transport + 8 <= end:
-            row.sequence = be16(data, transport + 6)
+    _note_quotation(data, at, transport, end, protocol, row)
     set_flow(row, protocol, d_high, d_low, s_high, s_low, d_port, s_port)
     return True
 

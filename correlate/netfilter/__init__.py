@@ -1,13 +1,15 @@
 """What the kernel said: messages to evaluations of chains, conntrack entries and rules.
 
 For other rooms:
-    evaluations: Evaluations, OWN_TABLE, build_evaluations, chain_keys
-    from_frames: borrow_flows, error_key, join_outer_headers, times_by_frames
+    evaluations: Evaluations, LAST_PRIORITY, OWN_TABLE, build_evaluations, chain_keys
+    from_frames: borrow_flows, error_key, fragment_key, join_outer_headers, lend_ports_to_fragments, times_by_frames
     messages: KernelMessages, Said
     numbers: CT_REPLY, Hook, NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN, NF_ACCEPT, NF_DROP, NF_QUEUE
+    numbers: NF_STOLEN, NF_VERDICT_MASK, QUEUED, STOLEN
     partial_headers: complete_headers
     rulebook: RewriteKind, RuleBook, build_rule_book, statement_of
     rules: Rule, Ruleset, parse_rulesets
     sources: SIGHTING_SOURCES, decode_messages, kind_names, source_of_kind
     told: Told, said_by_all
+    verdicts: settle_legacy_verdicts
 """

@@ -33,6 +33,8 @@ def arrived_without_a_piece(tables: Tables, so_far: Outcomes) -> Verdicts:
     seen = tables.sightings.take(rows[shown])
     here = in_question[path] & (seen["place"] == final["place"][path]) & (seen["direction"] == final["direction"][path])
     path, seen = path[here], seen.take(np.flatnonzero(here))
+    if path.size == 0:
+        return Verdicts.none()
     complete = np.zeros(begin.size, np.bool_)
     complete[_complete(path, seen)] = True
     missing = np.setdiff1d(path, np.flatnonzero(complete))
@@ -51,4 +53,4 @@ def _complete(path: npt.NDArray[np.int64], pieces: npt.NDArray[np.void]) -> npt.
     joined = np.append(False, start[1:] <= stop[:-1]) | new
     whole = joined & np.where(new, start == 0, True) & np.where(end, (pieces["fragment"][order] & _MORE) == 0, True)
     heads = np.flatnonzero(new)
-    return path[heads][np.logical_and.reduceat(whole, heads)] if heads.size else path
+    return path[heads][np.logical_and.reduceat(whole, heads)]

@@ -56,12 +56,7 @@ def find_coverage(
         coverage.end_ns[node] = max(coverage.end_ns.get(node, end), end)
         for place in np.unique(topology.places[i][np.array(file.captures_packets, np.bool_)]).tolist():
             coverage.files.setdefault(place, []).append((start, end))
-        counts = {statistics.interface for statistics in file.statistics}
-        coverage.uncounted.update(
-            int(topology.places[i][interface])
-            for interface, captures in enumerate(file.captures_packets)
-            if captures and interface not in counts
-        )
+        coverage.uncounted |= _uncounted(file, topology.places[i])
         previous: dict[int, tuple[int, int]] = {}
         for statistics in file.statistics:
             if statistics.interface >= namespaces.size:
@@ -73,6 +68,13 @@ def find_coverage(
                 gaps.append((time_before, now))
             previous[statistics.interface] = (statistics.lost, now)
     return coverage
+
+
+def _uncounted(file: FileFacts, places: npt.NDArray[np.uint32]) -> set[int]:
+    """The capture points of which the file has no count of losses. `places`: of each of its interfaces."""
+    counts = {statistics.interface for statistics in file.statistics}
+    captures = enumerate(file.captures_packets)
+    return {int(places[interface]) for interface, is_point in captures if is_point and interface not in counts}
 
 
 def _whole_captures(times: Sequence[RecordTimes], topology: Topology) -> dict[int, tuple[int, int]]:
