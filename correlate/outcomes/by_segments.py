@@ -200,7 +200,10 @@ def _begun_at(need, order, stream):
 
 @njit(cache=True)
 def _may_carry_on(packet, other, stream, ways):
-    """The other path begins where and soon after the packet ended."""
+    """The other path begins where and soon after the packet ended, and is cut differently: what has the same bytes was
+    sent again."""
+    if stream.sequence[other] == stream.sequence[packet] and stream.length[other] == stream.length[packet]:
+        return False
     late = stream.begin_ns[other] - stream.end_ns[packet]
     if -late > _CLOCKS_NS or late > _SOON_NS:
         return False
