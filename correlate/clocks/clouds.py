@@ -78,8 +78,8 @@ def _lower_hulls(at, value, bucket):
             a, b = kept[count - 2], kept[count - 1]
             left = np.float64(value[b] - value[a]) * np.float64(at[i] - at[a])
             right = np.float64(value[i] - value[a]) * np.float64(at[b] - at[a])
-            # Rounding may keep a point too many, never one too few.
-            if left - right <= 1e-12 * (abs(left) + abs(right)):
+            # Rounding may keep a point too many, never one too few; but of equal delays the first and the last do.
+            if left != right and left - right <= 1e-12 * (abs(left) + abs(right)):
                 break
             count -= 1
         kept[count] = i
