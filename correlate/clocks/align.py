@@ -19,7 +19,7 @@ from ..nodes.topology import Topology
 from ..schema import ONE_PACKET_NS
 from .clock import Clock, Piece, begun_at, offset_at
 from .delays import Bounds, Pairs, delay_bounds
-from .line import fit_line
+from .line import fit_line, fit_one_side
 
 SET_BACK_NS: Final = 10_000_000
 """A frame so much earlier than the one before it in its file shows that the clock was set back: no queue is as slow."""
@@ -94,9 +94,12 @@ def _clock_from(node: str, known: Clock, bounds: Bounds) -> Clock | None:
     base = known.offsets(bounds.upper_at_ns), known.offsets(bounds.lower_at_ns)
     upper, lower = bounds.upper_ns + base[0], bounds.lower_ns + base[1]
     if upper.size == 0 or lower.size == 0:
-        # A delay is positive: the fastest packet arrived after it was sent, by a nanosecond at least.
-        offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
-        return Clock(node=node, offset_ns=offset, error_ns=None, basis=unbound, packets=packets)
+        side = (bounds.upper_at_ns - base[0], upper) if upper.size else (bounds.lower_at_ns - base[1], lower)
+        line = fit_one_side(*side, upper=bool(upper.size))
+        return Clock(
+            node=node, offset_ns=line.offset_ns, error_ns=None, basis=unbound, packets=packets,
+            pieces=(line,) if line.drift else (),
+        )  # fmt: skip
     pieces = _fit_pieces(bounds.upper_at_ns - base[0], upper, bounds.lower_at_ns - base[1], lower)
     if pieces is None:
         offset = int(np.median(upper) + np.median(lower)) // 2

@@ -18,6 +18,8 @@ _STEEPEST: Final = 150e-6
 """Two clocks drift apart by no more while packets compare them: a quartz is within 100 ppm, and most are far better."""
 _ANY_SLOPE: Final = 1.0
 """When no packets compare them, nothing is known of it: a clock is slewed, suspended or set."""
+_QUEUED_NS: Final = 10_000_000
+"""No queue is as slow on the average."""
 _NO_EVIDENCE: Final = 0.7
 """A clock that runs evenly and leaves this part of the most room is taken to do so."""
 
@@ -35,7 +37,10 @@ def fit_line(
     above = (upper_at >= begin) & (upper_at <= end)
     below = (lower_at >= begin) & (lower_at <= end)
     if not above.any() or not below.any():
-        return None if not (above.any() or below.any()) else _one_sided(upper[above], lower[below], begin)
+        if not (above.any() or below.any()):
+            return None
+        offset = int(upper[above].min()) - 1 if above.any() else int(lower[below].max()) + 1
+        return Piece(start_ns=int(begin) + offset, offset_ns=offset, drift=0.0, error_ns=None)
     # Clocks may be years apart: too many digits for a float.
     around = int(upper[above].min())
     room = _Room(
@@ -59,6 +64,28 @@ def fit_line(
         evidence_ns=(int(begin), last),
         growth=max(slope - alone[0], alone[1] - slope),
     )
+
+
+def fit_one_side(at: npt.NDArray[np.int64], bound: npt.NDArray[np.int64], *, upper: bool) -> Piece:
+    """The line nearest to bounds of one side alone: packets went only one way, and nobody knows how long they took.
+
+    It is flat, by the fastest of them, unless the delays grow or shrink by more than any queue does. Arguments in ns.
+    """
+    sign = 1 if upper else -1
+    begin, around = int(at.min()), int(bound.min())
+    x, y = lower_hull(at - begin, sign * (bound - around))
+    slope = 0.0
+    if x.size > 1:
+        # Of lines below, one through the side of the hull above the middle of all times is the nearest (Moon).
+        middle = int((at - begin).sum()) // at.size
+        side = min(max(int(np.searchsorted(x, middle)), 1), x.size - 1)
+        steep = float(y[side] - y[side - 1]) / float(x[side] - x[side - 1])
+        steep = min(max(steep, -_STEEPEST), _STEEPEST)
+        nearest = float((y - steep * x).min()) + steep * middle
+        slope = steep if nearest - float(y.min()) > _QUEUED_NS else 0.0
+    # A delay is positive: the fastest packet arrived after it was sent, by a nanosecond at least.
+    offset = around + sign * (round(float((y - slope * x).min())) - 1)
+    return Piece(start_ns=begin + offset, offset_ns=offset, drift=sign * slope, error_ns=None)
 
 
 class _Room:
@@ -123,8 +150,3 @@ def _highest(function: Callable[[float], float], low: float, high: float) -> flo
         else:
             high -= third
     return (low + high) / 2
-
-
-def _one_sided(upper: npt.NDArray[np.int64], lower: npt.NDArray[np.int64], begin: int) -> Piece:
-    offset = int(upper.min()) - 1 if upper.size else int(lower.max()) + 1
-    return Piece(start_ns=int(begin) + offset, offset_ns=offset, drift=0.0, error_ns=None)

@@ -74,3 +74,21 @@ def test_three_clocks_the_third_known_by_the_second_alone(tmp_path):
     assert abs(near.drift_ppm - 80) < 0.01
     assert abs(far.drift_ppm + 90) < 0.01
     assert abs(far.offset_ns + 10**12) <= far.error_ns
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("ppm", [100, -50])
+def test_packets_of_one_way_alone_show_a_drift_of_days(back, ppm, tmp_path):
+    """With one offset for all of them, those of the other end were seconds underway, and not taken for one packet."""
+    nodes = [plain("a"), plain("b", runs(ppm, 10**10))]
+    for number in range(60):
+        for hop, node in enumerate(reversed(nodes) if back else nodes):
+            packet = IP(src=HERE, dst=THERE, id=1 + number, ttl=64 - hop) / UDP(sport=1, dport=2) / (b"%8d" % number)
+            node.see("eth0", Direction.UNKNOWN, number * DAY_US / 20 + DELAY_US * hop + number % 7, packet)
+    files = [node.write(tmp_path) for node in nodes]
+    result = correlate(tmp_path, *nodes)
+    assert [[hop.node for hop in path.hops] for path in paths(result)] == [["b", "a"] if back else ["a", "b"]] * 60
+    assert abs(result.clocks[1].drift_ppm - ppm) < 0.01
+    assert result.clocks[1].error_ns is None
+    assert max(path.duration_ns for path in paths(result)) < 1_000_000
+    assert_same_in_parts(files, result)
