@@ -51,14 +51,18 @@ class _Capture:
         """Whether the next interface can be of the same capture: those for snapshots come last, and what there is one
         of is not there yet."""
         label, what = interface.facts.get("netns") or _ROOT, interface.facts.get("what")
-        inode = interface.facts.get("inode")
         return (
             self.section == interface.section
             and self.plain == _is_plain(interface)
-            and self.inodes.get(label, inode) == inode
+            and self.knows(interface)
             and (what, label) not in self.singles
             and (self.plain or not any(single == "snapshot" for single, _ in self.singles))
         )
+
+    def knows(self, interface: Interface) -> bool:
+        """Whether the namespace of an interface can be the one that has its label here."""
+        label, inode = interface.facts.get("netns") or _ROOT, interface.facts.get("inode")
+        return inode is None or self.inodes.get(label, inode) == inode
 
     def is_late(self) -> bool:
         """It has nothing but capture points: interfaces that appeared while one of the others ran."""
@@ -154,7 +158,9 @@ def _nodes_of(capture: CaptureFile, source: Source) -> list[_Capture]:
     nodes: list[_Capture] = []
     for one in found:
         if one.is_late() and nodes:
-            same = [node for node in nodes if one.inodes.items() <= node.inodes.items() and not node.plain]
+            others = [node for node in nodes if not node.plain]
+            same = [node for node in others if one.inodes.items() <= node.inodes.items()]
+            same = others if not same and len(others) == 1 else same
         else:
             same = [node for node in nodes if node.same_node(one)]
         if len(same) > 1 or (one.is_late() and nodes and not same and _said(found)):
@@ -177,6 +183,15 @@ def _said(found: Sequence[_Capture]) -> bool:
 
 def _captures_within(capture: CaptureFile) -> Iterator[_Capture]:
     """What was one capture before each, in the order in which their interfaces are described."""
+    if _may_be_one(capture.interfaces):
+        for plain in (False, True):
+            one = _Capture(section=capture.interfaces[0].section, plain=plain)
+            for number, interface in enumerate(capture.interfaces):
+                if _is_plain(interface) == plain:
+                    one.add(number, interface)
+            if one.interfaces:
+                yield one
+        return
     current: _Capture | None = None
     for number, interface in enumerate(capture.interfaces):
         if current is None or not current.takes(interface):
@@ -186,6 +201,19 @@ def _captures_within(capture: CaptureFile) -> Iterator[_Capture]:
         current.add(number, interface)
     if current is not None:
         yield current
+
+
+def _may_be_one(interfaces: Sequence[Interface]) -> bool:
+    """Nothing is there twice of which a capture has one: interfaces for messages and snapshots, inodes of a label."""
+    whole = _Capture(section=interfaces[0].section)
+    for number, interface in enumerate(interfaces):
+        if not _is_plain(interface):
+            label, facts = interface.facts.get("netns") or _ROOT, interface.facts
+            again = (facts.get("what"), label) in whole.singles or whole.section != interface.section
+            if again or not whole.knows(interface):
+                return False
+            whole.add(number, interface)
+    return True
 
 
 def _identify(capture: CaptureFile, found: Sequence[_Capture], source: Source) -> None:
