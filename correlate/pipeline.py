@@ -184,7 +184,7 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     separated, underlaid = separate_underlay(sightings, topology)
     seen, traced = of_kind(sightings, FRAME), packets.packet[told(sightings)]
     point_order = order_points(
-        sightings[seen], times_ns[seen], packets.packet[seen], connections.way[seen], traced, topology,
+        sightings[seen], part.outers, times_ns[seen], packets.packet[seen], connections.way[seen], traced, topology,
         setting.clocks,
     )  # fmt: skip
     hops = order_hops(separated, times_ns, packets.packet, part.said, underlaid, point_order.rank)

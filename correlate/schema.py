@@ -76,6 +76,9 @@ NOTE_NO_SEQUENCE: Final = 16
 NOTE_NO_TIME: Final = 32
 """When it was is not told, only the order: `time_ns` says nothing until a frame lends it."""
 
+NOTE_NO_FLAGS: Final = 64
+"""The capture kept the ports of TCP, but not its flags: `tcp_flags` says nothing."""
+
 OUTER: Final = np.dtype(
     [
         ("kind", "u1"),  # Tunnel, of the outermost one
@@ -85,6 +88,7 @@ OUTER: Final = np.dtype(
         ("namespace", "u2"),
         ("source_port", "u2"),
         ("destination_port", "u2"),
+        ("ttl", "u1"),  # or hop limit
         ("key", "i8"),  # VXLAN or Geneve network identifier, GRE key; -1 when it has none
         ("source_high", "u8"),
         ("source_low", "u8"),

@@ -67,6 +67,7 @@ def _describe(outer, around, depth):
     outer.source_port = around.source_port
     outer.destination_port = around.destination_port
     outer.ip_version = around.ip_version
+    outer.ttl = around.ttl
     outer.flow = around.flow
     outer.content = around.content
 

@@ -25,7 +25,7 @@ from ..protocols import (
     UDP,
     UDP_LITE,
 )
-from ..schema import NOTE_CUT, NOTE_NO_FLOW
+from ..schema import NOTE_CUT, NOTE_NO_FLAGS, NOTE_NO_FLOW
 from .compared_bytes import ICMP_BYTES, SCTP_BYTES, SCTP_TAG, TCP_FLAGS_END, TCP_REACH, TCP_WINDOW_END, UDP_BYTES
 from .flow_columns import set_flow
 from .icmp import dissect_icmp
@@ -100,6 +100,8 @@ def _dissect_tcp(data, at, end, row, stop, state, reach):
         if at + TCP_FLAGS_END <= end:
             row.acknowledgment = be32(data, at + 8)
             row.tcp_flags = be16(data, at + 12) & np.uint32(TCP_FLAGS)
+        else:
+            row.notes |= np.uint8(NOTE_NO_FLAGS)
         # Sequence number, then as much as there is of acknowledgment, flags and window.
         return hash_bytes(data, at + 4, at + min(reach, TCP_WINDOW_END), state)
     row.sequence = be32(data, at + 4)
@@ -129,9 +131,9 @@ def _dissect_udp(data, at, end, row, stop, state, reach, whole):
         return state
     row.source_port = be16(data, at)
     row.destination_port = be16(data, at + 2)
+    row.payload_length = max(0, stop - at - UDP_BYTES)
     if reach < UDP_BYTES:
         return state
-    row.payload_length = max(0, stop - at - UDP_BYTES)
     state = mix(state, np.uint64(be16(data, at + 4)))
     state = hash_bytes(data, at + UDP_BYTES, min(at + reach, end), state)
     if whole:

@@ -19,7 +19,7 @@ from ..arrays.hashing import mix
 from ..clocks.clock import Clock
 from ..nodes.topology import Topology
 from .way_order import MOST_VIEWS, Views, best_order, certain, prefer_all
-from .weights import WEIGHTS, weigh
+from .weights import WEIGHTS, hops_left, weigh
 
 _COARSE_NS: Final = 2_000
 """Two times of one clock tell an order when they are further apart: tcpdump cuts to microseconds, and several CPUs take
@@ -33,7 +33,8 @@ class _Seen(NamedTuple):
     times: npt.NDArray[np.int64]
     key: npt.NDArray[np.uint64]
     """Of its view."""
-    ttl: npt.NDArray[np.int64]
+    hops_left: npt.NDArray[np.int64]
+    """What of its TTL is compared (weights.py)."""
     node: npt.NDArray[np.int64]
 
 
@@ -49,6 +50,7 @@ class PointOrder:
 
 def order_points(
     observations: npt.NDArray[np.void],
+    outers: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
     packet: npt.NDArray[np.int64],
     way: npt.NDArray[np.int64],
@@ -58,8 +60,8 @@ def order_points(
 ) -> PointOrder:
     """Rank the points of every direction that was only captured where no snapshot describes the namespace.
 
-    `observations`: SIGHTING rows; `times_ns` (on the reference clock), `packet`, `way`: theirs;
-    `traced`: packets of the evaluations.
+    `observations`: SIGHTING rows; `outers`: the OUTER rows they name; `times_ns` (on the reference clock), `packet`,
+    `way`: theirs; `traced`: packets of the evaluations.
     """
     rank = np.full(observations.size, -1, np.int8)
     doubtful = np.zeros(observations.size, np.bool_)
@@ -77,7 +79,7 @@ def order_points(
     certainty = np.array([clock.certainty for clock in clocks], np.float64)
     nodes = topology.node_numbers()
     # What is looked at again and again stands together: a sighting is 128 bytes, and those of a way are far apart.
-    seen = _Seen(packet, times_ns, *_describe(observations, nodes))
+    seen = _Seen(packet, times_ns, *_describe(observations, outers, nodes))
 
     def rank_ways(some: Runs) -> None:
         _rank(some.rows, some.start, seen, observations, nodes, certainty, rank, doubtful)
@@ -94,17 +96,17 @@ def _key(row):
 
 
 @njit(cache=True)
-def _describe(sightings, node_of_namespace):
+def _describe(sightings, outers, node_of_namespace):
     """What tells the views of a way apart, TTL and node of every sighting."""
     key = np.empty(sightings.size, np.uint64)
-    ttl = np.empty(sightings.size, np.uint8)
+    left = np.empty(sightings.size, np.int64)
     node = np.empty(sightings.size, np.uint16)
     for i in range(sightings.size):
         row = sightings[i]
         key[i] = _key(row)
-        ttl[i] = row.ttl
+        left[i] = hops_left(row, outers)
         node[i] = node_of_namespace[row.namespace]
-    return key, ttl, node
+    return key, left, node
 
 
 @njit(cache=True, nogil=True)
@@ -151,10 +153,10 @@ def _gather(seen, rows, room):
         room.packet[i] = seen.packet[row]
         room.times[i] = seen.times[row]
         room.key[i] = seen.key[row]
-        room.ttl[i] = seen.ttl[row]
+        room.hops_left[i] = seen.hops_left[row]
         room.node[i] = seen.node[row]
     size = rows.size
-    return _Seen(room.packet[:size], room.times[:size], room.key[:size], room.ttl[:size], room.node[:size])
+    return _Seen(room.packet[:size], room.times[:size], room.key[:size], room.hops_left[:size], room.node[:size])
 
 
 @njit(cache=True, inline="always")

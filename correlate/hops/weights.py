@@ -14,6 +14,10 @@ from ...kernels.njit import njit
 
 WEIGHTS: Final = 7
 """Rows of the table."""
+_TTL: Final = 40
+_OUTER_TTL: Final = 32
+"""Where they begin in the number (hops_left)."""
+_TUNNEL_BITS: Final = (1 << _OUTER_TTL) - 1
 _FAR_NS: Final = 1 << 61
 """An error that leaves everything open; still an integer."""
 
@@ -33,7 +37,7 @@ def weigh(one, view, count, weights, certainty):
             if a == b:
                 continue
             took = one.times[i] - one.times[j]
-            drop = one.ttl[j] - one.ttl[i]
+            drop = _drop(one.hops_left[j], one.hops_left[i])
             earlier = np.int64(took > 0) - np.int64(took < 0)
             higher_there = np.int64(drop > 0) - np.int64(drop < 0)
             before[a, b] += earlier
@@ -47,6 +51,26 @@ def weigh(one, view, count, weights, certainty):
             if one.node[i] != one.node[j]:
                 error, alone = _clock_error(certainty[one.node[j]], certainty[one.node[i]], one.times[i])
             _time(a, b, took, error, alone, weights[3:])
+
+
+@njit(cache=True, inline="always")
+def _drop(one, other):
+    """How much lower the TTL is at the other sighting: that of the packet, else that of the tunnel it is in at both.
+    See hops_left."""
+    drop = (one >> _TTL) - (other >> _TTL)
+    same_tunnel = one & _TUNNEL_BITS == other & _TUNNEL_BITS
+    return (one >> _OUTER_TTL) - (other >> _OUTER_TTL) if drop == 0 and same_tunnel else drop
+
+
+@njit(cache=True, inline="always")
+def hops_left(row, outers):
+    """What is compared of a SIGHTING row's TTL: its own, that of the OUTER row around it, and, so that only those of
+    one tunnel are compared, bits of the addresses there."""
+    left = np.int64(row.ttl) << _TTL
+    if row.outer > 0:
+        outer = outers[row.outer - 1]
+        left |= np.int64(outer.ttl) << _OUTER_TTL | np.int64(outer.flow & np.uint64(_TUNNEL_BITS))
+    return left
 
 
 @njit(cache=True, inline="always")

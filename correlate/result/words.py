@@ -9,6 +9,7 @@ from .. import protocols as numbers
 from ..decode.link_layer import LINK_TYPE_BASE
 from ..decode.tunnels import Tunnel
 from ..netfilter.numbers import NF_ACCEPT, NF_DROP, NF_QUEUE, NF_STOLEN, NFT_BREAK, NFT_CONTINUE, NFT_RETURN
+from ..schema import NOTE_CUT, NOTE_NO_FLAGS, NOTE_NO_FLOW
 from .icmp_words import icmp_words
 from .values import Encapsulation
 
@@ -67,6 +68,8 @@ _TUNNELS: Final = {
     Tunnel.GRE: "GRE",
 }
 _TCP_FLAGS: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
+_CUT: Final = "cut"
+_UNREADABLE: Final = NOTE_CUT | NOTE_NO_FLOW
 _FRAGMENT_UNIT: Final = 8
 """Bytes that the fragment offset counts in (RFC 791, 3.1)."""
 
@@ -98,6 +101,8 @@ def endpoint(row: np.void, end: str) -> str:
     if row["protocol"] not in numbers.WITH_PORTS:
         return address
     port = int(row[f"{end}_port"])
+    if port == 0 and "notes" in (row.dtype.names or ()) and row["notes"] & NOTE_NO_FLOW:
+        return address  # not captured, or in another fragment
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
@@ -118,11 +123,14 @@ def tcp_flags_text(flags: int) -> str:
 
 
 def packet_info(row: np.void) -> str:
-    """What the packet is, in a few words: `SYN`, `PSH,ACK 148 bytes`, `echo request seq 3`."""
+    """What the packet is, in a few words: `SYN`, `PSH,ACK 148 bytes`, `echo request seq 3`; `cut` where the capture
+    kept too little of it to say."""
     protocol = int(row["protocol"])
     size = int(row["payload_length"])
     if offset := int(row["fragment"]) & numbers.FRAGMENT_OFFSET:
         return f"fragment at byte {offset * _FRAGMENT_UNIT:,}"
+    if row["notes"] & NOTE_NO_FLAGS or row["notes"] & _UNREADABLE == _UNREADABLE:
+        return _CUT
     if protocol == numbers.TCP:
         flags = tcp_flags_text(int(row["tcp_flags"]))
         return f"{flags} {size:,} bytes" if size else flags

@@ -2,6 +2,8 @@
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import Ether
+from scapy.layers.vxlan import VXLAN
 
 from ttrace.correlate import Correlation, correlate_captures
 from ttrace.correlate.result.select import select
@@ -202,3 +204,30 @@ def test_of_a_way_that_goes_on_without_evidence_counts_what_the_clocks_said_befo
     found = [path for path in paths(correlate(tmp_path, near, far)) if path.hops[0].ttl == 9]
     assert [path.hops[1].order_known for path in found] == [True] * 80
     assert {path.hops[0].node for path in found} == {"near"}
+
+
+def in_tunnel(number: int, *, outer_ttl: int, ttl: int = 60) -> IP:
+    """A packet in VXLAN, as the routers between the ends of the tunnel see it."""
+    around = IP(src="192.0.2.8", dst="192.0.2.9", id=number + 1, ttl=outer_ttl) / UDP(sport=50_000, dport=4789)
+    return around / VXLAN(vni=7) / Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / packet(number, ttl=ttl)
+
+
+def test_the_ttl_around_a_packet_in_a_tunnel_orders_points(tmp_path):
+    """What is inside is the same all the way; clocks say the opposite, and nothing bounds them."""
+    nodes = files("first", "second", "third")
+    for number in range(5):
+        for place, node in enumerate(nodes):
+            node.see("eth0", UNKNOWN, number * 100 - 30 * place, in_tunnel(number, outer_ttl=64 - place))
+    result = correlate(tmp_path, *nodes[::-1])
+    assert orders(result) == [["first", "second", "third"]] * 5
+    assert all(hop.order_known for path in paths(result) for hop in path.hops)
+
+
+def test_the_ttl_of_the_packet_itself_comes_first(tmp_path):
+    """Somebody set the one around it anew."""
+    near, far = files("near", "far")
+    for number in range(5):
+        near.see("eth0", UNKNOWN, number * 100 + 50, in_tunnel(number, outer_ttl=60, ttl=60))
+        far.see("eth0", UNKNOWN, number * 100, in_tunnel(number, outer_ttl=64, ttl=59))
+    result = correlate(tmp_path, near, far)
+    assert orders(result) == [["near", "far"]] * 5
