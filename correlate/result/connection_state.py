@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ..outcomes.kinds import Outcome, Reason
 from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
+from ..schema import NOTE_ERROR
 from .columns import Columns
 
 REFUSED: Final = "refused"
@@ -26,11 +27,14 @@ STATES_TO_TELL: Final = (REFUSED, RESET, UNANSWERED, HALF_OPEN)
 
 
 def connection_state(result: Columns, paths: npt.NDArray[np.int64]) -> str:
-    """One of the words above. `paths`: those of one connection, by index, without ICMP errors about it."""
+    """One of the words above. `paths`: those of one connection, by index, without ICMP errors about it, unless these
+    are all there is of it."""
     if (result.outcomes.reason[paths] == Reason.REFUSED).any():
         return REFUSED
     forward = result.forward_of_path[paths]
     rows = result.sightings[result.head[paths]]
+    if rows["notes"][0] & NOTE_ERROR:
+        return CUT  # what it is about was not seen
     if rows["protocol"][0] != TCP:
         return COMPLETE if forward.any() and not forward.all() else UNANSWERED
     return _state_of_tcp(rows["tcp_flags"], forward, result.outcomes.outcome[paths] == Outcome.DROPPED)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...correlate.in_common.shared_packets import NothingInCommon, Scope
-from ...correlate.result.connection_state import STATES_TO_TELL
+from ...correlate.result.connection_state import STATES_TO_TELL, UNANSWERED
 from ...correlate.summaries.captures import CaptureFacts
 from ...escaping import safe
 from ..telling import CapturesTold, CaptureTold, ConnectionsTold, ConnectionTold, RoutesTold, Telling
@@ -97,7 +97,9 @@ def _connection_lines(told: ConnectionTold) -> str:
     worn = list(dict.fromkeys(f"{v.source} -> {v.destination}" for v in connection.views))
     client, server = _end(connection.client, connection.client_name), _end(connection.server, connection.server_name)
     outcome = connection.outcome.upper() if connection.outcome in ("dropped", "lost") else connection.outcome
-    state = f", {connection.state}" if connection.state in STATES_TO_TELL else ""
+    # What goes to a group is delivered, and nobody is to answer it.
+    to_tell = connection.state in STATES_TO_TELL and (connection.state, outcome) != (UNANSWERED, "delivered")
+    state = f", {connection.state}" if to_tell else ""
     line = f"  [{connection.id}] {connection.protocol} {client} -> {server}   {outcome}{state}"
     line += f"   {plural(connection.packets, 'path')}{losses_in_words(told)}\n"
     if connection.reason is not None:
