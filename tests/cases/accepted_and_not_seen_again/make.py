@@ -1,0 +1,9 @@
+"""A SYN that FORWARD accepts, in a trace without ttrace's own chains."""
+
+from pathlib import Path
+
+from ttrace.tests.cases.lost_behind_a_hook.make import accepted_by_forward
+
+
+def make(folder: Path) -> list[str]:
+    return accepted_by_forward(folder)
