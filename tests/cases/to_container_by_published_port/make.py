@@ -1,4 +1,4 @@
-"""A SYN to a published port, on its way into the container."""
+"""A SYN to a published port, on its way into the container, and the answer."""
 
 from pathlib import Path
 
@@ -19,4 +19,9 @@ def make(folder: Path) -> list[str]:
     host.trace(20, before, "PREROUTING", table="nat", iif=ETH0)
     host.trace(21, after, "FORWARD", iif=ETH0, oif=DOCKER0)
     host.trace(22, after, "POSTROUTING", table="nat", oif=DOCKER0)
+    answer = IP(src="172.17.0.2", dst="203.0.113.1", id=0) / TCP(sport=80, dport=7, flags="SA", ack=1)
+    for number, (netns, point, way) in enumerate(
+        [("web1", "eth0", OUT), ("root", "veth1", IN), ("root", "docker0", IN)]
+    ):
+        host.see(point, way, 50 + number, answer, netns=netns)
     return [host.write(folder)]
