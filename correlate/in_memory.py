@@ -13,6 +13,7 @@ from .clocks.reference_time import frames_set_back
 from .decode.files import decode_packets
 from .decode.observations import Observations
 from .flows.repeated_sequences import begun_sequences, repeated_sequences
+from .flows.servers import Servers, Talks
 from .netfilter.messages import KernelMessages
 from .netfilter.rules import parse_rulesets
 from .netfilter.sources import decode_messages
@@ -72,6 +73,7 @@ def correlate_decoded(
         files=file_facts(captures, [capture.records.size for capture in captures], snapshots), topology=topology,
         rulesets=parse_rulesets(topology, snapshots), reach=reach, set_back=frames_set_back(captures),
         arrivals=Arrivals.of(topology, decoded.rows), repeated=repeated_sequences(*begun_sequences(decoded.rows)),
+        servers=Servers.of([Talks.of(decoded.rows)]),
         changes=np.concatenate([m.ruleset_changes_ns for m in messages]), clocks=[],
         coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from .clocks.delays import Pairs, flows_by_addresses, node_delays
 from .clocks.reference_time import messages_on_reference, sightings_on_reference
 from .decode.observations import Observations
 from .flows.connections import Connections, find_connections
+from .flows.servers import Servers
 from .hops.order import order_hops
 from .hops.point_order import order_points
 from .hops.rewrites import find_rewrites
@@ -62,6 +63,7 @@ class Setting:
     arrivals: Arrivals
     repeated: npt.NDArray[np.int64]
     """See flows/repeated_sequences.py."""
+    servers: Servers
     changes: npt.NDArray[np.int64]
     """(time in ns, namespace) of each change of a ruleset."""
     clocks: list[Clock]
@@ -161,7 +163,7 @@ def link(part: Linked, setting: Setting) -> None:
     entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
     part.connections = find_connections(
         part.sightings, times_ns, entries, part.said, setting.topology, setting.clocks, setting.repeated,
-        part.contents,
+        setting.servers, part.contents,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 For other rooms:
     connections: Connections, Tie, find_connections, rival_pairs
+    servers: Servers, Talks
     repeated_sequences: begun_sequences, repeated_sequences
     ties_by_content: can_vote
 """

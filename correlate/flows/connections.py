@@ -19,10 +19,11 @@ from ..clocks.clock import Clock
 from ..clocks.delays import Flows
 from ..netfilter.numbers import CT_REPLY
 from ..nodes.topology import Topology
-from ..schema import NOTE_ERROR
 from ..sightings import FRAME, of_kind, told
+from .roles import client_ways
+from .servers import Servers
 from .session_index import SessionIndex
-from .sessions import Sessions, opens_connection, split_sessions
+from .sessions import Sessions, split_sessions
 from .ties_by_addresses import same_flow_ties, sightings_on_wires
 from .ties_by_conntrack import conntrack_id_ties, conntrack_ties
 from .ties_by_content import ContentTies, content_ties
@@ -84,13 +85,14 @@ def find_connections(
     topology: Topology,
     clocks: list[Clock],
     repeated: npt.NDArray[np.int64],
+    servers: Servers,
     contents: Runs,
 ) -> Connections:
     """Find the connections.
 
     `sightings`: SIGHTING rows; `times_ns`: when each happened, on the reference clock; `conntrack`: CONNTRACK rows;
-    `said`: TOLD rows of the sightings that are no frames; `repeated`: see repeated_sequences.py; `contents`: sightings
-    with equal content.
+    `said`: TOLD rows of the sightings that are no frames; `repeated`: see repeated_sequences.py; `servers`: see
+    servers.py; `contents`: sightings with equal content.
     """
     nodes = topology.node_numbers()
     on_wire = sightings_on_wires(sightings, said, topology)
@@ -112,7 +114,9 @@ def find_connections(
     ties[Tie.RIVAL] = by_content.rivals
     original = _in_original_direction(sightings, conntrack, said, sessions, ends)
     votes = {Tie.CONTENT: by_content.votes, Tie.RIVAL: by_content.rival_votes}
-    return _number(sightings, times_ns, session, ends, find_all(parent), original, ties, votes)
+    roots = find_all(parent)
+    leading, earliest = client_ways(sightings, times_ns, ends, roots, original, servers)
+    return _number(session, ends, roots, leading, earliest, ties, votes)
 
 
 def _ties_of_frames(
@@ -170,25 +174,20 @@ def _join(parent, ties):
 
 
 def _number(
-    sightings: npt.NDArray[np.void],
-    times_ns: npt.NDArray[np.int64],
     session: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
     roots: npt.NDArray[np.int64],
-    original: npt.NDArray[np.int8],
+    leading: npt.NDArray[np.int64],
+    earliest: npt.NDArray[np.int64],
     ties: dict[Tie, npt.NDArray[np.int64]],
     votes: dict[Tie, npt.NDArray[np.int64]],
 ) -> Connections:
-    """Number the connections by first appearance and tell which direction is the client's. `roots`: of each end."""
-    leader, clear, earliest = _leaders(sightings, times_ns, ends, roots, original)
-    keys = np.flatnonzero(leader >= 0)
-    rank = np.empty(leader.size, np.int64)
+    """Number the connections by first appearance and tell which direction is the client's. `roots`: of each end;
+    `leading`, `earliest`: as from client_ways."""
+    keys = np.flatnonzero(leading >= 0)
+    rank = np.empty(leading.size, np.int64)
     key = np.minimum(roots, roots[np.arange(roots.size) ^ 1])
     rank[keys[np.argsort(earliest[keys], kind="stable")]] = np.arange(keys.size)
-    # The direction that leads: that of the leader, unless all that is known of it is that it answers.
-    leading = np.full(leader.size, -1, np.int64)
-    of_leader = ends[leader[keys]]
-    leading[keys] = np.where((original[leader[keys]] < 0) & ~clear[keys], roots[of_leader ^ 1], roots[of_leader])
     way = roots[ends]
     return Connections(
         session=session,
@@ -199,35 +198,6 @@ def _number(
         ties=ties,
         votes=votes,
     )
-
-
-@njit(cache=True, nogil=True)
-def _leaders(sightings, times, ends, roots, original):
-    """Per key of a connection (the smaller root of its two directions): the sighting that tells which direction is the
-    client's (-1 none), whether it is a SYN, and the earliest time.
-
-    A SYN tells the client, or conntrack; without them, whoever is seen first (not by an ICMP error).
-    """
-    leader = np.full(roots.size, np.int64(-1))
-    doubt = np.empty(roots.size, np.int64)
-    clear = np.zeros(roots.size, np.bool_)
-    earliest = np.empty(roots.size, np.int64)
-    for i in range(sightings.size):
-        row = sightings[i]
-        key = min(roots[ends[i]], roots[ends[i] ^ 1])
-        error = (row.notes & np.uint8(NOTE_ERROR)) != 0
-        syn = opens_connection(row) and not error
-        mine = 4 * np.int64(not syn) + 2 * np.int64(original[i] == 0 and not syn) + np.int64(error)
-        if leader[key] < 0:
-            earliest[key] = times[i]
-        else:
-            earliest[key] = min(earliest[key], times[i])
-            if mine > doubt[key] or (mine == doubt[key] and times[i] >= times[leader[key]]):
-                continue
-        leader[key] = i
-        doubt[key] = mine
-        clear[key] = syn
-    return leader, clear, earliest
 
 
 def rival_pairs(connections: Connections) -> npt.NDArray[np.int64]:

@@ -13,6 +13,7 @@ from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
 from ..decode.observations import Observations
 from ..flows.repeated_sequences import begun_sequences, repeated_sequences
+from ..flows.servers import Servers, Talks
 from ..flows.ties_by_content import can_vote
 from ..netfilter.evaluations import chain_keys
 from ..netfilter.from_frames import error_key, fragment_key
@@ -35,6 +36,7 @@ class Survey:
     times: list[RecordTimes]
     set_back: list[npt.NDArray[np.int64]]
     repeated: npt.NDArray[np.int64]
+    servers: Servers
     changes: npt.NDArray[np.int64]
     names: dict[int, str]
     """Of tables and chains."""
@@ -99,6 +101,7 @@ class _Surveyor:
         self._arrivals = Arrivals(np.empty(0, np.uint64), np.empty(0, np.int64))
         self._set_back = FramesSetBack(files)
         self._begun: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]] = []
+        self._talks: list[Talks] = []
         self._tunnels: list[Lookup] = []
         self._shown: list[npt.NDArray[np.uint64]] = [np.empty(0, np.uint64)]
         """Keys of outer headers that messages show."""
@@ -118,6 +121,7 @@ class _Surveyor:
         numbers = self.groups.see(pairs, rows["time_ns"])
         self._arrivals = self._arrivals.merged(Arrivals.of(self._decoder.topology, rows))
         self._begun.append(begun_sequences(rows))
+        self._talks.append(Talks.of(rows))
         if self._inferring:
             voters = np.flatnonzero(can_vote(rows))
             self.groups.share(rows["content"][voters], numbers[voters])
@@ -157,7 +161,8 @@ class _Surveyor:
         _join_alike(self.groups, self._tunnels, np.unique(np.concatenate(self._shown)))
         return Survey(
             groups=self.groups, arrivals=self._arrivals, times=[file.times for file in self._decoder.files],
-            set_back=self._set_back.frames(), repeated=_repeated(self._begun), changes=np.concatenate(self._changes),
+            set_back=self._set_back.frames(), repeated=_repeated(self._begun),
+            servers=Servers.of(self._talks), changes=np.concatenate(self._changes),
             names=self._names, malformed=self._malformed, chain_heads=self._heads,
             tunnels=Lookup.joined(self._tunnels), reach=self._reach,
         )  # fmt: skip
