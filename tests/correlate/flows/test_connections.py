@@ -105,8 +105,8 @@ def test_a_syn_after_the_middle_of_a_connection_begins_another(tmp_path):
     host.see("eth0", OUT, 50_000, segment(HOST, 1000, FAR, 80, "S", 1, 2))
     result = correlate(tmp_path, host)
     assert connection_of(result) == [1, 2]
-    # Without a SYN, whoever is seen first is taken for the client.
-    assert [c.client for c in result.connection_list()] == [f"{FAR}:80", f"{HOST}:1000"]
+    # Without a SYN of its own, the other connection says of the first that port 80 serves.
+    assert [c.client for c in result.connection_list()] == [f"{HOST}:1000", f"{HOST}:1000"]
 
 
 def test_equal_addresses_on_two_nodes_are_two_connections(tmp_path):
