@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
 from ..arrays.grouping import Runs, group_ids
+from ..decode.copies import is_copy
 from ..decode.link_scope import row_stays_on_link
 from ..nodes.topology import Topology
 from ..schema import NOTE_ERROR, ONE_PACKET_NS
@@ -183,13 +184,17 @@ def _rows(size):
 @njit(cache=True, nogil=True, inline="always")
 def _fill_in(rows, begin, stop, where, observations, seen, at):
     """What the sightings of one packet on one node, rows[begin:stop], say, into row `at`; False where a place has it
-    twice. Put into its caller: called for each packet, it would count every array as in use, with atomic operations."""
+    twice, not counting the copies that a mirror makes. Put into its caller: called for each packet, it would count
+    every array as in use, with atomic operations."""
     once = True
     least, most = np.int64(1), np.int64(-1)
     first_ns, last_ns, ttl = np.int64(2**62), np.int64(-(2**62)), np.int64(-1)
     for k in range(begin, stop):
-        once &= k == begin or where[rows[k]] != where[rows[k - 1]]
         row = observations[rows[k]]
+        if k > begin and where[rows[k]] == where[rows[k - 1]]:
+            if is_copy(observations[rows[k - 1]], row):
+                continue
+            once = False
         out = np.int64(row.direction == _OUT) - np.int64(row.direction == _IN)
         least, most = min(least, out), max(most, out)
         first_ns, last_ns = min(first_ns, row.time_ns), max(last_ns, row.time_ns)

@@ -20,6 +20,7 @@ from ..flows.connections import Connections
 from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
 from .apart import Run, any_turned, apart, find_heaps, ttl_falls, turned
+from .copies import find_copies
 from .match_told import assign_told, fits_one
 from .numbering import order_of_appearance
 from .points import point_key, same_point
@@ -40,6 +41,14 @@ class Packets:
     ambiguous: npt.NDArray[np.bool_]
     """Per packet: another assignment would have fitted as well."""
     count: int
+    copy_of: npt.NDArray[np.int64] | None = None
+    """Per sighting the row that a mirror made it of, -1 where it is no copy; None where there are none at all."""
+
+    def passing_ns(self, times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Times for the order of hops: a copy was at its point when its original was."""
+        if self.copy_of is None:
+            return times_ns
+        return np.where(self.copy_of >= 0, times_ns[self.copy_of], times_ns)
 
 
 def match_packets(
@@ -71,11 +80,16 @@ def match_packets(
         runs = contents.sorted_by(times_ns, group)
     packet = np.full(sightings.size, -1, np.int64)
     ambiguous = np.zeros(sightings.size + 1, np.bool_)
+    copy_of = find_copies(sightings, times_ns, connections.session, runs)
+    if copy_of is not None:
+        runs = runs.only(copy_of < 0)
     count = _assign(runs.rows, group, sightings, times_ns, where, packet, ambiguous)
+    if copy_of is not None:
+        packet = np.where(copy_of >= 0, packet[copy_of], packet)
     by_time = order_of_appearance(packet, count, sightings, times_ns)
     rank = np.empty(count, np.int64)
     rank[by_time] = np.arange(count)
-    return Packets(packet=rank[packet], ambiguous=ambiguous[:count][by_time], count=int(count))
+    return Packets(packet=rank[packet], ambiguous=ambiguous[:count][by_time], count=int(count), copy_of=copy_of)
 
 
 @njit(cache=True)

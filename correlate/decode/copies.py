@@ -1,0 +1,31 @@
+"""Whether a frame is a copy of one before it: a mirror port shows what comes in and what goes out, so each twice."""
+
+from typing import Final
+
+import numpy as np
+
+from ...kernels.njit import njit
+from .payload import contradict
+
+COPY_NS: Final = 10_000_000
+"""Copies come at most so long after their original: as long as the queue of a port may be."""
+
+
+@njit(cache=True)
+def alike(one, other):
+    """Two sightings of equal content and flow at one capture point that does not tell directions, where neither TTL nor
+    payload says that they are two packets."""
+    return (
+        one.place == other.place
+        and one.flow == other.flow
+        and one.ttl == other.ttl
+        and one.direction == 0
+        and other.direction == 0
+        and not contradict(one.payload, one.residue, other.payload, other.residue)
+    )
+
+
+@njit(cache=True)
+def is_copy(one, other):
+    """The second is a copy of the first, for nobody sends two packets with one IP id in so short a time."""
+    return one.ip_id != 0 and np.abs(other.time_ns - one.time_ns) <= COPY_NS and alike(one, other)

@@ -1,0 +1,108 @@
+"""Copies that a mirror port makes of frames: they are hops of the packet that they are copies of.
+
+A copy has the IP id of its original. Of what has none, that is known where the other packets of its session are there
+as often.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ..arrays.grouping import Runs
+from ..arrays.hashing import mix
+from ..decode.copies import COPY_NS, alike
+from ..sightings import FRAME
+
+_RECENT: Final = 1 << 12
+"""Frames that are remembered to find out whether there are any copies."""
+_LOOK_BACK: Final = 16
+"""Equal frames before it that one is compared with."""
+_OFTEN: Final = 0.25
+"""Where at least so much of a session are copies, what has no id is one too."""
+
+
+def find_copies(
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    session: npt.NDArray[np.int64],
+    runs: Runs,
+) -> npt.NDArray[np.int64] | None:
+    """Per sighting the row of which it is a copy, -1 where it is none; None where there are no copies at all.
+
+    `session`: of each sighting; `runs`: those of equal content, by way and time.
+    """
+    if not _any_copies(sightings):
+        return None
+    copy_of = np.full(sightings.size, -1, np.int64)
+    seen = np.bincount(session)
+    copies, most = np.zeros(seen.size, np.int64), np.zeros(seen.size, np.int64)
+    _mark(runs.rows, runs.start, sightings, times_ns, session, most, copy_of)
+    if (copy_of < 0).all():
+        return None
+    copies[: seen.size] = np.bincount(session[copy_of >= 0], minlength=seen.size)
+    most[copies < _OFTEN * seen] = 0
+    _mark_without_id(runs.rows, runs.start, sightings, times_ns, session, most, copy_of)
+    return copy_of
+
+
+@njit(cache=True, nogil=True)
+def _any_copies(sightings):
+    """Whether a frame with an IP id comes again soon at its point. Cheap, and it may miss some where there are many."""
+    keys = np.zeros(_RECENT, np.uint64)
+    times = np.zeros(_RECENT, np.int64)
+    for i in range(sightings.size):
+        row = sightings[i]
+        if row.kind != FRAME:
+            break
+        if row.direction != 0 or row.ip_id == 0:
+            continue
+        key = mix(row.content ^ row.flow, np.uint64(row.place))
+        slot = np.int64(key & np.uint64(_RECENT - 1))
+        if keys[slot] == key and abs(row.time_ns - times[slot]) <= COPY_NS:
+            return True
+        keys[slot] = key
+        times[slot] = row.time_ns
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _mark(rows, start, sightings, times, session, most, copy_of):
+    """Find the copies of what has an id, and the `most` of one frame in each session."""
+    count = np.zeros(sightings.size, np.int32)
+    for g in range(start.size - 1):
+        for k in range(start[g] + 1, start[g + 1]):
+            row = sightings[rows[k]]
+            if row.kind != FRAME or row.ip_id == 0:
+                continue
+            for back in range(k - 1, max(start[g], k - _LOOK_BACK) - 1, -1):
+                i = rows[back]
+                if times[rows[k]] - times[i] > COPY_NS or times[rows[k]] < times[i]:
+                    break
+                if alike(sightings[i], row):
+                    original = copy_of[i] if copy_of[i] >= 0 else i
+                    copy_of[rows[k]] = original
+                    count[original] += 1
+                    most[session[original]] = max(most[session[original]], count[original])
+                    break
+
+
+@njit(cache=True, nogil=True)
+def _mark_without_id(rows, start, sightings, times, session, most, copy_of):
+    """Find the copies of what has no id, where sessions show up to `most` copies of a frame: the earliest that has not
+    had so many yet is copied."""
+    count = np.zeros(sightings.size, np.int32)
+    for g in range(start.size - 1):
+        for k in range(start[g] + 1, start[g + 1]):
+            row = sightings[rows[k]]
+            copies = most[session[rows[k]]]
+            if row.kind != FRAME or row.ip_id != 0 or copies == 0:
+                continue
+            for back in range(max(start[g], k - _LOOK_BACK), k):
+                i = rows[back]
+                near = 0 <= times[rows[k]] - times[i] <= COPY_NS
+                if near and copy_of[i] < 0 and count[i] < copies and alike(sightings[i], row):
+                    copy_of[rows[k]] = i
+                    count[i] += 1
+                    break

@@ -1,0 +1,80 @@
+"""Mirrored captures: each frame several times in one file, and still one packet."""
+
+import itertools
+
+import pytest
+
+from ..plain import Plain, back, numbers, talk, tcp, udp
+from ..scene import paths
+
+CLIENT, NAT, SERVER = "192.0.2.10", "198.51.100.7", "203.0.113.5"
+S = 1_000_000
+
+
+def snat(points: str = "ab", port: int = 40_000, outside: int = 20_001, server_port: int = 80):
+    """Translated behind the first point."""
+    server = (SERVER, server_port)
+    return {point: ((NAT, outside) if point != points[0] else (CLIENT, port), server) for point in points}
+
+
+def assert_whole(result, points: str, packets: int, copies: dict[str, int]) -> None:
+    """Each packet is one path with all its copies, in the order of its way."""
+    assert result.connections.count == 1
+    found = paths(result)
+    assert len(found) == packets
+    for path in found:
+        order = [point for point, _ in itertools.groupby(hop.file.rsplit("/", 1)[-1][0] for hop in path.hops)]
+        assert order == list(points if path.forward else reversed(points))
+        assert {point: len(frames) for point, frames in numbers(path).items()} == copies
+        assert len(path.rewrites) == 1
+        assert not path.ambiguous
+        assert path.outcome != "lost"
+
+
+@pytest.mark.parametrize("later_us", [1, 7, 2_000])
+@pytest.mark.parametrize("ahead_us", [0, 7 * S])
+@pytest.mark.parametrize(
+    ("points", "copies"), [("ab", {"a": 2, "b": 2}), ("ab", {"a": 2, "b": 1}), ("ab", {"a": 1, "b": 2}), ("abc", None)]
+)
+def test_a_mirrored_connection_is_joined_across_its_translation(points, copies, later_us, ahead_us, tmp_path):
+    copies = copies or dict.fromkeys(points, 2)
+    scene = Plain(
+        {point: ahead_us if point == "b" else 0 for point in points},
+        {point: tuple(later_us * (1 + k) for k in range(number - 1)) for point, number in copies.items()},
+    )
+    talk(scene, 0, snat(points), 1_000)
+    assert_whole(scene.correlate(tmp_path), points, 9, copies)
+
+
+def test_three_copies_of_each(tmp_path):
+    scene = Plain({"a": 0, "b": 0}, {"b": (3, 8)})
+    talk(scene, 0, snat(), 1_000)
+    assert_whole(scene.correlate(tmp_path), "ab", 9, {"a": 1, "b": 3})
+
+
+def test_what_has_no_id_is_a_copy_where_the_rest_of_its_connection_is_mirrored(tmp_path):
+    scene = Plain({"a": 0, "b": 0}, {"a": (7,)})
+    views = snat()
+    talk(scene, 0, views, 1_000)
+    for _ in range(2):  # two equal RSTs within a millisecond are two packets, each twice in `a`
+        scene.send(40_000, back(views), tcp("R", 8_021))
+        scene.send(40_300, back(views), tcp("R", 8_021))
+        break
+    assert_whole(scene.correlate(tmp_path), "ab", 11, {"a": 2, "b": 1})
+
+
+def test_equal_datagrams_without_an_id_are_no_copies(tmp_path):
+    scene = Plain({"a": 0, "b": 0})
+    views = snat(server_port=514)
+    scene.send(0, views, udp(b"with an id", 7))
+    for number in range(6):
+        scene.send(1_000 + 500 * number, views, udp(b"all the same"))
+    found = paths(scene.correlate(tmp_path))
+    assert [numbers(path) for path in found] == [{"a": [n], "b": [n]} for n in range(1, 8)]
+
+
+def test_one_id_much_later_is_another_packet(tmp_path):
+    scene = Plain({"a": 0, "b": 0})
+    for number in range(2):
+        scene.send(200_000 * number, snat(), tcp("S", 1_000, 0, 9))
+    assert len(paths(scene.correlate(tmp_path))) == 2
