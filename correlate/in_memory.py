@@ -73,7 +73,7 @@ def correlate_decoded(
         files=file_facts(captures, [capture.records.size for capture in captures], snapshots), topology=topology,
         rulesets=parse_rulesets(topology, snapshots), reach=reach, set_back=frames_set_back(captures),
         arrivals=Arrivals.of(topology, decoded.rows), repeated=repeated_sequences(*begun_sequences(decoded.rows)),
-        servers=Servers.of([Talks.of(decoded.rows)]),
+        crowded=np.empty(0, np.uint64), servers=Servers.of([Talks.of(decoded.rows)]),
         changes=np.concatenate([m.ruleset_changes_ns for m in messages]), clocks=[],
         coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}),
     )  # fmt: skip

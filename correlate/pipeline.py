@@ -63,6 +63,9 @@ class Setting:
     arrivals: Arrivals
     repeated: npt.NDArray[np.int64]
     """See flows/repeated_sequences.py."""
+    crowded: npt.NDArray[np.uint64]
+    """Contents of so many flows that those are only compared that have an end in common, as far as these are not all in
+    one part; ascending."""
     servers: Servers
     changes: npt.NDArray[np.int64]
     """(time in ns, namespace) of each change of a ruleset."""
@@ -163,7 +166,7 @@ def link(part: Linked, setting: Setting) -> None:
     entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
     part.connections = find_connections(
         part.sightings, times_ns, entries, part.said, setting.topology, setting.clocks, setting.repeated,
-        setting.servers, part.contents,
+        setting.crowded, setting.servers, part.contents,
     )  # fmt: skip
 
 

@@ -85,14 +85,15 @@ def find_connections(
     topology: Topology,
     clocks: list[Clock],
     repeated: npt.NDArray[np.int64],
+    crowded: npt.NDArray[np.uint64],
     servers: Servers,
     contents: Runs,
 ) -> Connections:
     """Find the connections.
 
     `sightings`: SIGHTING rows; `times_ns`: when each happened, on the reference clock; `conntrack`: CONNTRACK rows;
-    `said`: TOLD rows of the sightings that are no frames; `repeated`: see repeated_sequences.py; `servers`: see
-    servers.py; `contents`: sightings with equal content.
+    `said`: TOLD rows of the sightings that are no frames; `repeated`: see repeated_sequences.py; `crowded`: see
+    votes.py; `servers`: see servers.py; `contents`: sightings with equal content.
     """
     nodes = topology.node_numbers()
     on_wire = sightings_on_wires(sightings, said, topology)
@@ -107,7 +108,7 @@ def find_connections(
     }
     alone = np.array([clock.basis == "unknown" for clock in clocks])[nodes]
     comparable = np.where(alone, 1 + nodes, 0)
-    by_content = _ties_of_frames(sightings, ends, times_ns, comparable, topology, repeated, contents)
+    by_content = _ties_of_frames(sightings, ends, times_ns, comparable, topology, repeated, crowded, contents)
     ties[Tie.CONTENT] = by_content.ties
     for pairs in ties.values():
         _join(parent, pairs)
@@ -126,12 +127,13 @@ def _ties_of_frames(
     clock: npt.NDArray[np.int64],
     topology: Topology,
     repeated: npt.NDArray[np.int64],
+    crowded: npt.NDArray[np.uint64],
     contents: Runs,
 ) -> ContentTies:
     """Ties by the content of frames alone. `clock`: per namespace, the same number where times can be compared."""
     seen = of_kind(sightings, FRAME)
     uninformed = np.array([not n.has_conntrack for n in topology.namespaces] or [False], np.bool_)
-    return content_ties(sightings[seen], ends[seen], times_ns[seen], clock, uninformed, repeated, contents)
+    return content_ties(sightings[seen], ends[seen], times_ns[seen], clock, uninformed, repeated, crowded, contents)
 
 
 def _in_original_direction(

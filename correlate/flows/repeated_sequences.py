@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import group_ids, hashed
+from ..protocols import TCP, TCP_RST
 from .sessions import opens_connection
 
 
@@ -16,7 +17,8 @@ def _syn_key(row):
 
 
 def are_repeated(sightings: npt.NDArray[np.void], repeated: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Per SIGHTING row: it is a SYN with one of these sequence numbers; see repeated_sequences."""
+    """Per SIGHTING row: it is a SYN with one of these sequence numbers (see repeated_sequences), or a RST that follows
+    from one: the next number, or an acknowledgment of it without a number of its own."""
     found = np.zeros(sightings.size, np.bool_)
     _mark_repeated(sightings, repeated, found)
     return found
@@ -24,12 +26,19 @@ def are_repeated(sightings: npt.NDArray[np.void], repeated: npt.NDArray[np.int64
 
 @njit(cache=True, nogil=True)
 def _mark_repeated(sightings, repeated, found):
-    """Which SYNs have one of these sequence numbers; `repeated`: ascending."""
+    """`repeated`: ascending."""
     for i in range(sightings.size if repeated.size else 0):
-        if opens_connection(sightings[i]):
-            key = _syn_key(sightings[i])
-            at = np.searchsorted(repeated, key)
-            found[i] = at < repeated.size and repeated[at] == key
+        row = sightings[i]
+        sequence = np.int64(row.sequence)
+        if row.protocol != TCP:
+            continue
+        if row.tcp_flags & np.uint16(TCP_RST):
+            sequence = (np.int64(row.acknowledgment) if sequence == 0 else sequence) - 1
+        elif not opens_connection(row):
+            continue
+        key = (np.int64(row.place) << 32) | (sequence & 0xFFFFFFFF)
+        at = np.searchsorted(repeated, key)
+        found[i] = at < repeated.size and repeated[at] == key
 
 
 @njit(cache=True, nogil=True)

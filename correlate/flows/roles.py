@@ -25,7 +25,7 @@ from ..protocols import (
     UDP,
 )
 from ..schema import NOTE_ERROR
-from .servers import Servers, end_key
+from .servers import Servers, destination_key, source_key
 from .sessions import opens_connection
 
 # How sure a sighting is of which end is the client: the least counts most.
@@ -184,8 +184,7 @@ def _claims(sightings, ends, roots, undecided, listening, asked, by, ranks):
 @njit(cache=True, nogil=True)
 def _by_ends(row, listening, asked, by, ranks):
     """(doubt, whether the packet goes from client to server) by the two ends of a packet."""
-    source = end_key(row.protocol, row.source_high, row.source_low, row.source_port)
-    destination = end_key(row.protocol, row.destination_high, row.destination_low, row.destination_port)
+    source, destination = source_key(row), destination_key(row)
     listens = np.int64(_at(listening, destination) >= 0) - np.int64(_at(listening, source) >= 0)
     if listens != 0:
         return _LISTENS, listens > 0

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ..arrays.grouping import group_ids, hashed
 from ..arrays.hashing import mix
-from ..protocols import TCP, TCP_ACK, TCP_RST, TCP_SYN, UDP
+from ..protocols import DCCP, SCTP, TCP, TCP_ACK, TCP_RST, TCP_SYN, UDP, UDP_LITE
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 
 _CACHE: Final = 1 << 14
@@ -39,6 +39,38 @@ def end_key(protocol, high, low, port):
     return mix(mix(np.uint64(high), np.uint64(low)), (np.uint64(protocol) << np.uint64(16)) | np.uint64(port)) | (
         np.uint64(1)
     )
+
+
+@njit(cache=True, nogil=True)
+def source_key(row):
+    """The same of a SIGHTING row's source; without a port where the protocol has none."""
+    return end_key(row.protocol, row.source_high, row.source_low, row.source_port if _has_ports(row) else 0)
+
+
+@njit(cache=True, nogil=True)
+def destination_key(row):
+    """The same of its destination."""
+    port = row.destination_port if _has_ports(row) else 0
+    return end_key(row.protocol, row.destination_high, row.destination_low, port)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _has_ports(row):
+    return row.protocol in (TCP, UDP, DCCP, SCTP, UDP_LITE)
+
+
+def end_pairs(sightings: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """(n, 2) keys of source and destination of these rows."""
+    found = np.empty((rows.size, 2), np.uint64)
+    _fill_end_pairs(sightings, rows, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _fill_end_pairs(sightings, rows, found):
+    for i in range(rows.size):
+        found[i, 0] = source_key(sightings[rows[i]])
+        found[i, 1] = destination_key(sightings[rows[i]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +114,7 @@ def _find_talks(observations):
             found = longer
         one = found[count]
         one.flow = flow
-        source = end_key(row.protocol, row.source_high, row.source_low, row.source_port)
-        destination = end_key(row.protocol, row.destination_high, row.destination_low, row.destination_port)
+        source, destination = source_key(row), destination_key(row)
         one.first = source if flow == row.flow else destination
         one.second = destination if flow == row.flow else source
         one.place = row.place

@@ -7,7 +7,7 @@ that has two partners at the same place has none: then both are named as rivals.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,14 @@ from ..decode.link_scope import row_stays_on_link
 from ..protocols import FRAGMENT_OFFSET, TCP
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 from .repeated_sequences import are_repeated
-from .votes import TURNED, UNDECIDED, Voters, cast_votes
+from .views import FAINT, PLAIN, TURNED, UNDECIDED, WEAK
+from .votes import Voters, cast_votes
 
+_LEAST_OF_TCP: Final = 0.05
+"""Of the contents of the session that has fewer, so many must be votes."""
+_LEAST: Final = 0.5
+_LEAST_OF_WEAK: Final = 0.75
+_FEWEST_FAINT: Final = 3
 _UNREADABLE: Final = NOTE_ERROR | NOTE_NO_FLOW | NOTE_CUT
 
 
@@ -44,14 +50,15 @@ def content_ties(
     clock: npt.NDArray[np.int64],
     uninformed: npt.NDArray[np.bool_],
     repeated: npt.NDArray[np.int64],
+    crowded: npt.NDArray[np.uint64],
     contents: Runs,
 ) -> ContentTies:
     """Find the translations that no conntrack message tells of.
 
     `sightings`: SIGHTING rows of the observations; `ends`: theirs (sessions.py); `times_ns`: on the reference clock;
     `clock`: per namespace, the same number where times can be compared; `uninformed`: per namespace, the capture holds
-    no conntrack of it; `repeated`: see repeated_sequences.py; `contents`: sightings with equal content, maybe with
-    others behind the observations.
+    no conntrack of it; `repeated`: see repeated_sequences.py; `crowded`: see Voters; `contents`: sightings with
+    equal content, maybe with others behind the observations.
     """
     nobody, nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
     none = ContentTies(ties=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
@@ -59,23 +66,56 @@ def content_ties(
         return none
     votes_at_all = np.zeros(contents.rows.size, np.bool_)
     votes_at_all[: sightings.size] = can_vote(sightings)
-    runs = contents.only(votes_at_all).sorted_by(times_ns, ends)
+    views = ends * (int(sightings["place"].max(initial=0)) + 1) + sightings["place"]
+    runs = contents.only(votes_at_all).sorted_by(times_ns, views)
     if runs.rows.size == 0:
         return none
     voters = Voters(
-        rows=runs.rows, start=runs.start, sightings=sightings, ends=ends, times_ns=times_ns,
+        rows=runs.rows, start=runs.start, sightings=sightings, ends=ends, views=views, times_ns=times_ns,
         repeated=are_repeated(sightings, repeated), clock=clock, uninformed=uninformed,
+        crowded=crowded,
     )  # fmt: skip
     cast, total = cast_votes(voters, (int(ends.max()) >> 1) + 1)
     if cast.shape[0] == 0:
         return none
     numbers = (cast[:, 0] * total.size + cast[:, 1]) * 2 + cast[:, 2]
-    undecided = cast[:, 3] == UNDECIDED
-    number, votes = np.unique(numbers[~undecided], return_counts=True)
-    turning, turns = np.unique(numbers[cast[:, 3] == TURNED], return_counts=True)
-    enough = ~np.isin(number, turning[turns < 2])
-    found = _choose(_pairs(number[enough], total.size), votes[enough], total, sightings, ends >> 1)
-    return _with_undecided(found, numbers[undecided], total) if undecided.any() else found
+    decided = cast[:, 3] != UNDECIDED
+    ballots, lacking = _count(numbers[decided], cast[decided, 3], cast[decided, 4], total.size)
+    found = _choose(ballots, total, sightings, ends >> 1)
+    undecided = np.concatenate([numbers[~decided], lacking])
+    return _with_undecided(found, undecided, total) if undecided.size else found
+
+
+class _Ballots(NamedTuple):
+    """The votes for each pair of sessions that has enough to be one flow."""
+
+    keys: npt.NDArray[np.int64]
+    """(n, 3) sessions and difference of orientation."""
+    votes: npt.NDArray[np.int64]
+    certain: npt.NDArray[np.bool_]
+    """Some of the votes are more than weak."""
+    one_way: npt.NDArray[np.bool_]
+    """Where the TTL says which of the two places a packet came to first, it says the same of all, and of the answers
+    the opposite."""
+
+
+def _count(
+    numbers: npt.NDArray[np.int64], worth: npt.NDArray[np.int64], falls: npt.NDArray[np.int64], sessions: int
+) -> tuple[_Ballots, npt.NDArray[np.int64]]:
+    """Of votes that are decided: `numbers` of their pairs, what each is `worth`, and how the TTL `falls` (votes.py).
+    Behind the ballots the numbers of faint votes of pairs that have not enough."""
+    number, of_pair = np.unique(numbers, return_inverse=True)
+
+    def count(which: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        return np.bincount(of_pair[which], minlength=number.size)
+
+    plain, weak, turned, faint = (count(worth == value) for value in (PLAIN, WEAK, TURNED, FAINT))
+    certain = (plain > 0) | (turned > 1)
+    enough = certain | (weak > 0) | (faint >= _FEWEST_FAINT)
+    one_way = (count(falls > 0) == 0) | (count(falls < 0) == 0)
+    votes = plain + weak + turned + faint
+    ballots = _Ballots(_pairs(number[enough], sessions), votes[enough], certain[enough], one_way[enough])
+    return ballots, numbers[(worth == FAINT) & ~enough[of_pair]]
 
 
 def can_vote(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
@@ -101,14 +141,14 @@ def _pairs(numbers: npt.NDArray[np.int64], sessions: int) -> npt.NDArray[np.int6
 
 
 def _choose(
-    keys: npt.NDArray[np.int64],
-    votes: npt.NDArray[np.int64],
+    ballots: _Ballots,
     total: npt.NDArray[np.int64],
     sightings: npt.NDArray[np.void],
     session: npt.NDArray[np.int64],
 ) -> ContentTies:
     """Accept a pair that shares enough and whose sessions have no other partner in the same namespace nearly as
     good."""
+    keys, votes = ballots.keys, ballots.votes
     first, second = keys[:, 0], keys[:, 1]
     protocol = np.zeros(total.size, np.uint8)
     namespace = np.zeros(total.size, np.int64)
@@ -116,14 +156,14 @@ def _choose(
     namespace[session] = sightings["namespace"]
     share = votes / np.maximum(np.minimum(total[first], total[second]), 1)
     tcp = (protocol[first] == TCP) & (protocol[second] == TCP)
-    enough = (protocol[first] == protocol[second]) & np.where(tcp, share >= 0.05, share >= 0.5)
+    least = np.where(tcp, _LEAST_OF_TCP, np.where(ballots.certain, _LEAST, _LEAST_OF_WEAK))
+    enough = (protocol[first] == protocol[second]) & (share >= least) & (tcp | ballots.certain | ballots.one_way)
     # TCP contents are hardly equal by chance; others must have no other partner in the same namespace nearly as good.
-    best_first, next_first = _best(first, namespace[second], votes, enough)
-    best_second, next_second = _best(second, namespace[first], votes, enough)
-    clear = (votes >= best_first) & (votes >= best_second) & (2 * next_first <= votes) & (2 * next_second <= votes)
+    most, next_most = _best(keys, namespace, votes, enough)
+    clear = (votes >= most.max(axis=1)) & (2 * next_most.max(axis=1) <= votes)
     through = _through_one_point(keys, votes, enough, namespace)
-    accepted = enough & (tcp | clear | through)
-    contested = enough & ~accepted & (2 * votes >= np.maximum(best_first, best_second))
+    accepted = enough & ((tcp & ballots.certain) | clear | through)
+    contested = enough & ~accepted & (2 * votes >= most.max(axis=1))
     pairs = np.column_stack([2 * first, 2 * second + keys[:, 2]])
     return ContentTies(
         ties=pairs[accepted], votes=votes[accepted], rivals=pairs[contested], rival_votes=votes[contested]
@@ -161,24 +201,27 @@ def _through_one_point(
 
 
 def _best(
-    mine: npt.NDArray[np.int64],
-    place: npt.NDArray[np.int64],
+    keys: npt.NDArray[np.int64],
+    namespace: npt.NDArray[np.int64],
     votes: npt.NDArray[np.int64],
     enough: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Per pair: most and second most votes of any pair of the same session with a partner in the same namespace."""
-    order = np.lexsort((-np.where(enough, votes, 0), place, mine))
+    """Per pair, for each of its two sessions: most and second most votes of any pair of the same session with a partner
+    in the same namespace."""
+    mine = np.concatenate([keys[:, 0], keys[:, 1]])
+    place = namespace[np.concatenate([keys[:, 1], keys[:, 0]])]
+    counted = np.tile(np.where(enough, votes, 0), 2)
+    order = np.lexsort((-counted, place, mine))
     start = np.ones(order.size, np.bool_)
     start[1:] = (mine[order][1:] != mine[order][:-1]) | (place[order][1:] != place[order][:-1])
     group = np.cumsum(start) - 1
-    counted = np.where(enough, votes, 0)[order]
     firsts = np.flatnonzero(start)
-    best = counted[firsts]
+    best = counted[order][firsts]
     second = np.zeros_like(best)
     has_second = np.append(firsts[1:], order.size) - firsts > 1
-    second[has_second] = counted[firsts[has_second] + 1]
+    second[has_second] = counted[order][firsts[has_second] + 1]
     most = np.empty(order.size, np.int64)
     runner_up = np.empty(order.size, np.int64)
     most[order] = best[group]
     runner_up[order] = second[group]
-    return most, runner_up
+    return most.reshape(2, -1).T, runner_up.reshape(2, -1).T

@@ -13,14 +13,15 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ..arrays.hashing import mix
 from ..arrays.union_find import find_all, join
+from ..flows.views import MOST_VIEWS
 from .number_table import NumberTable
 from .spill import Spill, close_all
 from .work_folder import WorkFolder
 
 _BUCKETS: Final = 64
 """Parts that shared contents are sorted in."""
-_MOST_FLOWS: Final = 16
-"""A content of more flows tells nothing (flows/ties_by_content.py)."""
+_MOST_OF_END: Final = 2 * MOST_VIEWS
+"""Flows that share a content and an end, in either direction; more tell nothing (flows/votes.py)."""
 _CACHE: Final = 1 << 18
 """Contents that are remembered, so as not to be written again for each point that saw them."""
 
@@ -56,6 +57,10 @@ class FlowGroups:
         self._first_ns = np.empty(0, np.int64)
         self._contents = Spill(folder, "contents", _KEYED, _BUCKETS)
         self._cache = np.zeros((_CACHE, 2), np.uint64)
+        self._ends = np.zeros((0, 2), np.uint64)
+        """Both ends (flows/servers.py) of each pair that shares a content."""
+        self.crowded = np.empty(0, np.uint64)
+        """Contents of so many pairs that only those were joined that have an end in common; known by `assign`."""
         self._headers = Spill(folder, "traced", _TIMED, _BUCKETS)
         self._recent = np.zeros(_CACHE, _TIMED)
 
@@ -70,8 +75,19 @@ class FlowGroups:
         first, second = self._number(some), self._number(others)
         _join(self._parent, first, second)
 
-    def share(self, contents: npt.NDArray[np.uint64], numbers: npt.NDArray[np.int32]) -> None:
-        """Pairs (by number) with the same content may belong together."""
+    def share(
+        self,
+        contents: npt.NDArray[np.uint64],
+        numbers: npt.NDArray[np.int32],
+        ends: npt.NDArray[np.uint64] | None = None,
+    ) -> None:
+        """Pairs (by number) with the same content may belong together. `ends`: (n, 2) keys of those of each row, where
+        of many pairs with one content some may be told apart by them."""
+        if self._ends.shape[0] < self._parent.size:
+            more = self._parent.size - self._ends.shape[0]
+            self._ends = np.concatenate([self._ends, np.zeros((more, 2), np.uint64)])
+        if ends is not None:
+            self._ends[numbers] = ends
         rows = np.empty(contents.size, _KEYED)
         count = _fresh(contents, numbers, self._cache, rows)
         rows = rows[:count]
@@ -133,12 +149,14 @@ class FlowGroups:
         return numbers
 
     def _join_shared(self) -> None:
+        crowded = [np.empty(0, np.uint64)]
         for bucket in range(_BUCKETS):
             rows = self._contents.part(bucket).read()
             order = np.lexsort((rows["number"], rows["key"]))
-            _join_equal(self._parent, rows["key"][order], rows["number"][order])
+            crowded.append(_join_equal(self._parent, rows["key"][order], rows["number"][order], self._ends))
             timed = self._headers.part(bucket).read()
             _join_near(self._parent, timed[np.lexsort((timed["time_ns"], timed["key"]))])
+        self.crowded = np.unique(np.concatenate(crowded))
 
 
 @njit(cache=True)
@@ -215,8 +233,11 @@ def _join(parent, first, second):
 
 
 @njit(cache=True)
-def _join_equal(parent, keys, numbers):
-    """Join the numbers of each run of equal keys, unless they are too many; rows in order of (key, number)."""
+def _join_equal(parent, keys, numbers, ends):
+    """Join the numbers of each run of equal keys, where they are too many those that have an end in common; rows in
+    order of (key, number). Returns the keys of which there are too many."""
+    crowded = np.empty(keys.size // MOST_VIEWS, np.uint64)
+    count = 0
     start = 0
     while start < keys.size:
         stop = start + 1
@@ -224,6 +245,35 @@ def _join_equal(parent, keys, numbers):
         while stop < keys.size and keys[stop] == keys[start]:
             distinct += numbers[stop] != numbers[stop - 1]
             stop += 1
-        if distinct <= _MOST_FLOWS:
+        if distinct <= MOST_VIEWS:
             _join(parent, numbers[start : stop - 1], numbers[start + 1 : stop])
+        else:
+            _join_by_ends(parent, numbers[start:stop], distinct, ends)
+            crowded[count] = keys[start]
+            count += 1
+        start = stop
+    return crowded[:count]
+
+
+@njit(cache=True)
+def _join_by_ends(parent, numbers, distinct, ends):
+    """Join those of the numbers (ascending, of them so many distinct) that have an end in common."""
+    which = np.empty(2 * distinct, np.int64)
+    end = np.empty(2 * distinct, np.uint64)
+    count = 0
+    for i in range(numbers.size):
+        if i == 0 or numbers[i] != numbers[i - 1]:
+            for side in range(2):
+                which[count] = numbers[i]
+                end[count] = ends[numbers[i], side]
+                count += 1
+    order = np.argsort(end, kind="mergesort")
+    start = 0
+    while start < order.size:
+        stop = start + 1
+        while stop < order.size and end[order[stop]] == end[order[start]]:
+            stop += 1
+        if stop - start <= _MOST_OF_END and end[order[start]] != 0:
+            for k in range(start + 1, stop):
+                join(parent, which[order[k - 1]], which[order[k]])
         start = stop

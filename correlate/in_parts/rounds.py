@@ -115,7 +115,8 @@ def _setting(decoder: Decoder, snapshots: NodeSnapshots, surveyed: Survey) -> Se
     return Setting(
         files=file_facts(captures, [chunked.size for chunked in decoder.files], snapshots),
         topology=decoder.topology, rulesets=parse_rulesets(decoder.topology, snapshots), reach=surveyed.reach,
-        set_back=surveyed.set_back, arrivals=surveyed.arrivals, repeated=surveyed.repeated, servers=surveyed.servers,
+        set_back=surveyed.set_back, arrivals=surveyed.arrivals, repeated=surveyed.repeated,
+        crowded=surveyed.groups.crowded, servers=surveyed.servers,
         changes=surveyed.changes,
         clocks=[], coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}), chain_heads=surveyed.chain_heads,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
 from ..decode.observations import Observations
 from ..flows.repeated_sequences import begun_sequences, repeated_sequences
-from ..flows.servers import Servers, Talks
+from ..flows.servers import Servers, Talks, end_pairs
 from ..flows.ties_by_content import can_vote
 from ..netfilter.evaluations import chain_keys
 from ..netfilter.from_frames import error_key, fragment_key
@@ -124,7 +124,7 @@ class _Surveyor:
         self._talks.append(Talks.of(rows))
         if self._inferring:
             voters = np.flatnonzero(can_vote(rows))
-            self.groups.share(rows["content"][voters], numbers[voters])
+            self.groups.share(rows["content"][voters], numbers[voters], end_pairs(rows, voters))
         self.kept[piece.file] += piece.observations.kept
         self._set_back.see(piece.file, piece.capture)
         if self._traced:

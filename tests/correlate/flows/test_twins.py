@@ -45,8 +45,8 @@ UNREADABLE = (
     ("destination_low", 0xFFFFE0000001),
 )  # fmt: skip
 """Columns of sightings whose content says nothing of a flow; the last are those of a later fragment, ARP, multicast."""
-MOST_ENDS = 16
-"""A content of more says nothing."""
+FEW = 32
+"""A content of more views is looked at end by end."""
 
 
 class Scene:
@@ -59,12 +59,14 @@ class Scene:
         self.places = [random.randrange(len(self.node_of)) for _ in range(random.randint(1, 4))]
         """Namespace of each."""
         protocols = random.choice([(TCP,), (UDP,), (TCP, UDP)])
-        crowded = random.random() < 0.1
+        self.crowded = crowded = random.random() < 0.15
         self.pairs = [
             (random.getrandbits(64), random.getrandbits(64), random.choice(protocols))
             for _ in range(30 if crowded else random.randint(2, 5))
         ]
         spots = range(len(self.places))
+        self.ends = {pair: random.sample(range(1, 20 if crowded else 5), 2) for pair in self.pairs}
+        """Addresses of both sides of each."""
         self.spots = {pair: random.choice([spots, random.sample(spots, 1)]) for pair in self.pairs}
         """Places at which each is seen."""
         self.contents = [
@@ -87,19 +89,22 @@ class Scene:
     def seen(self) -> Seen:
         random = self.random
         flow, reverse, protocol = pair = random.choice(self.pairs)
+        source, destination = self.ends[pair]
         if random.random() < 0.3:
-            flow, reverse = reverse, flow
+            flow, reverse, source, destination = reverse, flow, destination, source
         content, _, ip_id = random.choice([one for one in self.contents if one[1] == protocol])
         place = random.choice(self.spots[pair])
         return Seen(
             time_ns=self.time_ns(), namespace=self.places[place], place=place, flow=flow, flow_reverse=reverse,
-            protocol=protocol, content=content, ip_id=ip_id, tcp_flags=random.choice([2, 2, 0x12, 0x10, 0x18]),
-            sequence=random.choice([0, 1, 2**32 - 1]), ttl=random.choice([63, 64]), readable=random.random() < 0.9,
-            payload=random.choice([0, 0, 0, 1, 2]), residue=random.choice([0, 0, 0, 1, 2]),
+            protocol=protocol, content=content, ip_id=ip_id, tcp_flags=random.choice([2, 2, 0x12, 0x10, 0x18, 4]),
+            sequence=random.choice([0, 1, 2**32 - 1]), acknowledgment=random.choice([0, 1]),
+            source_low=source, destination_low=destination, ttl=random.choice([62, 63, 64]),
+            readable=random.random() < 0.9, payload=random.choice([0, 0, 0, 1, 2]),
+            residue=random.choice([0, 0, 0, 1, 2]),
         )  # fmt: skip
 
     def sightings(self) -> list[Seen]:
-        return [self.seen() for _ in range(self.random.choice([0, 1, 4, 10, 20, 40]))]
+        return [self.seen() for _ in range(self.random.choice([0, 1, 4, 10, 20, 150 if self.crowded else 40]))]
 
     def entry(self) -> Entry:
         """Translations between the pairs, mostly of one protocol."""
@@ -312,7 +317,7 @@ def test_ties_by_content():
         repeated = repeated_sequences(*begun_sequences(rows))
         found = content_ties(
             rows, sessions.ends, times_of(sightings), np.array(scene.clock_of),
-            np.array(scene.uninformed), repeated, runs_of_keys(rows["content"]),
+            np.array(scene.uninformed), repeated, np.empty(0, np.uint64), runs_of_keys(rows["content"]),
         )  # fmt: skip
         repeated = twins.repeated_sequences(sightings)
         arguments = (sightings, sessions.session.tolist(), repeated, scene.clock_of, scene.uninformed)
@@ -321,17 +326,21 @@ def test_ties_by_content():
         assert sorted(pairs_of(np.column_stack([found.rivals, found.rival_votes]))) == rivals
         ballots, _ = twins.votes(*arguments)
         protocols = {session: one.protocol for session, one in zip(arguments[1], sightings, strict=True)}
-        shown = {(one.content, end) for one, end in zip(sightings, sessions.ends, strict=True) if one.readable}
-        ends = Counter(content for content, _ in shown)
+        shown = {
+            (one.content, end, one.place) for one, end in zip(sightings, sessions.ends, strict=True) if one.readable
+        }
+        views = Counter(content for content, _, _ in shown)
         met["nothing seen"] += not sightings
         met["ties of TCP"] += any(protocols[a >> 1] == TCP for a, _ in ties)
         met["ties of datagrams"] += any(protocols[a >> 1] != TCP for a, _ in ties)
         met["rivals"] += bool(rivals)
         met["ties and rivals"] += bool(ties) and bool(rivals)
         met["a vote that had no second one"] += any(one.turned == 1 and not one.plain for one in ballots.values())
+        met["weak votes"] += any(one.weak for one in ballots.values())
+        met["faint votes"] += any(one.faint for one in ballots.values())
         met["undecided"] += any(one.undecided for one in ballots.values())
         met["repeated sequences"] += bool(repeated)
-        met["contents of too many ends"] += any(count > MOST_ENDS for count in ends.values())
+        met["contents of many views"] += any(count > FEW for count in views.values())
         met["too few votes"] += bool(ballots) and not ties and not rivals
 
     compare()

@@ -5,12 +5,12 @@ A flow is a number here, as it is there, and so is a session; an end is a sessio
 """
 
 from collections import Counter
-from dataclasses import dataclass
-from itertools import combinations, pairwise
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 SECOND = 1_000_000_000
 FOREVER = 1 << 62
-TCP, SYN, ACK = 6, 0x02, 0x10
+TCP, SYN, RST, ACK = 6, 0x02, 0x04, 0x10
 
 
 @dataclass
@@ -30,6 +30,9 @@ class Seen:
     ip_id: int = 0
     payload: int = 0
     residue: int = 0
+    acknowledgment: int = 0
+    source_low: int = 0
+    destination_low: int = 0
     readable: bool = True
 
     @property
@@ -45,6 +48,13 @@ class Seen:
     def is_syn(self):
         """It opens a connection."""
         return self.protocol == TCP and self.tcp_flags & (SYN | ACK) == SYN
+
+    def follows_from(self, repeated):
+        """It is a SYN with one of these (place, sequence number), or the RST to one."""
+        if self.protocol == TCP and self.tcp_flags & RST:
+            before = (self.acknowledgment if self.sequence == 0 else self.sequence) - 1
+            return (self.place, before % 2**32) in repeated
+        return self.is_syn and (self.place, self.sequence) in repeated
 
 
 @dataclass
@@ -223,49 +233,70 @@ class Ballot:
 
     plain: int = 0
     """Contents that are a vote."""
+    weak: int = 0
+    """Contents without an id that are one all the same, for the two have an end in common."""
     turned: int = 0
     """Contents that are a vote where there is a second one."""
+    faint: int = 0
+    """Contents that are a vote where there are two more."""
     undecided: int = 0
-    """Contents of which others are equal at the same place."""
+    """Contents that others fit as well."""
+    falls: set[int] = field(default_factory=set)
+    """Which of the two places the TTL names as the first of the way of orientation 0 of the smaller session."""
+
+    @property
+    def votes(self):
+        return self.plain + self.weak + self.turned + self.faint
+
+    @property
+    def certain(self):
+        return self.plain > 0 or self.turned > 1
+
+    @property
+    def enough(self):
+        return self.certain or self.weak > 0 or self.faint > 2
 
 
 def content_ties(seen, session, repeated, clock, uninformed):
     """({tie: votes}, {rivals: votes}), each of two ends, the one of the smaller session and the other."""
     ballots, total = votes(seen, session, repeated, clock, uninformed)
     of = {number: seen[row] for row, number in enumerate(session)}
-    # As it is: a single turned content takes away the votes of the plain ones too (right: plain or turned > 1).
-    cast = {key: one.plain + one.turned for key, one in ballots.items() if one.turned != 1 and one.plain + one.turned}
     enough = {}
-    for (a, b, flip), count in cast.items():
-        least = 0.05 if of[a].protocol == of[b].protocol == TCP else 0.5
-        if of[a].protocol == of[b].protocol and count / min(total[a], total[b]) >= least:
-            enough[a, b, flip] = count
+    for (a, b, flip), ballot in ballots.items():
+        both_tcp = of[a].protocol == of[b].protocol == TCP
+        least = 0.05 if both_tcp else 0.5 if ballot.certain else 0.75
+        known = both_tcp or ballot.certain or len(ballot.falls - {0}) < 2
+        share = ballot.votes / min(total[a], total[b])
+        if ballot.enough and of[a].protocol == of[b].protocol and known and share >= least:
+            enough[a, b, flip] = ballot.votes
     ties, rivals = {}, []
     for key, count in enough.items():
         others = votes_of_others(key, enough, of)
-        both_tcp = of[key[0]].protocol == TCP
-        if both_tcp or all(2 * other <= count for other in others) or through_one_point(key, enough, of):
+        sure = of[key[0]].protocol == TCP and ballots[key].certain
+        if sure or all(2 * other <= count for other in others) or through_one_point(key, enough, of):
             ties[key] = count
         elif all(2 * count >= other for other in others):
             rivals.append((key, count))
     tied = {session for a, b, _ in ties for session in (a, b)}
     for key, ballot in ballots.items():
         a, b, _ = key
-        if ballot.undecided and ballot.undecided >= 0.5 * min(total[a], total[b]) and not {a, b} & tied:
-            rivals.append((key, ballot.undecided))
+        undecided = ballot.undecided + (0 if ballot.enough else ballot.faint)
+        if undecided and undecided >= 0.5 * min(total[a], total[b]) and not {a, b} & tied:
+            rivals.append((key, undecided))
     named = sorted((2 * a, 2 * b + flip, count) for (a, b, flip), count in rivals)
     return {(2 * a, 2 * b + flip): count for (a, b, flip), count in ties.items()}, named
 
 
 def votes_of_others(key, enough, of):
     """What speaks for another partner, in the namespace of this one, of either session."""
-    # As it is: of the partners of a session only those on this side of its number are seen (right: on both).
-    return [
-        count
-        for mine, partner in ((0, 1), (1, 0))
-        for other, count in enough.items()
-        if other != key and other[mine] == key[mine] and of[other[partner]].namespace == of[key[partner]].namespace
-    ]
+    found = []
+    for mine, partner in (key[:2], key[1::-1]):
+        for other, count in enough.items():
+            if other != key and mine in other[:2]:
+                another = other[1] if other[0] == mine else other[0]
+                if of[another].namespace == of[partner].namespace:
+                    found.append(count)
+    return found
 
 
 def through_one_point(key, enough, of):
@@ -278,56 +309,190 @@ def votes(seen, session, repeated, clock, uninformed):
     """(a Ballot per two sessions and whether their orientations differ; contents per session)."""
     ballots, total = {}, Counter()
     for content in {one.content for one in seen if one.readable}:
-        ends = {}
+        views = {}
         for row in sorted(range(len(seen)), key=lambda row: seen[row].time_ns):
-            if seen[row].readable and seen[row].content == content:
-                ends.setdefault(2 * session[row] + seen[row].orientation, []).append(seen[row])
-        total.update(end >> 1 for end in ends)
-        if len(ends) > 16:
-            continue
-        tells = equal_content_tells(ends, repeated)
-        for a, b in combinations(sorted(ends), 2):
-            worth = worth_of(ends[a], ends[b], tells, clock, uninformed)
-            if a >> 1 != b >> 1 and worth is not None:
-                ballot = ballots.setdefault((a >> 1, b >> 1, (a ^ b) & 1), Ballot())
-                setattr(ballot, worth, getattr(ballot, worth) + 1)
+            one = seen[row]
+            if one.readable and one.content == content:
+                views.setdefault((2 * session[row] + one.orientation, one.place), []).append(one)
+        total.update(end >> 1 for end in {end for end, _ in views})
+        for some in compared(views):
+            cast(some, repeated, clock, uninformed, ballots)
     return ballots, total
 
 
-def worth_of(ones, others, tells, clock, uninformed):
-    """What a content says that was seen as `ones` under one end and as `others` under another, in order of time."""
-    one, other = ones[0], others[0]
-    if one.flow == other.flow or not (uninformed[one.namespace] or uninformed[other.namespace]):
-        return None
-    comparable = clock[one.namespace] == clock[other.namespace]
-    apart = [abs(a.time_ns - b.time_ns) for a in ones for b in others if not contradict(a, b)]
-    near = any(ns <= (2 if comparable else 60) * SECOND for ns in apart)
-    here = one.place == other.place
-    if not apart or (comparable and not near) or (here and not tells):
-        return None
-    if not near or (here and one.protocol != TCP and one.ttl == other.ttl):
-        return "turned"
-    return "plain" if tells else "undecided"
+def compared(views):
+    """Which views are compared with each other: all, and where they are too many those that have an end in common."""
+    if len(views) <= MOST_VIEWS:
+        return [views]
+    groups = []
+    for end in ("source_low", "destination_low"):
+        by_end = {}
+        for key, rows in views.items():
+            by_end.setdefault(getattr(rows[0], end), {})[key] = rows
+        groups += [group for group in by_end.values() if len(group) <= MOST_VIEWS]
+    return groups
 
 
-def equal_content_tells(ends, repeated):
-    """Whether a content says something where one place saw it under several ends."""
-    first = ends[min(ends)][0]
-    # As it is: only the first sighting of the first end is asked whether it is of a scan (right: any).
-    if first.is_syn and (first.place, first.sequence) in repeated:
-        return False
-    rows = [(end, one) for end in sorted(ends) for one in some_of(ends[end])]
-    identified = rows[0][1].protocol == TCP or rows[0][1].ip_id != 0
-    for number, (end, one) in enumerate(rows):
-        others = [two for another, two in rows[:number] if another != end and two.place == one.place]
-        if len(others) > 2 or (not identified and any(two.ttl == one.ttl for two in others)):
+def cast(views, repeated, clock, uninformed, ballots):
+    """One vote for each two ends, the best of their views."""
+    content = Content(views, repeated, clock, uninformed)
+    found = {}
+    keys = sorted(views)
+    for i, other in enumerate(keys):
+        for one in keys[:i]:
+            worth = content.worth(one, other)
+            if worth is None:
+                continue
+            a, b = one[0], other[0]
+            first, second = views[one][0], views[other][0]
+            falls = (first.ttl > second.ttl) - (first.ttl < second.ttl)
+            known = found.setdefault((a >> 1, b >> 1, (a ^ b) & 1), [worth, -falls if a & 1 else falls])
+            known[0] = min(known[0], worth, key=WORTH.index)
+    for key, (worth, falls) in found.items():
+        ballot = ballots.setdefault(key, Ballot())
+        setattr(ballot, worth, getattr(ballot, worth) + 1)
+        if worth != "undecided":
+            ballot.falls.add(falls)
+
+
+@dataclass
+class Content:
+    """The views of one content: sightings in order of time by (end, place)."""
+
+    views: dict[tuple[int, int], list[Seen]]
+    repeated: set[tuple[int, int]]
+    clock: list[int]
+    uninformed: list[bool]
+
+    def likeness(self, key, other_key):
+        """`same`, `one end`, `like`, `again` or None, and whether that is less than sure."""
+        ones, others = self.views[key], self.views[other_key]
+        one, other = ones[0], others[0]
+        if one.place == other.place:
+            return self.passed_again(key, other_key)
+        kind = "one end" if has_common_end(one, other) else "like"
+        if one.flow == other.flow:
+            kind = "same"
+        elif key[0] >> 1 == other_key[0] >> 1 or not (
+            self.uninformed[one.namespace] or self.uninformed[other.namespace]
+        ):
+            return None, False
+        apart = [abs(a.time_ns - b.time_ns) for a in ones for b in others if not contradict(a, b)]
+        comparable = self.clock[one.namespace] == self.clock[other.namespace]
+        if any(ns <= (2 if comparable else 60) * SECOND for ns in apart):
+            return kind, False
+        return (kind, True) if apart and not comparable else (None, False)
+
+    def passed_again(self, key, other_key):
+        ones, others = self.views[key], self.views[other_key]
+        one, other = ones[0], others[0]
+        numbered = all(
+            each.protocol == TCP and each.sequence and each.acknowledgment and not each.follows_from(self.repeated)
+            for each in (one, other)
+        )
+        if one.flow == other.flow or key[0] >> 1 == other_key[0] >> 1 or not (one.ip_id or numbered):
+            return None, False
+        if not (self.uninformed[one.namespace] or self.uninformed[other.namespace]):
+            return None, False
+        further = False
+        for a in ones:
+            for b in others:
+                first, then = sorted((a, b), key=lambda one: (one.time_ns, -one.ttl))
+                lost = first.ttl - then.ttl
+                if lost > 0 and then.time_ns - first.time_ns <= 2 * SECOND and not contradict(a, b):
+                    if one.ip_id and lost == 1:
+                        return "again", False
+                    further |= numbered
+        return ("again", True) if further else (None, False)
+
+    def worth(self, key, other_key):
+        """What the content says of two of its views."""
+        one, other = self.views[key][0], self.views[other_key][0]
+        kind, doubtful = self.likeness(key, other_key)
+        if kind == "again":
+            if self.turns(key, other_key) != 1 or self.turns(other_key, key) != 1:
+                return "undecided"
+            return "turned" if doubtful else "plain"
+        if kind in (None, "same"):
+            return None
+        tcp = one.protocol == TCP
+        scanned = one.follows_from(self.repeated) or other.follows_from(self.repeated)
+        weak = scanned or not (one.ip_id or (tcp and one.sequence))
+        rivals = [self.rivals(key, other_key, weak), self.rivals(other_key, key, weak)]
+        if None in rivals:
+            return None
+        if any(rivals) and not (kind == "one end" and self.nearest(key, other_key)):
+            return "undecided"
+        if kind == "one end":
+            found = "weak" if weak else "plain"
+        elif weak and tcp:
+            found = "turned" if one.ip_id else "undecided"
+        elif weak:
+            found = "faint" if one.ttl != other.ttl else "undecided"
+        else:
+            found = "plain" if tcp or one.ttl != other.ttl else "turned"
+        return "turned" if doubtful and found in ("plain", "weak") else found
+
+    def turns(self, key, other_key):
+        """How many views could be the packet of one once more, before or behind it as the other is."""
+        one, other = self.views[key][0], self.views[other_key][0]
+        like = self.likeness(key, other_key)
+        return sum(
+            self.likeness(key, third) == like and (rows[0].ttl < one.ttl) == (other.ttl < one.ttl)
+            for third, rows in self.views.items()
+            if third != key and rows[0].place == one.place
+        )
+
+    def rivals(self, key, other_key, weak):
+        """How many views of the other's place fit one as well as that does; None when one fits better."""
+        one, other = self.views[key][0], self.views[other_key][0]
+        kind = self.likeness(key, other_key)[0]
+        count = 0
+        for third, rows in self.views.items():
+            if third == other_key or rows[0].place != other.place:
+                continue
+            fits = self.likeness(key, third)[0] if third != key else None
+            if fits in RANKS and RANKS.index(fits) > RANKS.index(kind):
+                return None
+            if self.likeness(other_key, third)[0] == "again":
+                continue
+            count += fits == kind or (weak and kind == "one end" and carries(one, other, rows[0]))
+        return count
+
+    def nearest(self, key, other_key):
+        """No third view that has their common end is less than four times as far away in time from either."""
+        ones, others = self.views[key], self.views[other_key]
+        one, other = ones[0], others[0]
+        if self.clock[one.namespace] != self.clock[other.namespace]:
             return False
-    return True
+        apart = min(abs(a.time_ns - b.time_ns) for a in ones for b in others if not contradict(a, b))
+        for third, rows in self.views.items():
+            if third in (key, other_key) or not carries(one, other, rows[0]):
+                continue
+            if rows[0].place not in (one.place, other.place):
+                continue
+            beside = others if rows[0].place == one.place else ones
+            if min(abs(a.time_ns - b.time_ns) for a in beside for b in rows) < 4 * apart:
+                return False
+        return True
 
 
-def some_of(ones):
-    """At most four sightings, from all of their time."""
-    return ones if len(ones) <= 4 else [ones[k * (len(ones) - 1) // 3] for k in range(4)]
+WORTH = ["plain", "weak", "turned", "faint", "undecided"]
+"""What a content can be worth, the best first."""
+RANKS = ["like", "one end", "same"]
+MOST_VIEWS = 32
+
+
+def has_common_end(one, other):
+    return one.source_low == other.source_low or one.destination_low == other.destination_low
+
+
+def carries(one, other, third):
+    """A third has the end that two have in common, and could be their packet."""
+    if contradict(one, third):
+        return False
+    by_source = one.source_low == other.source_low == third.source_low
+    return by_source or one.destination_low == other.destination_low == third.destination_low
 
 
 def contradict(one, other):
