@@ -40,7 +40,6 @@ def find_coverage(
         if of_file.size == 0:
             continue
         node = topology.file_nodes[i]
-        namespaces = topology.file_namespaces[i]
         clock = next(c for c in clocks if c.node == node)
         # Of several files of one node, each covers the time of its own records.
         alone = topology.file_nodes.count(node) == 1
@@ -57,17 +56,27 @@ def find_coverage(
         for place in np.unique(topology.places[i][np.array(file.captures_packets, np.bool_)]).tolist():
             coverage.files.setdefault(place, []).append((start, end))
         coverage.uncounted |= _uncounted(file, topology.places[i])
-        previous: dict[int, tuple[int, int]] = {}
-        for statistics in file.statistics:
-            if statistics.interface >= namespaces.size:
-                continue
-            lost_before, time_before = previous.get(statistics.interface, (0, start))
-            now = clock.reference_ns(statistics.time_ns)
-            if statistics.lost > lost_before:
-                gaps = coverage.gaps.setdefault(int(namespaces[statistics.interface]), [])
-                gaps.append((time_before, now))
-            previous[statistics.interface] = (statistics.lost, now)
+        _add_gaps(coverage.gaps, file, topology.file_namespaces[i], clock, start)
     return coverage
+
+
+def _add_gaps(
+    gaps: dict[int, list[tuple[int, int]]],
+    file: FileFacts,
+    namespaces: npt.NDArray[np.integer],
+    clock: Clock,
+    start_ns: int,
+) -> None:
+    """When a file that begins at `start_ns` lost something, by its statistics; `namespaces`: of its interfaces."""
+    previous: dict[int, tuple[int, int]] = {}
+    for statistics in file.statistics:
+        if statistics.interface >= namespaces.size:
+            continue
+        lost_before, time_before = previous.get(statistics.interface, (0, start_ns))
+        now = clock.reference_ns(statistics.time_ns)
+        if statistics.lost > lost_before:
+            gaps.setdefault(int(namespaces[statistics.interface]), []).append((time_before, now))
+        previous[statistics.interface] = (statistics.lost, now)
 
 
 def _uncounted(file: FileFacts, places: npt.NDArray[np.uint32]) -> set[int]:
