@@ -18,7 +18,6 @@ from .clouds import Cloud, Delays
 
 _FEWEST_AGREEING: Final = 3
 """Packets: one or two of equal content may be others, sent at another time."""
-
 _IN: Final = int(Direction.IN)
 _OUT: Final = int(Direction.OUT)
 

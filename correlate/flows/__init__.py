@@ -2,8 +2,8 @@
 
 For other rooms:
     connections: Connections, Tie, find_connections, rival_pairs
-    servers: Servers, Talks, end_pairs
     repeated_sequences: begun_sequences, repeated_sequences
+    servers: Servers, Talks, end_pairs
     ties_by_content: can_vote
     views: MOST_VIEWS
 """

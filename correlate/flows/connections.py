@@ -98,7 +98,7 @@ def find_connections(
     nodes = topology.node_numbers()
     on_wire = sightings_on_wires(sightings, said, topology)
     sessions = split_sessions(sightings, times_ns, conntrack)
-    session, ends = sessions.session, sessions.ends
+    ends = sessions.ends
     parent = np.arange(2 * sessions.first.size)
     index = SessionIndex.build(sightings, sessions, on_wire, nodes)
     ties = {
@@ -113,11 +113,10 @@ def find_connections(
     for pairs in ties.values():
         _join(parent, pairs)
     ties[Tie.RIVAL] = by_content.rivals
-    original = _in_original_direction(sightings, conntrack, said, sessions, ends)
     votes = {Tie.CONTENT: by_content.votes, Tie.RIVAL: by_content.rival_votes}
-    roots = find_all(parent)
+    original, roots = _in_original_direction(sightings, conntrack, said, sessions, ends), find_all(parent)
     leading, earliest = client_ways(sightings, times_ns, ends, roots, original, servers)
-    return _number(session, ends, roots, leading, earliest, ties, votes)
+    return _number(sessions.session, ends, roots, leading, earliest, ties, votes)
 
 
 def _ties_of_frames(

@@ -60,30 +60,32 @@ def content_ties(
     no conntrack of it; `repeated`: see repeated_sequences.py; `crowded`: see Voters; `contents`: sightings with
     equal content, maybe with others behind the observations.
     """
-    nobody, nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
-    none = ContentTies(ties=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
     if not uninformed.any():
-        return none
+        return _nothing()
     votes_at_all = np.zeros(contents.rows.size, np.bool_)
     votes_at_all[: sightings.size] = can_vote(sightings)
     views = ends * (int(sightings["place"].max(initial=0)) + 1) + sightings["place"]
     runs = contents.only(votes_at_all).sorted_by(times_ns, views)
     if runs.rows.size == 0:
-        return none
+        return _nothing()
     voters = Voters(
         rows=runs.rows, start=runs.start, sightings=sightings, ends=ends, views=views, times_ns=times_ns,
-        repeated=are_repeated(sightings, repeated), clock=clock, uninformed=uninformed,
-        crowded=crowded,
+        repeated=are_repeated(sightings, repeated), clock=clock, uninformed=uninformed, crowded=crowded,
     )  # fmt: skip
     cast, total = cast_votes(voters, (int(ends.max()) >> 1) + 1)
     if cast.shape[0] == 0:
-        return none
+        return _nothing()
     numbers = (cast[:, 0] * total.size + cast[:, 1]) * 2 + cast[:, 2]
     decided = cast[:, 3] != UNDECIDED
     ballots, lacking = _count(numbers[decided], cast[decided, 3], cast[decided, 4], total.size)
     found = _choose(ballots, total, sightings, ends >> 1)
     undecided = np.concatenate([numbers[~decided], lacking])
     return _with_undecided(found, undecided, total) if undecided.size else found
+
+
+def _nothing() -> ContentTies:
+    nobody, nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    return ContentTies(ties=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
 
 
 class _Ballots(NamedTuple):

@@ -185,3 +185,25 @@ def _largest_error(rows, sightings, times, where):
     if not several:
         return 0.0
     return 2 * worst
+
+
+@njit(cache=True)
+def turned_from_any(run, members, i):
+    """Whether sighting number `i` of the run cannot be of the same packet as those before it, -1 for none."""
+    late = run.rows[i]
+    for j in members:
+        if j >= 0 and turned(
+            run.sightings[run.rows[j]], run.sightings[late], run.times[run.rows[j]], run.times[late], run.where,
+            run.falls,
+        ):  # fmt: skip
+            return True
+    return False
+
+
+@njit(cache=True)
+def apart_from_any(run, members, i):
+    """Whether sighting number `i` of the run is clearly too far from any of those before it, -1 for none."""
+    for j in members:  # noqa: SIM110 - no generators in kernels
+        if j >= 0 and apart(run, j, i):
+            return True
+    return False

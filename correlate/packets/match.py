@@ -19,7 +19,7 @@ from ..decode.payload import contradict
 from ..flows.connections import Connections
 from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
-from .apart import Run, any_turned, apart, find_heaps, ttl_falls, turned
+from .apart import Run, any_turned, apart, apart_from_any, find_heaps, ttl_falls, turned, turned_from_any
 from .copies import find_copies
 from .match_told import assign_told, fits_one
 from .numbering import order_of_appearance
@@ -257,9 +257,9 @@ def _assign_nearest(run, packet, ambiguous, count):
             k = p - base
             if times[rows[i]] - times[rows[latest[k]]] > ONE_PACKET_NS or had[k, slots[i]] >= 0:
                 continue
-            if contradict(payload[k], residue[k], row.payload, row.residue) or _any_turned(run, had[k], i):
+            if contradict(payload[k], residue[k], row.payload, row.residue) or turned_from_any(run, had[k], i):
                 continue
-            if found < 0 and not _any_apart(run, had[k], i):
+            if found < 0 and not apart_from_any(run, had[k], i):
                 found = np.int64(p)
             elif rival < 0:
                 rival = np.int64(p)
@@ -280,25 +280,3 @@ def _assign_nearest(run, packet, ambiguous, count):
         if residue[k] == 0:
             residue[k] = row.residue
     return count
-
-
-@njit(cache=True)
-def _any_turned(run, members, i):
-    """Whether sighting number `i` of the run cannot be of the same packet as those before it, -1 for none."""
-    late = run.rows[i]
-    for j in members:
-        if j >= 0 and turned(
-            run.sightings[run.rows[j]], run.sightings[late], run.times[run.rows[j]], run.times[late], run.where,
-            run.falls,
-        ):  # fmt: skip
-            return True
-    return False
-
-
-@njit(cache=True)
-def _any_apart(run, members, i):
-    """Whether sighting number `i` of the run is clearly too far from any of those before it, -1 for none."""
-    for j in members:  # noqa: SIM110 - no generators in kernels
-        if j >= 0 and apart(run, j, i):
-            return True
-    return False

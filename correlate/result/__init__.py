@@ -2,7 +2,7 @@
 
 For other rooms:
     columns: Numbers
-    connection_state: STATES_TO_TELL
+    connection_state: STATES_TO_TELL, UNANSWERED
     correlation: Correlation
     reasons: ReasonNote
     select: Selection, check_numbers, select, select_handshakes
