@@ -63,7 +63,11 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
     """The facts of every file, in the order given."""
     seen = frames(result.sightings)
     first = np.searchsorted(seen["file"], np.arange(len(result.files) + 1))
-    sharing = find_common(_shown(result))
+    sharing = [
+        # Each packet of a capture is in one of its pieces: that they share none is no news.
+        replace(one, file=replace(one.file, nothing=None)) if piece is not None else one
+        for one, piece in zip(find_common(_shown(result)), result.topology.piece_of, strict=True)
+    ]
     clocks = {clock.node: clock for clock in result.clocks}
     facts = []
     for index, file in enumerate(result.files):

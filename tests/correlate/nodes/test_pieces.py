@@ -10,6 +10,7 @@ from scapy.layers.inet6 import IPv6
 
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.nodes.pieces import common_name
+from ttrace.correlate.summaries.captures import capture_facts
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.write import enhanced_packet, interface_description
 from ttrace.tests.correlate.same_in_parts import assert_same_in_parts
@@ -97,6 +98,13 @@ def test_an_empty_piece_belongs_to_the_others(tmp_path):
     pieces = in_pieces(tmp_path, stream(CLIENT, 0, 64), ["a-20261129180001.pcap", "a-20261129180002.pcap"])
     empty = pcap(tmp_path / "a-20261129180000.pcap", [])
     assert len(correlate_captures([empty, *pieces]).topology.points) == 1
+
+
+def test_that_pieces_share_no_packet_is_no_news(tmp_path):
+    pieces = in_pieces(tmp_path, stream(CLIENT, 0, 64), NAMES["tcpdump -C"])
+    result = correlate_captures(pieces)
+    assert_same_in_parts(pieces, result)
+    assert [facts.nothing_in_common for facts in capture_facts(result)] == [None] * 3
 
 
 def test_pieces_of_one_node_that_is_named(tmp_path):
