@@ -24,11 +24,11 @@ def data(sequence: int, size: int, ip_id: int) -> IP:
     return IP(src="203.0.113.1", dst="172.17.0.2", id=ip_id) / tcp / bytes(size)
 
 
-def acknowledge(host: Node, up_to: int) -> None:
+def acknowledge(host: Node, up_to: int, time_us: float = 30) -> None:
     """web1 has all bytes before this one."""
     packet = IP(src="172.17.0.2", dst="203.0.113.1", id=1) / TCP(sport=80, dport=1000, flags="A", ack=up_to)
     for number, (point, way) in enumerate((("veth1", IN), ("docker0", IN), ("eth0", OUT))):
-        host.see(point, way, 30 + number, packet)
+        host.see(point, way, time_us + number, packet)
 
 
 def late(host: Node) -> None:

@@ -21,6 +21,10 @@ def syn(source: str, destination: str, ip_id: int = 1, ttl: int = 64, dport: int
     return IP(src=source, dst=destination, id=ip_id, ttl=ttl) / TCP(sport=1000, dport=dport, flags="S")
 
 
+def syn_ack(source: str, destination: str) -> IP:
+    return IP(src=source, dst=destination, id=2) / TCP(sport=80, dport=1000, flags="SA", ack=1)
+
+
 def first(tmp_path, *nodes: Node):
     return paths(correlate(tmp_path, *nodes))[0]
 
@@ -137,7 +141,7 @@ def test_an_untraced_packet_at_its_destination_is_delivered_only_if_it_is_answer
     assert (first(tmp_path, silent).outcome, first(tmp_path, silent).reason.kind) == ("unknown", "arrived")
     answering = docker_host("answering")
     answering.see("eth0", IN, 0, syn(FAR, HOST))
-    answering.see("eth0", OUT, 30, IP(src=HOST, dst=FAR, id=2) / TCP(sport=80, dport=1000, flags="SA", ack=1))
+    answering.see("eth0", OUT, 30, syn_ack(HOST, FAR))
     path = first(tmp_path, answering)
     assert (path.outcome, path.delivered_to, path.reason) == ("delivered", "answering", None)
 
@@ -149,16 +153,41 @@ def test_delivered_into_a_container_is_told_by_its_name(tmp_path):
     outside = docker_host("outside")
     outside.see("veth1", OUT, 0, syn(FAR, WEB1))
     for host in (inside, outside):
+        host.see("veth1", IN, 30, syn_ack(WEB1, FAR))
+    for host in (inside, outside):
         path = first(tmp_path, host)
         assert (path.outcome, path.delivered_to) == ("delivered", "web1")
 
 
-def test_let_in_by_the_input_hook_is_delivered(tmp_path):
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_came_to_a_container_that_never_answers_is_unknown(inside, tmp_path):
+    """The same whether the container was captured or not."""
+    host = docker_host(inside=inside)
+    host.see("veth1", OUT, 0, syn(FAR, WEB1))
+    if inside:
+        host.see("eth0", IN, 1, syn(FAR, WEB1), netns="web1")
+    path = first(tmp_path, host)
+    assert (path.outcome, path.reason.kind) == ("unknown", "unanswered")
+
+
+@pytest.mark.parametrize(
+    ("last_chain", "answered", "expected"),
+    [
+        (True, True, ("delivered", None)), (True, False, ("unknown", "unanswered")),
+        (False, False, ("unknown", "unproven")),
+    ],
+)  # fmt: skip
+def test_let_in_by_the_input_hook_is_delivered_where_all_its_chains_passed_it(last_chain, answered, expected, tmp_path):
     packet = syn(FAR, HOST)
     host = docker_host()
     host.trace(5, packet, "INPUT", iif=ETH0)
+    if last_chain:
+        host.trace(6, packet, "input_last", family="inet", table="ttrace", iif=ETH0)
+    if answered:
+        host.see("eth0", OUT, 30, syn_ack(HOST, FAR))
     path = first(tmp_path, host)
-    assert (path.outcome, path.delivered_to) == ("delivered", "host")
+    assert (path.outcome, path.reason.kind if path.reason else None) == expected
+    assert path.delivered_to == ("host" if answered else None)
 
 
 def test_out_of_a_bridge_none_of_whose_captured_ports_sent_it_is_lost(tmp_path):

@@ -2,7 +2,7 @@
 
 from scapy.layers.inet import IP, TCP
 
-from ttrace.tests.cases.super_packet_put_together.make import data
+from ttrace.tests.cases.super_packet_put_together.make import acknowledge, data
 
 from ..scene import IN, OUT, Node, correlate, docker_host, paths
 
@@ -33,6 +33,7 @@ def test_segments_of_a_larger_retransmission_do_not_excuse_the_loss(tmp_path):
     host = docker_host()
     host.see("eth0", IN, 0, data(1, 3000, 10))
     retransmission(host, 300_000)
+    acknowledge(host, 4001, 300_100)
     host.see("eth0", OUT, LATER, IP(src="192.0.2.1", dst="203.0.113.1", id=1) / TCP(sport=1, dport=2))
     first, again = paths(correlate(tmp_path, host))[:2]
     assert (first.outcome, first.goes_on_as) == ("lost", ())
@@ -49,6 +50,7 @@ def test_a_needless_retransmission_makes_no_loss(tmp_path):
             segment = data(1 + 1000 * number, 1000, start + number)
             host.see("docker0", OUT, start + 5 + number, segment)
             host.see("veth1", OUT, start + 7 + number, segment)
+    acknowledge(host, 4001, 400)
     host.see("eth0", OUT, LATER, IP(src="192.0.2.1", dst="203.0.113.1", id=1) / TCP(sport=1, dport=2))
     assert {path.outcome for path in paths(correlate(tmp_path, host))[:9]} == {"delivered"}
 
