@@ -15,6 +15,7 @@ from .decode.observations import Observations
 from .flows.repeated_sequences import begun_sequences, repeated_sequences
 from .flows.servers import Servers, Talks
 from .netfilter.messages import KernelMessages
+from .netfilter.rule_history import build_histories
 from .netfilter.rules import parse_rulesets
 from .netfilter.sources import decode_messages
 from .nodes.file_facts import file_facts
@@ -69,12 +70,13 @@ def correlate_decoded(
     progress: Progress,
 ) -> Correlation:
     """The stages behind decoding. `reach`: with which the contents were made (decode/compared_bytes.py)."""
+    rulesets = parse_rulesets(topology, snapshots)
     setting = Setting(
         files=file_facts(captures, [capture.records.size for capture in captures], snapshots), topology=topology,
-        rulesets=parse_rulesets(topology, snapshots), reach=reach, set_back=frames_set_back(captures),
+        rulesets=rulesets, reach=reach, set_back=frames_set_back(captures),
         arrivals=Arrivals.of(topology, decoded.rows), repeated=repeated_sequences(*begun_sequences(decoded.rows)),
         crowded=np.empty(0, np.uint64), servers=Servers.of([Talks.of(decoded.rows)]),
-        changes=np.concatenate([m.ruleset_changes_ns for m in messages]), clocks=[],
+        histories=build_histories([told for one in messages for told in one.ruleset], rulesets), clocks=[],
         coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}),
     )  # fmt: skip
     part = prepare(decoded, messages, setting)

@@ -25,6 +25,7 @@ from .netfilter.evaluations import Evaluations, build_evaluations
 from .netfilter.from_frames import borrow_flows, join_outer_headers, lend_ports_to_fragments, times_by_frames
 from .netfilter.messages import KernelMessages
 from .netfilter.partial_headers import complete_headers
+from .netfilter.rule_history import RuleHistory
 from .netfilter.rulebook import RuleBook, build_rule_book
 from .netfilter.rules import Ruleset
 from .netfilter.told import Told, said_by_all
@@ -67,8 +68,8 @@ class Setting:
     """Contents of so many flows that those are only compared that have an end in common, as far as these are not all in
     one part; ascending."""
     servers: Servers
-    changes: npt.NDArray[np.int64]
-    """(time in ns, namespace) of each change of a ruleset."""
+    histories: dict[int, RuleHistory]
+    """Namespace index to how its rules changed."""
     clocks: list[Clock]
     coverage: Coverage
     chain_heads: npt.NDArray[np.void] | None = None
@@ -134,7 +135,7 @@ class Followed:
 def prepare(decoded: Observations, messages: list[KernelMessages], setting: Setting) -> Linked:
     """Frames and kernel messages -> sightings."""
     evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
-    book = build_rule_book(evaluations, setting.rulesets, setting.changes)
+    book = build_rule_book(evaluations, setting.histories)
     settle_legacy_verdicts(evaluations, book, setting.rulesets)
     everything = Told.of(evaluations, said_by_all(messages))
     sightings = decoded.and_behind(everything.sightings)

@@ -163,7 +163,7 @@ def _later_stages(scratch: Path) -> None:
     rows["ip_version"], rows["protocol"], rows["source_port"] = 4, 6, 80
     nothing = KernelMessages(
         events=np.zeros(0, TRACE_EVENT), headers=np.zeros(0, SIGHTING), conntrack=np.zeros(0, CONNTRACK), names={},
-        ruleset_changes_ns=np.zeros((0, 2), np.int64), malformed=0,
+        malformed=0,
     )  # fmt: skip
     decoded = Observations(rows=rows, outers=np.zeros(0, OUTER), kept=np.zeros((2, 21), np.int64))
     snapshots = gather_snapshots(captures, sources)

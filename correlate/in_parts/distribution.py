@@ -39,7 +39,6 @@ class MessageTables:
             headers=self.headers.read(),
             conntrack=self.conntrack.read(),
             names=names,
-            ruleset_changes_ns=np.empty((0, 2), np.int64),
             malformed=malformed,
             said=said,
         )

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from ...pcapng.chunks import ChunkedFile, open_in_chunks
 from ..clocks.align import align_clocks
 from ..clocks.delays import Pairs, add_delays
+from ..netfilter.rule_history import build_histories
 from ..netfilter.rules import parse_rulesets
 from ..nodes.file_facts import file_facts
 from ..nodes.merged import take_files_apart
@@ -112,12 +113,13 @@ def _divide(groups: FlowGroups, most: int) -> Assignment:
 def _setting(decoder: Decoder, snapshots: NodeSnapshots, surveyed: Survey) -> Setting:
     """What is known before the first round."""
     captures = [chunked.capture for chunked in decoder.files]
+    rulesets = parse_rulesets(decoder.topology, snapshots)
     return Setting(
         files=file_facts(captures, [chunked.size for chunked in decoder.files], snapshots),
-        topology=decoder.topology, rulesets=parse_rulesets(decoder.topology, snapshots), reach=surveyed.reach,
+        topology=decoder.topology, rulesets=rulesets, reach=surveyed.reach,
         set_back=surveyed.set_back, arrivals=surveyed.arrivals, repeated=surveyed.repeated,
         crowded=surveyed.groups.crowded, servers=surveyed.servers,
-        changes=surveyed.changes,
+        histories=build_histories(surveyed.ruleset, rulesets),
         clocks=[], coverage=Coverage(start_ns={}, end_ns={}, gaps={}, files={}), chain_heads=surveyed.chain_heads,
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from ..flows.ties_by_content import can_vote
 from ..netfilter.evaluations import chain_keys
 from ..netfilter.from_frames import error_key, fragment_key
 from ..netfilter.messages import KernelMessages
+from ..netfilter.ruleset_message import RulesetMessage
 from ..outcomes.next_node import Arrivals
 from ..progress import Done
 from ..schema import NOTE_ERROR, TRACE_EVENT
@@ -37,7 +38,8 @@ class Survey:
     set_back: list[npt.NDArray[np.int64]]
     repeated: npt.NDArray[np.int64]
     servers: Servers
-    changes: npt.NDArray[np.int64]
+    ruleset: list[RulesetMessage]
+    """What was changed in the rules."""
     names: dict[int, str]
     """Of tables and chains."""
     malformed: list[int]
@@ -105,7 +107,7 @@ class _Surveyor:
         self._tunnels: list[Lookup] = []
         self._shown: list[npt.NDArray[np.uint64]] = [np.empty(0, np.uint64)]
         """Keys of outer headers that messages show."""
-        self._changes = [np.empty((0, 2), np.int64)]
+        self._ruleset: list[RulesetMessage] = []
         self._names: dict[int, str] = {}
         self._malformed = [0] * files
         self._heads = np.empty(0, TRACE_EVENT)
@@ -149,7 +151,7 @@ class _Surveyor:
 
     def _see_messages(self, file: int, messages: KernelMessages) -> None:
         self._malformed[file] += messages.malformed
-        self._changes.append(messages.ruleset_changes_ns)
+        self._ruleset += messages.ruleset
         self._names.update(messages.names)
         self._heads = _chain_heads(self._heads, messages)
         for headers in (messages.headers, *(said.headers for said in messages.said.values())):
@@ -161,8 +163,8 @@ class _Surveyor:
         _join_alike(self.groups, self._tunnels, np.unique(np.concatenate(self._shown)))
         return Survey(
             groups=self.groups, arrivals=self._arrivals, times=[file.times for file in self._decoder.files],
-            set_back=self._set_back.frames(), repeated=_repeated(self._begun),
-            servers=Servers.of(self._talks), changes=np.concatenate(self._changes),
+            set_back=self._set_back.frames(), repeated=_repeated(self._begun), servers=Servers.of(self._talks),
+            ruleset=self._ruleset,
             names=self._names, malformed=self._malformed, chain_heads=self._heads,
             tunnels=Lookup.joined(self._tunnels), reach=self._reach,
         )  # fmt: skip

@@ -7,8 +7,10 @@ For other rooms:
     numbers: CT_REPLY, Hook, NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN, NF_ACCEPT, NF_DROP, NF_QUEUE
     numbers: NF_STOLEN, NF_VERDICT_MASK, QUEUED, STOLEN
     partial_headers: complete_headers
+    rule_history: RuleHistory, build_histories
     rulebook: RewriteKind, RuleBook, build_rule_book, statement_of
     rules: Rule, Ruleset, parse_rulesets
+    ruleset_message: RulesetMessage
     sources: SIGHTING_SOURCES, decode_messages, kind_names, source_of_kind
     told: Told, said_by_all
     verdicts: settle_legacy_verdicts

@@ -12,6 +12,7 @@ from ...pcapng.blocks import LinkType
 from ...pcapng.read import CaptureFile
 from .attributes import u16
 from .numbers import NFGENMSG_BYTES, NLMSG_FLAGS_OFFSET, NLMSG_HDRLEN, NLMSG_TYPE_OFFSET
+from .ruleset_message import NEW_GENERATION, RulesetMessage
 
 _COOKED: Final = 16
 """Bytes of the LINKTYPE_NETLINK header in front of a message (tcpdump.org/linktypes/LINKTYPE_NETLINK.html)."""
@@ -78,12 +79,18 @@ class KernelMessages:
     """CONNTRACK rows, in order."""
     names: dict[int, str]
     """Hash in the events to the name of the table or chain."""
-    ruleset_changes_ns: npt.NDArray[np.int64]
-    """When a ruleset was changed (NFT_MSG_NEWGEN), with the namespace in the second column."""
     malformed: int
     """Messages that did not decode."""
+    ruleset: list[RulesetMessage] = field(default_factory=list)
+    """What was changed in the rules, in order."""
     said: dict[int, Said] = field(default_factory=dict)
     """By the kind of the sightings (sightings.py): messages each of which is a sighting."""
+
+    @property
+    def ruleset_changes_ns(self) -> npt.NDArray[np.int64]:
+        """When a ruleset was changed (NFT_MSG_NEWGEN), with the namespace in the second column."""
+        new = [(told.time_ns, told.namespace) for told in self.ruleset if told.kind == NEW_GENERATION]
+        return np.array(new, np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,8 +57,24 @@ NFULA_PAYLOAD: Final = 9
 NFULA_PREFIX: Final = 10
 
 # linux/netfilter/nf_tables.h
+NFT_DELTABLE: Final = NFNL_SUBSYS_NFTABLES | 2
+NFT_DELCHAIN: Final = NFNL_SUBSYS_NFTABLES | 5
+NFT_NEWRULE: Final = NFNL_SUBSYS_NFTABLES | 6
+NFT_DELRULE: Final = NFNL_SUBSYS_NFTABLES | 8
 NFT_NEWGEN: Final = NFNL_SUBSYS_NFTABLES | 15
-"""The ruleset has a new generation: its rules have changed."""
+"""The ruleset has a new generation: its rules have changed. It comes behind the messages that say how."""
+NFT_DESTROYTABLE: Final = NFNL_SUBSYS_NFTABLES | 26
+"""Since Linux 6.3: like NFT_DELTABLE, of `nft destroy`; so are the next two."""
+NFT_DESTROYCHAIN: Final = NFNL_SUBSYS_NFTABLES | 27
+NFT_DESTROYRULE: Final = NFNL_SUBSYS_NFTABLES | 28
+NFTA_TABLE_NAME: Final = 1
+NFTA_CHAIN_TABLE: Final = 1
+NFTA_CHAIN_NAME: Final = 3
+NFTA_RULE_TABLE: Final = 1
+NFTA_RULE_CHAIN: Final = 2
+NFTA_RULE_HANDLE: Final = 3
+NFTA_RULE_EXPRESSIONS: Final = 4
+NFTA_GEN_ID: Final = 1
 NFT_TRACE: Final = NFNL_SUBSYS_NFTABLES | 17
 NFTA_TRACE_TABLE: Final = 1
 NFTA_TRACE_CHAIN: Final = 2

@@ -1,4 +1,4 @@
-"""Trace events -> the rules they name, in words, from the ruleset snapshot that held at the time."""
+"""Trace events -> the rules they name, in words, as it read at the time."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from ..arrays.grouping import group_ids
 from ..arrays.hashing import mix
 from .evaluations import Evaluations
 from .numbers import FAMILIES, NFT_TRACETYPE_RULE
-from .rules import Rule, Ruleset
+from .rule_history import Moment, RuleHistory
+from .rules import Rule
 
 
 class RewriteKind(IntEnum):
@@ -26,6 +27,8 @@ class RewriteKind(IntEnum):
     REDIRECT = 4
 
 
+_COLUMNS: Final = ("namespace", "family", "table", "chain", "handle", "rule_number", "legacy")
+"""Of the events: what they say of a rule."""
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 """A comment, in which iptables-save writes quotes as `\\"`."""
 _IPTABLES_TARGET: Final = re.compile(
@@ -55,83 +58,66 @@ class RuleBook:
     """RewriteKind of each rule: the translation it makes, UNKNOWN for none."""
 
 
-def build_rule_book(
-    evaluations: Evaluations, rulesets: dict[int, list[Ruleset]], changes: npt.NDArray[np.int64]
-) -> RuleBook:
-    """Name the rule of every event.
+def build_rule_book(evaluations: Evaluations, histories: dict[int, RuleHistory]) -> RuleBook:
+    """Name the rule of every event, with the words that it had when it happened.
 
-    `rulesets`: per namespace its snapshots, earliest first; `changes`: rows of (time_ns, namespace), one per change of
-    a ruleset. Handles are reused, so each event is looked up in the snapshot that held when it happened, then in the
-    others. A rule in none keeps its handle and has no text.
+    `histories`: namespace index to how its rules changed. A rule whose words are not known keeps its handle.
     """
     events = evaluations.events
     rows = np.flatnonzero((events["type"] == NFT_TRACETYPE_RULE) & ((events["handle"] > 0) | (events["legacy"] > 0)))
-    version = _versions(events, rows, rulesets, changes)
+    moments = _moments(events, rows, histories)
     key = np.empty(rows.size, np.uint64)
-    _hash_rules(events, rows, version, key)
+    _hash_rules(events, rows, moments, key)
     which, example = group_ids(key)
     # Few, so the rest is done in the order of their columns.
-    keys = np.zeros(
-        example.size, [(n, "u8") for n in ("namespace", "family", "table", "chain", "handle", "number", "version")]
-    )
-    for column in ("namespace", "family", "table", "chain", "handle"):
+    keys = np.zeros(example.size, [*((column, "u8") for column in _COLUMNS), *((n, "i8") for n in Moment._fields)])
+    for column in _COLUMNS:
         keys[column] = events[column][rows[example]]
-    keys["number"] = events["rule_number"][rows[example]]
-    keys["version"] = version[example]
+    for number, name in enumerate(Moment._fields):
+        keys[name] = moments[example, number]
     unique, inverse = np.unique(keys, return_inverse=True)
-    rules = [_find_rule(row, evaluations.names, rulesets) for row in unique.tolist()]
+    rules: dict[Rule, int] = {}
+    found = [_find_rule(row, evaluations.names, histories) for row in unique.tolist()]
+    of_unique = np.array([rules.setdefault(rule, len(rules)) for rule in found], np.int32)
     of_event = np.full(events.size, -1, np.int32)
-    of_event[rows] = inverse.reshape(-1)[which]
+    of_event[rows] = of_unique[inverse.reshape(-1)[which]]
     kinds = np.array([int(kind_of(rule.text)) for rule in rules] or [0], np.uint8)
-    return RuleBook(rules=rules, of_event=of_event, kinds=kinds)
+    return RuleBook(rules=list(rules), of_event=of_event, kinds=kinds)
 
 
 @njit(cache=True, nogil=True)
-def _hash_rules(events, rows, version, key):
+def _hash_rules(events, rows, moments, key):
     for k in range(rows.size):
         event = events[rows[k]]
         state = mix(event.table, (np.uint64(event.namespace) << np.uint64(8)) | np.uint64(event.family))
         state = mix(mix(state, event.chain), event.handle)
-        key[k] = mix(state, (np.uint64(event.rule_number) << np.uint64(32)) | np.uint64(version[k]))
+        when = (np.uint64(moments[k, 0]) << np.uint64(24)) | (np.uint64(moments[k, 1]) << np.uint64(2))
+        state = mix(state, when | np.uint64(moments[k, 2] + 1))
+        key[k] = mix(state, (np.uint64(event.rule_number) << np.uint64(1)) | np.uint64(event.legacy > 0))
 
 
-def _versions(
-    events: npt.NDArray[np.void],
-    rows: npt.NDArray[np.int64],
-    rulesets: dict[int, list[Ruleset]],
-    changes: npt.NDArray[np.int64],
+def _moments(
+    events: npt.NDArray[np.void], rows: npt.NDArray[np.int64], histories: dict[int, RuleHistory]
 ) -> npt.NDArray[np.int64]:
-    """Per row of events: index of the snapshot that held: the last one before it, or the next where the rules changed
-    since."""
-    version = np.zeros(rows.size, np.int64)
-    if all(len(snapshots) < 2 for snapshots in rulesets.values()):
-        return version
-    of, when = events["namespace"][rows], events["time_ns"][rows]
-    for namespace, snapshots in rulesets.items():
-        if len(snapshots) < 2:
-            continue
-        here = np.flatnonzero(of == namespace)
-        taken = np.array([s.time_ns for s in snapshots])
-        changed = np.sort(changes[changes[:, 1] == namespace, 0])
-        times = when[here]
-        last = np.maximum(np.searchsorted(taken, times, side="right") - 1, 0)
-        since = np.searchsorted(changed, times, side="right") - np.searchsorted(changed, taken[last], side="right")
-        version[here] = np.minimum(last + (since > 0), len(snapshots) - 1)
-    return version
+    """Per row of events the columns of Moment; all 0 where there is one moment only."""
+    moments = np.zeros((rows.size, len(Moment._fields)), np.int64)
+    for namespace, history in histories.items():
+        if history.taken_ns.size + history.commits_ns.size > 1:
+            here = np.flatnonzero(events["namespace"][rows] == namespace)
+            moments[here] = history.moments(events["time_ns"][rows[here]])
+    return moments
 
 
-def _find_rule(row: tuple[int, ...], names: dict[int, str], rulesets: dict[int, list[Ruleset]]) -> Rule:
-    namespace, family_number, table_hash, chain_hash, handle, number, version = row
+def _find_rule(row: tuple[int, ...], names: dict[int, str], histories: dict[int, RuleHistory]) -> Rule:
+    namespace, family_number, table_hash, chain_hash, handle, number, legacy, *when = row
     family = FAMILIES.get(family_number, str(family_number))
     table, chain = names.get(table_hash, "?"), names.get(chain_hash, "?")
-    snapshots = rulesets.get(namespace, [])
-    for index in sorted(range(len(snapshots)), key=lambda i: (abs(i - version), i < version)):
-        ruleset = snapshots[index]
-        if number and (family, table, chain, number) in ruleset.legacy:
-            return ruleset.legacy[(family, table, chain, number)]
-        if not number and (family, table, chain, handle) in ruleset.rules:
-            return ruleset.rules[(family, table, chain, handle)]
-    return Rule(family=family, table=table, chain=chain, handle=handle, number=number, text="")
+    history = histories.get(namespace)
+    if history is None:
+        return Rule(family=family, table=table, chain=chain, handle=handle, number=number, text="")
+    if legacy:
+        return history.legacy_rule((family, table, chain, number), Moment(*when))
+    return history.rule((family, table, chain, handle), Moment(*when))
 
 
 def statement_of(text: str) -> str:

@@ -29,9 +29,11 @@ class Rule:
     handle: int
     """nft's handle; 0 for a rule of iptables-legacy, which has none."""
     number: int
-    """Position in its chain, from 1, as `iptables -L --line-numbers` counts."""
+    """Position in its chain, from 1, as `iptables -L --line-numbers` counts; 0 where no snapshot shows it."""
     text: str
-    """A line of iptables-save (`-A POSTROUTING …`) or of nft's listing."""
+    """A line of iptables-save (`-A POSTROUTING …`) or of nft's listing; "" when it is not known."""
+    changed: bool = False
+    """True where it has no text because it was changed meanwhile: which words it had at that time is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +63,15 @@ class Ruleset:
     generation: int | None = None
     time_ns: int = 0
     """When the snapshot was taken, by the clock of the node."""
+    consistent: bool = True
+    """Whether nothing changed while it was taken."""
 
 
 def parse_ruleset(data: dict[str, Any], time_ns: int = 0) -> Ruleset:
     """A Ruleset from the data of a `ruleset` snapshot (docs/file-format.md) taken at `time_ns`."""
     ruleset = Ruleset(time_ns=time_ns)
     ruleset.generation = data.get("generation")
+    ruleset.consistent = data.get("consistent") is not False
     listing = data.get("json")
     for entry in (listing or {}).get("nftables", []):
         chain = entry.get("chain")

@@ -57,7 +57,7 @@ def decode_messages(
         malformed += wrong
     return KernelMessages(
         events=trace.events, headers=trace.headers, conntrack=entries, names=trace.names,
-        ruleset_changes_ns=ruleset_changes.ruleset_changes(raw(ruleset_changes.TYPES)), malformed=malformed, said=said,
+        ruleset=ruleset_changes.ruleset_changes(raw(ruleset_changes.TYPES)), malformed=malformed, said=said,
     )  # fmt: skip
 
 
