@@ -14,11 +14,13 @@ from ...kernels.njit import njit
 from ..arrays.grouping import first_with, hashed
 from ..flows.connections import Connections
 from ..netfilter.evaluations import Evaluations
+from ..netfilter.numbers import NF_ACCEPT, UNDECIDED, Hook
 from ..netfilter.rulebook import RewriteKind, RuleBook
 from ..protocols import WITH_PORTS
 from ..schema import NOTE_OUTER
 from ..sightings import EVALUATION, rows_in_table
 from .conntrack_entries import Entries, entries_of_rewrites
+from .rules_in_doubt import changed_rules, withdraw_rules
 
 
 class Field(IntEnum):
@@ -45,6 +47,7 @@ REWRITE: Final = np.dtype(
         ("kind", "u1"),  # RewriteKind
         ("undo", "?"),  # conntrack reverses a translation for the reply direction
         ("evidence", "u1"),  # Evidence
+        ("rule_changed", "?"),  # the rule that made it is not known, for it was changed meanwhile
         ("rule", "i4"),  # index into RuleBook.rules, -1 when none is known
     ],
     align=True,
@@ -85,6 +88,7 @@ def find_rewrites(
     named = rewrites["rule"] >= 0
     status = np.where(made == Field.SOURCE, RewriteKind.SNAT, RewriteKind.DNAT)
     rewrites["kind"] = np.where(named, book.kinds[np.maximum(rewrites["rule"], 0)], status)
+    withdraw_rules(rewrites, hops, sightings, book, status)
     return rewrites
 
 
@@ -148,8 +152,17 @@ def _traced_rules(
         nat = np.array([chain.base.kind == "nat" for chain in evaluations.chains], np.bool_)
         last = book.of_event[rows["last_event"] - 1]
         kind = book.kinds[np.maximum(last, 0)]
-        applies = nat[rows["chain"]] & (last >= 0) & (kind != RewriteKind.UNKNOWN)
-        end = np.where((kind == RewriteKind.SNAT) | (kind == RewriteKind.MASQUERADE), Field.SOURCE, Field.DESTINATION)
+        known = kind != RewriteKind.UNKNOWN
+        # What a rule without words did is known from its hook: the kernel translates one end in each.
+        wordless = (
+            changed_rules(book)[np.maximum(last, 0)]
+            & np.isin(rows["verdict"], (NF_ACCEPT, UNDECIDED))
+            & ~rows["policy"]
+        )
+        applies = nat[rows["chain"]] & (last >= 0) & (known | wordless)
+        by_kind = (kind == RewriteKind.SNAT) | (kind == RewriteKind.MASQUERADE)
+        by_hook = np.isin(rows["hook"], (Hook.POSTROUTING, Hook.INPUT))
+        end = np.where(np.where(known, by_kind, by_hook), Field.SOURCE, Field.DESTINATION)
         evaluation_of = rows_in_table(sightings, EVALUATION)
         _rules_before(hops, rewrites, evaluation_of, np.where(applies, last, -1), end, found)
     return found

@@ -14,4 +14,5 @@ For other rooms:
     sources: SIGHTING_SOURCES, decode_messages, kind_names, source_of_kind
     told: Told, said_by_all
     verdicts: settle_legacy_verdicts
+    translation_targets: is_outside, translation_targets
 """

@@ -29,7 +29,7 @@ class RewriteKind(IntEnum):
 
 _COLUMNS: Final = ("namespace", "family", "table", "chain", "handle", "rule_number", "legacy")
 """Of the events: what they say of a rule."""
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 """A comment, in which iptables-save writes quotes as `\\"`."""
 _IPTABLES_TARGET: Final = re.compile(
     r" -j (MASQUERADE|REDIRECT|DNAT|NETMAP|SNAT|REJECT|DROP|ACCEPT|NFQUEUE|QUEUE|SYNPROXY|TPROXY)(?!\S)"
@@ -123,7 +123,7 @@ def _find_rule(row: tuple[int, ...], names: dict[int, str], histories: dict[int,
 def statement_of(text: str) -> str:
     """What a rule does to a packet, from its text: `drop`, `reject`, `accept`, `masquerade`, `dnat`, … in nft's words,
     "" for anything else. Comments and names of chains to jump to say nothing."""
-    plain = _QUOTED.sub("", text)
+    plain = QUOTED.sub("", text)
     found = _IPTABLES_TARGET.search(plain) if text.startswith("-A") else _NFT_STATEMENT.search(_JUMP.sub("", plain))
     return found[1].lower() if found else ""
 

@@ -94,6 +94,10 @@ class ReasonNote:
         return text + _ANSWERED.format(says=self.error.says, path=self.error.path) if self.error else text
 
 
+RULE_CHANGED: Final = "rule changed meanwhile"
+"""Instead of its words."""
+
+
 def rule_place(rule: Rule) -> str:
     """Where a rule stands: `inet fw forw rule 1`."""
     number = f" rule {rule.number}" if rule.number else f" rule with handle {rule.handle}"
@@ -114,7 +118,8 @@ def _words(reason: ReasonNote) -> dict[str, str]:
     where = last.node if last.netns == "root" else f"{last.netns} on {last.node}"
     # iptables' own words for its chains, which are of the families ip and ip6.
     chain = f"{last.table} {last.chain}" if last.family in ("ip", "ip6") else f"{last.family} {last.table} {last.chain}"
-    text = rule.text if rule is not None and rule.text else "a rule that is in no snapshot"
+    unknown = RULE_CHANGED if rule is not None and rule.changed else "a rule that is in no snapshot"
+    text = rule.text if rule is not None and rule.text else unknown
     return {
         "where": where,
         "last": f"{where}: {last.hook or last.says or f'{last.interface} {last.direction}'}",

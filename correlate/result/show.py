@@ -169,6 +169,7 @@ def _rewrite(result: Columns, row: np.void, shown: npt.NDArray[np.int64]) -> Rew
         undo=bool(row["undo"]),
         evidence=Evidence(int(row["evidence"])).name.lower(),
         rule=_rule(result, int(row["rule"])),
+        rule_changed=bool(row["rule_changed"]),
     )
 
 

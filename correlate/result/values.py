@@ -59,11 +59,16 @@ class RuleMatch:
     chain: str
     handle: int
     number: int
-    """Position in its chain, from 1; 0 when the rule is in no snapshot."""
+    """Position in its chain, from 1; 0 when no snapshot shows it."""
     text: str
     verdict: str
     """`accept`, `drop`, `return`, `continue`, `queue`, or `jump CHAIN`, `goto CHAIN`."""
     rule: Rule | None
+
+    @property
+    def changed(self) -> bool:
+        """The rule has no text because it was changed meanwhile."""
+        return self.rule is not None and self.rule.changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +132,8 @@ class RewriteStep:
     """`trace`, `conntrack` or `inferred`."""
     rule: Rule | None
     """The rule that made the binding; None when no trace or snapshot names it."""
+    rule_changed: bool
+    """True where it is not named because it was changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,7 +141,13 @@ def _rule(rule: Rule | None) -> dict[str, Any] | None:
 
 
 def _rule_words(rule: Rule | RuleMatch) -> dict[str, Any]:
-    return {"chain": rule.chain, "handle": rule.handle or None, "number": rule.number or None, "text": rule.text}
+    return {
+        "chain": rule.chain,
+        "handle": rule.handle or None,
+        "number": rule.number or None,
+        "text": rule.text,
+        "changed": rule.changed,
+    }
 
 
 def hop_object(hop: Hop) -> dict[str, Any]:
@@ -219,4 +225,5 @@ def _rewrite(rewrite: RewriteStep) -> dict[str, Any]:
         "undo": rewrite.undo,
         "evidence": rewrite.evidence,
         "rule": _rule(rewrite.rule),
+        "rule_changed": rewrite.rule_changed,
     }

@@ -7,6 +7,7 @@ from typing import Final
 
 from ...correlate.netfilter.evaluations import OWN_TABLE
 from ...correlate.netfilter.rules import Rule
+from ...correlate.result.reasons import RULE_CHANGED
 from ...correlate.result.values import ChainHop, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
 from .layout import WIDTH, first_of
 from .units import duration, plural
@@ -136,7 +137,11 @@ def _chain_text(chain: ChainHop) -> str:
 def _match_text(match: RuleMatch, chain: ChainHop, *, last: bool) -> str:
     """A rule on the way in short; the one that decided in full."""
     where = "" if match.chain == chain.chain else f"{match.chain} "
-    number = f"rule {match.number}" if match.number else f"rule with handle {match.handle}, in no snapshot"
+    number = _number(match)
+    if match.changed:
+        number += f" ({RULE_CHANGED})"
+    elif not match.text:
+        number += ", in no snapshot"
     decided = last and match.verdict in ("accept", "drop", "queue", "stolen")
     if decided or match.verdict in ("continue", "unknown"):
         return f"{where}{number}  {rule_words(match.text)}"
@@ -158,5 +163,11 @@ def _rewrite_lines(rewrite: RewriteStep, just_shown: set[Rule]) -> list[str]:
     lines = [f"    {label:<{_LABEL}}{text}   {cause}"]
     rule = rewrite.rule
     if rule is not None and rule not in just_shown:
-        lines.append(f"    {'':<{_LABEL}}  by {rule.table} {rule.chain} rule {rule.number}  {rule_words(rule.text)}")
+        lines.append(f"    {'':<{_LABEL}}  by {rule.table} {rule.chain} {_number(rule)}  {rule_words(rule.text)}")
+    elif rewrite.rule_changed:
+        lines.append(f"    {'':<{_LABEL}}  {RULE_CHANGED}")
     return lines
+
+
+def _number(rule: Rule | RuleMatch) -> str:
+    return f"rule {rule.number}" if rule.number else f"rule with handle {rule.handle}"
