@@ -73,7 +73,9 @@ def deleted_table(table: str, family: int = IP) -> bytes:
 
 
 def deleted_chain(table: str, chain: str, family: int = IP) -> bytes:
-    return message(DELETED_CHAIN, attribute(1, table.encode() + b"\0") + attribute(3, chain.encode() + b"\0"), family=family)
+    return message(
+        DELETED_CHAIN, attribute(1, table.encode() + b"\0") + attribute(3, chain.encode() + b"\0"), family=family
+    )
 
 
 def generation(number: int) -> bytes:

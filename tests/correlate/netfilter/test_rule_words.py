@@ -13,7 +13,9 @@ from . import rule_messages as made
 TCP_SYN_ONLY = struct.pack("<HHHHBBBB", 0, 65535, 1, 1023, 0, 0x06, 0x02, 0x02)
 MULTIPORT = struct.pack("<BB15H15BB", 1, 4, 80, 443, 8000, 8010, *[0] * 11, 0, 0, 1, 0, *[0] * 11, 1)
 CONNTRACK = bytes(146) + struct.pack("<HHHH", 1, 0, 4 | 2, 0) + bytes(8)
-OLD_RANGE = struct.pack("<I", 1) + struct.pack("<I", 3) + bytes([10, 0, 0, 1, 10, 0, 0, 1]) + struct.pack(">HH", 1024, 2000)
+OLD_RANGE = (
+    struct.pack("<I", 1) + struct.pack("<I", 3) + bytes([10, 0, 0, 1, 10, 0, 0, 1]) + struct.pack(">HH", 1024, 2000)
+)
 NETWORK = made.payload(1, 12, 2) + made.compare(bytes([172, 17]))
 
 
@@ -24,22 +26,51 @@ def words(table: str, expressions: bytes, family: str = "ip") -> str:
 @pytest.mark.parametrize(
     ("expressions", "text"),
     [
-        (made.tcp_to(8080) + made.dnat("172.17.0.3", 80), "-p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.3:80"),
-        (made.extension("match", "tcp", 0, TCP_SYN_ONLY) + made.verdict(0), "-m tcp ! --dport 1:1023 --tcp-flags SYN,RST SYN -j DROP"),
-        (made.extension("match", "multiport", 1, MULTIPORT) + made.verdict(1), "-m multiport ! --dports 80,443,8000:8010 -j ACCEPT"),
-        (made.extension("match", "comment", 0, b"it's mine\0") + made.verdict(-5), r'-m comment --comment "it\'s mine" -j RETURN'),
-        (made.extension("match", "conntrack", 3, CONNTRACK) + made.verdict(1), "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
-        (made.extension("match", "addrtype", 1, struct.pack("<HHI", 0, 4, 0)) + made.verdict(-3, "DOCKER"), "-m addrtype --dst-type LOCAL -j DOCKER"),
+        (
+            made.tcp_to(8080) + made.dnat("172.17.0.3", 80),
+            "-p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.3:80",
+        ),
+        (
+            made.extension("match", "tcp", 0, TCP_SYN_ONLY) + made.verdict(0),
+            "-m tcp ! --dport 1:1023 --tcp-flags SYN,RST SYN -j DROP",
+        ),
+        (
+            made.extension("match", "multiport", 1, MULTIPORT) + made.verdict(1),
+            "-m multiport ! --dports 80,443,8000:8010 -j ACCEPT",
+        ),
+        (
+            made.extension("match", "comment", 0, b"it's mine\0") + made.verdict(-5),
+            r'-m comment --comment "it\'s mine" -j RETURN',
+        ),
+        (
+            made.extension("match", "conntrack", 3, CONNTRACK) + made.verdict(1),
+            "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        ),
+        (
+            made.extension("match", "addrtype", 1, struct.pack("<HHI", 0, 4, 0)) + made.verdict(-3, "DOCKER"),
+            "-m addrtype --dst-type LOCAL -j DOCKER",
+        ),
         (made.extension("match", "quota2", 9, b"\1\2") + made.verdict(-4, "X"), "-m quota2 … -g X"),
-        (NETWORK + made.meta(7) + made.compare(b"docker0\0", 1) + made.extension("target", "MASQUERADE", 0, bytes(20)),
-         "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"),
-        (made.meta(6) + made.compare(b"eth") + made.extension("target", "SNAT", 0, OLD_RANGE), "-i eth+ -j SNAT --to-source 10.0.0.1:1024-2000"),
+        (
+            NETWORK
+            + made.meta(7)
+            + made.compare(b"docker0\0", 1)
+            + made.extension("target", "MASQUERADE", 0, bytes(20)),
+            "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+        ),
+        (
+            made.meta(6) + made.compare(b"eth") + made.extension("target", "SNAT", 0, OLD_RANGE),
+            "-i eth+ -j SNAT --to-source 10.0.0.1:1024-2000",
+        ),
         (made.extension("target", "REJECT", 0, struct.pack("<I", 7)), "-j REJECT --reject-with tcp-reset"),
         (made.extension("target", "LOG", 0, b"\4\0bad: \0" + bytes(24)), '-j LOG --log-prefix "bad: "'),
-        (made.extension("target", "DNAT", 2, made.dnat_range(1, "10.0.0.1", "10.0.0.9")), "-j DNAT --to-destination 10.0.0.1-10.0.0.9"),
+        (
+            made.extension("target", "DNAT", 2, made.dnat_range(1, "10.0.0.1", "10.0.0.9")),
+            "-j DNAT --to-destination 10.0.0.1-10.0.0.9",
+        ),
         (made.expression("quota") + made.verdict(0), "… -j DROP"),
     ],
-)  # fmt: skip
+)
 def test_a_rule_of_iptables_reads_as_iptables_save_has_it(expressions, text):
     assert words("nat", expressions) == f"-A C {text}"
 
@@ -50,22 +81,48 @@ TO_ONE = made.constant(1, bytes([172, 17, 0, 3])) + made.constant(2, struct.pack
 @pytest.mark.parametrize(
     ("expressions", "text"),
     [
-        (made.tcp_to(8080) + TO_ONE + made.expression("nat", made.word(1, 1), made.word(2, 2), made.word(3, 1), made.word(5, 2)),
-         "tcp dport 8080 dnat to 172.17.0.3:80"),
-        (made.payload(1, 16, 4) + made.mask(bytes([255, 240, 0, 0])) + made.compare(bytes([10, 16, 0, 0])) + made.verdict(0),
-         "ip daddr 10.16.0.0/12 drop"),
-        (made.meta(16) + made.compare(b"\x11") + made.payload(2, 0, 2) + made.compare(b"\0\x35", 5) + made.compare(b"\0\x3c", 3),
-         "udp sport 53-60"),
+        (
+            made.tcp_to(8080)
+            + TO_ONE
+            + made.expression("nat", made.word(1, 1), made.word(2, 2), made.word(3, 1), made.word(5, 2)),
+            "tcp dport 8080 dnat to 172.17.0.3:80",
+        ),
+        (
+            made.payload(1, 16, 4)
+            + made.mask(bytes([255, 240, 0, 0]))
+            + made.compare(bytes([10, 16, 0, 0]))
+            + made.verdict(0),
+            "ip daddr 10.16.0.0/12 drop",
+        ),
+        (
+            made.meta(16)
+            + made.compare(b"\x11")
+            + made.payload(2, 0, 2)
+            + made.compare(b"\0\x35", 5)
+            + made.compare(b"\0\x3c", 3),
+            "udp sport 53-60",
+        ),
         (made.constant(2, b"\x0c\x38") + made.expression("redir", made.word(1, 2)), "redirect to :3128"),
         (made.expression("masq"), "masquerade"),
-        (made.meta(6) + made.expression("lookup", made.attribute(1, b"inside\0"), made.word(2, 1), made.word(5, 1)) + made.verdict(1),
-         "iifname != @inside accept"),
-        (made.payload(1, 12, 4) + made.expression("lookup", made.attribute(1, b"__set0\0"), made.word(2, 1)) + made.verdict(1),
-         "ip saddr { … } accept"),
-        (made.expression("counter") + made.expression("reject", made.word(1, 1), made.word(2, 0)), "reject with tcp reset"),
+        (
+            made.meta(6)
+            + made.expression("lookup", made.attribute(1, b"inside\0"), made.word(2, 1), made.word(5, 1))
+            + made.verdict(1),
+            "iifname != @inside accept",
+        ),
+        (
+            made.payload(1, 12, 4)
+            + made.expression("lookup", made.attribute(1, b"__set0\0"), made.word(2, 1))
+            + made.verdict(1),
+            "ip saddr { … } accept",
+        ),
+        (
+            made.expression("counter") + made.expression("reject", made.word(1, 1), made.word(2, 0)),
+            "reject with tcp reset",
+        ),
         (made.expression("tunnel", made.word(1, 1)) + made.verdict(-3, "x"), "tunnel … jump x"),
     ],
-)  # fmt: skip
+)
 def test_a_rule_of_nft_reads_as_nft_lists_it(expressions, text):
     assert words("shop", expressions) == text
 
