@@ -100,7 +100,7 @@ def tables(sightings, error_ns):
     for row, place in zip(where, PLACES[error_ns], strict=True):
         for name in ("node", "machine", "uplink", "error_ns"):
             row[name] = getattr(place, name)
-    return rows, times_ns, SimpleNamespace(way=ways), said, where
+    return rows, times_ns, SimpleNamespace(way=ways, session=ways), said, where
 
 
 def assert_same(sightings, error_ns=1000):
