@@ -244,5 +244,6 @@ def _held(commits: list[_Commit], begin: npt.NDArray[np.int64], rulesets: list[R
     held = []
     for ruleset in rulesets:
         by_time = int(np.searchsorted(begin, ruleset.time_ns, side="right"))
-        held.append(_Held(epochs.get(ruleset.generation, by_time), ruleset.consistent, ruleset))
+        epoch = by_time if ruleset.generation is None else epochs.get(ruleset.generation, by_time)
+        held.append(_Held(epoch, ruleset.consistent, ruleset))
     return held
