@@ -5,7 +5,7 @@ For other rooms:
     from_frames: borrow_flows, error_key, fragment_key, join_outer_headers, lend_ports_to_fragments, times_by_frames
     messages: KernelMessages, Said
     numbers: CT_REPLY, Hook, NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN, NF_ACCEPT, NF_DROP, NF_QUEUE
-    numbers: NF_STOLEN, NF_VERDICT_MASK, QUEUED, STOLEN
+    numbers: NF_STOLEN, NF_VERDICT_MASK, QUEUED, STOLEN, UNDECIDED
     partial_headers: complete_headers
     rule_history: RuleHistory, build_histories
     rulebook: RewriteKind, RuleBook, build_rule_book, statement_of
@@ -13,6 +13,6 @@ For other rooms:
     ruleset_message: RulesetMessage
     sources: SIGHTING_SOURCES, decode_messages, kind_names, source_of_kind
     told: Told, said_by_all
-    verdicts: settle_legacy_verdicts
     translation_targets: is_outside, translation_targets
+    verdicts: settle_legacy_verdicts
 """

@@ -4,7 +4,7 @@ For other rooms:
     columns: Numbers
     connection_state: STATES_TO_TELL, UNANSWERED
     correlation: Correlation
-    reasons: ReasonNote
+    reasons: RULE_CHANGED, ReasonNote
     select: Selection, check_numbers, select, select_handshakes
     values: ChainHop, Connection, Encapsulation, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
     words: DIRECTIONS, address_text, endpoint, protocol_name, tcp_flags_text

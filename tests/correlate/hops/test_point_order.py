@@ -206,10 +206,10 @@ def test_of_a_way_that_goes_on_without_evidence_counts_what_the_clocks_said_befo
     assert {path.hops[0].node for path in found} == {"near"}
 
 
-def in_tunnel(number: int, *, outer_ttl: int, ttl: int = 60) -> IP:
+def in_tunnel(number: int, *, outer_ttl: int) -> IP:
     """A packet in VXLAN, as the routers between the ends of the tunnel see it."""
     around = IP(src="192.0.2.8", dst="192.0.2.9", id=number + 1, ttl=outer_ttl) / UDP(sport=50_000, dport=4789)
-    return around / VXLAN(vni=7) / Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / packet(number, ttl=ttl)
+    return around / VXLAN(vni=7) / Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / packet(number)
 
 
 def test_the_ttl_around_a_packet_in_a_tunnel_orders_points(tmp_path):
@@ -221,13 +221,3 @@ def test_the_ttl_around_a_packet_in_a_tunnel_orders_points(tmp_path):
     result = correlate(tmp_path, *nodes[::-1])
     assert orders(result) == [["first", "second", "third"]] * 5
     assert all(hop.order_known for path in paths(result) for hop in path.hops)
-
-
-def test_the_ttl_of_the_packet_itself_comes_first(tmp_path):
-    """Somebody set the one around it anew."""
-    near, far = files("near", "far")
-    for number in range(5):
-        near.see("eth0", UNKNOWN, number * 100 + 50, in_tunnel(number, outer_ttl=60, ttl=60))
-        far.see("eth0", UNKNOWN, number * 100, in_tunnel(number, outer_ttl=64, ttl=59))
-    result = correlate(tmp_path, near, far)
-    assert orders(result) == [["near", "far"]] * 5
