@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from .netlink_values import attributes, by_type, name, number
-from .numbers import NFTA_RULE_EXPRESSIONS
 from .rule_operands import Operand, ct_operand, meta_operand, payload_operand
 
 NFTA_EXPR_NAME, NFTA_EXPR_DATA = 1, 2
@@ -97,11 +96,11 @@ class _Reader:
         return parts[0] if len(parts) == 1 else Operand(" . ".join(part.name for part in parts))
 
 
-def statements(rule: bytes, family: str) -> list[Statement]:
-    """What a rule matches and does, from its attributes (NFTA_RULE_*)."""
+def statements(expressions: bytes, family: str) -> list[Statement]:
+    """What a rule matches and does, from the list of its expressions (NFTA_RULE_EXPRESSIONS)."""
     reader = _Reader(family)
     found: list[Statement] = []
-    for _, element in attributes(by_type(rule).get(NFTA_RULE_EXPRESSIONS, b"")):
+    for _, element in attributes(expressions):
         expression = by_type(element)
         kind, data = name(expression.get(NFTA_EXPR_NAME)), by_type(expression.get(NFTA_EXPR_DATA, b""))
         if kind not in _WITHOUT_WORDS:
