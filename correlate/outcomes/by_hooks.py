@@ -44,7 +44,8 @@ def taken_by_a_rule(tables: Tables, so_far: Outcomes) -> Verdicts:
 def died_inside_a_hook(tables: Tables, so_far: Outcomes) -> Verdicts:
     """Packets that a chain saw, and the last chain of its hook did not."""
     final = tables.last_hops
-    paths = np.flatnonzero(open_(so_far) & final.is_evaluation & final.before_last_chain)
+    undecided = open_(so_far) & (so_far.reason == Reason.NOT_CAPTURED)  # not what a rule took out of that hook
+    paths = np.flatnonzero(undecided & final.is_evaluation & final.before_last_chain)
     return lost_unless_missed(tables, paths, Reason.HOOK, final.namespace[paths])
 
 
