@@ -9,6 +9,8 @@ def unwrapped(
 ) -> npt.NDArray[np.int64]:
     """Positions in the stream of their direction: each number within 2 GiB of the one before it in time, so that a wrap
     does no harm (RFC 9293, 3.4). The first of each `group` is at 0."""
+    if sequence.size == 0:
+        return sequence
     order = np.lexsort((times_ns, group))
     step = np.zeros(sequence.size, np.int64)
     ordered = sequence[order]
