@@ -128,7 +128,7 @@ def test_fragments_are_the_datagram_that_conntrack_made_of_them(wholes, tmp_path
         host.trace(start + 20, datagram, "INPUT", iif=ETH0)
     found = paths(correlate(tmp_path, host))
     assert [steps(path) for path in found] == [["eth0 in", "eth0 in", "INPUT"]] * wholes
-    assert {path.outcome for path in found} == {"delivered"}
+    assert {(path.outcome, path.reason.kind) for path in found} == {("unknown", "unproven")}
     assert all(hop.destination.endswith(":8") for path in found for hop in path.hops)
 
 
@@ -181,7 +181,7 @@ def test_an_event_after_a_verdict_is_another_packets(tmp_path):
     host.trace(2, None, "INPUT", rules=[("INPUT", 21, 0)], policy=None, trace_id=3)
     result = correlate(tmp_path, host)
     (path,) = paths(result)
-    assert (path.outcome, path.hops[0].verdict) == ("delivered", "accept")
+    assert (path.outcome, path.reason.kind, path.hops[0].verdict) == ("unknown", "unproven", "accept")
     assert result.evaluations.orphans == 1
 
 
@@ -237,7 +237,11 @@ def test_paths_of_any_traffic_hold_together(tmp_path, random):
     for path in paths(result):
         assert path.hops
         assert 0 <= path.confidence <= 1
-        assert (path.reason is None) == (path.outcome == "delivered")
+        kind = path.reason.kind if path.reason else None
+        if path.outcome == "delivered":
+            assert kind in (None, "segmented", "refused", "acknowledged")
+        else:
+            assert kind is not None
         for rewrite in path.rewrites:
             before, after = path.hops[rewrite.after_hop], path.hops[rewrite.before_hop]
             assert 0 <= rewrite.after_hop < rewrite.before_hop

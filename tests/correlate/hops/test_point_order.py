@@ -71,7 +71,7 @@ def test_where_nothing_tells_the_order_it_says_so(tmp_path):
         other.see("eth0", UNKNOWN, number * 100 + 5_000, packet(number))
     result = correlate(tmp_path, one, other)
     assert [[hop.order_known for hop in path.hops] for path in paths(result)] == [[True, False]] * 5
-    assert {path.outcome for path in paths(result)} == {"delivered"}
+    assert {(path.outcome, path.reason.kind) for path in paths(result)} == {("unknown", "unanswered")}
     text = "".join(render(result, select(result), "text"))
     assert "(before or behind the line above: not known)" in text
 

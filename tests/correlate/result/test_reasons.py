@@ -7,7 +7,10 @@ from ttrace.correlate.outcomes.kinds import REASON_KIND, Reason
 from ttrace.correlate.result.reasons import IcmpError, LastPlace, ReasonNote
 
 AT_ETH0 = LastPlace(node="master", netns="root", interface="eth0", direction="in")
-IN_FORWARD = LastPlace(node="master", netns="web1", hook="forward", table="filter", chain="FORWARD")
+IN_FORWARD = LastPlace(node="master", netns="web1", hook="forward", family="ip", table="filter", chain="FORWARD")
+
+
+BEGINNINGS = ("master: ", "web1 on master: ", "last seen at ", "it arrived at ", "it came to ", "not seen behind ")
 
 
 def text(code: Reason, last: LastPlace, text: str | None = None, *, number: int = 3, error: IcmpError | None = None):
@@ -21,18 +24,18 @@ def text(code: Reason, last: LastPlace, text: str | None = None, *, number: int 
 def test_every_reason_has_its_words(code):
     assert REASON_KIND[code]
     for last in (AT_ETH0, IN_FORWARD):
-        assert text(code, last, "drop").startswith(("master: ", "web1 on master: ", "last seen at ", "it arrived at "))
+        assert text(code, last, "drop").startswith(BEGINNINGS)
 
 
 @pytest.mark.parametrize(
     ("rule", "number", "said"),
     [
-        ("-A DOCKER -j DROP", 3, "DOCKER rule 3 dropped it: -A DOCKER -j DROP"),
-        ("-A DOCKER -j REJECT --reject-with tcp-reset", 3, "DOCKER rule 3 rejected it: -A DOCKER -j REJECT"),
-        ("tcp dport 22 reject with tcp reset", 3, "DOCKER rule 3 rejected it: tcp dport 22 reject"),
-        ('-A DOCKER -m comment --comment "do not reject" -j DROP', 3, "DOCKER rule 3 dropped it: -A DOCKER"),
-        ('tcp dport 22 drop comment "no reject here"', 3, "DOCKER rule 3 dropped it: tcp dport 22"),
-        ("", 0, "DOCKER dropped it: a rule that is in no snapshot"),
+        ("-A DOCKER -j DROP", 3, "ip filter DOCKER rule 3 dropped it: -A DOCKER -j DROP"),
+        ("-A DOCKER -j REJECT --reject-with tcp-reset", 3, "ip filter DOCKER rule 3 rejected it: -A DOCKER -j REJECT"),
+        ("tcp dport 22 reject with tcp reset", 3, "ip filter DOCKER rule 3 rejected it: tcp dport 22 reject"),
+        ('-A DOCKER -m comment --comment "do not reject" -j DROP', 3, "ip filter DOCKER rule 3 dropped it: -A DOCKER"),
+        ('tcp dport 22 drop comment "no reject here"', 3, "ip filter DOCKER rule 3 dropped it: tcp dport 22"),
+        ("", 0, "ip filter DOCKER rule with handle 9 dropped it: a rule that is in no snapshot"),
         (None, 0, "filter FORWARD dropped it: a rule that is in no snapshot"),
     ],
 )
@@ -40,10 +43,22 @@ def test_a_rule_is_named_with_its_place_and_what_it_did(rule, number, said):
     assert text(Reason.RULE, IN_FORWARD, rule, number=number).startswith(f"web1 on master: {said}")
 
 
-def test_what_a_hook_passed_on_may_have_failed_in_routing():
-    before = LastPlace(node="master", netns="root", hook="prerouting", table="raw", chain="PREROUTING")
-    assert text(Reason.HOOK, before).endswith("not seen again (routing, rp_filter or TTL)")
-    assert text(Reason.HOOK, IN_FORWARD) == "web1 on master: forward accepted it, then it was not seen again"
+def test_what_died_inside_a_hook_is_told_with_the_last_that_it_passed():
+    """A rule where one matched, else the chain, by iptables' names or nft's."""
+    assert text(Reason.HOOK, IN_FORWARD) == (
+        "web1 on master: it died inside forward, behind filter FORWARD: no later chain of that hook saw it"
+    )
+    rule = Rule(family="inet", table="fw", chain="forw", handle=4, number=1, text="accept")
+    place = LastPlace(
+        node="master", netns="root", hook="forward", family="inet", table="fw", chain="forw", matched=rule
+    )
+    assert text(Reason.HOOK, place) == (
+        "master: it died inside forward, behind inet fw forw rule 1: no later chain of that hook saw it"
+    )
+    place = LastPlace(node="master", netns="root", hook="input", family="inet", table="fw", chain="inp")
+    assert text(Reason.UNPROVEN, place) == (
+        "last seen at master: input, behind inet fw inp; what became of it then is not known"
+    )
 
 
 def test_an_icmp_error_is_told_behind_it():

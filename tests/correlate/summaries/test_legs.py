@@ -438,4 +438,4 @@ def test_the_table_has_a_row_for_each_leg(tmp_path):
     ]
     assert (rows[1]["packets"], rows[1]["lost"], rows[1]["latency_median_ns"]) == (18, 2, 25_000)
     assert table["to_interface"].isna().tolist() == table["latency_min_ns"].isna().tolist()
-    assert table["to_interface"].isna().sum() == 1
+    assert sum(row["to_interface"] is None or row["to_interface"] != row["to_interface"] for row in rows) == 1

@@ -203,6 +203,7 @@ def test_a_super_packet_sent_again_is_one_and_the_segments_it_is_cut_into_are_no
         talk.client(101, 3000, reach=1)
         for number in range(3):
             talk.client(101 + 1000 * number, 1000, first=1, wait_us=5)
+        talk.server(3101)
     assert talk.retransmissions(tmp_path) == ([1, 0], [1, 0])
 
 
