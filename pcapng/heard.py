@@ -14,6 +14,8 @@ _FAMILY: Final = 15
 _SUBSYSTEM: Final = 16 + 5
 """Offset of the subsystem: the high byte of nlmsg_type, behind the pseudo-header."""
 _NETFILTER: Final = 12
+_UNTOLD: Final = 0
+"""A pseudo-header of zeros. It would be rtnetlink's as well, which has no types above 255."""
 _CONNTRACK: Final = 1
 """NFNL_SUBSYS_CTNETLINK (linux/netfilter/nfnetlink.h)."""
 _AT_ONCE: Final = 1 << 12
@@ -46,4 +48,5 @@ class HeardInterfaces:
         whole = records["captured"] > _SUBSYSTEM
         at = records["offset"][whole].astype(np.int64)
         data = self._capture.data
-        return bool(((data[at + _FAMILY] == _NETFILTER) & (data[at + _SUBSYSTEM] == _CONNTRACK)).any())
+        family = data[at + _FAMILY]
+        return bool((((family == _NETFILTER) | (family == _UNTOLD)) & (data[at + _SUBSYSTEM] == _CONNTRACK)).any())
