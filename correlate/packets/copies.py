@@ -1,7 +1,7 @@
 """Copies that a mirror port makes of frames: they are hops of the packet that they are copies of.
 
-A copy has the IP id of its original. Of what has none, that is known where the other packets of its session are there
-as often.
+A copy has the IP id of its original. A network doubles a packet now and then, a mirror port all of them: only in a
+session of which nearly every packet is there twice are they copies. Of what has no id, the others of its session tell.
 """
 
 from typing import Final
@@ -19,8 +19,8 @@ _RECENT: Final = 1 << 12
 """Frames that are remembered to find out whether there are any copies."""
 _LOOK_BACK: Final = 16
 """Equal frames before it that one is compared with."""
-_OFTEN: Final = 0.25
-"""Where at least so much of a session are copies, what has no id is one too."""
+_OFTEN: Final = 0.4
+"""So much of what has an id in a session are copies at least, where a mirror makes them: half of it, and more of three."""
 
 
 def find_copies(
@@ -36,13 +36,15 @@ def find_copies(
     if not _any_copies(sightings):
         return None
     copy_of = np.full(sightings.size, -1, np.int64)
-    seen = np.bincount(session)
-    copies, most = np.zeros(seen.size, np.int64), np.zeros(seen.size, np.int64)
+    identified = (sightings["ip_id"] != 0) & (sightings["kind"] == FRAME)
+    seen = np.bincount(session, weights=identified)
+    most = np.zeros(seen.size, np.int64)
     _mark(runs.rows, runs.start, sightings, times_ns, session, most, copy_of)
+    mirrored = np.bincount(session[copy_of >= 0], minlength=seen.size) >= _OFTEN * seen
+    copy_of[~mirrored[session]] = -1
     if (copy_of < 0).all():
         return None
-    copies[: seen.size] = np.bincount(session[copy_of >= 0], minlength=seen.size)
-    most[copies < _OFTEN * seen] = 0
+    most[~mirrored] = 0
     _mark_without_id(runs.rows, runs.start, sightings, times_ns, session, most, copy_of)
     return copy_of
 

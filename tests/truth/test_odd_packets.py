@@ -158,9 +158,9 @@ def test_two_clients_with_one_port_are_kept_apart(scene):
 @pytest.mark.parametrize(
     ("port", "error", "author", "rewritten"),
     [
-        (CLOSED, "destination unreachable", "slave", [REPLY[1]]),
-        (SHORT, "time exceeded", "master", []),
-        (SHORTER, "time exceeded", "slave", [REPLY[1]]),
+        (CLOSED, "destination unreachable (port unreachable)", "slave", [REPLY[1]]),
+        (SHORT, "time exceeded (TTL ran out)", "master", []),
+        (SHORTER, "time exceeded (TTL ran out)", "slave", [REPLY[1]]),
     ],
 )
 def test_icmp_error_belongs_to_the_connection_it_is_about(scene, port, error, author, rewritten):

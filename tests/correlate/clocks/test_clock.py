@@ -23,7 +23,7 @@ def test_the_offset_is_the_same_by_either_clock(ppm, passed_ns, offset_ns):
     clock = line(ppm * 1e-6, offset_ns, start_ns + offset_ns)
     reference_ns = start_ns + passed_ns
     own_ns = reference_ns + offset_at(clock.pieces[0], reference_ns)
-    assert abs(own_ns - (reference_ns + offset_ns + ppm * 1e-6 * passed_ns)) <= 256  # digits of a float
+    assert abs(own_ns - (reference_ns + offset_ns) - ppm * 1e-6 * passed_ns) <= 256  # digits of a float
     assert abs(own_ns - int(clock.offsets(np.array([own_ns]))[0]) - reference_ns) <= 1
 
 

@@ -38,9 +38,10 @@ class Seen:
 
     @property
     def point(self):
-        """A packet is there once. Where the direction is not known, it may come back: under another flow or TTL."""
-        again = (self.flow, self.ttl) if self.direction == 0 else None
-        return self.place, self.direction, self.fragment_offset, again
+        """A packet is there once. It may come back under another flow, and where the direction is not known, with
+        another TTL."""
+        again = self.ttl if self.direction == 0 and not self.told else None
+        return self.told, self.place, self.direction, self.fragment_offset, self.flow, again
 
 
 @dataclass
@@ -240,7 +241,7 @@ def fits(s, packet):
 
 def all_of_one(told, time_ns):
     """No chain twice, and all near the first frame."""
-    once = len({s.place for s in told}) == len(told) <= MOST_COMPARED
+    once = len({s.point for s in told}) == len(told) <= MOST_COMPARED
     return once and all(near(s.time_ns, time_ns) for s in told)
 
 
@@ -254,26 +255,26 @@ def join_told(told, frames, packets):
     created = []
     had = defaultdict(set)
     turn = Counter()
-    total = Counter(s.place for s in told)
+    total = Counter(s.point for s in told)
     for s in told:
         candidates = seen_by(s.namespace, frames, packets)
         chosen = None
-        if total[s.place] == len(candidates):
-            time_ns, packet = candidates[turn[s.place]]
-            chosen = packet if near(s.time_ns, time_ns) and id(packet) not in had[s.place] else None
-        turn[s.place] += 1
+        if total[s.point] == len(candidates):
+            time_ns, packet = candidates[turn[s.point]]
+            chosen = packet if near(s.time_ns, time_ns) and id(packet) not in had[s.point] else None
+        turn[s.point] += 1
         if chosen is None:
-            chosen = nearest(s, [(t, p) for t, p in around(s.time_ns, candidates) if id(p) not in had[s.place]])
+            chosen = nearest(s, [(t, p) for t, p in around(s.time_ns, candidates) if id(p) not in had[s.point]])
             if chosen is not None and len(candidates) > 1:
                 chosen.ambiguous = True
         if chosen is None:
-            free = (p for p in created[-NEIGHBOURS:] if id(p) not in had[s.place])
+            free = (p for p in created[-NEIGHBOURS:] if id(p) not in had[s.point])
             chosen = next((p for p in free if near(s.time_ns, p.members[0].time_ns)), None)
         if chosen is None:
             chosen = Packet()
             created.append(chosen)
         chosen.members.append(s)
-        had[s.place].add(id(chosen))
+        had[s.point].add(id(chosen))
     return created
 
 
