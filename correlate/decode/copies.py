@@ -18,6 +18,8 @@ def alike(one, other):
     return (
         one.place == other.place
         and one.flow == other.flow
+        and one.ip_id == other.ip_id
+        and one.fragment == other.fragment
         and one.ttl == other.ttl
         and one.direction == 0
         and other.direction == 0

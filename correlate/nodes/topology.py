@@ -18,6 +18,10 @@ _CHILDREN: Final = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 """Kinds of devices that take frames of another before it does (rx_handler of drivers/net/macvlan.c)."""
 
 
+_LINK_FACTS: Final = ("index", "name", "kind", "master", "up", "peer_netns", "peer_index", "other_macs")
+"""What is kept of a link, where it says anything."""
+
+
 class Role(IntEnum):
     """Where an interface stands in its namespace; with the direction it gives the place in a packet's way through
     it."""
@@ -227,7 +231,7 @@ def _describe_namespace(namespace: Namespace, snapshots: NodeSnapshots) -> None:
     node, label = namespace.node, namespace.label
     for moment in ("stop", "start"):
         for link in snapshots.of_namespace(node, label, "links", moment):
-            namespace.links[link["index"]] = link
+            namespace.links[link["index"]] = {fact: link[fact] for fact in _LINK_FACTS if link.get(fact)}
             namespace.known = True
         held = snapshots.of_namespace(node, label, "addresses", moment)
         namespace.interface_addresses = [(row["index"], row["address"]) for row in held]

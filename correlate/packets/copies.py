@@ -20,7 +20,9 @@ _RECENT: Final = 1 << 12
 _LOOK_BACK: Final = 16
 """Equal frames before it that one is compared with."""
 _OFTEN: Final = 0.4
-"""So much of what has an id in a session are copies at least, where a mirror makes them: half of it, and more of three."""
+"""So much of what has an id in a session are copies at least, where a mirror makes them: it would be half of it."""
+_FEWEST: Final = 2
+"""One packet that is there twice may be any network's doing."""
 
 
 def find_copies(
@@ -40,7 +42,8 @@ def find_copies(
     seen = np.bincount(session, weights=identified)
     most = np.zeros(seen.size, np.int64)
     _mark(runs.rows, runs.start, sightings, times_ns, session, most, copy_of)
-    mirrored = np.bincount(session[copy_of >= 0], minlength=seen.size) >= _OFTEN * seen
+    copies = np.bincount(session[copy_of >= 0], minlength=seen.size)
+    mirrored = (copies >= _FEWEST) & (copies >= _OFTEN * seen)
     copy_of[~mirrored[session]] = -1
     if (copy_of < 0).all():
         return None
