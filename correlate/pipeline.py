@@ -39,6 +39,7 @@ from .outcomes.next_node import Arrivals
 from .outcomes.passages import PassageCounts, Passages
 from .outcomes.tables import Tables
 from .packets.apart import places_of
+from .packets.copies import passing_ns
 from .packets.datagrams import join_datagrams
 from .packets.match import Packets, match_packets
 from .packets.numbering import order_of_appearance
@@ -187,14 +188,14 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     places = places_of(topology, setting.clocks)
     packets = match_packets(sightings, times_ns, connections, part.said, places, contents)
     progress("ordering hops", None)
-    passing_ns = packets.passing_ns(times_ns)
+    way_ns = passing_ns(packets.copy_of, times_ns)
     separated, underlaid = separate_underlay(sightings, topology)
     seen, traced = of_kind(sightings, FRAME), packets.packet[told(sightings)]
     point_order = order_points(
-        sightings[seen], part.outers, passing_ns[seen], packets.packet[seen], connections.way[seen], traced, topology,
+        sightings[seen], part.outers, way_ns[seen], packets.packet[seen], connections.way[seen], traced, topology,
         setting.clocks,
     )  # fmt: skip
-    hops = order_hops(separated, passing_ns, packets.packet, part.said, underlaid, point_order.rank)
+    hops = order_hops(separated, way_ns, packets.packet, part.said, underlaid, point_order.rank)
     del separated
     progress("explaining rewrites and outcomes", None)
     rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, part.said, part.book)

@@ -81,11 +81,11 @@ def _error_at(here, time_ns):
 
 @njit(cache=True)
 def turned(early, late, early_ns, late_ns, where, falls):
-    """Whether two sightings (rows) of two nodes cannot be one packet: the later one is where it must have been
-    before. `falls`: a lower TTL is further on."""
+    """Whether two sightings (rows) cannot be one packet: the later one is where it must have been before.
+    `falls`: a lower TTL is further on."""
     here, there = where[early.place], where[late.place]
     if here.node == there.node:
-        return False
+        return rises(early, late)
     error = other = 0.0
     if here.machine != there.machine:
         error, other = _error_at(here, early_ns), _error_at(there, late_ns)
@@ -96,6 +96,12 @@ def turned(early, late, early_ns, late_ns, where, falls):
     if early.direction == _IN and late.direction == _OUT and here.uplink and there.uplink:
         return late.ttl >= early.ttl  # else it was forwarded there
     return falls and late.ttl > early.ttl
+
+
+@njit(cache=True)
+def rises(early, late):
+    """Whether a point that does not tell directions saw the second later with a higher TTL: no packet gains hops."""
+    return early.place == late.place and early.direction == 0 and late.direction == 0 and late.ttl > early.ttl
 
 
 @njit(cache=True)

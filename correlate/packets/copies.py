@@ -52,6 +52,11 @@ def find_copies(
     return copy_of
 
 
+def passing_ns(copy_of: npt.NDArray[np.int64] | None, times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Times for the order of hops: a copy was at its point when its original was. `copy_of`: see find_copies."""
+    return times_ns if copy_of is None else np.where(copy_of >= 0, times_ns[copy_of], times_ns)
+
+
 @njit(cache=True, nogil=True)
 def _any_copies(sightings):
     """Whether a frame with an IP id comes again soon at its point. Cheap, and it may miss some where there are many."""

@@ -19,8 +19,9 @@ from ..decode.payload import contradict
 from ..flows.connections import Connections
 from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
-from .apart import Run, any_turned, apart, apart_from_any, find_heaps, ttl_falls, turned, turned_from_any
+from .apart import Run, any_turned, apart, apart_from_any, find_heaps, rises, ttl_falls, turned, turned_from_any
 from .copies import find_copies
+from .doubt import doubt_lone
 from .match_told import assign_told, fits_one
 from .numbering import order_of_appearance
 from .points import point_key, same_point
@@ -42,13 +43,7 @@ class Packets:
     """Per packet: another assignment would have fitted as well."""
     count: int
     copy_of: npt.NDArray[np.int64] | None = None
-    """Per sighting the row that a mirror made it of, -1 where it is no copy; None where there are none at all."""
-
-    def passing_ns(self, times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Times for the order of hops: a copy was at its point when its original was."""
-        if self.copy_of is None:
-            return times_ns
-        return np.where(self.copy_of >= 0, times_ns[self.copy_of], times_ns)
+    """See find_copies."""
 
 
 def match_packets(
@@ -131,7 +126,9 @@ def _all_different(rows, sightings, times):
             return False
         for j in range(i):
             other = sightings[rows[j]]
-            if contradict(row.payload, row.residue, other.payload, other.residue) or same_point(other, row):
+            if contradict(row.payload, row.residue, other.payload, other.residue):
+                return False
+            if same_point(other, row) or rises(other, row):
                 return False
     return True
 
@@ -140,9 +137,8 @@ def _all_different(rows, sightings, times):
 def _assign_observations(rows, sightings, times, where, packet, ambiguous, count):
     if rows.size == 0:
         return count
-    if rows.size <= _MOST_COMPARED and _all_different(rows, sightings, times) and _may_be_one(
-        rows, sightings, times, where
-    ):  # fmt: skip
+    few = rows.size <= _MOST_COMPARED
+    if few and _all_different(rows, sightings, times) and _may_be_one(rows, sightings, times, where):
         for i in range(rows.size):
             packet[rows[i]] = count
         return count + 1
@@ -168,7 +164,9 @@ def _assign_observations(rows, sightings, times, where, packet, ambiguous, count
             packet[rows[i]] = count + occurrence[i]
         _doubt_overtaking(run, occurrence, each, ambiguous[count:])
         return count + each
-    return _assign_nearest(run, packet, ambiguous, count)
+    base, count = count, _assign_nearest(run, packet, ambiguous, count)
+    doubt_lone(run, packet, base, ambiguous[base:count])
+    return count
 
 
 @njit(cache=True)
@@ -181,10 +179,8 @@ def _may_be_one(rows, sightings, times, where):
 @njit(cache=True)
 def _fits(run, occurrence, each):
     """The k-th sighting at every point can be one packet, by what tells equal packets apart."""
-    members = np.empty((each, occurrence.size // each), np.int64)
-    count = np.zeros(each, np.int64)
-    several = False
-    torn = False
+    members, count = np.empty((each, occurrence.size // each), np.int64), np.zeros(each, np.int64)
+    several = torn = False
     for i in range(occurrence.size):
         k = occurrence[i]
         here, first = run.sightings[run.rows[i]], run.sightings[run.rows[0]]
