@@ -105,7 +105,9 @@ def packets_of_frames(frames, places):
     if in_turn is not None and fit(in_turn, apart, falls, places):
         doubt_overtaking(in_turn, places)
         return in_turn
-    return by_nearest(frames, apart, falls, places)
+    packets = by_nearest(frames, apart, falls, places)
+    doubt_lone(packets, frames, apart, falls, places)
+    return packets
 
 
 def may_be_one(frames, places):
@@ -114,10 +116,10 @@ def may_be_one(frames, places):
 
 
 def turned(early, late, falls, places):
-    """Of two nodes, and the later one is where it must have been before."""
+    """The later one is where it must have been before, or gained hops."""
     here, there = places[early.place], places[late.place]
     if here.node == there.node:
-        return False
+        return rises(early, late)
     if here.machine != there.machine and min(here.error_ns, there.error_ns) < 0:
         return False
     error = here.error_ns + there.error_ns if here.machine != there.machine else 0
@@ -126,6 +128,11 @@ def turned(early, late, falls, places):
     if (early.direction, late.direction) == (IN, OUT) and here.uplink and there.uplink:
         return late.ttl >= early.ttl
     return falls and late.ttl > early.ttl
+
+
+def rises(early, late):
+    """One point, of no direction, saw the later one with more hops left: no packet gains any."""
+    return early.place == late.place and early.direction == late.direction == 0 and late.ttl > early.ttl
 
 
 def ttl_falls(frames, places):
@@ -173,7 +180,7 @@ def all_different(frames):
     if len(frames) > MOST_COMPARED or len({s.point for s in frames}) < len(frames):
         return False
     near = all(b.time_ns - a.time_ns <= ONE_PACKET_NS for a, b in itertools.pairwise(frames))
-    return near and not any(contradict(a, b) for a, b in itertools.combinations(frames, 2))
+    return near and not any(contradict(a, b) or rises(a, b) for a, b in itertools.combinations(frames, 2))
 
 
 def by_turn(frames):
@@ -223,6 +230,26 @@ def by_nearest(frames, apart, falls, places):
             chosen.ambiguous = rivals[0].ambiguous = True
         chosen.members.append(s)
     return packets
+
+
+def doubt_lone(packets, frames, apart, falls, places):
+    """What one point alone saw may have been any other packet of that point: one whose sightings elsewhere, near it,
+    could be its own."""
+    of = {id(s): packet for packet in packets for s in packet.members}
+    for i, s in enumerate(frames):
+        lone = of[id(s)]
+        around = frames[max(i - NEIGHBOURS, 0) : i + NEIGHBOURS]
+        for other in [of[id(o)] for o in around if o.point == s.point]:
+            elsewhere = [o for o in around if of[id(o)] is other and o.point != s.point]
+            if len(lone.members) > 1 or len(other.members) == 1:
+                continue
+            pairs = [(o, s) if frames.index(o) < i else (s, o) for o in elsewhere]
+            if all(
+                b.time_ns - a.time_ns <= ONE_PACKET_NS
+                and not (contradict(a, b) or apart(a, b) or turned(a, b, falls, places))
+                for a, b in pairs
+            ):
+                lone.ambiguous = other.ambiguous = True
 
 
 def fits(s, packet):
