@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..arrays.grouping import Runs
+from ..arrays.grouping import Runs, distinct
 from ..decode.link_scope import row_stays_on_link
 from ..protocols import FRAGMENT_OFFSET, TCP
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 from .repeated_sequences import are_repeated
-from .views import FAINT, PLAIN, TURNED, UNDECIDED, WEAK
+from .views import FAINT, UNDECIDED
 from .votes import Voters, cast_votes
 
 _LEAST_OF_TCP: Final = 0.05
@@ -106,15 +106,17 @@ def _count(
 ) -> tuple[_Ballots, npt.NDArray[np.int64]]:
     """Of votes that are decided: `numbers` of their pairs, what each is `worth`, and how the TTL `falls` (votes.py).
     Behind the ballots the numbers of faint votes of pairs that have not enough."""
-    number, of_pair = np.unique(numbers, return_inverse=True)
+    number, of_pair = distinct(numbers)
 
-    def count(which: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        return np.bincount(of_pair[which], minlength=number.size)
+    def count(values: npt.NDArray[np.int64], kinds: int) -> npt.NDArray[np.int64]:
+        """How often each pair has each value below `kinds`: a row for each value."""
+        return np.bincount(of_pair * kinds + values, minlength=number.size * kinds).reshape(-1, kinds).T
 
-    plain, weak, turned, faint = (count(worth == value) for value in (PLAIN, WEAK, TURNED, FAINT))
+    plain, weak, turned, faint = count(worth, UNDECIDED)
+    rising, _, falling = count(np.sign(falls) + 1, 3)
     certain = (plain > 0) | (turned > 1)
     enough = certain | (weak > 0) | (faint >= _FEWEST_FAINT)
-    one_way = (count(falls > 0) == 0) | (count(falls < 0) == 0)
+    one_way = (falling == 0) | (rising == 0)
     votes = plain + weak + turned + faint
     ballots = _Ballots(_pairs(number[enough], sessions), votes[enough], certain[enough], one_way[enough])
     return ballots, numbers[(worth == FAINT) & ~enough[of_pair]]
