@@ -9,6 +9,7 @@ from ...kernels.njit import njit
 from ..schema import ONE_PACKET_NS
 from .kinds import Outcome, Outcomes, Reason, Verdicts
 from .tables import Tables
+from .ways import Ways
 
 
 def seen_elsewhere(tables: Tables, so_far: Outcomes) -> Verdicts:
@@ -24,7 +25,7 @@ def seen_elsewhere(tables: Tables, so_far: Outcomes) -> Verdicts:
     finish = np.searchsorted(content[equal], content[lost], side="right")
     seen = np.zeros(lost.size, np.bool_)
     equals = _Equals(equal, begin, finish)
-    ways = _Ways(*tables.bounds, tables.hops, tables.sightings, tables.times_ns)
+    ways = Ways(*tables.bounds, tables.hops, tables.sightings, tables.times_ns)
     _begins_elsewhere(lost, equals, ways, seen)
     return Verdicts(paths=lost[seen], outcome=Outcome.UNKNOWN, reason=Reason.EQUAL_ELSEWHERE)
 
@@ -35,16 +36,6 @@ class _Equals(NamedTuple):
     paths: npt.NDArray[np.int64]
     begin: npt.NDArray[np.int64]
     finish: npt.NDArray[np.int64]
-
-
-class _Ways(NamedTuple):
-    """The hops of the paths: the first row of each and the last."""
-
-    first: npt.NDArray[np.int64]
-    last: npt.NDArray[np.int64]
-    hops: npt.NDArray[np.void]
-    sightings: npt.NDArray[np.void]
-    times_ns: npt.NDArray[np.int64]
 
 
 @njit(cache=True)

@@ -14,6 +14,7 @@ from ..protocols import TCP
 from .byte_stream import unwrapped
 from .kinds import Outcome, Outcomes, Reason, Segments, Verdicts
 from .tables import Tables
+from .ways import Ways
 
 _SOON_NS: Final = 1_000_000_000
 """The first of the segments appears at most so long after the packet was last seen."""
@@ -39,17 +40,6 @@ class _Stream(NamedTuple):
     """Per path: the one of its direction with the most hops, which shows the order of the points."""
 
 
-class _Ways(NamedTuple):
-    """The hops of the paths."""
-
-    first: npt.NDArray[np.int64]
-    """Row of the first hop of each path, and of the last."""
-    last: npt.NDArray[np.int64]
-    hops: npt.NDArray[np.void]
-    sightings: npt.NDArray[np.void]
-    times_ns: npt.NDArray[np.int64]
-
-
 def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
     """Turns `lost` and `unknown` into `delivered` for packets whose bytes were all delivered by others; says which."""
     heads, sightings = tables.first, tables.sightings
@@ -68,7 +58,7 @@ def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
     order = order[np.lexsort((sequence[order], group[order]))]
     longest = _longest_of_direction(group, last - first)
     stream = _Stream(group, sequence, length, tables.times_ns[heads], tables.times_ns[tables.last], longest)
-    ways = _Ways(first, last, tables.hops, sightings, tables.times_ns)
+    ways = Ways(first, last, tables.hops, sightings, tables.times_ns)
     pairs, complete = _cover(gone, order, group[order], stream, ways)
     return _delivered(so_far, Segments(pairs[:, 0], pairs[:, 1]), gone[complete])
 
