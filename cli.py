@@ -3,11 +3,9 @@
 No logic, and nothing heavy is imported before it is needed: `ttrace --help` takes 0.1 s.
 """
 
-import gc
-import signal
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Never
 
@@ -37,6 +35,7 @@ from .cli_options import (
     TraceMatch,
     VxlanPorts,
 )
+from .cli_process import end_tidily, importing
 from .errors import TtraceError, UsageError
 from .escaping import escape, escape_lines, guard
 from .report import Form
@@ -134,8 +133,8 @@ def correlate(
         raise typer.BadParameter("the only choice is `all`", param_hint="--paths")
     if explained and (filter_ or paths or path or connection):
         raise UsageError("`--explain` is about single frames", "leave out --filter, --paths, --path and --connection")
-    _end_tidily()
-    with _importing():
+    end_tidily()
+    with importing():
         from .correlate import correlate_captures, correlate_files
         from .correlate.explain.frame_reference import find_frame
         from .report import render_explanations, render_telling
@@ -230,26 +229,6 @@ def lab_status(prefix: Prefix = "ttlab") -> None:
     from .report.text.doctor import lab_text
 
     _write([lab_text(lab.status(prefix))])
-
-
-def _end_tidily() -> None:
-    """Signals that end a program end this one as an error does: temporary files go."""
-
-    def end(number: int, _frame: object) -> Never:
-        sys.exit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
-            signal.signal(number, end)
-
-
-@contextmanager
-def _importing() -> Iterator[None]:
-    """Imports only make what stays: looking for garbage among it, now and later, takes a tenth of a short run."""
-    gc.disable()
-    yield
-    gc.freeze()
-    gc.enable()
 
 
 def _write(pieces: Iterable[str], output: Path | None = None) -> None:
