@@ -204,9 +204,11 @@ def _note_losses(session: Session, feed: "Feed") -> None:
 
 def _finish(session: Session, feed: "Feed") -> None:
     """End tracing, take what the kernel still holds, the last snapshots and the final statistics."""
-    end_ns = time.time_ns()
     _end_sources(session)
     feed.receive()
+    # Packets are taken for longer than they are traced: a chain that saw one of which there is no frame would be told
+    # of a packet that went nowhere.
+    end_ns = time.time_ns()
     _drain_rings(feed, end_ns)
     feed.end_packets()
     # With a packet limit, the packets ended with the last one wanted.

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 from ttrace.capture.machine.netns import open_netns
+from ttrace.correlate import correlate_captures
+from ttrace.correlate.sightings import told
 from ttrace.pcapng.capture_file import is_packet_interface
 from ttrace.pcapng.read import read_capture
 
@@ -204,6 +206,28 @@ def test_snapshots_say_from_when_to_when_packets_were_taken(network, start):
     assert stopped_ns < last["ended_ns"] < time.time_ns()
     times = [int(row[0].replace(".", "")) for row in tshark(capture.path, "-Y", "eth", fields=("frame.time_epoch",))]
     assert max(times) <= last["ended_ns"]
+
+
+def test_what_is_traced_at_the_end_is_captured_as_well(network, start):
+    """Tracing ends before the packets do: no chain is told of that saw a packet of which there is no frame."""
+    flood = subprocess.Popen(
+        ["ip", "netns", "exec", network.client, "ping", "-q", "-f", "-l", "20", network.server_address],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        capture = start(network.router, trace_limit=0)
+        capture.wait_ready()
+        time.sleep(0.2)
+        capture.stop()
+    finally:
+        flood.kill()
+        flood.wait()
+    result = correlate_captures([str(capture.path)])
+    behind = told(result.sightings)
+    seen = set(result.packets.packet[: behind.start].tolist())
+    traced = result.packets.packet[behind]
+    assert traced.size > 1000
+    assert [packet for packet in traced.tolist() if packet not in seen] == []
 
 
 def test_with_a_count_packets_are_taken_until_the_last_one_wanted(network, start):
