@@ -13,6 +13,8 @@ from scapy.layers.inet import IP, TCP
 
 from ttrace.pcapng.blocks import LinkType
 
+pytestmark = pytest.mark.slow
+
 PCAPS = Path(__file__).parent.parent / "pcaps"
 FILES = [str(PCAPS / "docker-http" / f"{node}.pcapng") for node in ("master", "slave")]
 

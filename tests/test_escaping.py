@@ -18,6 +18,8 @@ from ttrace.escaping import Guarded, escape, escape_lines, safe
 
 from .correlate.scene import ACCEPT_RULE, IN, IPTABLES_RULES, OUT, Node
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 NASTY = "e\x1b[31m\x9b2J\x7f\x07\r\nFAKE\u2028FAKE\x85FAKE\u202e\u2066\u200b\ud800\udcfft\tq"
 FORBIDDEN = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")

@@ -9,12 +9,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ttrace.bench.truth.clock import write_pcap
 from ttrace.bench.truth.views import running
 from ttrace.bench.truth.views.example import conversation, records
 from ttrace.bench.truth.views.judge import judge
 from ttrace.bench.truth.views.kinds import KINDS
 from ttrace.bench.truth.views.running import Plan, captures_in, measure_all
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,6 +11,8 @@ import pytest
 
 from ttrace.kernels.folders import kernel_folders
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PCAPS = ROOT / "pcaps" / "docker-http"
 FILES = [str(PCAPS / f"{node}.pcapng") for node in ("master", "slave")]

@@ -139,6 +139,7 @@ def tshark_rows(path: Path, extra: list[str], occurrence: str) -> list[dict[str,
     return [dict(zip(names, line.split("\t"), strict=True)) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @TUNNELS
 def test_inner_and_outer_field_by_field_as_tshark(tunnel, tmp_path):
     # An error inside a tunnel shows three headers, and tshark tells only the first and the last apart.

@@ -12,6 +12,8 @@ from ttrace.correlate import Correlation
 from ..same_in_parts import assert_same_in_parts
 from ..scene import START_NS, Direction, Node, correlate, paths
 
+pytestmark = pytest.mark.slow
+
 CLIENT, NAT, SERVER = "192.0.2.10", "198.51.100.7", "203.0.113.5"
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,8 @@ from ttrace.correlate.sightings import EVALUATION
 
 from . import twins
 from .twins import SECOND, Entry, Seen
+
+pytestmark = pytest.mark.slow
 
 compared = settings(max_examples=400, deadline=None, derandomize=True)
 EVENTS = {

@@ -4,6 +4,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from ttrace.pcapng.blocks import Direction
 
 from . import twins
 from .twins import Seen
+
+pytestmark = pytest.mark.slow
 
 POINTS = [(0, Role.DEVICE), (0, Role.PORT), (1, Role.DEVICE), (2, Role.DEVICE)]
 """Namespace and role of each capture point; namespace 3 has none."""

@@ -34,6 +34,8 @@ from ..frames import NFLOG, attribute, message
 from ..same_in_parts import assert_same_in_parts
 from ..scene import DESTROYED, OUT, SNAT, START_NS, Node, correlate, docker_host, paths
 
+pytestmark = pytest.mark.slow
+
 PCAPS = Path(__file__).parents[3] / "pcaps"
 SCENES = sorted(folder.name for folder in PCAPS.iterdir() if folder.is_dir())
 

@@ -16,6 +16,8 @@ from ttrace.correlate.in_parts.work_folder import load
 from ttrace.correlate.in_parts.worker_pool import WorkerPool
 from ttrace.correlate.progress import unheard
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted(str(file) for file in (Path(__file__).parents[3] / "pcaps" / "docker-http").glob("*.pcapng"))
 PROGRAM = """if True:
     import pickle, sys

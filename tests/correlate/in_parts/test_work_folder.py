@@ -13,6 +13,8 @@ import pytest
 
 from ttrace.correlate.in_parts.work_folder import WorkFolder, load, save
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted(str(file) for file in (Path(__file__).parents[3] / "pcaps" / "docker-http").glob("*.pcapng"))
 STAGES = ["surveying", "distributing", "following packets", "explaining rewrites and outcomes"]
 

@@ -159,6 +159,7 @@ def test_frames_of_the_other_ip_version_are_known_again(tmp_path):
     assert len({point.node for point in correlate_captures(files).topology.points}) == 2
 
 
+@pytest.mark.slow
 def test_nothing_is_missed_between_pieces(tmp_path):
     """A packet that is last seen just before a file ends would have been seen in the next one."""
     frames = stream(CLIENT, 0, 64, count=4000)

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from ttrace.correlate.sightings import EVALUATION, FRAME
 
 from . import twins
 from .twins import Place, Seen
+
+pytestmark = pytest.mark.slow
 
 compared = settings(max_examples=500, deadline=None, derandomize=True)
 STEP_NS = 450_000_000
