@@ -8,7 +8,7 @@ For other rooms:
     flow_columns: MAPPED
     fragments: adopt_first_fragment, pieces_of
     frames: observations_by_chunk
-    icmp: is_query, query_ports
+    icmp: are_queries, is_query, query_ports
     ip: dissect_ip, dissect_network
     link_layer: LINK_TYPE_BASE, network_start
     link_scope: is_link_chatter, row_stays_on_link, stays_on_link

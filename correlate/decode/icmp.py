@@ -3,6 +3,7 @@
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from ...kernels.loads import be16, be32, be64, load8
 from ...kernels.njit import njit
@@ -79,6 +80,19 @@ def is_query(protocol, kind):
     if protocol == ICMP:
         return kind in (ICMP_ECHO_REPLY, ICMP_ECHO) or ICMP_TIMESTAMP <= kind <= ICMP_MASK_REPLY
     return kind in (ICMPV6_ECHO, ICMPV6_ECHO_REPLY)
+
+
+def are_queries(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per SIGHTING row of ICMP or ICMPv6: it is a query, see is_query."""
+    found = np.empty(rows.size, np.bool_)
+    _mark_queries(rows, found)
+    return found
+
+
+@njit(cache=True)
+def _mark_queries(rows, found):
+    for i in range(rows.size):
+        found[i] = is_query(rows[i].protocol, rows[i].icmp_type)
 
 
 @njit(cache=True)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..decode.icmp import is_query
+from ..decode.icmp import are_queries
 from ..protocols import ICMP, ICMPV6, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, UDP
 from ..schema import NOTE_CUT, NOTE_ERROR
 from .byte_stream import unwrapped
@@ -172,7 +172,7 @@ def _by_reply(tables: Tables, doubtful: npt.NDArray[np.int64]) -> Verdicts:
     way = tables.connections.connection[first] * 2 + tables.connections.forward[first]
     replies = np.flatnonzero(np.isin(way, np.unique(way[doubtful] ^ 1)))
     replies = replies[(sightings["notes"][first[replies]] & NOTE_ERROR) == 0]
-    asked = doubtful[[_is_query(sightings[first[path]]) for path in doubtful.tolist()]]
+    asked = doubtful[are_queries(sightings.take(first[doubtful]))]
     key = (way[replies] << 16) | sightings["sequence"][first[replies]]
     order = np.argsort(key, kind="stable")
     wanted = ((way[asked] ^ 1) << 16) | sightings["sequence"][first[asked]]
@@ -182,10 +182,6 @@ def _by_reply(tables: Tables, doubtful: npt.NDArray[np.int64]) -> Verdicts:
     answered = asked[hit]
     late = times_ns[first[replies[found[hit]]]] >= times_ns[first[answered]]
     return Verdicts(paths=answered[late], outcome=Outcome.DELIVERED, reason=Reason.ACKNOWLEDGED)
-
-
-def _is_query(row: np.void) -> bool:
-    return bool(is_query.py_func(row["protocol"], row["icmp_type"]))
 
 
 def _perhaps_answered(tables: Tables, lost: npt.NDArray[np.int64]) -> Verdicts:

@@ -26,7 +26,6 @@ from ..protocols import (
 from ..schema import NOTE_ERROR
 from ..sightings import FRAME
 from .kinds import Outcome, Outcomes, Reason, Verdicts
-from .passages import spots
 from .tables import Tables
 
 
@@ -137,11 +136,6 @@ def _as_far_as_seen(so_far: Outcomes) -> npt.NDArray[np.bool_]:
 
 def _goes_further(tables: Tables, paths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Per path: packets of any connection went on from its last place, to one where it has not been."""
-    found = np.zeros(paths.size, np.bool_)
     if tables.passages is None:
         raise ValueError("the passages of all parts are summed up first")
-    begin, last = tables.bounds
-    for i, path in enumerate(paths.tolist()):
-        own = spots(tables.sightings, tables.hops["sighting"][begin[path] : last[path] + 1])
-        found[i] = bool(np.setdiff1d(tables.passages.behind(int(own[-1])), own).size)
-    return found
+    return tables.passages.go_further(paths, *tables.bounds, tables.hops, tables.sightings)

@@ -44,8 +44,7 @@ def taken_by_a_rule(tables: Tables, so_far: Outcomes) -> Verdicts:
 def died_inside_a_hook(tables: Tables, so_far: Outcomes) -> Verdicts:
     """Packets that a chain saw, and the last chain of its hook did not."""
     final = tables.last_hops
-    undecided = open_(so_far) & (so_far.reason == Reason.NOT_CAPTURED)  # not what a rule took out of that hook
-    paths = np.flatnonzero(undecided & final.is_evaluation & final.before_last_chain)
+    paths = np.flatnonzero(open_(so_far) & final.is_evaluation & final.before_last_chain)
     return lost_unless_missed(tables, paths, Reason.HOOK, final.namespace[paths])
 
 
@@ -62,7 +61,7 @@ def gone_behind_a_hook(tables: Tables, so_far: Outcomes) -> Verdicts:
     captured = np.array([(p.namespace << 32) | p.interface_index for p in tables.topology.points], np.int64)
     output = final.evaluations.rows["output_index"][final.evaluation].astype(np.int64)
     leaves_here = (output == 0) | np.isin((final.namespace << 32) | output, captured)
-    gone = open_(so_far) & final.is_evaluation & (so_far.reason == Reason.NOT_CAPTURED)
+    gone = open_(so_far) & final.is_evaluation
     more_hooks = ~np.isin(final.station, (Station.INPUT, Station.POSTROUTING)) & final.behind_all_chains
     proven, unproven = np.flatnonzero(gone & more_hooks), np.flatnonzero(gone & ~more_hooks & leaves_here)
     lost = lost_unless_missed(tables, proven, Reason.BEHIND_HOOK, final.namespace[proven])

@@ -99,11 +99,11 @@ def _quoted_by(
     way = tables.connections.connection[first] * 2 + tables.connections.forward[first]
     others = others[np.isin(way[others], np.unique(way[errors] ^ 1))]
     rows = sightings.take(last[others])
-    shown = (rows["length"].astype(np.int64) << 16) | rows["ip_id"]
-    order = np.lexsort((times_ns[first[others]], shown, way[others]))
-    others, rows, shown = others[order], rows.take(order), shown[order]
-    key = np.rec.fromarrays([way[others], shown])
-    wanted = np.rec.fromarrays([way[errors] ^ 1, about])
+    shown = ((rows["length"].astype(np.int64) & 0xFFFF) << 16) | rows["ip_id"]
+    key = (way[others] << 32) | shown
+    order = np.lexsort((times_ns[first[others]], key))
+    others, rows, key = others[order], rows.take(order), key[order]
+    wanted = ((way[errors] ^ 1) << 32) | about
     begin, finish = np.searchsorted(key, wanted), np.searchsorted(key, wanted, side="right")
     found = np.full(errors.size, -1, np.int64)
     _latest_equal(

@@ -28,8 +28,8 @@ _OUT: Final = int(Direction.OUT)
 
 
 def open_(so_far: Outcomes) -> npt.NDArray[np.bool_]:
-    """Neither dropped nor delivered nor lost, as far as has been said."""
-    return so_far.outcome == Outcome.UNKNOWN
+    """Nothing has been said of them yet."""
+    return (so_far.outcome == Outcome.UNKNOWN) & (so_far.reason == Reason.NOT_CAPTURED)
 
 
 def passed_its_owner(tables: Tables, so_far: Outcomes) -> Verdicts:

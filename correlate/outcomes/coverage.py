@@ -135,8 +135,10 @@ class Watch(NamedTuple):
 def watch_of_point(coverage: Coverage, topology: Topology, place: int) -> Watch:
     """How a capture point was watched."""
     point = topology.points[place]
-    # ttrace's own captures tell of every loss when it happens; one without a count had none.
-    counted = place not in coverage.uncounted or topology.namespaces[point.namespace].known
+    # ttrace's own captures tell of a loss when it happens, and of all in the end. One that came to its end without that
+    # was saved by something else, which kept the snapshots and dropped the counts.
+    running = topology.namespaces[point.namespace].known and topology.nodes[point.node].ended_ns is None
+    counted = place not in coverage.uncounted or running
     return Watch(coverage.files.get(place, []), coverage.gaps.get(point.namespace, []), bool(point.filter), counted)
 
 

@@ -42,7 +42,7 @@ OF_ONE_PART: Final[tuple[Judge, ...]] = (
     gone_on_the_wire,
     came_in_unanswered,
 )
-"""What a part of the connections can say by itself. The first five speak of what none before them decided."""
+"""What a part of the connections can say by itself. All but the last speak only of what none before them spoke of."""
 
 OF_ALL_PARTS: Final[tuple[Judge, ...]] = (
     compared_with_its_flow,

@@ -31,10 +31,19 @@ class Passages:
     ended: npt.NDArray[np.int64]
     """Spot where nearly all packets to that destination that passed that spot were last seen; -1 for none."""
 
-    def behind(self, spot: int) -> npt.NDArray[np.int64]:
-        """The spots where packets that passed this one were last seen."""
-        begin, finish = np.searchsorted(self.joined, [spot * SPOTS, (spot + 1) * SPOTS])
-        return self.joined[begin:finish] - spot * SPOTS
+    def go_further(
+        self,
+        paths: npt.NDArray[np.int64],
+        first: npt.NDArray[np.int64],
+        last: npt.NDArray[np.int64],
+        hops: npt.NDArray[np.void],
+        sightings: npt.NDArray[np.void],
+    ) -> npt.NDArray[np.bool_]:
+        """Per path of `paths`: packets that passed its last spot were last seen where it has not been. `first`, `last`:
+        rows of the hops of each path."""
+        found = np.zeros(paths.size, np.bool_)
+        _find_further(paths, first, last, hops, sightings, self.joined, found)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +124,20 @@ def _hash_destinations(sightings, rows, found):
 @njit(cache=True, nogil=True)
 def _spot(row):
     return np.int64(row.kind) * PLACES + np.int64(row.place)
+
+
+@njit(cache=True, nogil=True)
+def _find_further(paths, first, last, hops, sightings, joined, found):
+    for i in range(paths.size):
+        begin, end = first[paths[i]], last[paths[i]]
+        here = _spot(sightings[hops[end].sighting])
+        k = np.searchsorted(joined, here * SPOTS)
+        while k < joined.size and joined[k] < (here + 1) * SPOTS and not found[i]:
+            been = False
+            for hop in range(begin, end + 1):
+                been |= _spot(sightings[hops[hop].sighting]) == joined[k] - here * SPOTS
+            found[i] = not been
+            k += 1
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ from ..scene import (
     IN,
     OUT,
     Node,
+    at,
     correlate,
     docker_host,
     keep_recording,
@@ -79,6 +80,19 @@ def test_where_the_capture_lost_packets_it_is_unknown(point, tmp_path):
     host.lost(point, 1_500_000, 3)
     path = first(tmp_path, host)
     assert (path.outcome, path.reason.kind) == ("unknown", "capture-lost")
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_capture_that_was_saved_again_without_its_counts_does_not_say_what_it_lost(counted, tmp_path):
+    """`tshark -w` keeps the snapshots and drops the statistics, with which a capture that came to its end closes."""
+    host = docker_host()
+    lost_inside(host)
+    host.snapshot("capture", {"started_ns": at(0), "ended_ns": at(9_000_000)}, moment="stop")
+    for point in ("lo", "eth0", "veth1", "docker0"):
+        if counted:
+            host.lost(point, 9_000_000, 0)
+    path = first(tmp_path, host)
+    assert (path.outcome, path.reason.kind) == (("lost", "inside") if counted else ("unknown", "maybe-missed"))
 
 
 def test_losses_at_another_time_do_not_excuse(tmp_path):
