@@ -12,8 +12,9 @@ import numpy.typing as npt
 from .arrays.grouping import Runs, runs_of_keys
 from .clocks.align import align_clocks, are_others
 from .clocks.clock import Clock
-from .clocks.delays import Pairs, flows_by_addresses, node_delays
+from .clocks.delays import Pairs, node_delays
 from .clocks.reference_time import messages_on_reference, sightings_on_reference
+from .clocks.seen_by_nodes import flows_by_addresses
 from .decode.observations import Observations
 from .flows.connections import Connections, find_connections
 from .flows.servers import Servers

@@ -2,36 +2,20 @@
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ...pcapng.blocks import Direction
 from ..arrays.grouping import Runs, group_ids
-from ..decode.copies import is_copy
-from ..decode.link_scope import row_stays_on_link
 from ..nodes.topology import Topology
-from ..schema import NOTE_ERROR, ONE_PACKET_NS
+from ..schema import ONE_PACKET_NS
 from .clouds import Cloud, Delays
+from .seen_by_nodes import Flows, Seen, seen_by_nodes
 
 _FEWEST_AGREEING: Final = 3
 """Packets: one or two of equal content may be others, sent at another time."""
-_IN: Final = int(Direction.IN)
-_OUT: Final = int(Direction.OUT)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flows:
-    """The connection of each observation, and which of its two ways it goes."""
-
-    way: npt.NDArray[np.uint64]
-    """The same for all observations of one way."""
-    connection: npt.NDArray[np.uint64]
-    """The same for both ways."""
-    forward: npt.NDArray[np.bool_]
-    """One of the two ways; which one does not matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +34,6 @@ Pairs = dict[tuple[str, str], Delays]
 """By the names of two nodes, which are in the order of the files."""
 
 
-def flows_by_addresses(observations: npt.NDArray[np.void]) -> Flows:
-    """Flows told apart by their addresses alone: before anything is known of translations."""
-    flow, reverse = observations["flow"], observations["flow_reverse"]
-    return Flows(way=flow, connection=np.minimum(flow, reverse), forward=flow < reverse)
-
-
 def node_delays(observations: npt.NDArray[np.void], flows: Flows, topology: Topology, contents: Runs) -> Pairs:
     """What the packets that each two nodes share say of their clocks.
 
@@ -64,7 +42,7 @@ def node_delays(observations: npt.NDArray[np.void], flows: Flows, topology: Topo
     added up (add_delays). `contents`: those with equal content, maybe with other sightings behind them.
     """
     numbers = {name: i for i, name in enumerate(dict.fromkeys(topology.file_nodes))}
-    seen = _seen_by_nodes(observations, flows, topology, numbers, contents)
+    seen = seen_by_nodes(observations, flows, topology, numbers, contents)
     return {
         (first, second): _between(seen, numbers[first], numbers[second]) for first, second in combinations(numbers, 2)
     }
@@ -101,108 +79,6 @@ def _resolution_ns(topology: Topology, node: str) -> int:
     return max((p.resolution_ns for p in topology.points if p.node == node), default=0)
 
 
-class _Seen(NamedTuple):
-    """One row per packet and node, in the order of `identity`."""
-
-    node: npt.NDArray[np.int64]
-    identity: npt.NDArray[np.int64]
-    """Of content and way; ascending."""
-    connection: npt.NDArray[np.uint64]
-    forward: npt.NDArray[np.bool_]
-    first_ns: npt.NDArray[np.int64]
-    last_ns: npt.NDArray[np.int64]
-    ttl: npt.NDArray[np.int64]
-    """Highest of the node's points."""
-    direction: npt.NDArray[np.int64]
-    """1 it was seen leaving, -1 coming in, 0 not known or both."""
-
-
-def _seen_by_nodes(
-    observations: npt.NDArray[np.void], flows: Flows, topology: Topology, numbers: dict[str, int], contents: Runs
-) -> _Seen:
-    """`numbers`: of each node; `contents`: sightings with equal content."""
-    is_uplink = np.array([topology.is_uplink(p) for p in topology.points] or [False], np.bool_)
-    node_of_place = np.array([numbers[p.node] for p in topology.points] or [0], np.int64)
-    where = np.full(contents.rows.size, -1, np.int64)
-    _locate(observations, is_uplink, node_of_place, where)
-    runs = contents.only(where >= 0).sorted_by(where, flows.way)
-    seen: _Seen = _one_per_packet(
-        runs.rows, runs.start, where, flows.way, flows.connection, flows.forward, observations
-    )
-    return seen
-
-
-@njit(cache=True, nogil=True)
-def _locate(observations, is_uplink, node_of_place, where):
-    """Node and capture point in one number of each observation that counts."""
-    for i in range(observations.size):
-        row = observations[i]
-        if is_uplink[row.place] and (row.notes & np.uint8(NOTE_ERROR)) == 0 and not row_stays_on_link(row):
-            where[i] = (node_of_place[row.place] << 32) | np.int64(row.place)
-
-
-@njit(cache=True, nogil=True)
-def _one_per_packet(rows, start, where, way, connection, forward, observations):
-    """`rows`: by content, way, node and place. A packet that a place of a node saw twice counts for none."""
-    seen = _rows(rows.size)
-    count = 0
-    number = -1
-    for g in range(start.size - 1):
-        begin = start[g]
-        while begin < start[g + 1]:
-            head = rows[begin]
-            if begin == start[g] or way[head] != way[rows[begin - 1]]:
-                number += 1
-            here = where[head] >> 32
-            stop = begin
-            while stop < start[g + 1] and way[rows[stop]] == way[head] and where[rows[stop]] >> 32 == here:
-                stop += 1
-            once = _fill_in(rows, begin, stop, where, observations, seen, count)
-            begin = stop
-            if not once:
-                continue
-            seen.node[count] = here
-            seen.identity[count] = number
-            seen.connection[count] = connection[head]
-            seen.forward[count] = forward[head]
-            count += 1
-    return _Seen(
-        seen.node[:count], seen.identity[:count], seen.connection[:count], seen.forward[:count], seen.first_ns[:count],
-        seen.last_ns[:count], seen.ttl[:count], seen.direction[:count],
-    )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
-def _rows(size):
-    return _Seen(
-        np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint64), np.empty(size, np.bool_),
-        np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64),
-    )  # fmt: skip
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _fill_in(rows, begin, stop, where, observations, seen, at):
-    """What the sightings of one packet on one node, rows[begin:stop], say, into row `at`; False where a place has it
-    twice, not counting the copies that a mirror makes. Put into its caller: called for each packet, it would count
-    every array as in use, with atomic operations."""
-    once = True
-    least, most = np.int64(1), np.int64(-1)
-    first_ns, last_ns, ttl = np.int64(2**62), np.int64(-(2**62)), np.int64(-1)
-    for k in range(begin, stop):
-        row = observations[rows[k]]
-        if k > begin and where[rows[k]] == where[rows[k - 1]]:
-            if is_copy(observations[rows[k - 1]], row):
-                continue
-            once = False
-        out = np.int64(row.direction == _OUT) - np.int64(row.direction == _IN)
-        least, most = min(least, out), max(most, out)
-        first_ns, last_ns = min(first_ns, row.time_ns), max(last_ns, row.time_ns)
-        ttl = max(ttl, np.int64(row.ttl))
-    seen.first_ns[at], seen.last_ns[at], seen.ttl[at] = first_ns, last_ns, ttl
-    seen.direction[at] = 1 if least > 0 else -1 if most < 0 else 0
-    return once
-
-
 @njit(cache=True, nogil=True)
 def _on_both(identity, node, first, second):
     """Rows (i, j) of packets that were seen on both nodes."""
@@ -226,7 +102,7 @@ def _on_both(identity, node, first, second):
     return i[:count].copy(), j[:count].copy()
 
 
-def _between(seen: _Seen, first: int, second: int) -> Delays:
+def _between(seen: Seen, first: int, second: int) -> Delays:
     i, j = _on_both(seen.identity, seen.node, first, second)
     toward = _goes_to_second(seen, i, j)
     go, come, unknown = toward > 0, toward < 0, toward == 0
@@ -254,7 +130,7 @@ def _only_offset(delays: Delays) -> bool:
     return abs(middle) > ONE_PACKET_NS and delays.most_ns - delays.least_ns < ONE_PACKET_NS
 
 
-def _goes_to_second(seen: _Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _goes_to_second(seen: Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Per common packet (rows i on the first node, j on the second): 1 it went from the first node to the second, -1
     the other way round, 0 not known.
 

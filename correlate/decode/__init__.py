@@ -3,7 +3,7 @@
 For other rooms:
     compared_bytes: ABOUT, ARP_BYTES, FLOW_LABEL, ICMP_BYTES, OTHER_BYTES, SCTP_BYTES, SCTP_TAG, TCP_FLAGS_END
     compared_bytes: TCP_REACH, UDP_BYTES, WHOLE, common_reach, whole_reach
-    copies: COPY_NS, alike, is_copy
+    copies: COPY_NS, alike, comes_soon, is_copy
     files: decode_packets
     flow_columns: MAPPED
     fragments: adopt_first_fragment, pieces_of
@@ -13,6 +13,6 @@ For other rooms:
     link_layer: LINK_TYPE_BASE, network_start
     link_scope: is_link_chatter, row_stays_on_link, stays_on_link
     observations: Observations, concatenate, number_outers
-    payload: contradict
+    payload: by_payload, contradict
     tunnels: Tunnel
 """

@@ -13,21 +13,26 @@ COPY_NS: Final = 10_000_000
 
 @njit(cache=True)
 def alike(one, other):
-    """Two sightings of equal content and flow at one capture point that does not tell directions, where neither TTL nor
-    payload says that they are two packets."""
+    """Two sightings of equal content and flow at one capture point, where neither direction, TTL nor payload says that
+    they are two packets, or one that passed twice."""
     return (
         one.place == other.place
         and one.flow == other.flow
         and one.ip_id == other.ip_id
         and one.fragment == other.fragment
         and one.ttl == other.ttl
-        and one.direction == 0
-        and other.direction == 0
+        and one.direction == other.direction
         and not contradict(one.payload, one.residue, other.payload, other.residue)
     )
 
 
 @njit(cache=True)
+def comes_soon(one, other):
+    """The second may be a copy of the first."""
+    return np.abs(other.time_ns - one.time_ns) <= COPY_NS and alike(one, other)
+
+
+@njit(cache=True)
 def is_copy(one, other):
     """The second is a copy of the first, for nobody sends two packets with one IP id in so short a time."""
-    return one.ip_id != 0 and np.abs(other.time_ns - one.time_ns) <= COPY_NS and alike(one, other)
+    return one.ip_id != 0 and comes_soon(one, other)

@@ -53,3 +53,29 @@ def contradict(payload, residue, other_payload, other_residue):
     if payload != 0 and other_payload != 0:
         return payload != other_payload
     return residue != 0 and other_residue != 0 and residue != other_residue
+
+
+@njit(cache=True)
+def by_payload(rows, sightings):
+    """(numbers of the rows, by payload; where in them those of each payload begin, and one more). Equal ones stay in
+    their order; where the payload of some is not known, all stand together."""
+    whole = np.array([0, rows.size])
+    order = np.arange(rows.size)
+    keys = np.empty(rows.size, np.uint64)
+    differ = False
+    for i in range(rows.size):
+        keys[i] = sightings[rows[i]].payload
+        if keys[i] == 0:
+            return order, whole
+        differ |= keys[i] != keys[0]
+    if not differ:
+        return order, whole
+    order = np.argsort(keys, kind="mergesort")
+    start = np.empty(rows.size + 1, np.int64)
+    found = np.int64(0)
+    for i in range(rows.size):
+        if i == 0 or keys[order[i]] != keys[order[i - 1]]:
+            start[found] = i
+            found += 1
+    start[found] = rows.size
+    return order, start[: found + 1]

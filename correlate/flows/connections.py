@@ -16,7 +16,7 @@ from ..arrays.grouping import Runs, first_with
 from ..arrays.hashing import spread
 from ..arrays.union_find import find_all, join
 from ..clocks.clock import Clock
-from ..clocks.delays import Flows
+from ..clocks.seen_by_nodes import Flows
 from ..netfilter.numbers import CT_REPLY
 from ..nodes.topology import Topology
 from ..sightings import FRAME, of_kind, told

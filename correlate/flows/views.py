@@ -33,6 +33,8 @@ _MOST_TRIES: Final = 256
 """Pairs of rows that are compared for one vote."""
 _MOST_NEAR: Final = 16
 """Rows of the other view that are compared with one of this."""
+_MOST_EARLY: Final = 64
+"""Rows of each view that are looked at for payloads they have in common."""
 _CLOCKS_APART_NS: Final = 60_000_000_000
 """Clocks that nothing compares are hardly further apart; beyond, one packet is not enough."""
 _EVER_NS: Final = 1 << 61
@@ -109,8 +111,25 @@ def _likeness(shown, start, stop, other_start, other_stop):
     if _distance(shown, start, stop, other_start, other_stop, window) <= window:
         return kind
     if not comparable and _distance(shown, start, stop, other_start, other_stop, _EVER_NS) <= _EVER_NS:
-        return kind | _FAR
+        return kind if _share_several(shown, start, stop, other_start, other_stop) else kind | _FAR
     return _UNLIKE
+
+
+@njit(cache=True)
+def _share_several(shown, start, stop, other_start, other_stop):
+    """Whether two views show two payloads that differ: as good as two contents."""
+    first = np.uint64(0)
+    for i in range(start, min(stop, start + _MOST_EARLY)):
+        payload = shown[i].payload
+        if payload == 0 or payload == first:
+            continue
+        for j in range(other_start, min(other_stop, other_start + _MOST_EARLY)):
+            if shown[j].payload == payload:
+                if first != 0:
+                    return True
+                first = payload
+                break
+    return False
 
 
 @njit(cache=True)

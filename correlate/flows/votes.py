@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.growing import doubled
-from ..protocols import TCP
+from ..protocols import FRAGMENT_OFFSET, MORE_FRAGMENTS, TCP
 from .servers import destination_key, source_key
 from .views import BOTH, MOST_VIEWS, SHOWN, judge_pair, liken
 
@@ -45,7 +45,7 @@ class Voters(NamedTuple):
 def cast_votes(voters, sessions):
     """((n, 5) votes: two sessions, the smaller first, whether their orientations differ, what it is worth (views.py),
     and whether the TTL falls (1) or rises (-1) from the first to the second where their packets go the way of the
-    first's orientation 0; contents of each of the `sessions`)."""
+    first's orientation 0; contents of each of the `sessions`, without fragments that nobody else shows)."""
     votes = np.empty((1024, 5), np.int64)
     count = 0
     total = np.zeros(sessions, np.int64)
@@ -56,6 +56,9 @@ def cast_votes(voters, sessions):
     for g in range(voters.start.size - 1):
         rows = voters.rows[voters.start[g] : voters.start[g + 1]]
         views = _find_views(rows, voters.ends, voters.views, at, total)
+        if views == 1 and _is_fragment(voters.sightings[rows[0]]):
+            # Cut into fragments somewhere, a packet looks like no other: that says nothing of its flow.
+            total[voters.ends[rows[0]] >> 1] -= 1
         if views < 2 or not _may_be_translated(rows, voters.sightings, voters.uninformed):
             continue
         _gather(voters, rows, shown)
@@ -70,6 +73,11 @@ def cast_votes(voters, sessions):
 def _is_crowded(crowded, content):
     at = np.searchsorted(crowded, content) if crowded.size else 0
     return at < crowded.size and crowded[at] == content
+
+
+@njit(cache=True)
+def _is_fragment(row):
+    return row.fragment & np.uint16(FRAGMENT_OFFSET | MORE_FRAGMENTS) != 0
 
 
 @njit(cache=True)

@@ -1,7 +1,8 @@
 """Copies that a mirror port makes of frames: they are hops of the packet that they are copies of.
 
-A copy has the IP id of its original. A network doubles a packet now and then, a mirror port all of them: only in a
-session of which nearly every packet is there twice are they copies. Of what has no id, the others of its session tell.
+A copy has the IP id of its original, or the bytes of a TCP stream that nobody sends again so soon. A network doubles a
+packet now and then, a mirror port all of them: only in a session of which nearly every packet is there twice are they
+copies. Of what has neither, the others of its session tell.
 """
 
 from typing import Final
@@ -13,6 +14,7 @@ from ...kernels.njit import njit
 from ..arrays.grouping import Runs
 from ..arrays.hashing import mix
 from ..decode.copies import COPY_NS, alike
+from ..protocols import FRAGMENT_OFFSET, MORE_FRAGMENTS, TCP, TCP_FIN, TCP_SYN
 from ..sightings import FRAME
 
 _RECENT: Final = 1 << 12
@@ -20,7 +22,7 @@ _RECENT: Final = 1 << 12
 _LOOK_BACK: Final = 16
 """Equal frames before it that one is compared with."""
 _OFTEN: Final = 0.4
-"""So much of what has an id in a session are copies at least, where a mirror makes them: it would be half of it."""
+"""So much of what is sent once in a session are copies at least, where a mirror makes them: it would be half of it."""
 _FEWEST: Final = 2
 """One packet that is there twice may be any network's doing."""
 
@@ -38,17 +40,18 @@ def find_copies(
     if not _any_copies(sightings):
         return None
     copy_of = np.full(sightings.size, -1, np.int64)
-    identified = (sightings["ip_id"] != 0) & (sightings["kind"] == FRAME)
-    seen = np.bincount(session, weights=identified)
+    once = np.empty(sightings.size, np.bool_)
+    _mark_sent_once(sightings, once)
+    seen = np.bincount(session, weights=once)
     most = np.zeros(seen.size, np.int64)
-    _mark(runs.rows, runs.start, sightings, times_ns, session, most, copy_of)
+    _mark(runs.rows, runs.start, sightings, times_ns, session, once, most, copy_of)
     copies = np.bincount(session[copy_of >= 0], minlength=seen.size)
     mirrored = (copies >= _FEWEST) & (copies >= _OFTEN * seen)
     copy_of[~mirrored[session]] = -1
     if (copy_of < 0).all():
         return None
     most[~mirrored] = 0
-    _mark_without_id(runs.rows, runs.start, sightings, times_ns, session, most, copy_of)
+    _mark_others(runs.rows, runs.start, sightings, times_ns, session, once, most, copy_of)
     return copy_of
 
 
@@ -59,16 +62,16 @@ def passing_ns(copy_of: npt.NDArray[np.int64] | None, times_ns: npt.NDArray[np.i
 
 @njit(cache=True, nogil=True)
 def _any_copies(sightings):
-    """Whether a frame with an IP id comes again soon at its point. Cheap, and it may miss some where there are many."""
+    """Whether a frame that is sent once comes again soon at its point. Cheap; it may miss some where there are many."""
     keys = np.zeros(_RECENT, np.uint64)
     times = np.zeros(_RECENT, np.int64)
     for i in range(sightings.size):
         row = sightings[i]
         if row.kind != FRAME:
             break
-        if row.direction != 0 or row.ip_id == 0:
+        if not _is_sent_once(row):
             continue
-        key = mix(row.content ^ row.flow, np.uint64(row.place))
+        key = mix(row.content ^ row.flow, (np.uint64(row.place) << np.uint64(2)) | np.uint64(row.direction))
         slot = np.int64(key & np.uint64(_RECENT - 1))
         if keys[slot] == key and abs(row.time_ns - times[slot]) <= COPY_NS:
             return True
@@ -78,13 +81,28 @@ def _any_copies(sightings):
 
 
 @njit(cache=True, nogil=True)
-def _mark(rows, start, sightings, times, session, most, copy_of):
-    """Find the copies of what has an id, and the `most` of one frame in each session."""
+def _mark_sent_once(sightings, once):
+    for i in range(sightings.size):
+        once[i] = sightings[i].kind == FRAME and _is_sent_once(sightings[i])
+
+
+@njit(cache=True, nogil=True)
+def _is_sent_once(row):
+    """Whether nobody sends it a second time within COPY_NS: by its IP id, or as TCP's own repetitions come later. In a
+    network that is fast enough for them to come sooner, they are few."""
+    if row.ip_id != 0 or row.protocol != TCP or row.fragment & np.uint16(FRAGMENT_OFFSET | MORE_FRAGMENTS) != 0:
+        return row.ip_id != 0
+    return row.tcp_flags & np.uint16(TCP_SYN | TCP_FIN) != 0 or row.payload_length > 0
+
+
+@njit(cache=True, nogil=True)
+def _mark(rows, start, sightings, times, session, once, most, copy_of):
+    """Find the copies of what is sent `once`, and the `most` of one frame in each session."""
     count = np.zeros(sightings.size, np.int32)
     for g in range(start.size - 1):
         for k in range(start[g] + 1, start[g + 1]):
             row = sightings[rows[k]]
-            if row.kind != FRAME or row.ip_id == 0:
+            if not once[rows[k]]:
                 continue
             for back in range(k - 1, max(start[g], k - _LOOK_BACK) - 1, -1):
                 i = rows[back]
@@ -99,15 +117,15 @@ def _mark(rows, start, sightings, times, session, most, copy_of):
 
 
 @njit(cache=True, nogil=True)
-def _mark_without_id(rows, start, sightings, times, session, most, copy_of):
-    """Find the copies of what has no id, where sessions show up to `most` copies of a frame: the earliest that has not
+def _mark_others(rows, start, sightings, times, session, once, most, copy_of):
+    """Find the copies of the rest, where sessions show up to `most` copies of a frame: the earliest that has not
     had so many yet is copied."""
     count = np.zeros(sightings.size, np.int32)
     for g in range(start.size - 1):
         for k in range(start[g] + 1, start[g + 1]):
             row = sightings[rows[k]]
             copies = most[session[rows[k]]]
-            if row.kind != FRAME or row.ip_id != 0 or copies == 0:
+            if row.kind != FRAME or once[rows[k]] or copies == 0:
                 continue
             for back in range(max(start[g], k - _LOOK_BACK), k):
                 i = rows[back]

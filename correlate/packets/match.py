@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs, runs_of_keys
-from ..decode.payload import contradict
+from ..decode.payload import by_payload, contradict
 from ..flows.connections import Connections
 from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
@@ -137,11 +137,29 @@ def _all_different(rows, sightings, times):
 def _assign_observations(rows, sightings, times, where, packet, ambiguous, count):
     if rows.size == 0:
         return count
-    few = rows.size <= _MOST_COMPARED
-    if few and _all_different(rows, sightings, times) and _may_be_one(rows, sightings, times, where):
-        for i in range(rows.size):
-            packet[rows[i]] = count
+    if _is_one(rows, sightings, times, where):
+        packet[rows] = count
         return count + 1
+    order, start = by_payload(rows, sightings)
+    for g in range(start.size - 1):
+        alike = rows[order[start[g] : start[g + 1]]]
+        if start.size > 2 and _is_one(alike, sightings, times, where):
+            packet[alike] = count
+            count += 1
+        else:
+            count = _assign_alike(alike, sightings, times, where, packet, ambiguous, count)
+    return count
+
+
+@njit(cache=True)
+def _is_one(rows, sightings, times, where):
+    few = rows.size <= _MOST_COMPARED
+    return few and _all_different(rows, sightings, times) and _may_be_one(rows, sightings, times, where)
+
+
+@njit(cache=True)
+def _assign_alike(rows, sightings, times, where, packet, ambiguous, count):
+    """Nothing but points and times tells these apart."""
     keys = np.empty(rows.size, np.int64)
     for i in range(rows.size):
         keys[i] = point_key(sightings[rows[i]])

@@ -4,6 +4,7 @@ there was none."""
 from collections import Counter
 
 import pytest
+from scapy.layers.inet import fragment
 
 from ..plain import Plain, back, numbers, talk, tcp, udp
 from ..scene import paths
@@ -194,3 +195,36 @@ def test_equal_datagrams_to_two_collectors_seen_on_two_branches(tmp_path):
                 udp(b"log line %d" % number)((CLIENT, 5_000 + ord(branch)), (collector, 514), 63),
             )
     assert_nothing_translated(scene.correlate(tmp_path))
+
+
+@pytest.mark.parametrize("ahead_us", [0, -1_300_000, 7_200_000_000])
+def test_datagrams_that_differ_in_nothing_but_what_they_carry_are_told_apart_by_it(ahead_us, tmp_path):
+    """One way, one IP id, one length: only the payload is each one's own. However far apart clocks are."""
+    scene = Plain({"a": 0, "b": ahead_us})
+    views = {"a": ((CLIENT, 53), (VIRTUAL, 53)), "b": ((NAT, 27_145), (SERVER, 53))}
+    for number in range(300):
+        scene.send(1_000 * number, views, udp(b"what is test%04d.example?" % number, 1))
+    result = scene.correlate(tmp_path)
+    assert_joined(result, 300)
+    assert not any(path.ambiguous for path in paths(result))
+
+
+def test_of_what_was_cut_into_fragments_the_rest_says_which_flows_are_one(tmp_path):
+    """Most datagrams are cut behind the first point, and no fragment looks like its datagram."""
+    scene = Plain({"a": 0, "b": 0})
+    views = {"a": ((CLIENT, 5_000), (SERVER, 53)), "b": ((NAT, 6_000), (SERVER, 53))}
+    for number in range(40):
+        (source, destination), outside = views["a"], views["b"][0]
+        large = udp(b"x" * 900 + b"%04d" % number, 100 + number)
+        whole = large(source, destination, 64)
+        whole.flags = 0
+        scene.see("a", 10_000 * number, whole)
+        translated = large(outside, destination, 63)
+        translated.flags = 0
+        for later, piece in enumerate(fragment(translated, 500)):
+            scene.see("b", 10_000 * number + 60 + later, piece)
+        if number % 4 == 0:
+            scene.send(10_000 * number + 5_000, views, udp(b"small %d" % number, 500 + number))
+    result = scene.correlate(tmp_path)
+    assert result.connections.count == 1
+    assert len(paths(result)) == 50

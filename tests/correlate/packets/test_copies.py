@@ -3,12 +3,15 @@
 import itertools
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 from ..plain import Plain, back, numbers, talk, tcp, udp
-from ..scene import paths
+from ..scene import Direction, Node, correlate, paths
 
 CLIENT, NAT, SERVER = "192.0.2.10", "198.51.100.7", "203.0.113.5"
 S = 1_000_000
+ABROAD = {"a": 0, "b": 7_000_000_000}
+"""Nodes, and by how many ns the clock of each is ahead."""
 
 
 def snat(points: str = "ab", port: int = 40_000, outside: int = 20_001, server_port: int = 80):
@@ -78,3 +81,41 @@ def test_one_id_much_later_is_another_packet(tmp_path):
     for number in range(2):
         scene.send(200_000 * number, snat(), tcp("S", 1_000, 0, 9))
     assert len(paths(scene.correlate(tmp_path))) == 2
+
+
+@pytest.mark.parametrize("ahead_us", [0, 7 * S])
+def test_of_tcp_without_ids_what_nobody_repeats_so_soon_are_copies(ahead_us, tmp_path):
+    """IPv6 has no id: each segment twice within microseconds, all through the connection, is the mirror's doing."""
+    scene = Plain({"a": 0, "b": ahead_us}, {"a": (2,)})
+    server = ("2001:db8::5", 80)
+    views = {"a": (("2001:db8:1::10", 40_000), server), "b": (("2001:db8:2::7", 20_001), server)}
+    talk(scene, 0, views, 1_000, turns=4)
+    assert_whole(scene.correlate(tmp_path), "ab", 15, {"a": 2, "b": 1})
+
+
+def test_a_segment_that_came_twice_in_a_connection_that_is_not_mirrored_is_no_copy(tmp_path):
+    """Two probes for a lost tail, within 2 ms: TCP sent them."""
+    scene = Plain({"a": 0, "b": 0})
+    server = ("2001:db8::5", 80)
+    views = dict.fromkeys("ab", (("2001:db8:1::10", 40000), server))
+    talk(scene, 0, views, 1_000, turns=4)
+    for time_us in (60_000, 62_000):
+        scene.send(time_us, views, tcp("PA", 1_041, 8_041, 0, b"last"))
+    assert len(paths(scene.correlate(tmp_path))) == 17
+
+
+def test_what_a_cooked_capture_shows_twice_in_one_direction_is_one_packet(tmp_path):
+    """`tcpdump -i any` of old: the frame of a bridge port and that of the bridge, and no word of which is which."""
+    nodes = [Node(name, snapshots=False, clock=lambda ns, ahead=ahead: ns + ahead) for name, ahead in ABROAD.items()]
+    for node in nodes:
+        node.interface("any", 2)
+    for number in range(8):
+        request = TCP(sport=40_000, dport=80, flags="PA", seq=1 + 5 * number, ack=9) / b"hello"
+        inside = IP(src=CLIENT, dst=SERVER, id=10 + number, ttl=64) / request
+        outside = IP(src=NAT, dst=SERVER, id=10 + number, ttl=63) / request
+        for later in (0, 3):
+            nodes[0].see("any", Direction.IN, 1_000 * number + later, inside)
+        nodes[1].see("any", Direction.IN, 1_000 * number + 60, outside)
+    found = paths(correlate(tmp_path, *nodes))
+    assert len(found) == 8
+    assert {len(path.hops) for path in found} == {3}
