@@ -4,7 +4,7 @@ Without parts there is one, with all of them. What has to be known of all parts 
 Setting; in_memory.py and in_parts/ put the stages together.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from .clocks.delays import Pairs, node_delays
 from .clocks.reference_time import messages_on_reference, sightings_on_reference
 from .clocks.seen_by_nodes import flows_by_addresses
 from .decode.observations import Observations
-from .flows.connections import Connections, find_connections
+from .flows.connections import Connections, comparable_clocks, find_connections
 from .flows.servers import Servers
 from .hops.order import order_hops
 from .hops.point_order import order_points
@@ -47,6 +47,7 @@ from .packets.numbering import order_of_appearance
 from .progress import Progress, unheard
 from .result.correlation import Correlation
 from .schema import CONNTRACK
+from .sequences.shifts import Shifts, find_shifts
 from .sightings import FRAME, frames, of_kind, told
 
 
@@ -107,6 +108,8 @@ class Linked:
     """Sightings with equal content."""
     book: RuleBook
     connections: Connections | None = None
+    shifts: Shifts = field(default_factory=Shifts)
+    """Known with the connections: `sightings` have the contents that these give them."""
 
     @property
     def conntrack(self) -> npt.NDArray[np.void]:
@@ -165,12 +168,26 @@ def delays_by_connections(part: Linked, setting: Setting) -> Pairs:
 
 def link(part: Linked, setting: Setting) -> None:
     """Find its connections, by the clocks of the setting."""
+    _exchange(part)
     times_ns = _reference_times(part, setting)
     entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
     part.connections = find_connections(
         part.sightings, times_ns, entries, part.said, setting.topology, setting.clocks, setting.repeated,
         setting.crowded, setting.servers, part.contents,
     )  # fmt: skip
+    clocks = comparable_clocks(setting.clocks, setting.topology.node_numbers())
+    linked = part.connections
+    part.shifts = find_shifts(
+        part.sightings, times_ns, linked.connection, linked.forward, clocks, part.contents
+    )  # fmt: skip
+    _exchange(part)
+
+
+def _exchange(part: Linked) -> None:
+    """Give shifted sightings the contents of one numbering, or take these away again (in place)."""
+    if part.shifts.rows.size:
+        part.shifts.exchange(part.sightings)
+        part.contents = runs_of_keys(part.sightings["content"])
 
 
 def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Followed:
@@ -217,7 +234,7 @@ def _judged_tables(
 ) -> Tables:
     return Tables(
         hops=hops, sightings=part.sightings, outers=part.outers, times_ns=times_ns, evaluations=part.evaluations,
-        book=part.book, connections=part.linked, topology=setting.topology, coverage=setting.coverage,
+        book=part.book, connections=part.linked, shifts=part.shifts, topology=setting.topology, coverage=setting.coverage,
         arrivals=setting.arrivals, passages=passages,
     )  # fmt: skip
 
@@ -245,7 +262,7 @@ def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlatio
     return Correlation(
         files=setting.files, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
         sightings=linked.sightings, times_ns=part.times_ns, said=linked.said,
-        outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, packets=part.packets,
+        outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, shifts=linked.shifts, packets=part.packets,
         hops=part.hops, rewrites=part.rewrites, book=linked.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
         reach=setting.reach, coverage=setting.coverage,
     )  # fmt: skip

@@ -32,7 +32,7 @@ ROOMS = (
     ("nodes",),
     ("decode",),
     ("netfilter",),
-    ("clocks",),
+    ("clocks", "sequences"),
     ("flows",),
     ("packets",),
     ("hops",),

@@ -14,5 +14,6 @@ For other rooms:
     link_scope: is_link_chatter, row_stays_on_link, stays_on_link
     observations: Observations, concatenate, number_outers
     payload: by_payload, contradict
+    renumbered: renumbered_contents
     tunnels: Tunnel
 """

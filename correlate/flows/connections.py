@@ -27,6 +27,7 @@ from .sessions import Sessions, split_sessions
 from .ties_by_addresses import same_flow_ties, sightings_on_wires
 from .ties_by_conntrack import conntrack_id_ties, conntrack_ties
 from .ties_by_content import ContentTies, content_ties
+from .ties_by_sequence import sequence_ties
 
 
 class Tie(IntEnum):
@@ -42,6 +43,8 @@ class Tie(IntEnum):
     """Nothing but equal packets says so."""
     RIVAL = 5
     """Equal packets would fit, but others fit as well: not joined."""
+    SEQUENCE = 6
+    """Equal segments under the same addresses, whose sequence numbers are all shifted alike."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,7 +98,7 @@ def find_connections(
     `said`: TOLD rows of the sightings that are no frames; `repeated`: see repeated_sequences.py; `crowded`: see
     votes.py; `servers`: see servers.py; `contents`: sightings with equal content.
     """
-    nodes = topology.node_numbers()
+    nodes, clock = topology.node_numbers(), comparable_clocks(clocks, topology.node_numbers())
     on_wire = sightings_on_wires(sightings, said, topology)
     sessions = split_sessions(sightings, times_ns, conntrack)
     ends = sessions.ends
@@ -106,17 +109,23 @@ def find_connections(
         Tie.TRACE: conntrack_id_ties(ends[told(sightings)], sightings, said),
         Tie.ADDRESSES: same_flow_ties(sightings, times_ns, ends, nodes, on_wire, contents),
     }
-    alone = np.array([clock.basis == "unknown" for clock in clocks])[nodes]
-    comparable = np.where(alone, 1 + nodes, 0)
-    by_content = _ties_of_frames(sightings, ends, times_ns, comparable, topology, repeated, crowded, contents)
+    by_content = _ties_of_frames(sightings, ends, times_ns, clock, topology, repeated, crowded, contents)
     ties[Tie.CONTENT] = by_content.ties
     for pairs in ties.values():
         _join(parent, pairs)
+    ties[Tie.SEQUENCE] = sequence_ties(sightings, times_ns, sessions, find_all(parent), clock)
+    _join(parent, ties[Tie.SEQUENCE])
     ties[Tie.RIVAL] = by_content.rivals
     votes = {Tie.CONTENT: by_content.votes, Tie.RIVAL: by_content.rival_votes}
     original, roots = _in_original_direction(sightings, conntrack, said, sessions, ends), find_all(parent)
     leading, earliest = client_ways(sightings, times_ns, ends, roots, original, servers)
     return _number(sessions.session, ends, roots, leading, earliest, ties, votes)
+
+
+def comparable_clocks(clocks: list[Clock], nodes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Per namespace, the same number where times can be compared; `nodes`: node number of each."""
+    alone = np.array([clock.basis == "unknown" for clock in clocks])[nodes]
+    return np.where(alone, 1 + nodes, 0)
 
 
 def _ties_of_frames(

@@ -14,7 +14,7 @@ from ...kernels.njit import njit
 from ..decode.icmp import are_queries
 from ..protocols import ICMP, ICMPV6, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, UDP
 from ..schema import NOTE_CUT, NOTE_ERROR
-from .byte_stream import unwrapped
+from ..sequences.byte_stream import unwrapped
 from .kinds import Outcome, Outcomes, Reason, Verdicts
 from .tables import Tables
 
@@ -63,7 +63,7 @@ def _by_acknowledgment(tables: Tables, so_far: Outcomes, doubtful: npt.NDArray[n
     wanted = np.unique(way[doubtful] >> 1)
     paths = np.flatnonzero((sightings["protocol"][first] == TCP) & np.isin(way >> 1, wanted))
     paths = paths[(sightings["notes"][first[paths]] & (NOTE_ERROR | NOTE_CUT)) == 0]
-    segments, stream = _stream(sightings.take(first[paths]), way[paths], tables.times_ns[first[paths]])
+    segments, stream = _stream(_comparable(tables, first[paths]), way[paths], tables.times_ns[first[paths]])
     place = np.full(first.size, -1, np.int64)
     place[paths[segments]] = np.arange(segments.size)
     doubtful = doubtful[place[doubtful] >= 0]
@@ -75,6 +75,14 @@ def _by_acknowledgment(tables: Tables, so_far: Outcomes, doubtful: npt.NDArray[n
     return Verdicts(paths=arrived, outcome=Outcome.DELIVERED, reason=Reason.ACKNOWLEDGED).and_(
         Verdicts(paths=resent, outcome=Outcome.LOST, reason=Reason.WIRE)
     )
+
+
+def _comparable(tables: Tables, which: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+    """These sightings, with numbers that can be compared."""
+    rows = tables.sightings.take(which)
+    for name in ("sequence", "acknowledgment"):
+        rows[name] = tables.numbers(name, which)
+    return rows
 
 
 def _stream(

@@ -113,9 +113,9 @@ def refused_by_its_end(tables: Tables, so_far: Outcomes) -> Verdicts:
         return Verdicts.none()
     begins = np.flatnonzero(tcp & ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) & _as_far_as_seen(so_far))
     way = tables.connections.connection[first] * 2 + tables.connections.forward[first]
-    number = sightings["sequence"][first[begins]].astype(np.int64) + 1 + sightings["payload_length"][first[begins]]
+    number = tables.numbers("sequence", first[begins]).astype(np.int64) + 1 + sightings["payload_length"][first[begins]]
     wanted = ((way[begins] ^ 1) << 32) | (number % 2**32)
-    refuses = (way[resets] << 32) | sightings["acknowledgment"][first[resets]]
+    refuses = (way[resets] << 32) | tables.numbers("acknowledgment", first[resets])
     refused = begins[np.isin(wanted, refuses)]
     further = _goes_further(tables, refused) & (so_far.location[refused] < 0)
     return Verdicts(

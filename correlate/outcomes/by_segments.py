@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..protocols import TCP
-from .byte_stream import unwrapped
+from ..sequences.byte_stream import unwrapped
 from .kinds import Outcome, Outcomes, Reason, Segments, Verdicts
 from .tables import Tables
 from .ways import Ways
@@ -53,7 +53,7 @@ def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
         return Verdicts.none()
     order = np.flatnonzero(data)
     sequence = np.zeros(first.size, np.int64)
-    numbers = sightings["sequence"][heads[order]].astype(np.int64)
+    numbers = tables.numbers("sequence", heads[order]).astype(np.int64)
     sequence[order] = unwrapped(numbers, group[order], tables.times_ns[heads[order]])
     order = order[np.lexsort((sequence[order], group[order]))]
     longest = _longest_of_direction(group, last - first)

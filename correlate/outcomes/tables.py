@@ -11,6 +11,7 @@ from ..hops.order import path_bounds
 from ..netfilter.evaluations import Evaluations
 from ..netfilter.rulebook import RuleBook
 from ..nodes.topology import Topology
+from ..sequences.shifts import Shifts
 from ..sightings import EVALUATION, rows_in_table
 from .coverage import Coverage
 from .last_hops import LastHops
@@ -33,6 +34,7 @@ class Tables:
     evaluations: Evaluations
     book: RuleBook
     connections: Connections
+    shifts: Shifts
     topology: Topology
     coverage: Coverage
     arrivals: Arrivals
@@ -44,6 +46,10 @@ class Tables:
     def bounds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """(first row, last row) of each path in `hops`, both inclusive."""
         return path_bounds(self.hops)
+
+    def numbers(self, name: str, which: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+        """`sequence` or `acknowledgment` of some sightings, in one numbering for each connection."""
+        return self.shifts.numbers(self.sightings, name, which)
 
     @cached_property
     def first(self) -> npt.NDArray[np.int64]:

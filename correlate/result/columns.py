@@ -19,6 +19,7 @@ from ..outcomes.coverage import Coverage
 from ..outcomes.kinds import Outcomes, Segments
 from ..packets.match import Packets
 from ..schema import NOTE_OUTER
+from ..sequences.shifts import Shifts
 from ..sightings import told
 from .confidence import ExchangeablePackets, path_confidence
 
@@ -54,6 +55,7 @@ class Columns:
     """OUTER rows: the headers around encapsulated packets."""
     evaluations: Evaluations
     connections: Connections
+    shifts: Shifts
     packets: Packets
     hops: npt.NDArray[np.void]
     rewrites: npt.NDArray[np.void]

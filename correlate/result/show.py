@@ -15,7 +15,7 @@ from ..outcomes.kinds import OUTCOMES, Reason
 from ..sightings import EVALUATION, FRAME, of_kind
 from .columns import Columns
 from .reasons import IcmpError, LastPlace, ReasonNote
-from .values import ChainHop, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
+from .values import ChainHop, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch, SequenceShift
 from .words import DIRECTIONS, TRACE_VERDICTS, VERDICTS, encapsulation, endpoint, packet_info, protocol_name
 
 
@@ -40,12 +40,21 @@ def path_at(result: Columns, index: int) -> Path:
         rivals=tuple(int(ids[rival]) for rival in result.exchangeable.rivals(index)),
         forward=bool(result.forward_of_path[index]),
         delivered_to=_location_name(result, location) if location >= 0 else None,
+        sequence_shift=_sequence_shift(result, result.hops["sighting"][rows]),
         hops=tuple(hop_of(result, int(result.hops["sighting"][row])) for row in shown),
         rewrites=tuple(
             _rewrite(result, result.rewrites[r], shown)
             for r in range(int(result.first_rewrite[index]), int(result.first_rewrite[index + 1]))
         ),
     )
+
+
+def _sequence_shift(result: Columns, sightings: npt.NDArray[np.int64]) -> SequenceShift | None:
+    found = result.shifts.of(sightings)
+    if (found == found[0]).all():
+        return None
+    sequence, acknowledgment = (found[-1] - found[0]).tolist()
+    return SequenceShift(sequence=sequence, acknowledgment=acknowledgment)
 
 
 def _location_name(result: Columns, location: int) -> str:

@@ -137,6 +137,14 @@ class RewriteStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceShift:
+    """How much more the numbers of a TCP segment are at its last hop than at its first, from -2**31 on."""
+
+    sequence: int
+    acknowledgment: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """All hops of one packet, over all nodes, in order."""
 
@@ -159,6 +167,8 @@ class Path:
     """It travels from the client to the server."""
     delivered_to: str | None
     """Container or namespace, where known."""
+    sequence_shift: SequenceShift | None
+    """What changed its sequence numbers on the way; None where nothing did."""
     hops: tuple[Hop, ...]
     rewrites: tuple[RewriteStep, ...]
 

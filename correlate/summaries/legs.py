@@ -120,7 +120,7 @@ def outcomes_on_the_way(result: Correlation) -> npt.NDArray[np.uint8]:
         last = np.flatnonzero(np.append(packet[1:] != packet[:-1], True))
         packet, piece = packet[last], piece[last]
         end, reached = (
-            seen["sequence"][head[path]].astype(np.int64) + seen["payload_length"][head[path]]
+            result.shifts.numbers(seen, "sequence", head[path]).astype(np.int64) + seen["payload_length"][head[path]]
             for path in (packet, piece)
         )
         rest = (end - reached + 2**31) % 2**32 - 2**31  # sequence numbers wrap

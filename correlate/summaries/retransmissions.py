@@ -82,7 +82,8 @@ def _events(result: Correlation, steps: Steps) -> npt.NDArray[np.void]:
     sent["connection"], sent["reply"] = np.divmod(steps.way[first], 2)
     sent["time_ns"] = steps.time_ns[first]
     sent["flags"] = flags
-    sent["sequence"], sent["acknowledgment"] = seen["sequence"][head], seen["acknowledgment"][head]
+    for name in ("sequence", "acknowledgment"):
+        sent[name] = result.shifts.numbers(seen, name, head)
     sent["length"] = seen["payload_length"][head] + ((flags & TCP_SYN) > 0) + ((flags & TCP_FIN) > 0)
     sent["window"] = seen["window"][head]
     sent["at_first"] = steps.rank[first] == nearest[steps.way[first]]

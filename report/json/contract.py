@@ -18,6 +18,7 @@ from ...correlate.result.values import (
     Path,
     RewriteStep,
     RuleMatch,
+    SequenceShift,
 )
 from ...correlate.summaries.captures import CaptureFacts
 from ..telling import ConnectionTold, Telling
@@ -127,7 +128,12 @@ def path_facts(path: Path) -> dict[str, Any]:
         "rivals": list(path.rivals),
         "goes_on_as": list(path.goes_on_as),
         "comes_from": list(path.comes_from),
+        "sequence_shifted": _sequence_shift(path.sequence_shift),
     }
+
+
+def _sequence_shift(shift: SequenceShift | None) -> dict[str, int] | None:
+    return {"sequence": shift.sequence, "acknowledgment": shift.acknowledgment} if shift else None
 
 
 def _reason(reason: ReasonNote | None) -> dict[str, Any] | None:

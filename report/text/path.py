@@ -44,7 +44,7 @@ def path_text(path: Path, note: str = "") -> str:
         lines += textwrap.wrap(
             f"{path.outcome}: {reason.text}", WIDTH, initial_indent="  => ", subsequent_indent="     "
         )
-    lines += _cut_lines(path)
+    lines += _cut_lines(path) + _shift_lines(path)
     return "\n".join(lines) + "\n"
 
 
@@ -56,6 +56,15 @@ def _cut_lines(path: Path) -> list[str]:
             named = first_of([f"#{other}" for other in others], _MOST_OTHERS)
             lines.append(f"  => {what} {named}: cut differently (GSO, GRO)")
     return lines
+
+
+def _shift_lines(path: Path) -> list[str]:
+    """That something on the way gave its segment other numbers."""
+    shift = path.sequence_shift
+    if shift is None:
+        return []
+    parts = [f"{name} {by:+,}" for name, by in (("sequence", shift.sequence), ("acknowledgment", shift.acknowledgment))]
+    return [f"  => sequence numbers shifted on the way: {', '.join(parts)}"]
 
 
 def _headline(path: Path, note: str) -> str:

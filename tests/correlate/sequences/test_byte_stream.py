@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ttrace.correlate.outcomes.byte_stream import unwrapped
+from ttrace.correlate.sequences.byte_stream import unwrapped
 
 
 def positions(*numbers: tuple[int, int, int]) -> list[int]:

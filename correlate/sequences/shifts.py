@@ -1,0 +1,206 @@
+"""Connections whose sequence numbers something on the way shifts, and the frames of them in one numbering.
+
+SYNPROXY and firewalls that choose initial sequence numbers shift a direction by one number, a NAT helper that makes a
+payload longer shifts what follows it. So a shift holds from one position in the stream on: between two positions of
+which something tells that it is the same, and behind the last one. Matching compares contents, so the frames of one side
+get the content that they would have with the numbers of the other.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ...kernels.njit import njit
+from ..arrays.grouping import Runs, first_with, group_ids, hashed
+from ..decode.renumbered import renumbered_contents
+from ..protocols import FRAGMENT_OFFSET, TCP
+from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
+from ..sightings import FRAME, of_kind, told
+from .handshakes import Handshakes, find_handshakes
+from .pairs import Segments, Votes, established, pair_segments, sides, votes_of
+from .positions import shift_at
+
+_UNREADABLE = NOTE_ERROR | NOTE_CUT | NOTE_NO_FLAGS
+_PLACES = 60
+"""Bits for places in the masks of `_find_divided`; the others are for sides."""
+
+
+def _none() -> npt.NDArray[np.int64]:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shifts:
+    """Sightings that show other sequence numbers than the rest of their connection."""
+
+    rows: npt.NDArray[np.int64] = field(default_factory=_none)
+    """In the sightings, ascending."""
+    sequence: npt.NDArray[np.int64] = field(default_factory=_none)
+    """How much more than elsewhere theirs is, from -2**31 on."""
+    acknowledgment: npt.NDArray[np.int64] = field(default_factory=_none)
+    content: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    """What `content` they would have with the numbers of the others; exchanged with theirs by `exchange`."""
+    residue: npt.NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, np.uint16))
+    answered: npt.NDArray[np.int64] = field(default_factory=_none)
+    """Sightings, ascending: of handshakes that a proxy led with either end by itself."""
+
+    def exchange(self, sightings: npt.NDArray[np.void]) -> None:
+        """Put their contents into the rows, and what was there in here; the same once more puts it back."""
+        for name in ("content", "residue"):
+            mine, column = getattr(self, name), sightings[name]
+            column[self.rows], mine[:] = mine.copy(), column[self.rows]
+
+    def numbers(
+        self, sightings: npt.NDArray[np.void], name: str, which: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.uint32]:
+        """`sequence` or `acknowledgment` of some sightings, such that they can be compared within a connection."""
+        column: npt.NDArray[np.uint32] = sightings[name][which]
+        if self.rows.size:
+            at = np.minimum(np.searchsorted(self.rows, which), self.rows.size - 1)
+            here = self.rows[at] == which
+            column[here] -= (getattr(self, name)[at[here]] % 2**32).astype(np.uint32)
+        return column
+
+    def of(self, sightings: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """(n, 2): the shifts of sequence and acknowledgment of some sightings, 0 where they have none."""
+        found = np.zeros((sightings.size, 2), np.int64)
+        if self.rows.size:
+            at = np.minimum(np.searchsorted(self.rows, sightings), self.rows.size - 1)
+            here = self.rows[at] == sightings
+            found[here, 0], found[here, 1] = self.sequence[at[here]], self.acknowledgment[at[here]]
+        return found
+
+
+def find_shifts(
+    sightings: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    connection: npt.NDArray[np.int64],
+    forward: npt.NDArray[np.bool_],
+    clocks: npt.NDArray[np.int64],
+    contents: Runs,
+) -> Shifts:
+    """The shifts of all connections; almost always there are none, which one look at the contents tells.
+
+    `sightings`: SIGHTING rows; `times_ns`, `connection`, `forward`: of each, on the reference clock; `clocks`: per
+    namespace, the same number where times can be compared; `contents`: sightings with equal content.
+    """
+    doubtful = _divided(sightings, connection, forward, contents)
+    if not doubtful.any():
+        return Shifts()
+    seen = of_kind(sightings, FRAME)
+    rows = np.flatnonzero(doubtful[connection[seen]] & (sightings["protocol"][seen] == TCP))
+    rows = rows[(sightings["notes"][rows] & _UNREADABLE) == 0]
+    rows = rows[(sightings["fragment"][rows] & FRAGMENT_OFFSET) == 0]
+    reply = (~forward[rows]).astype(np.int64)
+    place = sides(sightings["place"][rows], sightings["direction"][rows], reply)
+    segments = Segments(rows, connection[rows], reply, place, times_ns[rows], clocks[sightings["namespace"][rows]])
+    at = _places_of(segments)
+    pairs = pair_segments(sightings, segments)
+    votes = votes_of(sightings, segments, pairs, at)
+    handshakes = find_handshakes(sightings, segments, at, np.column_stack([at[pairs.near], at[pairs.far]]))
+    sure = established(votes, handshakes.votes)
+    votes = Votes(*(column[sure] for column in votes))
+    shifted = np.unique(votes.place[votes.shift != 0])
+    if shifted.size == 0:
+        return Shifts()
+    return _shifts_of(sightings, segments, at, shifted, votes, handshakes, connection, forward)
+
+
+def _divided(
+    sightings: npt.NDArray[np.void],
+    connection: npt.NDArray[np.int64],
+    forward: npt.NDArray[np.bool_],
+    contents: Runs,
+) -> npt.NDArray[np.bool_]:
+    """Per connection: there is no place that shows all of its segments."""
+    count = int(connection.max()) + 1 if connection.size else 0
+    seen = sightings[of_kind(sightings, FRAME)]
+    common = np.full(2 * count, ~np.uint64(0))
+    if seen.size and np.ptp(seen["place"]) + np.ptp(seen["direction"]) > 0:
+        _find_divided(contents.rows, contents.start, sightings, connection, forward, common)
+    places = np.uint64((1 << _PLACES) - 1)
+    found = ((common & places) == 0) | ((common & ~places) == 0)
+    divided: npt.NDArray[np.bool_] = found[0::2] | found[1::2]
+    return divided
+
+
+@njit(cache=True, nogil=True)
+def _find_divided(rows, start, sightings, connection, forward, common):
+    """Per way of a connection: places, and sides of it, that show all of its segments with a payload, as bits."""
+    for g in range(start.size - 1):
+        for k in range(start[g], start[g + 1]):
+            row = sightings[rows[k]]
+            if row.protocol != TCP or row.payload_length == 0 or row.kind != FRAME or row.notes & _UNREADABLE:
+                break  # so are those that have the same content, or nothing depends on them
+            way = 2 * connection[rows[k]] + forward[rows[k]]
+            seen = np.uint64(0)
+            for m in range(start[g], start[g + 1]):
+                other = sightings[rows[m]]
+                if other.kind != FRAME or 2 * connection[rows[m]] + forward[rows[m]] != way:
+                    continue
+                if m < k:
+                    seen = ~np.uint64(0)  # counted before
+                    break
+                side = 2 if other.direction == 0 else np.int64((other.direction == 2) != (not forward[rows[m]]))
+                seen |= np.uint64(1) << np.uint64(other.place % _PLACES)
+                seen |= np.uint64(1) << np.uint64(_PLACES + side)
+            common[way] &= seen
+
+
+def _places_of(segments: Segments) -> npt.NDArray[np.int64]:
+    """Of each: index of the first of its connection at its place."""
+    ids, example = group_ids(hashed(segments.connection, segments.place))
+    return example[ids]
+
+
+def _shifts_of(
+    sightings: npt.NDArray[np.void],
+    segments: Segments,
+    at: npt.NDArray[np.int64],
+    shifted: npt.NDArray[np.int64],
+    votes: Votes,
+    handshakes: Handshakes,
+    connection: npt.NDArray[np.int64],
+    forward: npt.NDArray[np.bool_],
+) -> Shifts:
+    """`shifted`: the places (see Votes) that have other numbers."""
+    here = np.isin(at, shifted)
+    answered = np.sort(segments.row[handshakes.answered(sightings, segments, at, shifted)])
+    wanted = np.flatnonzero(here & ~handshakes.apart(sightings, segments, at, shifted))
+    rows = segments.row[wanted]
+    times_ns, reply = segments.time_ns[wanted], segments.reply[wanted]
+    sequence, known = shift_at(votes, at[wanted], reply, sightings["sequence"][rows], times_ns)
+    acknowledgment, known_too = shift_at(votes, at[wanted], reply ^ 1, sightings["acknowledgment"][rows], times_ns)
+    acknowledgment[sightings["acknowledgment"][rows] == 0] = 0
+    changed = np.flatnonzero(known & known_too & ((sequence != 0) | (acknowledgment != 0)))
+    rows, sequence, acknowledgment = rows[changed], sequence[changed], acknowledgment[changed]
+    content, same = renumbered_contents(sightings.take(rows), sequence, acknowledgment)
+    rows, sequence, acknowledgment, content = rows[same], sequence[same], acknowledgment[same], content[same]
+    behind = _told_of(sightings, rows, connection, forward)
+    every = np.concatenate([rows, behind[0]])
+    which = np.concatenate([np.arange(rows.size), behind[1]])
+    return Shifts(
+        rows=every, sequence=sequence[which], acknowledgment=acknowledgment[which], content=content[which],
+        residue=np.zeros(every.size, np.uint16), answered=answered,
+    )  # fmt: skip
+
+
+def _told_of(
+    sightings: npt.NDArray[np.void],
+    rows: npt.NDArray[np.int64],
+    connection: npt.NDArray[np.int64],
+    forward: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(what the kernel told of frames with other numbers, index of the first such frame among `rows`)."""
+    behind = np.arange(sightings.size)[told(sightings)]
+    if behind.size == 0 or rows.size == 0:
+        return _none(), _none()
+
+    def keys(which: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+        return hashed(
+            connection[which] * 2 + forward[which], sightings["content"][which], sightings["namespace"][which]
+        )
+
+    found = first_with(keys(rows), keys(behind))
+    return behind[found >= 0], found[found >= 0]
