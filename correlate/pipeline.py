@@ -234,8 +234,8 @@ def _judged_tables(
 ) -> Tables:
     return Tables(
         hops=hops, sightings=part.sightings, outers=part.outers, times_ns=times_ns, evaluations=part.evaluations,
-        book=part.book, connections=part.linked, shifts=part.shifts, topology=setting.topology, coverage=setting.coverage,
-        arrivals=setting.arrivals, passages=passages,
+        book=part.book, connections=part.linked, shifts=part.shifts, topology=setting.topology,
+        coverage=setting.coverage, arrivals=setting.arrivals, passages=passages,
     )  # fmt: skip
 
 
@@ -262,8 +262,8 @@ def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlatio
     return Correlation(
         files=setting.files, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
         sightings=linked.sightings, times_ns=part.times_ns, said=linked.said,
-        outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, shifts=linked.shifts, packets=part.packets,
-        hops=part.hops, rewrites=part.rewrites, book=linked.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
+        outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, shifts=linked.shifts,
+        packets=part.packets, hops=part.hops, rewrites=part.rewrites, book=linked.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
         reach=setting.reach, coverage=setting.coverage,
     )  # fmt: skip
 

@@ -74,6 +74,8 @@ class Reason(IntEnum):
     """It was not seen where it had to be next, but what follows may be the answer to it."""
     EQUAL_ELSEWHERE = 24
     """It was not seen where it had to be next, but an equal packet begins elsewhere, which may be this one."""
+    PROXIED = 25
+    """A proxy on the way led this handshake itself, and another one with the other end."""
 
 
 REASON_KIND: Final = {
@@ -101,6 +103,7 @@ REASON_KIND: Final = {
     Reason.MAYBE_MISSED: "maybe-missed",
     Reason.ANSWERED: "answered",
     Reason.EQUAL_ELSEWHERE: "equal-elsewhere",
+    Reason.PROXIED: "proxied",
 }
 """The `kind` of a reason in the JSON contract."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..protocols import TCP_ACK, TCP_RST, TCP_SYN
+from ..protocols import TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from .pairs import Segments, Votes, difference
 
 
@@ -24,9 +24,13 @@ class Handshakes:
     """What begins the connection there, and answers it, goes from one place to the other."""
     two: npt.NDArray[np.bool_]
     """It does not: somebody between them led both."""
+    client: npt.NDArray[np.int64]
+    """Which way the SYNs go, where there are two handshakes."""
+    client_at_far: npt.NDArray[np.bool_]
+    """And on which side the client is."""
     begin: npt.NDArray[np.int64]
-    """(n, 2, 2) sequence number of the SYN of each way at near and far, one beyond, -1 where it was not seen: [row,
-    way, place]."""
+    """(n, 2, 2) sequence number behind the SYN of each way at near and far, -1 where it was not seen: [row, way,
+    place]."""
     votes: Votes
     """What the numbers with which they begin say of shifts."""
 
@@ -37,12 +41,21 @@ class Handshakes:
         at: npt.NDArray[np.int64],
         shifted: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.int64]:
-        """The Segments of handshakes that a proxy led, between near and `shifted` places."""
-        mine = self.two & np.isin(self.far, shifted)
-        greets = np.zeros(segments.row.size, np.bool_)
-        for place, number in ((self.near, 0), (self.far, 1)):
-            greets |= self._greets(sightings, segments, at, place[mine], self.begin[mine][:, :, number])
-        return np.flatnonzero(greets)
+        """Segments that an end sent for such a handshake, with a proxy between near and `shifted` places: the client's
+        SYN and what acknowledges the answer to it, the server's answer."""
+        flags = sightings["tcp_flags"][segments.row]
+        found = np.zeros(segments.row.size, np.bool_)
+        for far in (False, True):
+            mine = self.two & (self.client_at_far == far) & np.isin(self.far, shifted)
+            for place, number, server in ((self.near, int(far), far), (self.far, int(far), not far)):
+                way = np.full(at.size, -1, np.int64)
+                way[place[mine]] = self.client[mine] ^ server
+                sent = way[at] == segments.reply
+                found |= sent & ((flags & TCP_SYN) != 0)
+                if not server:
+                    begin = self.begin[mine][:, :, number]
+                    found |= sent & _acknowledges_only(sightings, segments, at, place[mine], begin)
+        return np.flatnonzero(found)
 
     def apart(
         self,
@@ -51,34 +64,35 @@ class Handshakes:
         at: npt.NDArray[np.int64],
         shifted: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.bool_]:
-        """Per segment at a `shifted` place: it belongs to a handshake that is not known to be that of near."""
-        flags = sightings["tcp_flags"][segments.row]
-        single = np.isin(at, self.far[self.one])
-        found = ((flags & TCP_SYN) != 0) & ~single
-        found[self.answered(sightings, segments, at, shifted)] = True
+        """Per segment at a `shifted` place: it belongs to a handshake that is not known to be that of near. Without an
+        IP id, so does what acknowledges no more than it."""
+        syn = (sightings["tcp_flags"][segments.row] & TCP_SYN) != 0
+        mine = self.two & np.isin(self.far, shifted)
+        empty = _acknowledges_only(sightings, segments, at, self.far[mine], self.begin[mine][:, :, 1])
+        found: npt.NDArray[np.bool_] = (syn & ~np.isin(at, self.far[self.one])) | (
+            empty & (sightings["ip_id"][segments.row] == 0)
+        )
         return found
 
-    def _greets(
-        self,
-        sightings: npt.NDArray[np.void],
-        segments: Segments,
-        at: npt.NDArray[np.int64],
-        place: npt.NDArray[np.int64],
-        begin: npt.NDArray[np.int64],
-    ) -> npt.NDArray[np.bool_]:
-        """Per segment: it is a SYN of these places, its answer, or what acknowledges no more than that."""
-        first = np.full((at.size + 1, 2), -2, np.int64)
-        first[place] = begin
-        flags, own, other = (
-            sightings["tcp_flags"][segments.row],
-            first[at, segments.reply],
-            first[at, 1 - segments.reply],
-        )
-        plain = (flags & (TCP_SYN | TCP_RST)) == 0
-        empty = plain & (sightings["payload_length"][segments.row] == 0)
-        empty &= (sightings["sequence"][segments.row] == own) & (sightings["acknowledgment"][segments.row] == other)
-        found: npt.NDArray[np.bool_] = (own >= -1) & (((flags & TCP_SYN) != 0) | empty)
-        return found
+
+def _acknowledges_only(
+    sightings: npt.NDArray[np.void],
+    segments: Segments,
+    at: npt.NDArray[np.int64],
+    place: npt.NDArray[np.int64],
+    begin: npt.NDArray[np.int64],
+) -> npt.NDArray[np.bool_]:
+    """Per segment: at one of these places, it has nothing to say but that the handshake is complete. `begin`: per place
+    and way, the number behind the SYN."""
+    first = np.full((at.size, 2), -1, np.int64)
+    first[place] = begin
+    own, other = first[at, segments.reply], first[at, 1 - segments.reply]
+    empty = (sightings["tcp_flags"][segments.row] & (TCP_SYN | TCP_RST | TCP_FIN)) == 0
+    empty &= sightings["payload_length"][segments.row] == 0
+    found: npt.NDArray[np.bool_] = (
+        empty & (sightings["sequence"][segments.row] == own) & (sightings["acknowledgment"][segments.row] == other)
+    )
+    return found
 
 
 def find_handshakes(
@@ -91,17 +105,20 @@ def find_handshakes(
     syn = _firsts(segments, at, (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
     answer = _firsts(segments, at, (flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
     begins = np.where(syn >= 0, syn, answer)
-    greeted = np.stack([syn[near], syn[far]], axis=2).max(axis=1) if near.size else np.empty((0, 2), np.int64)
-    replied = np.stack([answer[near], answer[far]], axis=2).max(axis=1) if near.size else np.empty((0, 2), np.int64)
+    greeted = np.column_stack([syn[near].max(axis=1), syn[far].max(axis=1)])
+    replied = np.column_stack([answer[near].max(axis=1), answer[far].max(axis=1)])
     both = (greeted >= 0).all(axis=1)
-    same = _alike(sightings, segments, greeted) & both
-    turned = _answered_before(sightings, segments, greeted, replied)
-    by_answer = ~both & _alike(sightings, segments, replied) & (replied >= 0).all(axis=1)
-    identified = sightings["ip_id"][segments.row[replied[:, 0]]] != 0 if near.size else by_answer
+    same = both & _alike(sightings, segments, greeted) & ~_answered_before(sightings, segments, greeted, replied)
+    by_answer = ~both & (replied >= 0).all(axis=1) & _alike(sightings, segments, replied)
+    by_answer &= sightings["ip_id"][segments.row[replied[:, 0]]] != 0
     number = np.where(begins >= 0, (sightings["sequence"][segments.row[begins]].astype(np.int64) + 1) % 2**32, -1)
-    begin = np.stack([number[near], number[far]], axis=2) if near.size else np.empty((0, 2, 2), np.int64)
+    acknowledges = sightings["acknowledgment"][segments.row[greeted]] != 0
+    late = segments.time_ns[greeted[:, 0]] > segments.time_ns[greeted[:, 1]]
     return Handshakes(
-        near=near, far=far, one=(same & ~turned) | (by_answer & identified), two=both & ~(same & ~turned), begin=begin,
+        near=near, far=far, one=same | by_answer, two=both & ~same, client=segments.reply[greeted[:, 0]],
+        # SYNPROXY tells itself, by the acknowledgment number of a SYN, with which number it answered the client.
+        client_at_far=np.where(acknowledges[:, 0] == acknowledges[:, 1], late, acknowledges[:, 0]),
+        begin=np.stack([number[near], number[far]], axis=2),
         votes=_votes(near, far, begins, sightings, segments),
     )  # fmt: skip
 
@@ -110,7 +127,7 @@ def _firsts(segments: Segments, at: npt.NDArray[np.int64], wanted: npt.NDArray[n
     """(segments, ways) of each place the first of these, by index; -1 for none."""
     which = np.flatnonzero(wanted)
     which = which[np.argsort(-segments.time_ns[which], kind="stable")]
-    found = np.full((at.size + 1, 2), -1, np.int64)
+    found = np.full((at.size, 2), -1, np.int64)
     found[at[which], segments.reply[which]] = which  # the last one written is the earliest
     return found
 

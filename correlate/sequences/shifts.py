@@ -2,8 +2,8 @@
 
 SYNPROXY and firewalls that choose initial sequence numbers shift a direction by one number, a NAT helper that makes a
 payload longer shifts what follows it. So a shift holds from one position in the stream on: between two positions of
-which something tells that it is the same, and behind the last one. Matching compares contents, so the frames of one side
-get the content that they would have with the numbers of the other.
+which something tells that it is the same, and behind the last one. Matching compares contents, so the frames of one
+side get the content that they would have with the numbers of the other.
 """
 
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Shifts:
     """What `content` they would have with the numbers of the others; exchanged with theirs by `exchange`."""
     residue: npt.NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, np.uint16))
     answered: npt.NDArray[np.int64] = field(default_factory=_none)
-    """Sightings, ascending: of handshakes that a proxy led with either end by itself."""
+    """Sightings, ascending: what ends sent for handshakes that a proxy on the way led itself with each of them."""
 
     def exchange(self, sightings: npt.NDArray[np.void]) -> None:
         """Put their contents into the rows, and what was there in here; the same once more puts it back."""
@@ -97,6 +97,8 @@ def find_shifts(
     segments = Segments(rows, connection[rows], reply, place, times_ns[rows], clocks[sightings["namespace"][rows]])
     at = _places_of(segments)
     pairs = pair_segments(sightings, segments)
+    if pairs.near.size == 0:
+        return Shifts()
     votes = votes_of(sightings, segments, pairs, at)
     handshakes = find_handshakes(sightings, segments, at, np.column_stack([at[pairs.near], at[pairs.far]]))
     sure = established(votes, handshakes.votes)

@@ -1,7 +1,5 @@
 """Connections whose sequence numbers something on the way shifts: each segment is one packet all the same."""
 
-import pytest
-
 from ..plain import Plain, numbers, tcp
 from ..scene import paths
 
