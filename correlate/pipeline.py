@@ -263,7 +263,8 @@ def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlatio
         files=setting.files, messages=linked.messages, topology=setting.topology, clocks=setting.clocks,
         sightings=linked.sightings, times_ns=part.times_ns, said=linked.said,
         outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, shifts=linked.shifts,
-        packets=part.packets, hops=part.hops, rewrites=part.rewrites, book=linked.book, outcomes=outcomes, order_doubtful=part.order_doubtful,
+        packets=part.packets, hops=part.hops, rewrites=part.rewrites, book=linked.book, outcomes=outcomes,
+        order_doubtful=part.order_doubtful,
         reach=setting.reach, coverage=setting.coverage,
     )  # fmt: skip
 

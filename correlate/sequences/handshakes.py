@@ -46,32 +46,59 @@ class Handshakes:
         flags = sightings["tcp_flags"][segments.row]
         found = np.zeros(segments.row.size, np.bool_)
         for far in (False, True):
-            mine = self.two & (self.client_at_far == far) & np.isin(self.far, shifted)
-            for place, number, server in ((self.near, int(far), far), (self.far, int(far), not far)):
-                way = np.full(at.size, -1, np.int64)
-                way[place[mine]] = self.client[mine] ^ server
-                sent = way[at] == segments.reply
+            for server in (False, True):
+                at_far = far != server
+                sent, begin = self._sent(segments, at, shifted, far, server, at_far)
                 found |= sent & ((flags & TCP_SYN) != 0)
                 if not server:
-                    begin = self.begin[mine][:, :, number]
-                    found |= sent & _acknowledges_only(sightings, segments, at, place[mine], begin)
+                    found |= sent & _acknowledges_only(sightings, segments, at, begin)
         return np.flatnonzero(found)
 
-    def apart(
+    def own(
         self,
         sightings: npt.NDArray[np.void],
         segments: Segments,
         at: npt.NDArray[np.int64],
         shifted: npt.NDArray[np.int64],
+    ) -> npt.NDArray[np.int64]:
+        """Segments by which the proxy itself ended such a handshake, in the name of either end: without an IP id, and
+        with the TTL of what it began or answered it with."""
+        rows = segments.row
+        ttl = np.full(at.size * 2, -1, np.int64)
+        syn = np.flatnonzero((sightings["tcp_flags"][rows] & TCP_SYN) != 0)
+        ttl[(at * 2 + segments.reply)[syn]] = sightings["ttl"][rows[syn]]
+        alike = (sightings["ip_id"][rows] == 0) & (sightings["ttl"][rows] == ttl[at * 2 + segments.reply])
+        found = np.zeros(rows.size, np.bool_)
+        for far in (False, True):
+            for server in (False, True):
+                sent, begin = self._sent(segments, at, shifted, far, server, far == server)
+                found |= sent & alike & _acknowledges_only(sightings, segments, at, begin)
+        return np.flatnonzero(found)
+
+    def _sent(
+        self,
+        segments: Segments,
+        at: npt.NDArray[np.int64],
+        shifted: npt.NDArray[np.int64],
+        far: bool,
+        server: bool,
+        at_far: bool,
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+        """(Per segment: it goes the way of the `server`, or of the client, in such a handshake with the client at
+        `far`, and was seen at far or near; per place and way: the number behind the SYN, -1 where not of these)."""
+        mine = self.two & (self.client_at_far == far) & np.isin(self.far, shifted)
+        place = (self.far if at_far else self.near)[mine]
+        way, begin = np.full(at.size, -1, np.int64), np.full((at.size, 2), -1, np.int64)
+        way[place] = self.client[mine] ^ server
+        begin[place] = self.begin[mine][:, :, int(at_far)]
+        return way[at] == segments.reply, begin
+
+    def apart(
+        self, sightings: npt.NDArray[np.void], segments: Segments, at: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.bool_]:
-        """Per segment at a `shifted` place: it belongs to a handshake that is not known to be that of near. Without an
-        IP id, so does what acknowledges no more than it."""
+        """Per segment: it begins a connection or answers that, in a handshake that is not known to be that of near."""
         syn = (sightings["tcp_flags"][segments.row] & TCP_SYN) != 0
-        mine = self.two & np.isin(self.far, shifted)
-        empty = _acknowledges_only(sightings, segments, at, self.far[mine], self.begin[mine][:, :, 1])
-        found: npt.NDArray[np.bool_] = (syn & ~np.isin(at, self.far[self.one])) | (
-            empty & (sightings["ip_id"][segments.row] == 0)
-        )
+        found: npt.NDArray[np.bool_] = syn & ~np.isin(at, self.far[self.one])
         return found
 
 
@@ -79,14 +106,11 @@ def _acknowledges_only(
     sightings: npt.NDArray[np.void],
     segments: Segments,
     at: npt.NDArray[np.int64],
-    place: npt.NDArray[np.int64],
     begin: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.bool_]:
-    """Per segment: at one of these places, it has nothing to say but that the handshake is complete. `begin`: per place
-    and way, the number behind the SYN."""
-    first = np.full((at.size, 2), -1, np.int64)
-    first[place] = begin
-    own, other = first[at, segments.reply], first[at, 1 - segments.reply]
+    """Per segment: it has nothing to say but that the handshake is complete. `begin`: per place and way, the number
+    behind the SYN."""
+    own, other = begin[at, segments.reply], begin[at, 1 - segments.reply]
     empty = (sightings["tcp_flags"][segments.row] & (TCP_SYN | TCP_RST | TCP_FIN)) == 0
     empty &= sightings["payload_length"][segments.row] == 0
     found: npt.NDArray[np.bool_] = (

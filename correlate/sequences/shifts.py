@@ -6,7 +6,8 @@ which something tells that it is the same, and behind the last one. Matching com
 side get the content that they would have with the numbers of the other.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,12 @@ from .handshakes import Handshakes, find_handshakes
 from .pairs import Segments, Votes, established, pair_segments, sides, votes_of
 from .positions import shift_at
 
-_UNREADABLE = NOTE_ERROR | NOTE_CUT | NOTE_NO_FLAGS
-_PLACES = 60
+_UNREADABLE: Final = NOTE_ERROR | NOTE_CUT | NOTE_NO_FLAGS
+_PLACES: Final = 60
 """Bits for places in the masks of `_find_divided`; the others are for sides."""
+
+_OWN: Final = np.uint64(0x5DEECE66D5DEECE6)
+"""Makes another content of what a proxy sent in the name of an end, which may send just the same."""
 
 
 def _none() -> npt.NDArray[np.int64]:
@@ -44,6 +48,14 @@ class Shifts:
     residue: npt.NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, np.uint16))
     answered: npt.NDArray[np.int64] = field(default_factory=_none)
     """Sightings, ascending: what ends sent for handshakes that a proxy on the way led itself with each of them."""
+
+    def in_order(self) -> "Shifts":
+        """The same with ascending rows."""
+        order = np.argsort(self.rows)
+        columns = {
+            name: getattr(self, name)[order] for name in ("rows", "sequence", "acknowledgment", "content", "residue")
+        }
+        return replace(self, **columns)
 
     def exchange(self, sightings: npt.NDArray[np.void]) -> None:
         """Put their contents into the rows, and what was there in here; the same once more puts it back."""
@@ -169,7 +181,9 @@ def _shifts_of(
     """`shifted`: the places (see Votes) that have other numbers."""
     here = np.isin(at, shifted)
     answered = np.sort(segments.row[handshakes.answered(sightings, segments, at, shifted)])
-    wanted = np.flatnonzero(here & ~handshakes.apart(sightings, segments, at, shifted))
+    own = handshakes.own(sightings, segments, at, shifted)
+    here[own] = False
+    wanted = np.flatnonzero(here & ~handshakes.apart(sightings, segments, at))
     rows = segments.row[wanted]
     times_ns, reply = segments.time_ns[wanted], segments.reply[wanted]
     sequence, known = shift_at(votes, at[wanted], reply, sightings["sequence"][rows], times_ns)
@@ -179,13 +193,16 @@ def _shifts_of(
     rows, sequence, acknowledgment = rows[changed], sequence[changed], acknowledgment[changed]
     content, same = renumbered_contents(sightings.take(rows), sequence, acknowledgment)
     rows, sequence, acknowledgment, content = rows[same], sequence[same], acknowledgment[same], content[same]
-    behind = _told_of(sightings, rows, connection, forward)
-    every = np.concatenate([rows, behind[0]])
-    which = np.concatenate([np.arange(rows.size), behind[1]])
-    return Shifts(
-        rows=every, sequence=sequence[which], acknowledgment=acknowledgment[which], content=content[which],
-        residue=np.zeros(every.size, np.uint16), answered=answered,
+    behind, which = _told_of(sightings, rows, connection, forward)
+    nothing, mine = np.zeros(own.size, np.int64), segments.row[own]
+    found = Shifts(
+        rows=np.concatenate([rows, behind, mine]),
+        sequence=np.concatenate([sequence, sequence[which], nothing]),
+        acknowledgment=np.concatenate([acknowledgment, acknowledgment[which], nothing]),
+        content=np.concatenate([content, content[which], sightings["content"][mine] ^ _OWN]),
+        residue=np.zeros(rows.size + behind.size + own.size, np.uint16), answered=answered,
     )  # fmt: skip
+    return found.in_order()
 
 
 def _told_of(
