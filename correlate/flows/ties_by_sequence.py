@@ -39,9 +39,9 @@ def sequence_ties(
     rows = rows[(sightings["fragment"][rows] & FRAGMENT_OFFSET) == 0]
     session, reply = sessions.session[rows].astype(np.int64), sessions.orientation[rows].astype(np.int64)
     place = sides(sightings["place"][rows], sightings["direction"][rows], reply)
-    place, _ = group_ids(hashed(place, session))
+    life, _ = group_ids(hashed(place, session))
     segments = Segments(
-        rows, pair_of[session], reply, place.astype(np.int64), times_ns[rows], clock[sightings["namespace"][rows]]
+        rows, pair_of[session], reply, life.astype(np.int64), times_ns[rows], clock[sightings["namespace"][rows]]
     )
     pairs = _proven(sightings, segments, session, pair_segments(sightings, segments))
     tied = np.column_stack([session[pairs.near], session[pairs.far]])

@@ -7,5 +7,6 @@ For other rooms:
     reasons: RULE_CHANGED, ReasonNote
     select: Selection, check_numbers, select, select_handshakes
     values: ChainHop, Connection, Encapsulation, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
+    values: SequenceShift
     words: DIRECTIONS, address_text, endpoint, protocol_name, tcp_flags_text
 """
