@@ -47,7 +47,7 @@ from .packets.numbering import order_of_appearance
 from .progress import Progress, unheard
 from .result.correlation import Correlation
 from .schema import CONNTRACK
-from .sequences.shifts import Shifts, find_shifts
+from .sequences.shifts import Shifts, Ways, find_shifts
 from .sightings import FRAME, frames, of_kind, told
 
 
@@ -177,9 +177,8 @@ def link(part: Linked, setting: Setting) -> None:
     )  # fmt: skip
     clocks = comparable_clocks(setting.clocks, setting.topology.node_numbers())
     linked = part.connections
-    part.shifts = find_shifts(
-        part.sightings, times_ns, linked.connection, linked.forward, clocks, part.contents
-    )  # fmt: skip
+    ways = Ways(linked.way, linked.connection, linked.forward)
+    part.shifts = find_shifts(part.sightings, times_ns, ways, clocks, part.contents)
     _exchange(part)
 
 

@@ -34,7 +34,7 @@ _WORDING: Final = {
     Reason.ACKNOWLEDGED: "not seen behind {last}, but the other end has it: a later packet acknowledges it",
     Reason.MAYBE_MISSED: "not seen behind {last}, where no file says whether the capture lost packets",
     Reason.EQUAL_ELSEWHERE: "not seen behind {last} as it was, but an equal packet that begins elsewhere may be it",
-    Reason.PROXIED: "a proxy behind {last} answered it and led another handshake with the other end (SYNPROXY)",
+    Reason.PROXIED: "not seen behind {last}: a proxy took it, and led another handshake with the other end (SYNPROXY)",
     Reason.ANSWERED: "not seen behind {last}, but what came back then may be the answer to it",
 }
 """What is told of each reason; the words in braces are those of `_words`."""

@@ -3,5 +3,5 @@
 For other rooms:
     byte_stream: unwrapped
     pairs: Pairs, Segments, established, pair_segments, sides, votes_of
-    shifts: Shifts, find_shifts
+    shifts: Shifts, Ways, find_shifts
 """

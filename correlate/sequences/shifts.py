@@ -7,12 +7,13 @@ side get the content that they would have with the numbers of the other.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ...pcapng.blocks import Direction
 from ..arrays.grouping import Runs, first_with, group_ids, hashed
 from ..decode.renumbered import renumbered_contents
 from ..protocols import FRAGMENT_OFFSET, TCP
@@ -26,8 +27,17 @@ _UNREADABLE: Final = NOTE_ERROR | NOTE_CUT | NOTE_NO_FLAGS
 _PLACES: Final = 60
 """Bits for places in the masks of `_find_divided`; the others are for sides."""
 
+_OUT: Final = int(Direction.OUT)
 _OWN: Final = np.uint64(0x5DEECE66D5DEECE6)
 """Makes another content of what a proxy sent in the name of an end, which may send just the same."""
+
+
+class Ways(NamedTuple):
+    """Which way of which connection the sightings go."""
+
+    way: npt.NDArray[np.int64]
+    connection: npt.NDArray[np.int64]
+    forward: npt.NDArray[np.bool_]
 
 
 def _none() -> npt.NDArray[np.int64]:
@@ -87,17 +97,17 @@ class Shifts:
 def find_shifts(
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
-    connection: npt.NDArray[np.int64],
-    forward: npt.NDArray[np.bool_],
+    ways: Ways,
     clocks: npt.NDArray[np.int64],
     contents: Runs,
 ) -> Shifts:
     """The shifts of all connections; almost always there are none, which one look at the contents tells.
 
-    `sightings`: SIGHTING rows; `times_ns`, `connection`, `forward`: of each, on the reference clock; `clocks`: per
-    namespace, the same number where times can be compared; `contents`: sightings with equal content.
+    `sightings`: SIGHTING rows; `times_ns`: of each, on the reference clock; `clocks`: per namespace, the same number
+    where times can be compared; `contents`: sightings with equal content.
     """
-    doubtful = _divided(sightings, connection, forward, contents)
+    connection, forward = ways.connection, ways.forward
+    doubtful = _divided(sightings, ways, contents)
     if not doubtful.any():
         return Shifts()
     seen = of_kind(sightings, FRAME)
@@ -121,45 +131,67 @@ def find_shifts(
     return _shifts_of(sightings, segments, at, shifted, votes, handshakes, connection, forward)
 
 
-def _divided(
-    sightings: npt.NDArray[np.void],
-    connection: npt.NDArray[np.int64],
-    forward: npt.NDArray[np.bool_],
-    contents: Runs,
-) -> npt.NDArray[np.bool_]:
-    """Per connection: there is no place that shows all of its segments."""
-    count = int(connection.max()) + 1 if connection.size else 0
-    seen = sightings[of_kind(sightings, FRAME)]
-    common = np.full(2 * count, ~np.uint64(0))
-    if seen.size and np.ptp(seen["place"]) + np.ptp(seen["direction"]) > 0:
-        _find_divided(contents.rows, contents.start, sightings, connection, forward, common)
+def _divided(sightings: npt.NDArray[np.void], ways: Ways, contents: Runs) -> npt.NDArray[np.bool_]:
+    """Per connection: there is no place that shows all segments of one of its ways."""
+    frames = of_kind(sightings, FRAME).stop
+    common = np.full(int(ways.way.max()) + 1 if ways.way.size else 0, ~np.uint64(0))
+    _find_divided(contents.rows, contents.start, sightings, ways, frames, common)
     places = np.uint64((1 << _PLACES) - 1)
     found = ((common & places) == 0) | ((common & ~places) == 0)
-    divided: npt.NDArray[np.bool_] = found[0::2] | found[1::2]
+    divided = np.zeros(int(ways.connection.max()) + 1 if ways.way.size else 0, np.bool_)
+    if found.any():
+        divided[ways.connection[found[ways.way]]] = True
     return divided
 
 
 @njit(cache=True, nogil=True)
-def _find_divided(rows, start, sightings, connection, forward, common):
-    """Per way of a connection: places, and sides of it, that show all of its segments with a payload, as bits."""
+def _find_divided(rows, start, sightings, ways, frames, common):
+    """Per way: places, and sides of it, that show all of its segments with a payload, as bits. `frames`: how many of
+    the sightings are frames."""
     for g in range(start.size - 1):
-        for k in range(start[g], start[g + 1]):
-            row = sightings[rows[k]]
-            if row.protocol != TCP or row.payload_length == 0 or row.kind != FRAME or row.notes & _UNREADABLE:
-                break  # so are those that have the same content, or nothing depends on them
-            way = 2 * connection[rows[k]] + forward[rows[k]]
-            seen = np.uint64(0)
-            for m in range(start[g], start[g + 1]):
-                other = sightings[rows[m]]
-                if other.kind != FRAME or 2 * connection[rows[m]] + forward[rows[m]] != way:
-                    continue
+        if start[g] == start[g + 1]:
+            continue
+        head = rows[start[g]]
+        row = sightings[head]
+        if row.protocol != TCP or row.payload_length == 0 or head >= frames or row.notes & _UNREADABLE:
+            continue  # so are those that have the same content, or nothing depends on them
+        way = ways.way[head]
+        seen = _bits(row, ways.forward[head])
+        single = True
+        for k in range(start[g] + 1, start[g + 1]):
+            i = rows[k]
+            if i >= frames:
+                break
+            if ways.way[i] == way:
+                seen |= _bits(sightings[i], ways.forward[i])
+            else:
+                single = False
+        common[way] &= seen
+        if not single:
+            _divide_others(rows[start[g] : start[g + 1]], way, sightings, ways, frames, common)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _bits(row, forward):
+    side = 2 if row.direction == 0 else np.int64((row.direction == _OUT) == forward)
+    return (np.uint64(1) << np.uint64(row.place % _PLACES)) | (np.uint64(1) << np.uint64(_PLACES + side))
+
+
+@njit(cache=True, nogil=True)
+def _divide_others(rows, done, sightings, ways, frames, common):
+    """The same for all ways of one content but the one that is `done`."""
+    for k in range(1, rows.size):
+        way = ways.way[rows[k]]
+        if rows[k] >= frames or way == done:
+            continue
+        seen = np.uint64(0)
+        for m in range(rows.size):
+            if rows[m] < frames and ways.way[rows[m]] == way:
                 if m < k:
                     seen = ~np.uint64(0)  # counted before
                     break
-                side = 2 if other.direction == 0 else np.int64((other.direction == 2) != (not forward[rows[m]]))
-                seen |= np.uint64(1) << np.uint64(other.place % _PLACES)
-                seen |= np.uint64(1) << np.uint64(_PLACES + side)
-            common[way] &= seen
+                seen |= _bits(sightings[rows[m]], ways.forward[rows[m]])
+        common[way] &= seen
 
 
 def _places_of(segments: Segments) -> npt.NDArray[np.int64]:
