@@ -47,6 +47,7 @@ def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
     length = sightings["payload_length"][heads].astype(np.int64)
     group = tables.connections.way[heads]
     data = (sightings["protocol"][heads] == TCP) & (length > 0)
+    data &= ~np.isin(heads, tables.shifts.rewritten)  # what a helper made of a payload is no piece of it
     data &= _begin_in_several_places(group, sightings, heads, data)
     gone = np.flatnonzero(data & np.isin(so_far.outcome, (Outcome.LOST, Outcome.UNKNOWN)))
     if gone.size == 0:

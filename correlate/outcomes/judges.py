@@ -21,7 +21,7 @@ from .by_last_hop import (
     out_of_time_to_live,
     passed_its_owner,
 )
-from .by_proxy import answered_by_a_proxy
+from .by_proxy import answered_by_a_proxy, rewritten_by_a_helper
 from .by_segments import carried_on_in_other_segments
 from .by_tunnel import never_left_its_tunnel
 from .kinds import COLUMNS, Outcomes, Verdicts, is_one_value
@@ -53,6 +53,7 @@ OF_ALL_PARTS: Final[tuple[Judge, ...]] = (
     arrived_all_the_same,
     arrived_without_a_piece,
     answered_by_a_proxy,
+    rewritten_by_a_helper,
     refused_by_its_end,
     given_up_with_an_icmp_error,
 )

@@ -41,6 +41,7 @@ def path_at(result: Columns, index: int) -> Path:
         forward=bool(result.forward_of_path[index]),
         delivered_to=_location_name(result, location) if location >= 0 else None,
         sequence_shift=_sequence_shift(result, result.hops["sighting"][rows]),
+        payload_rewritten=bool(np.isin(result.hops["sighting"][rows], result.shifts.rewritten).sum() > 1),
         hops=tuple(hop_of(result, int(result.hops["sighting"][row])) for row in shown),
         rewrites=tuple(
             _rewrite(result, result.rewrites[r], shown)

@@ -169,6 +169,8 @@ class Path:
     """Container or namespace, where known."""
     sequence_shift: SequenceShift | None
     """What changed its sequence numbers on the way; None where nothing did."""
+    payload_rewritten: bool
+    """A helper on the way changed its payload (FTP, SIP)."""
     hops: tuple[Hop, ...]
     rewrites: tuple[RewriteStep, ...]
 

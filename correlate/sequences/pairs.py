@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.blocks import Direction
-from ..arrays.grouping import group_ids, hashed
+from ..arrays.grouping import first_with, group_ids, hashed
 from ..protocols import TCP_ACK, TCP_SYN
 from ..schema import ONE_PACKET_NS
 
@@ -173,3 +173,24 @@ def established(votes: Votes, more: Votes | None = None) -> npt.NDArray[np.bool_
     said = votes.shift.size
     found: npt.NDArray[np.bool_] = (votes.shift == 0) | (count[ids[:said]] >= _FEWEST)
     return found
+
+
+def unshifted(
+    sightings: npt.NDArray[np.void], segments: Segments, at: npt.NDArray[np.int64], shifted: npt.NDArray[np.int64]
+) -> Votes:
+    """What segments say that a `shifted` place saw just as another did: nothing is shifted there, or not yet."""
+    far_side = np.isin(at, shifted)
+    far, near = np.flatnonzero(far_side), np.flatnonzero(~far_side)
+    keys = hashed(segments.connection * 2 + segments.reply, sightings["content"][segments.row])
+    far = far[first_with(keys[near], keys[far]) >= 0]
+    rows = sightings.take(segments.row[far])
+    flags = rows["tcp_flags"]
+    acks = np.flatnonzero((flags & TCP_ACK) != 0)
+    length = rows["payload_length"].astype(np.int64) + ((flags & TCP_SYN) != 0)
+    place, reply, time_ns = at[far], segments.reply[far], segments.time_ns[far]
+    return Votes(
+        np.concatenate([place, place[acks]]), np.concatenate([reply, reply[acks] ^ 1]),
+        np.concatenate([rows["sequence"], rows["acknowledgment"][acks]]).astype(np.int64),
+        np.zeros(far.size + acks.size, np.int64), np.concatenate([length, np.zeros(acks.size, np.int64)]),
+        np.concatenate([time_ns, time_ns[acks]]),
+    )  # fmt: skip

@@ -6,7 +6,7 @@ which something tells that it is the same, and behind the last one. Matching com
 side get the content that they would have with the numbers of the other.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,8 +20,9 @@ from ..protocols import FRAGMENT_OFFSET, TCP
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
 from ..sightings import FRAME, of_kind, told
 from .handshakes import Handshakes, find_handshakes
-from .pairs import Segments, Votes, established, pair_segments, sides, votes_of
+from .pairs import Segments, Votes, established, pair_segments, sides, unshifted, votes_of
 from .positions import shift_at
+from .rewritten import are_traced, find_rewritten
 
 _UNREADABLE: Final = NOTE_ERROR | NOTE_CUT | NOTE_NO_FLAGS
 _PLACES: Final = 60
@@ -56,20 +57,15 @@ class Shifts:
     content: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     """What `content` they would have with the numbers of the others; exchanged with theirs by `exchange`."""
     residue: npt.NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, np.uint16))
+    payload: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     answered: npt.NDArray[np.int64] = field(default_factory=_none)
     """Sightings, ascending: what ends sent for handshakes that a proxy on the way led itself with each of them."""
-
-    def in_order(self) -> "Shifts":
-        """The same with ascending rows."""
-        order = np.argsort(self.rows)
-        columns = {
-            name: getattr(self, name)[order] for name in ("rows", "sequence", "acknowledgment", "content", "residue")
-        }
-        return replace(self, **columns)
+    rewritten: npt.NDArray[np.int64] = field(default_factory=_none)
+    """Sightings, ascending: segments of which a helper on the way changed the payload, before that and behind it."""
 
     def exchange(self, sightings: npt.NDArray[np.void]) -> None:
         """Put their contents into the rows, and what was there in here; the same once more puts it back."""
-        for name in ("content", "residue"):
+        for name in ("content", "residue", "payload"):
             mine, column = getattr(self, name), sightings[name]
             column[self.rows], mine[:] = mine.copy(), column[self.rows]
 
@@ -128,6 +124,8 @@ def find_shifts(
     shifted = np.unique(votes.place[votes.shift != 0])
     if shifted.size == 0:
         return Shifts()
+    equal = unshifted(sightings, segments, at, shifted)
+    votes = Votes(*(np.concatenate(columns) for columns in zip(votes, equal, strict=True)))
     return _shifts_of(sightings, segments, at, shifted, votes, handshakes, connection, forward)
 
 
@@ -211,30 +209,64 @@ def _shifts_of(
     forward: npt.NDArray[np.bool_],
 ) -> Shifts:
     """`shifted`: the places (see Votes) that have other numbers."""
-    here = np.isin(at, shifted)
-    answered = np.sort(segments.row[handshakes.answered(sightings, segments, at, shifted)])
-    own = handshakes.own(sightings, segments, at, shifted)
-    here[own] = False
-    wanted = np.flatnonzero(here & ~handshakes.apart(sightings, segments, at))
-    rows = segments.row[wanted]
-    times_ns, reply = segments.time_ns[wanted], segments.reply[wanted]
+    own = segments.row[handshakes.own(sightings, segments, at, shifted)]
+    changed = find_rewritten(sightings, segments, at, shifted, votes)
+    traced = changed[are_traced(sightings, segments, changed)]
+    wanted = np.isin(at, shifted) & ~handshakes.apart(sightings, segments, at) & ~np.isin(segments.row, own)
+    found = _renumbered(sightings, segments, at, np.flatnonzero(wanted), votes)
+    same = _with_content_of(sightings, segments.row[traced], found)
+    found = np.concatenate([found[~np.isin(found["row"], same["row"])], same])
+    behind, which = _told_of(sightings, found["row"], connection, forward)
+    told_rows = found.take(which)
+    told_rows["row"], told_rows["payload"] = behind, sightings["payload"][behind]
+    distinct = np.zeros(own.size, _NUMBERED)
+    distinct["row"], distinct["content"], distinct["payload"] = own, sightings["content"][own] ^ _OWN, 0
+    found = np.concatenate([found, told_rows, distinct])
+    found = found.take(np.argsort(found["row"]))
+    return Shifts(
+        rows=found["row"].copy(), sequence=found["sequence"].copy(), acknowledgment=found["acknowledgment"].copy(),
+        content=found["content"].copy(), residue=np.zeros(found.size, np.uint16), payload=found["payload"].copy(),
+        answered=np.sort(segments.row[handshakes.answered(sightings, segments, at, shifted)]),
+        rewritten=np.sort(segments.row[changed.reshape(-1)]),
+    )  # fmt: skip
+
+
+_NUMBERED: Final = np.dtype(
+    [("row", "i8"), ("sequence", "i8"), ("acknowledgment", "i8"), ("content", "u8"), ("payload", "u8")]
+)
+"""The columns of Shifts."""
+
+
+def _renumbered(
+    sightings: npt.NDArray[np.void],
+    segments: Segments,
+    at: npt.NDArray[np.int64],
+    wanted: npt.NDArray[np.int64],
+    votes: Votes,
+) -> npt.NDArray[np.void]:
+    """NUMBERED rows of the `wanted` segments, as far as their shift is known and they have one."""
+    rows, times_ns, reply = segments.row[wanted], segments.time_ns[wanted], segments.reply[wanted]
     sequence, known = shift_at(votes, at[wanted], reply, sightings["sequence"][rows], times_ns)
     acknowledgment, known_too = shift_at(votes, at[wanted], reply ^ 1, sightings["acknowledgment"][rows], times_ns)
     acknowledgment[sightings["acknowledgment"][rows] == 0] = 0
-    changed = np.flatnonzero(known & known_too & ((sequence != 0) | (acknowledgment != 0)))
-    rows, sequence, acknowledgment = rows[changed], sequence[changed], acknowledgment[changed]
     content, same = renumbered_contents(sightings.take(rows), sequence, acknowledgment)
-    rows, sequence, acknowledgment, content = rows[same], sequence[same], acknowledgment[same], content[same]
-    behind, which = _told_of(sightings, rows, connection, forward)
-    nothing, mine = np.zeros(own.size, np.int64), segments.row[own]
-    found = Shifts(
-        rows=np.concatenate([rows, behind, mine]),
-        sequence=np.concatenate([sequence, sequence[which], nothing]),
-        acknowledgment=np.concatenate([acknowledgment, acknowledgment[which], nothing]),
-        content=np.concatenate([content, content[which], sightings["content"][mine] ^ _OWN]),
-        residue=np.zeros(rows.size + behind.size + own.size, np.uint16), answered=answered,
-    )  # fmt: skip
-    return found.in_order()
+    found = np.empty(rows.size, _NUMBERED)
+    found["row"], found["sequence"], found["acknowledgment"], found["content"] = rows, sequence, acknowledgment, content
+    found["payload"] = sightings["payload"][rows]
+    return found[known & known_too & same & ((sequence != 0) | (acknowledgment != 0))]
+
+
+def _with_content_of(
+    sightings: npt.NDArray[np.void], pairs: npt.NDArray[np.int64], numbered: npt.NDArray[np.void]
+) -> npt.NDArray[np.void]:
+    """NUMBERED rows of the second of each two sightings: as if they were the first."""
+    found = np.zeros(pairs.shape[0], _NUMBERED)
+    at = {row: index for index, row in enumerate(numbered["row"].tolist())} if pairs.size else {}
+    for name in ("sequence", "acknowledgment"):
+        found[name] = [int(numbered[name][at[row]]) if row in at else 0 for row in pairs[:, 1].tolist()]
+    found["row"] = pairs[:, 1]
+    found["content"], found["payload"] = sightings["content"][pairs[:, 0]], sightings["payload"][pairs[:, 0]]
+    return found
 
 
 def _told_of(

@@ -128,6 +128,7 @@ def path_facts(path: Path) -> dict[str, Any]:
         "rivals": list(path.rivals),
         "goes_on_as": list(path.goes_on_as),
         "comes_from": list(path.comes_from),
+        "payload_rewritten": path.payload_rewritten,
         "sequence_shifted": _sequence_shift(path.sequence_shift),
     }
 

@@ -60,11 +60,12 @@ def _cut_lines(path: Path) -> list[str]:
 
 def _shift_lines(path: Path) -> list[str]:
     """That something on the way gave its segment other numbers."""
+    lines = ["  => a helper on the way rewrote its payload"] if path.payload_rewritten else []
     shift = path.sequence_shift
     if shift is None:
-        return []
+        return lines
     parts = [f"{name} {by:+,}" for name, by in (("sequence", shift.sequence), ("acknowledgment", shift.acknowledgment))]
-    return [f"  => sequence numbers shifted on the way: {', '.join(parts)}"]
+    return [*lines, f"  => sequence numbers shifted on the way: {', '.join(parts)}"]
 
 
 def _headline(path: Path, note: str) -> str:

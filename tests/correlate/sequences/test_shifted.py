@@ -196,7 +196,8 @@ def test_a_helper_that_makes_a_payload_longer(tmp_path):
     scene.send(44_000, "c", "A")
     scene.talk(60_000)
     scene.close(90_000)
-    found = [(numbers(path), path.sequence_shift) for path in paths(scene.plain.correlate(tmp_path))]
+    every = paths(scene.plain.correlate(tmp_path))
+    found = [(numbers(path), path.sequence_shift) for path in every]
     one = {min(places["a"]): (places, shift) for places, shift in found if len(places) == 2}
     assert sorted(one) == [n for n in range(1, 22) if n != 10]
     for number, (places, shift) in one.items():
@@ -205,7 +206,7 @@ def test_a_helper_that_makes_a_payload_longer(tmp_path):
     assert (one[11][1].sequence, one[11][1].acknowledgment) == (0, -7)
     assert (one[12][1].sequence, one[12][1].acknowledgment) == (7, 0)
     assert sorted(str(places) for places, _ in found if len(places) == 1) == ["{'a': [10]}", "{'b': [10]}"]
-    assert not [path for path in paths(scene.plain.correlate(tmp_path)) if path.outcome == "lost"]
+    assert not [path for path in every if path.outcome == "lost" or path.goes_on_as or path.payload_rewritten]
 
 
 def test_a_traced_router_with_a_cookie_proxy(tmp_path):
@@ -237,6 +238,30 @@ def test_a_traced_router_with_a_cookie_proxy(tmp_path):
     assert [steps(path) for path in found if path.reason and path.reason.kind == "proxied"] == [
         ["eth0 in"], ["eth0 in"], ["eth1 in"]
     ]  # fmt: skip
+
+
+def test_a_traced_command_that_a_helper_makes_longer_is_one_packet(tmp_path):
+    router = Node("r")
+    router.interface("eth0", 2, addresses=["192.0.2.1"])
+    router.interface("eth1", 3, addresses=["203.0.113.1"])
+    scene = Firewall(0, 0)
+    scene.handshake()
+    scene.send(40_000, "c", "PA", b"PORT 10,0,0,2,4,1", b"PORT 192,168,100,200,4,1")
+    scene.send(43_000, "s", "PA", b"200 PORT command successful")
+    scene.talk(60_000)
+    for point, time_us, data in scene.plain._records:
+        from_client = IP(data).src == CLIENT[0]
+        came_in = (point == "a") == from_client
+        router.see("eth0" if point == "a" else "eth1", IN if came_in else OUT, time_us, data)
+        if came_in:
+            router.trace(time_us + 5, data, "FORWARD", iif=2 if from_client else 3, oif=3 if from_client else 2)
+    keep_recording(router)
+    found = [path for path in paths(correlate(tmp_path, router)) if path.protocol == "tcp"]
+    assert {len(path.hops) for path in found} == {3}
+    (command,) = [path for path in found if path.payload_rewritten]
+    assert steps(command) == ["eth0 in", "FORWARD", "eth1 out"]
+    assert [hop.length for hop in (command.hops[0], command.hops[-1])] == [57, 64]
+    assert [path.sequence_shift for path in found[:4]] == [None] * 4
 
 
 def test_it_is_told_in_text_and_json(tmp_path):
