@@ -215,7 +215,9 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     hops = order_hops(separated, way_ns, packets.packet, part.said, underlaid, point_order.rank)
     del separated
     progress("explaining rewrites and outcomes", None)
-    rewrites = find_rewrites(hops, sightings, times_ns, connections, entries, evaluations, part.said, part.book)
+    rewrites = find_rewrites(
+        hops, sightings, times_ns, connections, entries, evaluations, part.said, part.book, point_order.doubtful
+    )
     tables = _judged_tables(part, hops, times_ns, setting)
     outcomes = decide(OF_ONE_PART, tables, Outcomes.undecided(packets.count, tables.last_hops.locations))
     return Followed(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .clock import Piece
 from .clouds import lower_hull
 
-_STEEPEST: Final = 150e-6
+STEEPEST: Final = 150e-6
 """Two clocks drift apart by no more while packets compare them: a quartz is within 100 ppm, and most are far better."""
 _ANY_SLOPE: Final = 1.0
 """When no packets compare them, nothing is known of it: a clock is slewed, suspended or set."""
@@ -47,13 +47,13 @@ def fit_line(
         lower_hull(upper_at[above] - begin, upper[above] - around),
         lower_hull(lower_at[below] - begin, around - lower[below]),
     )
-    widest = _highest(room.width, -_STEEPEST, _STEEPEST)
+    widest = _highest(room.width, -STEEPEST, STEEPEST)
     if room.width(widest) < 0:
         return None
     # As long as this takes away little of the room, nothing says that it drifts.
     slope = 0.0 if room.width(0.0) >= _NO_EVIDENCE * room.width(widest) else widest
     middle = (room.top(slope) + room.bottom(slope)) / 2
-    fit = room.last_slope(widest, -_STEEPEST), room.last_slope(widest, _STEEPEST)
+    fit = room.last_slope(widest, -STEEPEST), room.last_slope(widest, STEEPEST)
     alone = room.last_slope(widest, -_ANY_SLOPE), room.last_slope(widest, _ANY_SLOPE)
     last = int(max(upper_at[above].max(), lower_at[below].max()))
     return Piece(
@@ -80,7 +80,7 @@ def fit_one_side(at: npt.NDArray[np.int64], bound: npt.NDArray[np.int64], *, upp
         middle = int((at - begin).sum()) // at.size
         side = min(max(int(np.searchsorted(x, middle)), 1), x.size - 1)
         steep = float(y[side] - y[side - 1]) / float(x[side] - x[side - 1])
-        steep = min(max(steep, -_STEEPEST), _STEEPEST)
+        steep = min(max(steep, -STEEPEST), STEEPEST)
         nearest = float((y - steep * x).min()) + steep * middle
         slope = steep if nearest - float(y.min()) > _QUEUED_NS else 0.0
     # A delay is positive: the fastest packet arrived after it was sent, by a nanosecond at least.

@@ -2,8 +2,8 @@
 
 For plain captures: nothing but times, TTL and addresses tells which of two points came first. Times of one packet may
 tie within a microsecond, or come from two clocks that are known to some microseconds only; but the packets of a
-connection go the same way one after the other, so together they tell (way_order.py), and who was translated is not
-translated back and forth.
+connection go the same way one after the other, so together they tell (way_order.py), its answers come back the other
+way (two_ways.py), and who was translated is not translated back and forth.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from ..arrays.grouping import Runs, runs_of_ids
 from ..arrays.hashing import mix
 from ..clocks.clock import Clock
 from ..nodes.topology import Topology
-from .way_order import MOST_VIEWS, Views, best_order, certain, prefer_all
+from .two_ways import compare_ways
+from .way_order import MOST_VIEWS, Views, any_evidence, best_order, certain, prefer_all
 from .weights import WEIGHTS, hops_left, weigh
 
 _COARSE_NS: Final = 2_000
@@ -75,16 +76,17 @@ def order_points(
     mixed[traced[traced < mixed.size]] = True
     rows = rows[~mixed[packet[rows]]]
     by_packet = runs_of_ids(packet, mixed.size, rows).sorted_by(times_ns)
-    ways = runs_of_ids(way, int(way.max()) + 1, by_packet.rows)
+    ways = runs_of_ids(way, (int(way.max()) | 1) + 1, by_packet.rows)  # each beside the way of its answers
     certainty = np.array([clock.certainty for clock in clocks], np.float64)
     nodes = topology.node_numbers()
     # What is looked at again and again stands together: a sighting is 128 bytes, and those of a way are far apart.
     seen = _Seen(packet, times_ns, *_describe(observations, outers, nodes))
 
     def rank_ways(some: Runs) -> None:
-        _rank(some.rows, some.start, seen, observations, nodes, certainty, rank, doubtful)
+        start = ways.start[2 * some.first : 2 * (some.first + some.start.size - 1) + 1]
+        _rank(some.rows, start, seen, observations, nodes, certainty, rank, doubtful)
 
-    run_all(rank_ways, ways.pieces())
+    run_all(rank_ways, Runs(ways.rows, ways.start[::2]).pieces())
     return PointOrder(rank, doubtful)
 
 
@@ -111,30 +113,45 @@ def _describe(sightings, outers, node_of_namespace):
 
 @njit(cache=True, nogil=True)
 def _rank(order, start, seen, sightings, node_of_namespace, certainty, rank, doubtful):
-    """`order`, `start`: the sightings of each direction, by packet and time."""
+    """`order`, `start`: the sightings of each direction, by packet and time; the two of a connection side by side."""
     largest = 0
-    for way in range(start.size - 1):
-        largest = max(largest, start[way + 1] - start[way])
+    for way in range(0, start.size - 1, 2):
+        largest = max(largest, start[way + 2] - start[way])
     room = _room(largest)
     view, found, doubt = np.empty(largest, np.int64), np.empty(largest, np.int8), np.empty(largest, np.bool_)
+    sides = _views(sightings, node_of_namespace), _views(sightings, node_of_namespace)
+    counts = np.empty(2, np.int64)
+    for way in range(0, start.size - 1, 2):
+        begin, size = start[way], start[way + 2] - start[way]
+        middle = start[way + 1] - begin
+        undecided = False
+        for side in range(2):
+            first, last = (0, middle) if side == 0 else (middle, size)
+            rows = order[begin + first : begin + last]
+            one = _gather(seen, rows, room, first)
+            counts[side] = _number_views(one, sightings, rows, view[first:last], sides[side].example)
+            if counts[side] > 1:
+                weigh(one, view[first:last], counts[side], sides[side].weights, certainty)
+                undecided |= prefer_all(counts[side], sides[side])
+        if undecided and counts.min() > 1:
+            ways = _part(room, 0, middle), _part(room, middle, size)
+            compare_ways(ways, (view[:middle], view[middle:size]), counts, sides)
+        for side in range(2):
+            first, last = (0, middle) if side == 0 else (middle, size)
+            if counts[side] < 1:
+                continue
+            one = _part(room, first, last)
+            _rank_way(one, counts[side], sides[side], view[first:last], found[first:last], doubt[first:last])
+            for i in range(first, last):
+                rank[order[begin + i]] = found[i]
+                doubtful[order[begin + i]] = doubt[i]
+
+
+@njit(cache=True)
+def _views(sightings, node_of_namespace):
     weights = np.empty((WEIGHTS, MOST_VIEWS, MOST_VIEWS), np.int64)
     preferred = np.empty((MOST_VIEWS, MOST_VIEWS), np.int64)
-    views = Views(sightings, node_of_namespace, np.empty(MOST_VIEWS, np.int64), weights, preferred)
-    for way in range(start.size - 1):
-        rows = order[start[way] : start[way + 1]]
-        if rows.size == 0:
-            continue
-        size = rows.size
-        one = _gather(seen, rows, room)
-        count = _number_views(one, sightings, rows, view[:size], views.example)
-        if count < 0:
-            continue
-        doubt[:size] = False
-        weigh(one, view[:size], count, weights, certainty)
-        _rank_way(one, count, views, view[:size], found[:size], doubt[:size])
-        for i in range(size):
-            rank[rows[i]] = found[i]
-            doubtful[rows[i]] = doubt[i]
+    return Views(sightings, node_of_namespace, np.empty(MOST_VIEWS, np.int64), weights, preferred)
 
 
 @njit(cache=True)
@@ -146,30 +163,40 @@ def _room(size):
 
 
 @njit(cache=True, inline="always")
-def _gather(seen, rows, room):
-    """The columns of some rows, close together."""
+def _part(room, first, last):
+    return _Seen(
+        room.packet[first:last], room.times[first:last], room.key[first:last], room.hops_left[first:last],
+        room.node[first:last],
+    )  # fmt: skip
+
+
+@njit(cache=True, inline="always")
+def _gather(seen, rows, room, at):
+    """The columns of some rows, close together, in the room from `at` on."""
     for i in range(rows.size):
         row = rows[i]
-        room.packet[i] = seen.packet[row]
-        room.times[i] = seen.times[row]
-        room.key[i] = seen.key[row]
-        room.hops_left[i] = seen.hops_left[row]
-        room.node[i] = seen.node[row]
-    size = rows.size
-    return _Seen(room.packet[:size], room.times[:size], room.key[:size], room.hops_left[:size], room.node[:size])
+        room.packet[at + i] = seen.packet[row]
+        room.times[at + i] = seen.times[row]
+        room.key[at + i] = seen.key[row]
+        room.hops_left[at + i] = seen.hops_left[row]
+        room.node[at + i] = seen.node[row]
+    return _part(room, at, at + rows.size)
 
 
 @njit(cache=True, inline="always")
 def _rank_way(one, count, views, view, rank, doubtful):
-    """One way: prefer one or the other view of every pair, and find the order that contradicts least."""
-    evidence = prefer_all(count, views)
+    """One way: find the order that contradicts least."""
+    doubtful[:] = False
+    if count == 1:
+        rank[:] = 0
+        return
     way = best_order(count, views)
     place = np.empty(count, np.int64)
     for i in range(count):
         place[way[i]] = i
     for i in range(view.size):
         rank[i] = place[view[i]]
-    _doubt(one.packet, view, place, views, evidence, doubtful)
+    _doubt(one.packet, view, way, place, views, doubtful)
     _leave_others(one, rank, doubtful)
 
 
@@ -205,12 +232,13 @@ def _number_views(one, sightings, rows, view, example):
 
 
 @njit(cache=True, inline="always")
-def _doubt(packet, view, place, views, evidence, doubtful):
+def _doubt(packet, view, way, place, views, doubtful):
     """Mark the hops of each packet that nothing but a guess puts behind the hop before."""
+    evidence = any_evidence(place.size, views)
     sure = np.empty((place.size, place.size), np.bool_)
     for a in range(place.size):
         for b in range(place.size):
-            sure[a, b] = a == b or certain(a, b, views, evidence)
+            sure[a, b] = place[a] >= place[b] or certain(a, b, views, way, evidence)
     if sure.all():
         return
     latest = np.full(place.size, -1, np.int64)  # row of the current packet, by place on the way

@@ -63,13 +63,16 @@ def find_rewrites(
     evaluations: Evaluations,
     said: npt.NDArray[np.void],
     book: RuleBook,
+    order_doubtful: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.void]:
-    """REWRITE rows, in the order of the hops.
+    """REWRITE rows, in the order of the hops. Where nothing tells which of two hops came first, none is claimed: nobody
+    knows what was translated into what.
 
-    `hops` as from `order_hops`; `sightings`, `times_ns`, `said` as for `match_packets`.
+    `hops` as from `order_hops`; `sightings`, `times_ns`, `said` as for `match_packets`; `order_doubtful` as in
+    PointOrder.
     """
     forward = connections.forward
-    rewrites = _changes(hops, sightings)
+    rewrites = _changes(hops, sightings, order_doubtful)
     if rewrites.size == 0:
         return rewrites
     row = hops["sighting"]
@@ -92,16 +95,18 @@ def find_rewrites(
     return rewrites
 
 
-def _changes(hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """Every change of an end between consecutive hops of a packet, its cause still open."""
+def _changes(
+    hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void], order_doubtful: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.void]:
+    """Every change of an end between consecutive hops of a packet whose order is known, its cause still open."""
     changed = np.zeros(hops.size, np.uint8)
-    rewrites = np.zeros(_find_changes(hops, sightings, changed), REWRITE)
+    rewrites = np.zeros(_find_changes(hops, sightings, order_doubtful, changed), REWRITE)
     _fill_changes(hops, changed, rewrites)
     return rewrites
 
 
 @njit(cache=True, nogil=True)
-def _find_changes(hops, sightings, changed):
+def _find_changes(hops, sightings, order_doubtful, changed):
     """Per hop: bit 0 when the source, bit 1 when the destination changes behind it; returns how many do."""
     count = 0
     for k in range(hops.size - 1):
@@ -117,6 +122,9 @@ def _find_changes(hops, sightings, changed):
         source |= ports and a.source_port != b.source_port
         destination = a.destination_high != b.destination_high or a.destination_low != b.destination_low
         destination |= ports and a.destination_port != b.destination_port
+        behind = hops[k + 1].sighting
+        if (source or destination) and behind < order_doubtful.size and order_doubtful[behind]:
+            continue
         changed[k] = np.int64(source) | np.int64(destination) << 1
         count += int(source) + int(destination)
     return count

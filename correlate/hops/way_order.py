@@ -1,8 +1,8 @@
 """The order of the views of one way that contradicts least: what says which of two came first, and how much.
 
 A view is a capture point, a direction and the addresses that a packet wears there. Weighed in this order: times of one
-clock, times of two clocks that differ by more than the error between them at that time, TTL (which somebody may have
-rewritten), then the order with the fewest rewrites, then whatever the times seem to say.
+clock, times of two clocks that differ by more than the error between them at that time, TTL (unless it was rewritten,
+as far as that shows), the order with the fewest rewrites, the times of both ways, then whatever times seem to say.
 """
 
 from typing import Final, NamedTuple
@@ -11,14 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from .weights import DELAY, ERRORS, HIGHER, SHARED, ttl_is_set
 
 MOST_VIEWS: Final = 24
 """Ways with more keep the order of their times."""
 _MOST_TRIED: Final = 6
 """Of so many views all orders are tried; longer ways are sorted without looking at rewrites."""
 
-ONE_CLOCK, TWO_CLOCKS, TTL, GUESS, NOTHING = 4, 3, 2, 1, 0
-"""What says that one view comes before another; negative: the other way round."""
+ONE_CLOCK, TWO_CLOCKS, TTL, TWO_WAYS, GUESS, NOTHING = 5, 4, 3, 2, 1, 0
+"""What says that one view comes before another; negative: the other way round. TWO_WAYS: as TWO_CLOCKS, but by the
+answers to these packets (two_ways.py), which is tighter; where that contradicts TTL, TTL is forgotten, but who was
+translated was not translated back and forth for some microseconds."""
 
 
 class Views(NamedTuple):
@@ -37,34 +40,54 @@ class Views(NamedTuple):
 
 @njit(cache=True, inline="always")
 def prefer_all(count, views):
-    """Fill `preferred` for the first `count` views; returns whether anything better than a guess says something."""
-    evidence = False
+    """Fill `preferred` for the first `count` views; returns whether better than times says nothing of some two."""
+    undecided = False
     for a in range(count):
         for b in range(count):
             views.preferred[a, b] = _prefer(a, b, views)
-            evidence |= views.preferred[a, b] >= TTL
-    return evidence
+            undecided |= views.weights[SHARED][a, b] > 0 and abs(views.preferred[a, b]) < TWO_CLOCKS
+    return undecided
+
+
+@njit(cache=True, inline="always")
+def any_evidence(count, views):
+    """Whether anything better than a guess says something of the first `count` views."""
+    for a in range(count):
+        for b in range(count):
+            if views.preferred[a, b] >= TWO_WAYS:
+                return True
+    return False
 
 
 @njit(cache=True, inline="always")
 def _prefer(a, b, views):
     """How much says that view a comes before b."""
-    before, higher, shared, delay, errors, timed, _ = views.weights
-    if a == b or shared[a, b] == 0:
+    before, higher, delay, errors = views.weights[0], views.weights[HIGHER], views.weights[DELAY], views.weights[ERRORS]
+    if a == b or views.weights[SHARED][a, b] == 0:
         return NOTHING
-    node = views.node_of_namespace
-    first = node[views.sightings[views.example[a]].namespace]
-    second = node[views.sightings[views.example[b]].namespace]
-    if first == second and before[a, b] != 0:
+    one_node = _on_one_node(a, b, views)
+    if one_node and before[a, b] != 0:
         return ONE_CLOCK if before[a, b] > 0 else -ONE_CLOCK
-    mean = delay[a, b] / timed[a, b]
-    if first != second and errors[a, b] >= 0 and abs(delay[a, b]) >= errors[a, b] and mean != 0:
-        return TWO_CLOCKS if mean > 0 else -TWO_CLOCKS
-    if higher[a, b] != 0:
+    if not one_node and errors[a, b] >= 0 and abs(delay[a, b]) >= errors[a, b] and delay[a, b] != 0:
+        return TWO_CLOCKS if delay[a, b] > 0 else -TWO_CLOCKS
+    if higher[a, b] != 0 and not ttl_is_set(a, b, views.weights):
         return TTL if higher[a, b] > 0 else -TTL
-    if first == second:
+    return guessed(a, b, views)
+
+
+@njit(cache=True, inline="always")
+def guessed(a, b, views):
+    """What times that prove nothing seem to say."""
+    delay = views.weights[DELAY][a, b]
+    if _on_one_node(a, b, views) or delay == 0:
         return NOTHING
-    return GUESS if mean > 0 else -GUESS if mean < 0 else NOTHING
+    return GUESS if delay > 0 else -GUESS
+
+
+@njit(cache=True, inline="always")
+def _on_one_node(a, b, views):
+    first, second = views.sightings[views.example[a]], views.sightings[views.example[b]]
+    return views.node_of_namespace[first.namespace] == views.node_of_namespace[second.namespace]
 
 
 @njit(cache=True)
@@ -88,8 +111,8 @@ def _changes(a, b):
 
 @njit(cache=True)
 def _cost(way, preferred, rewrites):
-    """Contradictions by weight, in the digits of one number: one clock, two clocks, TTL, rewrites, guesses."""
-    against = np.zeros(5, np.int64)
+    """Contradictions by weight, in the digits of one number: one clock, two clocks, TTL, rewrites, two ways, guess."""
+    against = np.zeros(6, np.int64)
     changes = 0
     for i in range(way.size):
         if i > 0:
@@ -98,7 +121,8 @@ def _cost(way, preferred, rewrites):
             said = preferred[way[i], way[j]]
             if said < 0:
                 against[-said] += 1
-    return (((against[4] * 64 + against[3]) * 64 + against[2]) * 64 + changes) * 64 + against[1]
+    against_times = (against[ONE_CLOCK] * 64 + against[TWO_CLOCKS]) * 64 + against[TTL]
+    return ((against_times * 64 + changes) * 64 + against[TWO_WAYS]) * 64 + against[GUESS]
 
 
 @njit(cache=True, inline="always")
@@ -117,7 +141,7 @@ def best_order(count, views):
     for a in range(count):
         for b in range(count):
             rewrites[a, b] = _changes(views.sightings[views.example[a]], views.sightings[views.example[b]])
-    return _least_cost(way, views.preferred, rewrites, _fewest_rewrites(count, views) * 64)
+    return _least_cost(way, views.preferred, rewrites, _fewest_rewrites(count, views) * 64 * 64)
 
 
 @njit(cache=True, inline="always")
@@ -159,9 +183,22 @@ def _least_cost(way, preferred, rewrites, bound):
 
 
 @njit(cache=True, inline="always")
-def certain(a, b, views, evidence):
-    """Times or TTL say which comes first, or the addresses: the order with the fewest rewrites has its direction from
-    another pair."""
-    if abs(views.preferred[a, b]) >= TTL:
+def certain(a, b, views, way, evidence):
+    """Of two views that stand in this order on the `way`: times or TTL say so, or the addresses: the order with the
+    fewest rewrites, which has its direction from another pair, has more of them when these two are exchanged."""
+    if views.preferred[a, b] >= TWO_WAYS:
         return True
-    return evidence and _changes(views.sightings[views.example[a]], views.sightings[views.example[b]]) > 0
+    return evidence and _needs_fewer_rewrites(a, b, views, way)
+
+
+@njit(cache=True)
+def _needs_fewer_rewrites(a, b, views, way):
+    """Whether the addresses contradict more when views a and b of the `way` are exchanged."""
+    now, then = 0, 0
+    for i in range(1, way.size):
+        before, behind = way[i - 1], way[i]
+        now += _changes(views.sightings[views.example[before]], views.sightings[views.example[behind]])
+        before = b if before == a else a if before == b else before
+        behind = b if behind == a else a if behind == b else behind
+        then += _changes(views.sightings[views.example[before]], views.sightings[views.example[behind]])
+    return now < then

@@ -3,7 +3,9 @@
 The table (WEIGHTS, views, views) has: packets that were earlier at the first, minus later; that had the higher TTL
 there, minus the lower; packets seen at both. Of those that were there while something compares the clocks, or of all
 where none was: the sum of their delays from the first to the second; of what two clocks may make them wrong, -1 where
-that is not known; how many; and whether something compared the clocks.
+that is not known; how many; and whether something compared the clocks. Then, where the
+first has the smaller number: how far the TTL fell for the first packet, and 1, or 2 when it fell not as far for all; on
+the diagonal, of a view itself: its first TTL, and 1, or 2 when it shows others too.
 """
 
 from typing import Final
@@ -12,8 +14,11 @@ import numpy as np
 
 from ...kernels.njit import njit
 
-WEIGHTS: Final = 7
+WEIGHTS: Final = 9
 """Rows of the table."""
+HIGHER, SHARED, DELAY, ERRORS = 1, 2, 3, 4
+"""Some of them."""
+_FALLS, _VARIES = 7, 8
 _TTL: Final = 40
 _OUTER_TTL: Final = 32
 """Where they begin in the number (hops_left)."""
@@ -27,11 +32,12 @@ def weigh(one, view, count, weights, certainty):
     """Fill the weights of every pair of the first `count` views. `one`: the sightings of a way, by packet and time, and
     the `view` of each; `certainty`: a row of each node's Certainty."""
     weights[:, :count, :count] = 0
-    before, higher, shared = weights[0], weights[1], weights[2]
+    before, higher, shared, falls, varies = weights[0], weights[1], weights[2], weights[_FALLS], weights[_VARIES]
     first = 0
     for i in range(one.packet.size):
         if one.packet[i] != one.packet[first]:
             first = i
+        _compare_drop(view[i], view[i], one.hops_left[i], falls, varies)
         for j in range(first, i):
             a, b = view[j], view[i]
             if a == b:
@@ -39,6 +45,7 @@ def weigh(one, view, count, weights, certainty):
             took = one.times[i] - one.times[j]
             drop = _drop(one.hops_left[j], one.hops_left[i])
             earlier = np.int64(took > 0) - np.int64(took < 0)
+            _compare_drop(min(a, b), max(a, b), drop if a < b else -drop, falls, varies)
             higher_there = np.int64(drop > 0) - np.int64(drop < 0)
             before[a, b] += earlier
             before[b, a] -= earlier
@@ -51,6 +58,23 @@ def weigh(one, view, count, weights, certainty):
             if one.node[i] != one.node[j]:
                 error, alone = _clock_error(certainty[one.node[j]], certainty[one.node[i]], one.times[i])
             _time(a, b, took, error, alone, weights[3:])
+
+
+@njit(cache=True, inline="always")
+def _compare_drop(a, b, drop, falls, varies):
+    """Note that the TTL falls so far from view a to b, as `falls` and `varies` (1: no, 2: yes) have it."""
+    if varies[a, b] == 0:
+        falls[a, b] = drop
+        varies[a, b] = 1
+    elif falls[a, b] != drop:
+        varies[a, b] = 2
+
+
+@njit(cache=True, inline="always")
+def ttl_is_set(a, b, weights):
+    """Whether one of two views shows one TTL, and the other several: routers take as much off every packet."""
+    varies = weights[_VARIES]
+    return varies[min(a, b), max(a, b)] == 2 and (varies[a, a] == 1 or varies[b, b] == 1)
 
 
 @njit(cache=True, inline="always")
