@@ -135,7 +135,7 @@ def _goes_to_second(seen: Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int6
     the other way round, 0 not known.
 
     A connection's packets tell together: by the kernel's word for the direction, by the times (the differences of its
-    two ways lie on two sides of the offset), and by TTL, which somebody may have rewritten.
+    two ways lie on two sides of the offset), and by TTL, unless its two ways contradict: somebody rewrote it.
     """
     connection, examples = group_ids(seen.connection[i])
     toward = np.empty(i.size, np.int64)
@@ -147,7 +147,7 @@ def _goes_to_second(seen: Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int6
 def _tell_together(i, j, connection, connections, seen, toward):
     forward, ttl, first_ns = seen.forward, seen.ttl, seen.first_ns
     by_kernel = np.zeros(connections, np.int64)
-    by_ttl = np.zeros(connections, np.int64)
+    by_ttl = np.zeros((connections, 2), np.int64)
     # Differences of the times, of each of the two ways.
     least = np.full((connections, 2), np.int64(2**63 - 1))
     most = np.full((connections, 2), np.int64(-(2**63) + 1))
@@ -155,8 +155,8 @@ def _tell_together(i, j, connection, connections, seen, toward):
         a, b, c = i[k], j[k], connection[k]
         sign = 1 if forward[a] else -1
         by_kernel[c] += sign * _sign(seen.direction[a] - seen.direction[b])
-        by_ttl[c] += sign * _sign(ttl[a] - ttl[b])
         side = np.int64(forward[a])
+        by_ttl[c, side] += sign * _sign(ttl[a] - ttl[b])
         difference = first_ns[b] - first_ns[a]
         least[c, side] = min(least[c, side], difference)
         most[c, side] = max(most[c, side], difference)
@@ -165,8 +165,8 @@ def _tell_together(i, j, connection, connections, seen, toward):
         said = by_kernel[c]
         if said == 0 and least[c, 0] <= most[c, 0] and least[c, 1] <= most[c, 1]:
             said = np.int64(least[c, 1] > most[c, 0]) - np.int64(most[c, 1] < least[c, 0])
-        if said == 0:
-            said = by_ttl[c]
+        if said == 0 and by_ttl[c, 0] * by_ttl[c, 1] >= 0:  # or it falls toward one node on both ways: it is set
+            said = by_ttl[c, 0] + by_ttl[c, 1]
         sign = 1 if forward[i[k]] else -1
         toward[k] = sign * _sign(said)
 
