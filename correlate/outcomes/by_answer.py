@@ -43,7 +43,9 @@ def came_in_unanswered(tables: Tables, so_far: Outcomes) -> Verdicts:
     )
     if bare.size == 0:
         return Verdicts.none()
-    return Verdicts(paths=bare[~_answered(tables, bare)], outcome=Outcome.UNKNOWN, reason=Reason.ARRIVED)
+    bare = bare[~_answered(tables, bare)]
+    never = _asks(sightings.take(tables.first[bare])) & ~_has_other_way(tables)[bare]
+    return Verdicts(paths=bare, outcome=Outcome.UNKNOWN, reason=np.where(never, Reason.UNANSWERED, Reason.ARRIVED))
 
 
 def _answered(tables: Tables, paths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -76,18 +78,22 @@ def never_answered(tables: Tables, so_far: Outcomes) -> Verdicts:
     heads = sightings.take(first)
     reached = (so_far.outcome == Outcome.DELIVERED) & np.isin(so_far.reason, (Reason.NONE, Reason.SEGMENTED))
     solicits = (heads["protocol"] == ICMPV6) & (heads["icmp_type"] == ICMPV6_NEIGHBOUR_SOLICITATION)
-    asks = ~is_link_chatter(heads) | (heads["ethertype"] == ETHERTYPE_ARP)
-    asks &= (heads["notes"] & NOTE_ERROR) == 0
-    silent = reached & asks & ~_has_other_way(tables, heads)
+    silent = reached & _asks(heads) & ~_has_other_way(tables)
     silent |= reached & solicits & ~_is_advertised(heads, solicits)
     return Verdicts(paths=np.flatnonzero(silent), outcome=Outcome.UNKNOWN, reason=Reason.UNANSWERED)
 
 
-def _has_other_way(tables: Tables, heads: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+def _asks(heads: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per path: somebody may answer it."""
+    asks = ~is_link_chatter(heads) | (heads["ethertype"] == ETHERTYPE_ARP)
+    return asks & ((heads["notes"] & NOTE_ERROR) == 0)
+
+
+def _has_other_way(tables: Tables) -> npt.NDArray[np.bool_]:
     """Per path: its connection has packets of the other way."""
     way = tables.connections.connection[tables.first] * 2 + tables.connections.forward[tables.first]
     said = np.zeros(2 * tables.connections.count + 2, np.bool_)
-    said[way[(heads["notes"] & NOTE_ERROR) == 0]] = True
+    said[way[(tables.sightings["notes"][tables.first] & NOTE_ERROR) == 0]] = True
     return said[way ^ 1]
 
 

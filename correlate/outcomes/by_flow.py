@@ -88,7 +88,7 @@ def compared_with_its_flow(tables: Tables, so_far: Outcomes) -> Verdicts:
     return Verdicts(
         paths=arrived,
         outcome=np.where(unanswered, Outcome.UNKNOWN, Outcome.DELIVERED),
-        reason=np.where(unanswered, Reason.ARRIVED, Reason.NONE),
+        reason=np.where(unanswered, Reason.UNANSWERED, Reason.NONE),
     ).and_(Verdicts.lost(stopped, Reason.WIRE, missed))
 
 

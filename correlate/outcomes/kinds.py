@@ -47,7 +47,8 @@ class Reason(IntEnum):
     SEGMENTED = 10
     """It went on in other segments (GSO, GRO), which were delivered."""
     ARRIVED = 11
-    """It came in at its destination, untraced and unanswered: whether a rule dropped it there is not known."""
+    """It came in at its destination, untraced, and no answer came later: whether a rule dropped it there is not
+    known."""
     FILTERED = 12
     """A capture filter may have hidden it where it would have been next."""
     ICMP = 13
