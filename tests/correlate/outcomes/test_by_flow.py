@@ -262,4 +262,4 @@ def test_a_syn_that_nobody_answers_has_not_arrived_for_sure(tmp_path):
     talk = Talk(5000, 1, 0)
     talk.show(talk.packet("S", 100, 0, 0, back=False), client, server)
     server.see("eth0", UNKNOWN, LATER, IP(src="10.0.0.9", dst="10.0.0.8", id=1) / UDP(sport=1, dport=2))
-    assert outcomes(correlate(tmp_path, client, server), 5000) == {("unknown", "arrived")}
+    assert outcomes(correlate(tmp_path, client, server), 5000) == {("unknown", "unanswered")}

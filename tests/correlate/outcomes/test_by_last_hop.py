@@ -146,13 +146,13 @@ def test_a_ttl_of_one_is_enough_for_the_node_itself(tmp_path):
     host = docker_host()
     host.see("eth0", IN, 0, syn(FAR, HOST, ttl=1))
     path = first(tmp_path, host)
-    assert (path.outcome, path.reason.kind) == ("unknown", "arrived")
+    assert (path.outcome, path.reason.kind) == ("unknown", "unanswered")
 
 
 def test_an_untraced_packet_at_its_destination_is_delivered_only_if_it_is_answered(tmp_path):
     silent = docker_host("silent")
     silent.see("eth0", IN, 0, syn(FAR, HOST))
-    assert (first(tmp_path, silent).outcome, first(tmp_path, silent).reason.kind) == ("unknown", "arrived")
+    assert (first(tmp_path, silent).outcome, first(tmp_path, silent).reason.kind) == ("unknown", "unanswered")
     answering = docker_host("answering")
     answering.see("eth0", IN, 0, syn(FAR, HOST))
     answering.see("eth0", OUT, 30, syn_ack(HOST, FAR))
