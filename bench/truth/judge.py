@@ -1,65 +1,39 @@
 """Compare what a correlation claims with the truth, pair of frames by pair of frames."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.dataframes import packets_table, paths_table, rewrites_table
 from ttrace.correlate.summaries.captures import capture_facts
 
-from .claims import Claims, PathClaim, Told, judge_claims, last_accepted
+from .claims import PathClaim, Told, judge_claims, last_accepted
+from .score import Counts
 from .truth import PORTS, address_of
 
 
-@dataclass
-class Score:
-    """Counts of one correlation. A pair: two frames of one packet."""
+@dataclass(kw_only=True)
+class Score(Counts):
+    """Counts of one correlation. `claimed` is without pairs cut differently and those of uncounted frames; `ambiguous`:
+    true pairs found, and said to be; `rewrites_found`: with field, addresses, kind and undo right, and said to be
+    inferred."""
 
-    frames: int = 0
-    uncounted: int = 0
-    """Frames without a truth."""
-    true_pairs: int = 0
-    found: int = 0
-    claimed: int = 0
-    """Without those said to be ambiguous, those cut differently, and those of uncounted frames."""
-    wrong: int = 0
-    ambiguous: int = 0
-    """True pairs found, and said to be ambiguous."""
     ambiguous_wrong: int = 0
     cut_differently: int = 0
     """Pairs of TCP frames that share bytes without being equal: neither right nor wrong."""
     mixed: int = 0
     """Paths that hold frames of two connections."""
-    misordered: int = 0
-    """Without those whose order is said to be unknown."""
     unordered: int = 0
     """Neighbouring hops whose order is said to be unknown."""
-    rewrites_true: int = 0
-    rewrites_found: int = 0
-    """With field, addresses, kind and undo right, and said to be inferred."""
     rewrites_wrong: int = 0
-    lost_true: int = 0
-    lost_found: int = 0
     lost_wrong: int = 0
     """Without the ambiguous: which of several equal packets was lost nobody can know."""
-    claims: Claims = field(default_factory=Claims)
-    """What is claimed of single paths, and how much of it is false."""
     clock_error_ns: int = 0
     """The largest difference, over the frames, of the offset that ttrace took off a time and the one we had put on."""
     clock_bound_ns: int | None = 0
     """What ttrace says that is at most; None when it says nothing."""
     clock_ok: bool = True
-    samples: dict = field(default_factory=lambda: defaultdict(list))
-    """Some of the mistakes of each kind, for those who look for the cause."""
-
-    @property
-    def precision(self):
-        return 1 - self.wrong / self.claimed if self.claimed else 1.0
-
-    @property
-    def recall(self):
-        return self.found / self.true_pairs if self.true_pairs else 1.0
 
 
 def judge(frames, arguments, lost, reference_times, kept_bytes=None):
@@ -73,7 +47,7 @@ def judge(frames, arguments, lost, reference_times, kept_bytes=None):
     assert len(table) == len(frames), f"{len(table)} rows for {len(frames)} frames"
     paths = table["path"].to_list()
     times = table["time_ns"].to_list()
-    score = Score(len(frames), sum(frame.packet is None for frame in frames))
+    score = Score(frames=len(frames), uncounted=sum(frame.packet is None for frame in frames))
     _judge_pairs(score, frames, paths, result.packets.ambiguous)
     _judge_order(score, frames, paths, result)
     _judge_rewrites(score, frames, paths, rewrites_table(result), kept_bytes)
@@ -285,7 +259,7 @@ def _judge_losses(score, frames, paths, table, lost, ambiguous):
 def judge_clocks(arguments, frames, reference_times):
     """Only the clocks: a Score with nothing else in it."""
     result = correlate_captures(arguments)
-    score = Score(len(frames))
+    score = Score(frames=len(frames))
     _judge_clocks(score, frames, packets_table(result)["time_ns"].to_list(), reference_times, result)
     return score
 

@@ -2,13 +2,14 @@
 
 import ipaddress
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.dataframes import packets_table, paths_table, rewrites_table
 
-from ..claims import Claims, PathClaim, Told, judge_claims, last_accepted
+from ..claims import PathClaim, Told, judge_claims, last_accepted
+from ..score import Counts
 from .alike import origins, undeterminable
 from .crossing import Fate
 from .layout import PORTS
@@ -17,36 +18,19 @@ MOST_PAIRS = 200_000
 """Of one path: a larger one is wrong anyhow."""
 
 
-@dataclass
-class Score:
-    """Counts of one view, or of several."""
+@dataclass(kw_only=True)
+class Score(Counts):
+    """Counts of one view, or of several. `claimed` is without pairs that nothing can tell apart; `ambiguous`: frames in
+    paths that are said to be."""
 
     views: int = 0
-    frames: int = 0
-    uncounted: int = 0
     packets: int = 0
-    true_pairs: int = 0
-    """A packet at two points."""
-    found: int = 0
-    claimed: int = 0
-    """Pairs of frames in one path, without ambiguous ones and those nothing can tell apart."""
-    wrong: int = 0
-    ambiguous: int = 0
-    """Frames in paths that are said to be."""
     alike: int = 0
     """Packets that nothing can tell apart."""
     alike_wrong: int = 0
     alike_missed: int = 0
     """Pairs; they count neither as wrong nor as missed."""
     ordered: int = 0
-    misordered: int = 0
-    rewrites_true: int = 0
-    rewrites_found: int = 0
-    lost_true: int = 0
-    lost_found: int = 0
-    claims: Claims = field(default_factory=Claims)
-    samples: dict = field(default_factory=lambda: defaultdict(list))
-    """Kind of mistake -> what was claimed, what is true, and the frames."""
 
     def add(self, other):
         """Count another one too; without its samples."""
@@ -54,14 +38,6 @@ class Score:
             if isinstance(value, int):
                 setattr(self, name, getattr(self, name) + value)
         self.claims.add(other.claims)
-
-    @property
-    def precision(self):
-        return 1 - self.wrong / self.claimed if self.claimed else 1.0
-
-    @property
-    def recall(self):
-        return self.found / self.true_pairs if self.true_pairs else 1.0
 
 
 def judge(view, correlate=correlate_captures):
@@ -92,7 +68,7 @@ class Judge:
 
     def score(self):
         frames = self.view.frames
-        made = Score(1, len(frames), sum(one.packet is None for one in frames))
+        made = Score(views=1, frames=len(frames), uncounted=sum(one.packet is None for one in frames))
         made.packets = len({one.packet for one in frames if one.packet is not None})
         made.alike = len(self.alike)
         self._pairs(made)
