@@ -169,6 +169,17 @@ NOTES = """
 - *hairpin-nf*: with `bridge-nf-call-iptables` a published port called from its own bridge is translated on the bridge,
   past docker0. There tcpdump runs with `-p`: in promiscuous mode the kernel also hands the translated frame to the IP
   stack of docker0, which routes it once more, and the packet arrives twice.
+- *hairpin-nf* and *any-hairpin*: what is missed are the packets of the container that calls its own published port.
+  One point alone sees them, under both pairs of addresses. The id of IPv4 is kept, but the TTL does not fall, for the
+  bridge translates and does not route: nothing tells such a packet from two others that a host sent, and so no
+  translation is claimed. Where other points lie between (*hairpin*), these tell.
+- *gre* at 64 bytes: six bytes are left of an inner ICMP header, up to the identifier; the sequence number is cut off.
+  The files that have it know the packets by it. The pings are what is missed.
+- *loss*, *everything*, *drift-loss*, *dropped*, *identical*: no pcap says what its capture missed. TCP that is sent
+  again shows that a packet was lost; a datagram that is not seen any further is `unknown` (`maybe-missed`), and counts
+  as not found.
+- *clamp*: points whose order TTL tells wrongly, for it is set and raised on the way. The times of both ways of a
+  connection tell it; where nothing does, the order is said to be unknown and no rewrite is claimed.
 - tcpdump records microseconds: two points of one node often show the same time. The truth comes from the same
   recordings in nanoseconds.
 - The wire's losses come from a seed, but which packet meets them depends on the timing of the run: counts differ a
