@@ -125,14 +125,18 @@ def _place_bridged_out(
     said: npt.NDArray[np.void],
     topology: Topology,
 ) -> None:
-    """A packet whose DNAT leads back into its own bridge leaves by the bridge device before the forward hook.
+    """With bridge-nf-call-iptables a packet whose DNAT leads back into its own bridge leaves by the bridge device
+    before the forward hook.
 
     br_nf_pre_routing_finish_bridge sends it there: the device's `out` frame has the new destination and the old source.
+    Without, it is routed, and leaves by the device behind all hooks, as anywhere.
     """
     behind = told(sightings)
     seen = frames(sightings)
     back = (station[behind] == Station.FORWARD) & (said["input_index"] == said["output_index"])
     back &= said["input_index"] > 0
+    filtered = np.array([n.bridge_nf for n in topology.namespaces] or [False], np.bool_)
+    back &= filtered[sightings["namespace"][behind]]
     if not back.any():
         return
     bridge = np.array([p.role == Role.BRIDGE for p in topology.points] or [False], np.bool_)
