@@ -23,7 +23,7 @@ from ..protocols import (
     TCP_RST,
     TCP_SYN,
 )
-from ..schema import NOTE_ERROR
+from ..schema import NOTE_CUT, NOTE_ERROR
 from ..sightings import FRAME
 from .kinds import Outcome, Outcomes, Reason, Verdicts
 from .tables import Tables
@@ -70,7 +70,8 @@ def _way_in_namespace(
 
 
 def never_answered(tables: Tables, so_far: Outcomes) -> Verdicts:
-    """Turns `delivered` into `unknown` where the other side of the connection never said a word.
+    """Turns `delivered` into `unknown` where the other side of the connection never said a word, or, of a SYN-ACK,
+    nothing but its SYN.
 
     What goes to a group, and what says that something went wrong, is not answered by anybody.
     """
@@ -80,6 +81,7 @@ def never_answered(tables: Tables, so_far: Outcomes) -> Verdicts:
     solicits = (heads["protocol"] == ICMPV6) & (heads["icmp_type"] == ICMPV6_NEIGHBOUR_SOLICITATION)
     silent = reached & _asks(heads) & ~_has_other_way(tables)
     silent |= reached & solicits & ~_is_advertised(heads, solicits)
+    silent |= reached & _accepts(heads) & ~_goes_on(tables, heads)
     return Verdicts(paths=np.flatnonzero(silent), outcome=Outcome.UNKNOWN, reason=Reason.UNANSWERED)
 
 
@@ -94,6 +96,23 @@ def _has_other_way(tables: Tables) -> npt.NDArray[np.bool_]:
     way = tables.connections.connection[tables.first] * 2 + tables.connections.forward[tables.first]
     said = np.zeros(2 * tables.connections.count + 2, np.bool_)
     said[way[(tables.sightings["notes"][tables.first] & NOTE_ERROR) == 0]] = True
+    return said[way ^ 1]
+
+
+def _accepts(heads: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per path: a SYN-ACK."""
+    return (heads["protocol"] == TCP) & ((heads["tcp_flags"] & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+
+
+def _goes_on(tables: Tables, heads: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Per path: the other way of its connection acknowledged or reset something. Who does nothing but repeat its SYN
+    has not got the SYN-ACK."""
+    way = tables.connections.connection[tables.first] * 2 + tables.connections.forward[tables.first]
+    says = (heads["protocol"] == TCP) & ((heads["tcp_flags"] & (TCP_ACK | TCP_RST)) != 0)
+    says |= (heads["notes"] & NOTE_CUT) != 0  # without its flags
+    says &= (heads["notes"] & NOTE_ERROR) == 0
+    said = np.zeros(2 * tables.connections.count + 2, np.bool_)
+    said[way[says]] = True
     return said[way ^ 1]
 
 

@@ -80,3 +80,21 @@ def test_a_ping_that_nobody_answers_did_not_arrive_for_sure(tmp_path):
     server.see("eth0", UNKNOWN, LATER, IP(src="10.0.0.9", dst="10.0.0.8", id=1) / TCP(sport=1, dport=2))
     path = paths(correlate(tmp_path, client, server))[0]
     assert (path.outcome, path.reason.kind) == ("unknown", "unanswered")
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [("A", ("delivered", None)), ("R", ("delivered", None)), ("S", ("unknown", "unanswered"))],
+    ids=["acknowledges", "resets", "repeats its SYN"],
+)
+def test_a_syn_ack_arrived_where_the_client_says_more_than_its_syn(says, expected, tmp_path):
+    """It came to the client's interface; whether a rule dropped it there, no plain capture shows."""
+    client, server = points("client", "server")
+    talk = Talk(5000, 10, 90)
+    talk.show(talk.packet("S", 100, 0, 0, back=False), client, server)
+    talk.show(talk.packet("SA", 700, 101, 0, back=True), server, client)
+    number = 100 if says == "S" else 101
+    talk.show(talk.packet(says, number, 701 if says == "A" else 0, 0, back=False), client, server)
+    keep_plain(client, server)
+    path = next(p for p in paths(correlate(tmp_path, client, server)) if p.info.startswith("SYN,ACK"))
+    assert (path.outcome, path.reason.kind if path.reason else None) == expected
