@@ -56,32 +56,6 @@ _ONCE_MORE: Final = 8
 _FURTHER: Final = 16
 """Added where only a second such content is enough."""
 
-SHOWN: Final = np.dtype(
-    [
-        ("time_ns", "i8"),
-        ("flow", "u8"),
-        ("source", "u8"),  # end_key
-        ("destination", "u8"),
-        ("payload", "u8"),
-        ("end", "i8"),
-        ("end_and_place", "i8"),
-        ("clock", "i8"),
-        ("place", "u4"),
-        ("residue", "u2"),
-        ("protocol", "u1"),
-        ("ttl", "u1"),
-        ("ip_version", "u1"),
-        ("identified", "u1"),  # an IP id that is not 0
-        ("repeated", "u1"),
-        ("numbered", "u1"),  # a sequence number of TCP that is not 0
-        ("acknowledges", "u1"),
-        ("uninformed", "u1"),
-    ],
-    align=True,
-)
-"""What matters of a sighting of one content. Those of one content stand together, and kernels take no more than that:
-numba passes each array of a named tuple on in seven words, and counts who uses it."""
-
 
 @njit(cache=True)
 def liken(shown, at, chosen, like):
@@ -101,10 +75,8 @@ def _likeness(shown, start, stop, other_start, other_stop):
     one, other = shown[start], shown[other_start]
     if one.place == other.place:
         return _passed_again(shown, start, stop, other_start, other_stop)
-    kind = _ONE_END if one.source == other.source or one.destination == other.destination else _LIKE
-    if one.flow == other.flow:
-        kind = _SAME
-    elif one.end >> 1 == other.end >> 1 or not (one.uninformed or other.uninformed):
+    kind = _relation(one, other)
+    if kind == _UNLIKE:
         return _UNLIKE
     comparable = one.clock == other.clock
     window = ONE_PACKET_NS if comparable else _CLOCKS_APART_NS
@@ -113,6 +85,30 @@ def _likeness(shown, start, stop, other_start, other_stop):
     if not comparable and _distance(shown, start, stop, other_start, other_stop, _EVER_NS) <= _EVER_NS:
         return kind if _share_several(shown, start, stop, other_start, other_stop) else kind | _FAR
     return _UNLIKE
+
+
+@njit(cache=True, inline="always")
+def _relation(one, other):
+    """How alike views of different places are by their flows."""
+    kind = _ONE_END if one.source == other.source or one.destination == other.destination else _LIKE
+    if one.flow == other.flow:
+        return _SAME
+    if one.end >> 1 == other.end >> 1 or not (one.uninformed or other.uninformed):
+        return _UNLIKE
+    return kind
+
+
+@njit(cache=True)
+def judge_single(one, other):
+    """As judge_pair, of two views of one row each where no place has two: nobody else can fit."""
+    kind = _relation(one, other)
+    if kind in (_UNLIKE, _SAME) or contradict(one.payload, one.residue, other.payload, other.residue):
+        return _NOTHING
+    apart = abs(one.time_ns - other.time_ns)
+    comparable = one.clock == other.clock
+    if apart > (ONE_PACKET_NS if comparable else _EVER_NS):
+        return _NOTHING
+    return _alone(one, other, kind, _is_weak(one, other), not comparable and apart > _CLOCKS_APART_NS)
 
 
 @njit(cache=True)
@@ -171,14 +167,19 @@ def judge_pair(shown, at, chosen, like, i, j):
     far, kind = kind & _FAR, kind & _SAME
     if kind in (_UNLIKE, _SAME):
         return _NOTHING
-    tcp = one.protocol == TCP
-    weak = one.repeated or other.repeated or not (one.identified or (tcp and one.numbered))
+    weak = _is_weak(one, other)
     there, here = _rivals(shown, at, chosen, like, i, j, weak), _rivals(shown, at, chosen, like, j, i, weak)
     if there < 0 or here < 0:
         return _NOTHING
     if there + here > 0 and not (kind == _ONE_END and _nearest(shown, at, chosen, i, j)):
         return UNDECIDED
-    return _alone(one, other, kind, weak, far)
+    return _alone(one, other, kind, weak, far != 0)
+
+
+@njit(cache=True, inline="always")
+def _is_weak(one, other):
+    """Whether equal contents could be chance."""
+    return one.repeated or other.repeated or not (one.identified or (one.protocol == TCP and one.numbered))
 
 
 @njit(cache=True)

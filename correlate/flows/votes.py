@@ -4,16 +4,19 @@ A content that several ends of sessions show is one packet under several flows, 
 end is asked by itself at each place that saw it: that is a view. What two views are to each other is in views.py.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.growing import doubled
-from ..protocols import FRAGMENT_OFFSET, MORE_FRAGMENTS, TCP
-from .servers import destination_key, source_key
-from .views import BOTH, MOST_VIEWS, SHOWN, judge_pair, liken
+from ..protocols import FRAGMENT_OFFSET, MORE_FRAGMENTS
+from .shown_rows import SHOWN, gather
+from .views import BOTH, MOST_VIEWS, judge_pair, judge_single, liken
+
+_FEW: Final = 12
+"""Rows of one content that are compared each with each without more ado."""
 
 
 class Voters(NamedTuple):
@@ -61,12 +64,41 @@ def cast_votes(voters, sessions):
             total[voters.ends[rows[0]] >> 1] -= 1
         if views < 2 or not _may_be_translated(rows, voters.sightings, voters.uninformed):
             continue
-        _gather(voters, rows, shown)
-        if views <= MOST_VIEWS and not _is_crowded(voters.crowded, voters.sightings[rows[0]].content):
+        gather(voters, rows, shown)
+        few = views <= MOST_VIEWS and not _is_crowded(voters.crowded, voters.sightings[rows[0]].content)
+        if few and views == rows.size and _everywhere_once(shown, views):
+            votes, count = _vote_of_each(shown, views, votes, count)
+        elif few:
             votes, count = _vote(shown, at, chosen[:views], like, votes, count)
         else:
             votes, count = _vote_by_ends(shown, rows.size, views, like, votes, count)
     return votes[:count], total
+
+
+@njit(cache=True, forceinline=True)
+def _everywhere_once(shown, rows):
+    """Whether no place has two of the first so many rows, which is true of most packets, and they are few."""
+    if rows > _FEW:
+        return False
+    for i in range(rows):
+        for j in range(i):
+            if shown[i].place == shown[j].place:
+                return False
+    return True
+
+
+@njit(cache=True, forceinline=True)
+def _vote_of_each(shown, rows, votes, count):
+    """As _vote, where each row is a view and no place has two."""
+    while count + rows * rows > votes.shape[0]:
+        votes = doubled(votes)
+    before = count
+    for i in range(rows):
+        for j in range(i):
+            worth = judge_single(shown[j], shown[i])
+            if worth >= 0:
+                count = _add(shown[j], shown[i], worth, votes, before, count)
+    return votes, count
 
 
 @njit(cache=True)
@@ -118,30 +150,6 @@ def _may_be_translated(rows, sightings, uninformed):
         if several and some:
             break
     return several and some
-
-
-@njit(cache=True, forceinline=True)
-def _gather(voters, rows, shown):
-    for i in range(rows.size):
-        row, one = voters.sightings[rows[i]], shown[i]
-        one.time_ns = voters.times_ns[rows[i]]
-        one.flow = row.flow
-        one.source = source_key(row)
-        one.destination = destination_key(row)
-        one.payload = row.payload
-        one.end = voters.ends[rows[i]]
-        one.end_and_place = voters.views[rows[i]]
-        one.clock = voters.clock[row.namespace]
-        one.place = row.place
-        one.residue = row.residue
-        one.identified = row.ip_id != 0
-        one.protocol = row.protocol
-        one.ttl = row.ttl
-        one.ip_version = row.ip_version
-        one.repeated = voters.repeated[rows[i]]
-        one.numbered = row.protocol == TCP and row.sequence != 0
-        one.acknowledges = row.protocol == TCP and row.acknowledgment != 0
-        one.uninformed = voters.uninformed[row.namespace]
 
 
 @njit(cache=True)
