@@ -168,9 +168,18 @@ def delays_by_connections(part: Linked, setting: Setting) -> Pairs:
 
 def link(part: Linked, setting: Setting) -> None:
     """Find its connections, by the clocks of the setting."""
-    _exchange(part)
-    times_ns = _reference_times(part, setting)
     entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
+    _link(part, setting, _reference_times(part, setting), entries)
+
+
+def _link(
+    part: Linked, setting: Setting, times_ns: npt.NDArray[np.int64], entries: npt.NDArray[np.void]
+) -> npt.NDArray[np.int64]:
+    """`times_ns`: of the sightings, on the reference clock; returns them as they are once shifted numbers are known."""
+    if part.shifts.rows.size:
+        _exchange(part)
+        part.shifts = Shifts()
+        times_ns = _reference_times(part, setting)
     part.connections = find_connections(
         part.sightings, times_ns, entries, part.said, setting.topology, setting.clocks, setting.repeated,
         setting.crowded, setting.servers, part.contents,
@@ -179,25 +188,27 @@ def link(part: Linked, setting: Setting) -> None:
     linked = part.connections
     ways = Ways(linked.way, linked.connection, linked.forward)
     part.shifts = find_shifts(part.sightings, times_ns, ways, clocks, part.contents)
+    if part.shifts.rows.size == 0:
+        return times_ns
     _exchange(part)
+    return _reference_times(part, setting)
 
 
 def _exchange(part: Linked) -> None:
     """Give shifted sightings the contents of one numbering, or take these away again (in place)."""
-    if part.shifts.rows.size:
-        part.shifts.exchange(part.sightings)
-        part.contents = runs_of_keys(part.sightings["content"])
+    part.shifts.exchange(part.sightings)
+    part.contents = runs_of_keys(part.sightings["content"])
 
 
 def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Followed:
     """Sightings -> packets -> hops -> rewrites and outcomes. Links connections where that has not been done by these
     clocks."""
     sightings, evaluations, topology = part.sightings, part.evaluations, setting.topology
-    if part.connections is None or setting.link_again:
-        link(part, setting)
-    connections = part.linked
     times_ns = _reference_times(part, setting)
     entries = messages_on_reference(part.conntrack, setting.clocks, setting.topology)
+    if part.connections is None or setting.link_again:
+        times_ns = _link(part, setting, times_ns, entries)
+    connections = part.linked
     _number_connections(connections, sightings, times_ns)
     joined = join_datagrams(sightings, times_ns, connections.way)
     contents = None if joined else part.contents

@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..arrays.grouping import Runs, distinct
+from ..arrays.grouping import Runs
 from ..decode.link_scope import row_stays_on_link
 from ..protocols import FRAGMENT_OFFSET, TCP
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLOW
 from .repeated_sequences import are_repeated
-from .views import FAINT, UNDECIDED
+from .tally import FALLS, RISES
+from .views import UNDECIDED
 from .votes import Voters, cast_votes
 
 _LEAST_OF_TCP: Final = 0.05
@@ -63,8 +64,9 @@ def content_ties(
     if not uninformed.any():
         return _nothing()
     votes_at_all = np.zeros(contents.rows.size, np.bool_)
-    votes_at_all[: sightings.size] = can_vote(sightings)
-    views = ends * (int(sightings["place"].max(initial=0)) + 1) + sightings["place"]
+    views = np.empty(sightings.size, np.int64)
+    sessions = _Facts.room_for((int(ends.max(initial=-1)) >> 1) + 1)
+    _look_at(sightings, ends, votes_at_all, views, sessions)
     runs = contents.only(votes_at_all).sorted_by(times_ns, views)
     if runs.rows.size == 0:
         return _nothing()
@@ -72,20 +74,31 @@ def content_ties(
         rows=runs.rows, start=runs.start, sightings=sightings, ends=ends, views=views, times_ns=times_ns,
         repeated=are_repeated(sightings, repeated), clock=clock, uninformed=uninformed, crowded=crowded,
     )  # fmt: skip
-    cast, total = cast_votes(voters, (int(ends.max()) >> 1) + 1)
-    if cast.shape[0] == 0:
+    numbers, counts, total = cast_votes(voters, sessions.protocol.size)
+    if numbers.size == 0:
         return _nothing()
-    numbers = (cast[:, 0] * total.size + cast[:, 1]) * 2 + cast[:, 2]
-    decided = cast[:, 3] != UNDECIDED
-    ballots, lacking = _count(numbers[decided], cast[decided, 3], cast[decided, 4], total.size)
-    found = _choose(ballots, total, sightings, ends >> 1)
-    undecided = np.concatenate([numbers[~decided], lacking])
-    return _with_undecided(found, undecided, total) if undecided.size else found
+    order = np.argsort(numbers)
+    pairs = _pairs(numbers[order], total.size)
+    ballots, undecided = _count(pairs, counts.take(order, axis=0))
+    found = _choose(ballots, total, sessions)
+    return _with_undecided(found, pairs, undecided, total) if undecided.any() else found
 
 
 def _nothing() -> ContentTies:
     nobody, nothing = np.empty((0, 2), np.int64), np.empty(0, np.int64)
     return ContentTies(ties=nobody, votes=nothing, rivals=nobody, rival_votes=nothing)
+
+
+class _Facts(NamedTuple):
+    """What is known of each session."""
+
+    protocol: npt.NDArray[np.uint8]
+    namespace: npt.NDArray[np.int64]
+
+    @classmethod
+    def room_for(cls, sessions: int) -> "_Facts":
+        """For so many."""
+        return cls(np.zeros(sessions, np.uint8), np.zeros(sessions, np.int64))
 
 
 class _Ballots(NamedTuple):
@@ -101,25 +114,16 @@ class _Ballots(NamedTuple):
     the opposite."""
 
 
-def _count(
-    numbers: npt.NDArray[np.int64], worth: npt.NDArray[np.int64], falls: npt.NDArray[np.int64], sessions: int
-) -> tuple[_Ballots, npt.NDArray[np.int64]]:
-    """Of votes that are decided: `numbers` of their pairs, what each is `worth`, and how the TTL `falls` (votes.py).
-    Behind the ballots the numbers of faint votes of pairs that have not enough."""
-    number, of_pair = distinct(numbers)
-
-    def count(values: npt.NDArray[np.int64], kinds: int) -> npt.NDArray[np.int64]:
-        """How often each pair has each value below `kinds`: a row for each value."""
-        return np.bincount(of_pair * kinds + values, minlength=number.size * kinds).reshape(-1, kinds).T
-
-    plain, weak, turned, faint = count(worth, UNDECIDED)
-    rising, _, falling = count(np.sign(falls) + 1, 3)
+def _count(pairs: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> tuple[_Ballots, npt.NDArray[np.int64]]:
+    """The ballots of the `pairs` that have enough votes, and per pair how many of its votes leave it undecided.
+    `counts`: see Tally."""
+    plain, weak, turned, faint, undecided = counts[:, : UNDECIDED + 1].T
     certain = (plain > 0) | (turned > 1)
     enough = certain | (weak > 0) | (faint >= _FEWEST_FAINT)
-    one_way = (falling == 0) | (rising == 0)
+    one_way = (counts[:, FALLS] == 0) | (counts[:, RISES] == 0)
     votes = plain + weak + turned + faint
-    ballots = _Ballots(_pairs(number[enough], sessions), votes[enough], certain[enough], one_way[enough])
-    return ballots, numbers[(worth == FAINT) & ~enough[of_pair]]
+    ballots = _Ballots(pairs[enough], votes[enough], certain[enough], one_way[enough])
+    return ballots, np.where(enough, undecided, undecided + faint)
 
 
 def can_vote(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
@@ -132,9 +136,24 @@ def can_vote(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
 @njit(cache=True, nogil=True)
 def _mark_voters(sightings, found):
     for i in range(sightings.size):
-        row = sightings[i]
-        readable = (row.notes & np.uint8(_UNREADABLE)) == 0 and (row.fragment & np.uint16(FRAGMENT_OFFSET)) == 0
-        found[i] = readable and row.ip_version > 0 and not row_stays_on_link(row)
+        found[i] = _may_vote(sightings[i])
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _may_vote(row):
+    readable = (row.notes & np.uint8(_UNREADABLE)) == 0 and (row.fragment & np.uint16(FRAGMENT_OFFSET)) == 0
+    return readable and row.ip_version > 0 and not row_stays_on_link(row)
+
+
+@njit(cache=True, nogil=True)
+def _look_at(sightings, ends, found, views, sessions):
+    """All that is asked of every row, in one pass: whether it can vote, its view, and what its session is."""
+    for i in range(sightings.size):
+        row, session = sightings[i], ends[i] >> 1
+        found[i] = _may_vote(row)
+        views[i] = (ends[i] << 32) | np.int64(row.place)
+        sessions.protocol[session] = row.protocol
+        sessions.namespace[session] = row.namespace
 
 
 def _pairs(numbers: npt.NDArray[np.int64], sessions: int) -> npt.NDArray[np.int64]:
@@ -144,20 +163,12 @@ def _pairs(numbers: npt.NDArray[np.int64], sessions: int) -> npt.NDArray[np.int6
     return np.column_stack([first, second, flip])
 
 
-def _choose(
-    ballots: _Ballots,
-    total: npt.NDArray[np.int64],
-    sightings: npt.NDArray[np.void],
-    session: npt.NDArray[np.int64],
-) -> ContentTies:
+def _choose(ballots: _Ballots, total: npt.NDArray[np.int64], sessions: _Facts) -> ContentTies:
     """Accept a pair that shares enough and whose sessions have no other partner in the same namespace nearly as
     good."""
     keys, votes = ballots.keys, ballots.votes
     first, second = keys[:, 0], keys[:, 1]
-    protocol = np.zeros(total.size, np.uint8)
-    namespace = np.zeros(total.size, np.int64)
-    protocol[session] = sightings["protocol"]
-    namespace[session] = sightings["namespace"]
+    protocol, namespace = sessions
     share = votes / np.maximum(np.minimum(total[first], total[second]), 1)
     tcp = (protocol[first] == TCP) & (protocol[second] == TCP)
     least = np.where(tcp, _LEAST_OF_TCP, np.where(ballots.certain, _LEAST, _LEAST_OF_WEAK))
@@ -174,10 +185,13 @@ def _choose(
     )
 
 
-def _with_undecided(found: ContentTies, numbers: npt.NDArray[np.int64], total: npt.NDArray[np.int64]) -> ContentTies:
-    """Add the flows that share much, but whose packets have equals at the same place, as rivals."""
-    number, votes = np.unique(numbers, return_counts=True)
-    keys = _pairs(number, total.size)
+def _with_undecided(
+    found: ContentTies, pairs: npt.NDArray[np.int64], undecided: npt.NDArray[np.int64], total: npt.NDArray[np.int64]
+) -> ContentTies:
+    """Add the flows that share much, but whose packets have equals at the same place, as rivals. `undecided`: contents
+    that each of the `pairs` shares so."""
+    some = undecided > 0
+    keys, votes = pairs[some], undecided[some]
     joined = np.zeros(total.size, np.bool_)
     joined[found.ties >> 1] = True
     enough = votes >= 0.5 * np.minimum(total[keys[:, 0]], total[keys[:, 1]])

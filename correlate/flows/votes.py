@@ -13,10 +13,14 @@ from ...kernels.njit import njit
 from ..arrays.growing import doubled
 from ..protocols import FRAGMENT_OFFSET, MORE_FRAGMENTS
 from .shown_rows import SHOWN, gather
+from .tally import count_votes, empty_tally
 from .views import BOTH, MOST_VIEWS, judge_pair, judge_single, liken
 
 _FEW: Final = 12
 """Rows of one content that are compared each with each without more ado."""
+
+_MANY: Final = 512
+"""Votes that are worth being counted together."""
 
 
 class Voters(NamedTuple):
@@ -46,11 +50,13 @@ class Voters(NamedTuple):
 
 @njit(cache=True)
 def cast_votes(voters, sessions):
-    """((n, 5) votes: two sessions, the smaller first, whether their orientations differ, what it is worth (views.py),
-    and whether the TTL falls (1) or rises (-1) from the first to the second where their packets go the way of the
-    first's orientation 0; contents of each of the `sessions`, without fragments that nobody else shows)."""
+    """(numbers of the pairs of sessions that have votes; what these are, as in Tally.counts; contents of each of the
+    `sessions`, without fragments that nobody else shows). A vote, while it is one: two sessions, the smaller first,
+    whether their orientations differ, what it is worth (views.py), and whether the TTL falls (1) or rises (-1) from the
+    first to the second where their packets go the way of the first's orientation 0."""
     votes = np.empty((1024, 5), np.int64)
     count = 0
+    tally, pairs = empty_tally(), 0
     total = np.zeros(sessions, np.int64)
     shown = np.empty(_most_rows(voters.start), SHOWN)
     at = np.empty(MOST_VIEWS + 1, np.int64)
@@ -72,7 +78,11 @@ def cast_votes(voters, sessions):
             votes, count = _vote(shown, at, chosen[:views], like, votes, count)
         else:
             votes, count = _vote_by_ends(shown, rows.size, views, like, votes, count)
-    return votes[:count], total
+        if count >= _MANY:
+            tally, pairs = count_votes(votes, count, sessions, tally, pairs)
+            count = 0
+    tally, pairs = count_votes(votes, count, sessions, tally, pairs)
+    return tally.numbers[:pairs], tally.counts[:pairs], total
 
 
 @njit(cache=True, forceinline=True)
