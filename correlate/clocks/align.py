@@ -100,7 +100,7 @@ def _clock_from(node: str, known: Clock, bounds: Bounds) -> Clock | None:
             node=node, offset_ns=line.offset_ns, error_ns=None, basis=unbound, packets=packets,
             pieces=(line,) if line.drift else (),
         )  # fmt: skip
-    pieces = _fit_pieces(bounds.upper_at_ns - base[0], upper, bounds.lower_at_ns - base[1], lower)
+    pieces = _fit(bounds.upper_at_ns - base[0], upper, bounds.lower_at_ns - base[1], lower)
     if pieces is None:
         offset = int(np.median(upper) + np.median(lower)) // 2
         return Clock(node=node, offset_ns=offset, error_ns=None, basis=unbound, packets=packets)
@@ -118,14 +118,27 @@ def _clock_from(node: str, known: Clock, bounds: Bounds) -> Clock | None:
     )
 
 
-def _fit_pieces(
+def _fit(
     upper_at: npt.NDArray[np.int64],
     upper: npt.NDArray[np.int64],
     lower_at: npt.NDArray[np.int64],
     lower: npt.NDArray[np.int64],
 ) -> tuple[Piece, ...] | None:
-    """As few straight pieces as the bounds allow; None when that would be too many to believe."""
-    times = np.sort(np.concatenate([upper_at, lower_at]))
+    """As few straight pieces as the bounds allow, for nearly all clocks one; None when that would be too many to
+    believe."""
+    times = np.concatenate([upper_at, lower_at])
+    only = fit_line(upper_at, upper, lower_at, lower, times.min(), times.max())
+    return _fit_pieces(upper_at, upper, lower_at, lower, np.sort(times)) if only is None else (only,)
+
+
+def _fit_pieces(
+    upper_at: npt.NDArray[np.int64],
+    upper: npt.NDArray[np.int64],
+    lower_at: npt.NDArray[np.int64],
+    lower: npt.NDArray[np.int64],
+    times: npt.NDArray[np.int64],
+) -> tuple[Piece, ...] | None:
+    """The same, of a clock that was set. `times`: of all bounds, ascending."""
     pieces: list[Piece] = []
     starts: list[int] = []
     start = 0

@@ -141,6 +141,17 @@ class Clock:
                 offsets[here] += np.rint(_by_own_time(piece.drift) * (times_ns[here] - piece.start_ns)).astype(np.int64)
         return offsets
 
+    @property
+    def only_line(self) -> tuple[int, int, float] | None:
+        """(offset in ns, time of this clock at which it was so, growth of it per ns of this clock), where that is so at
+        all times; None where the clock was set."""
+        if not self.pieces:
+            return self.offset_ns, 0, 0.0
+        piece = self.pieces[0]
+        if len(self.pieces) > 1 or piece.epoch:
+            return None
+        return piece.offset_ns, piece.start_ns, _by_own_time(piece.drift)
+
     def reference_ns(self, time_ns: int) -> int:
         """A time of this clock, by the reference clock."""
         return time_ns - int(self.offsets(np.array([time_ns]))[0])

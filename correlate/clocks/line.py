@@ -5,12 +5,12 @@ clock ran but the packets themselves: of all lines that fit, the steepest and th
 """
 
 import math
-from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ...kernels.njit import njit
 from .clock import Piece
 from .clouds import lower_hull
 
@@ -22,6 +22,8 @@ _QUEUED_NS: Final = 10_000_000
 """No queue is as slow on the average."""
 _NO_EVIDENCE: Final = 0.7
 """A clock that runs evenly and leaves this part of the most room is taken to do so."""
+_THIRDS: Final = 60
+"""Steps of a search by thirds: the rest of the interval is less than what a float can tell."""
 
 
 def fit_line(
@@ -43,24 +45,24 @@ def fit_line(
         return Piece(start_ns=int(begin) + offset, offset_ns=offset, drift=0.0, error_ns=None)
     # Clocks may be years apart: too many digits for a float.
     around = int(upper[above].min())
-    room = _Room(
-        lower_hull(upper_at[above] - begin, upper[above] - around),
-        lower_hull(lower_at[below] - begin, around - lower[below]),
+    hulls = _Hulls(
+        *lower_hull(upper_at[above] - begin, upper[above] - around),
+        *lower_hull(lower_at[below] - begin, around - lower[below]),
     )
-    widest = _highest(room.width, -STEEPEST, STEEPEST)
-    if room.width(widest) < 0:
+    widest = _widest(hulls, -STEEPEST, STEEPEST)
+    room = _width(hulls, widest)
+    if room < 0:
         return None
     # As long as this takes away little of the room, nothing says that it drifts.
-    slope = 0.0 if room.width(0.0) >= _NO_EVIDENCE * room.width(widest) else widest
-    middle = (room.top(slope) + room.bottom(slope)) / 2
-    fit = room.last_slope(widest, -STEEPEST), room.last_slope(widest, STEEPEST)
-    alone = room.last_slope(widest, -_ANY_SLOPE), room.last_slope(widest, _ANY_SLOPE)
+    slope = 0.0 if _width(hulls, 0.0) >= _NO_EVIDENCE * room else widest
+    middle = (_top(hulls, slope) + _bottom(hulls, slope)) / 2
+    fit, alone = ((_last_slope(hulls, widest, -s), _last_slope(hulls, widest, s)) for s in (STEEPEST, _ANY_SLOPE))
     last = int(max(upper_at[above].max(), lower_at[below].max()))
     return Piece(
         start_ns=int(begin) + around + round(middle),
         offset_ns=around + round(middle),
         drift=slope,
-        error_ns=math.ceil(room.farthest(fit, slope, middle, last - int(begin))) + 1,
+        error_ns=math.ceil(_farthest(hulls, fit, slope, middle, last - int(begin))) + 1,
         evidence_ns=(int(begin), last),
         growth=max(slope - alone[0], alone[1] - slope),
     )
@@ -88,65 +90,91 @@ def fit_one_side(at: npt.NDArray[np.int64], bound: npt.NDArray[np.int64], *, upp
     return Piece(start_ns=begin + offset, offset_ns=offset, drift=sign * slope, error_ns=None)
 
 
-class _Room:
-    """Where a line of some slope can lie between two clouds: the offsets at time 0."""
+class _Hulls(NamedTuple):
+    """Times and offsets of the hulls of two clouds, for a line touches either cloud at its hull only; those of the
+    lower bounds are turned upside down."""
 
-    def __init__(
-        self,
-        upper: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
-        lower: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
-    ) -> None:
-        """Times and offsets of the hulls, for a line touches either cloud at its hull only; those of the lower bounds
-        turned upside down."""
-        self._upper_at, self._upper = upper
-        self._lower_at, self._lower = lower[0], -lower[1]
-
-    def top(self, slope: float) -> float:
-        """Below all upper bounds. As a function of the slope it is concave."""
-        return float((self._upper - slope * self._upper_at).min())
-
-    def bottom(self, slope: float) -> float:
-        """Above all lower bounds; a convex function."""
-        return float((self._lower - slope * self._lower_at).max())
-
-    def width(self, slope: float) -> float:
-        """How much is between; negative: no line of this slope fits."""
-        return self.top(slope) - self.bottom(slope)
-
-    def last_slope(self, inside: float, outside: float) -> float:
-        """The slope nearest to `outside` with which a line still fits, as one of the slope `inside` does."""
-        if self.width(outside) >= 0:
-            return outside
-        for _ in range(50):
-            middle = (inside + outside) / 2
-            if self.width(middle) >= 0:
-                inside = middle
-            else:
-                outside = middle
-        return inside
-
-    def farthest(self, fit: tuple[float, float], slope: float, offset: float, length_ns: int) -> float:
-        """How far any line with a slope between those of `fit` is from the one of `slope` and `offset`, from time 0 to
-        `length_ns`: the lines that fit are a convex polygon, so it is at one of the ends."""
-        worst = 0.0
-        for at in (0, length_ns):
-
-            def above(drift: float, at: int = at) -> float:
-                return self.top(drift) - offset + (drift - slope) * at
-
-            def below(drift: float, at: int = at) -> float:
-                return offset - self.bottom(drift) - (drift - slope) * at
-
-            worst = max(worst, *(function(_highest(function, *fit)) for function in (above, below)))
-        return worst
+    upper_at: npt.NDArray[np.int64]
+    upper: npt.NDArray[np.int64]
+    lower_at: npt.NDArray[np.int64]
+    lower: npt.NDArray[np.int64]
 
 
-def _highest(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a concave function is highest, by thirds."""
-    for _ in range(60):
+@njit(cache=True)
+def _top(hulls, slope):
+    """The offset at time 0 of the line of this slope that lies just below all upper bounds. As a function of the slope
+    it is concave."""
+    least = np.inf
+    for i in range(hulls.upper.size):
+        least = min(least, np.float64(hulls.upper[i]) - slope * np.float64(hulls.upper_at[i]))
+    return least
+
+
+@njit(cache=True)
+def _bottom(hulls, slope):
+    """That of the one just above all lower bounds; a convex function."""
+    most = -np.inf
+    for i in range(hulls.lower.size):
+        most = max(most, -np.float64(hulls.lower[i]) - slope * np.float64(hulls.lower_at[i]))
+    return most
+
+
+@njit(cache=True)
+def _width(hulls, slope):
+    """How much is between; negative: no line of this slope fits."""
+    return _top(hulls, slope) - _bottom(hulls, slope)
+
+
+@njit(cache=True)
+def _last_slope(hulls, inside, outside):
+    """The slope nearest to `outside` with which a line still fits, as one of the slope `inside` does."""
+    if _width(hulls, outside) >= 0:
+        return outside
+    for _ in range(50):
+        middle = (inside + outside) / 2
+        if _width(hulls, middle) >= 0:
+            inside = middle
+        else:
+            outside = middle
+    return inside
+
+
+@njit(cache=True)
+def _widest(hulls, low, high):
+    """The slope of which lines have the most room, by thirds."""
+    for _ in range(_THIRDS):
         third = (high - low) / 3
-        if function(low + third) < function(high - third):
+        if _width(hulls, low + third) < _width(hulls, high - third):
             low += third
         else:
             high -= third
     return (low + high) / 2
+
+
+@njit(cache=True)
+def _farthest(hulls, fit, slope, offset, length_ns):
+    """How far any line with a slope between those of `fit` is from the one of `slope` and `offset`, from time 0 to
+    `length_ns`: the lines that fit are a convex polygon, so it is at one of the ends."""
+    worst = 0.0
+    for side in range(2):
+        for at in (0, length_ns):
+            low, high = fit
+            for _ in range(_THIRDS):
+                third = (high - low) / 3
+                if _apart(hulls, low + third, slope, offset, at, side) < _apart(
+                    hulls, high - third, slope, offset, at, side
+                ):
+                    low += third
+                else:
+                    high -= third
+            worst = max(worst, _apart(hulls, (low + high) / 2, slope, offset, at, side))
+    return worst
+
+
+@njit(cache=True)
+def _apart(hulls, drift, slope, offset, at, side):
+    """How far the highest (side 0) or lowest line of the slope `drift` that fits is on its side of that of `slope` and
+    `offset`, at a time. A concave function of the drift."""
+    if side == 0:
+        return _top(hulls, drift) - offset + (drift - slope) * at
+    return offset - _bottom(hulls, drift) - (drift - slope) * at

@@ -6,14 +6,19 @@ found first, and count how often its clock had been set back by each frame: its 
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from ...kernels.njit import njit
 from ...pcapng.read import CaptureFile, is_packet_interface
 from ..nodes.topology import Topology
 from .align import SET_BACK_NS
 from .clock import Clock
+
+_SET: Final = (0, 0, 0.0)
+"""Stands for the line of a clock that was set: its times are left as they are."""
 
 
 class FramesSetBack:
@@ -57,17 +62,34 @@ def sightings_on_reference(
     set_back: Sequence[npt.NDArray[np.int64]],
 ) -> npt.NDArray[np.int64]:
     """The times of SIGHTING rows in ns, by the reference clock. `set_back`: of each file, see frames_set_back."""
-    times_ns = sightings["time_ns"]
-    node = _node_of(sightings["namespace"], clocks, topology)
-    converted = times_ns.copy()
-    for number, clock in _other_than_the_reference(clocks):
-        here = node == number
+    lines = [clock.only_line for clock in clocks]
+    numbers = _numbers(clocks, topology)
+    converted = np.empty(sightings.size, np.int64)
+    offset, start, growth = (np.array(of_all) for of_all in zip(*(line or _SET for line in lines), strict=True))
+    _by_lines(sightings, numbers, offset, start, growth, converted)
+    for number, clock in enumerate(clocks):
+        if lines[number] is not None:
+            continue
+        here = np.flatnonzero(numbers[sightings["namespace"]] == number)
         epochs = None
         # In a file with a pause there the times do not come twice, and tell by themselves.
         if clock.epochs and _most_set_back(clock.node, topology, set_back) == clock.epochs:
             epochs = _epochs_of(sightings["frame"][here], sightings["file"][here], set_back)
-        converted[here] -= clock.offsets(times_ns[here], epochs)
+        converted[here] -= clock.offsets(converted[here], epochs)
     return converted
+
+
+@njit(cache=True, nogil=True)
+def _by_lines(sightings, numbers, offset, start, growth, converted):
+    """Fill in the times by clocks of which one line holds; all but the rows are per clock, `numbers`: that of each
+    namespace."""
+    for i in range(sightings.size):
+        row = sightings[i]
+        clock = numbers[row.namespace]
+        off = offset[clock]
+        if growth[clock] != 0:
+            off += np.int64(np.rint(growth[clock] * np.float64(row.time_ns - start[clock])))
+        converted[i] = row.time_ns - off
 
 
 def messages_on_reference(
@@ -75,7 +97,9 @@ def messages_on_reference(
 ) -> npt.NDArray[np.void]:
     """A copy of CONNTRACK rows with their `time_ns` on the reference clock. No frame says in which epoch they came."""
     converted = messages.copy()
-    node = _node_of(messages["namespace"], clocks, topology)
+    if messages.size == 0:
+        return converted
+    node = _numbers(clocks, topology)[messages["namespace"]]
     for number, clock in _other_than_the_reference(clocks):
         here = node == number
         converted["time_ns"][here] -= clock.offsets(messages["time_ns"][here])
@@ -91,11 +115,10 @@ def _other_than_the_reference(clocks: Sequence[Clock]) -> Iterable[tuple[int, Cl
     )
 
 
-def _node_of(namespace: npt.NDArray[np.integer], clocks: Sequence[Clock], topology: Topology) -> npt.NDArray[np.int64]:
-    """Number of the clock that each of these namespaces has."""
+def _numbers(clocks: Sequence[Clock], topology: Topology) -> npt.NDArray[np.int64]:
+    """Number of the clock of each namespace."""
     numbers = {clock.node: number for number, clock in enumerate(clocks)}
-    of_namespace: npt.NDArray[np.int64] = np.array([numbers[n.node] for n in topology.namespaces] or [0], np.int64)
-    return of_namespace[namespace]
+    return np.array([numbers[n.node] for n in topology.namespaces] or [0], np.int64)
 
 
 def _most_set_back(node: str, topology: Topology, set_back: Sequence[npt.NDArray[np.int64]]) -> int:
