@@ -103,9 +103,8 @@ def find_connections(
     sessions = split_sessions(sightings, times_ns, conntrack)
     ends = sessions.ends
     parent = np.arange(2 * sessions.first.size)
-    index = SessionIndex.build(sightings, sessions, on_wire, nodes)
     ties = {
-        Tie.CONNTRACK: conntrack_ties(index, conntrack, nodes),
+        Tie.CONNTRACK: _ties_of_entries(sightings, sessions, conntrack, nodes, on_wire),
         Tie.TRACE: conntrack_id_ties(ends[told(sightings)], sightings, said),
         Tie.ADDRESSES: same_flow_ties(sightings, times_ns, ends, nodes, on_wire, contents),
     }
@@ -126,6 +125,19 @@ def comparable_clocks(clocks: list[Clock], nodes: npt.NDArray[np.int64]) -> npt.
     """Per namespace, the same number where times can be compared; `nodes`: node number of each."""
     alone = np.array([clock.basis == "unknown" for clock in clocks])[nodes]
     return np.where(alone, 1 + nodes, 0)
+
+
+def _ties_of_entries(
+    sightings: npt.NDArray[np.void],
+    sessions: Sessions,
+    conntrack: npt.NDArray[np.void],
+    nodes: npt.NDArray[np.int64],
+    on_wire: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.int64]:
+    """Ties by the translations of conntrack entries."""
+    if conntrack.size == 0:
+        return np.empty((0, 2), np.int64)
+    return conntrack_ties(SessionIndex.build(sightings, sessions, on_wire, nodes), conntrack, nodes)
 
 
 def _ties_of_frames(
@@ -153,8 +165,8 @@ def _in_original_direction(
 ) -> npt.NDArray[np.int8]:
     """Per sighting: 1 it goes in the original direction of a conntrack entry, -1 in the reply direction, 0 not
     known."""
-    if sightings.size == 0:
-        return np.empty(0, np.int8)  # there may be sessions all the same
+    if sightings.size == 0 or conntrack.size + said.size == 0:
+        return np.zeros(sightings.size, np.int8)  # without sightings there may be sessions all the same
     first = np.maximum(sessions.first, 0)  # a session without sightings has no say
     namespace = sightings["namespace"][first]
     flow, reverse = sightings["flow"][first], sightings["flow_reverse"][first]

@@ -31,8 +31,8 @@ def same_flow_ties(
 
     Addresses alone would not do: every Docker host has a 172.17.0.2. `contents`: sightings with equal content.
     """
-    flow = np.ascontiguousarray(sightings["flow"])
-    node = nodes[sightings["namespace"]].astype(np.int32)
+    flow, node = np.empty(sightings.size, np.uint64), np.empty(sightings.size, np.int32)
+    _note_flow_and_node(sightings, nodes, flow, node)
     runs = contents.sorted_by(times_ns, flow)
     several = int(nodes.max()) + 1 if nodes.size else 1
     most = int(ends.max()) + 1 if ends.size else 0
@@ -48,6 +48,14 @@ class _Seen(NamedTuple):
     ends: npt.NDArray[np.int64]
     node: npt.NDArray[np.int32]
     on_wire: npt.NDArray[np.bool_]
+
+
+@njit(cache=True, nogil=True)
+def _note_flow_and_node(sightings, nodes, flow, node):
+    for i in range(sightings.size):
+        row = sightings[i]
+        flow[i] = row.flow
+        node[i] = nodes[row.namespace]
 
 
 @njit(cache=True, nogil=True)
@@ -93,13 +101,19 @@ def sightings_on_wires(
     seen, behind = frames(sightings), told(sightings)
     points = np.array([topology.is_uplink(p) for p in topology.points] or [False], np.bool_)
     found = np.zeros(sightings.size, np.bool_)
-    found[: seen.size] = points[seen["place"]]
+    _mark_those_at(seen, points, found)
     if said.size:
         comes, goes = said["hook"] == Hook.PREROUTING, said["hook"] == Hook.POSTROUTING
         device = np.where(comes, said["input_index"], said["output_index"]).astype(np.int64)
         namespace = sightings["namespace"][behind].astype(np.int64)
         found[behind] = (comes | goes) & np.isin((namespace << 32) | device, _uplink_devices(topology))
     return found
+
+
+@njit(cache=True, nogil=True)
+def _mark_those_at(observations, points, found):
+    for i in range(observations.size):
+        found[i] = points[observations[i].place]
 
 
 def _uplink_devices(topology: Topology) -> list[int]:

@@ -67,14 +67,14 @@ def order_points(
     rank = np.full(observations.size, -1, np.int8)
     doubtful = np.zeros(observations.size, np.bool_)
     known = np.array([n.known for n in topology.namespaces] or [True], np.bool_)
-    rows = np.flatnonzero(~known[observations["namespace"]] & (observations["ip_version"] > 0))
-    if rows.size == 0:
+    if known.all():
         return PointOrder(rank, doubtful)
     # A packet that was also seen where the kernel tells its way is ordered by that.
-    mixed = np.zeros(int(packet.max()) + 1, np.bool_)
-    mixed[packet[known[observations["namespace"]]]] = True
+    mixed = np.zeros(int(packet.max(initial=-1)) + 1, np.bool_)
     mixed[traced[traced < mixed.size]] = True
-    rows = rows[~mixed[packet[rows]]]
+    rows = _rows_without_order(observations, packet, known, mixed)
+    if rows.size == 0:
+        return PointOrder(rank, doubtful)
     by_packet = runs_of_ids(packet, mixed.size, rows).sorted_by(times_ns)
     ways = runs_of_ids(way, (int(way.max()) | 1) + 1, by_packet.rows)  # each beside the way of its answers
     certainty = np.array([clock.certainty for clock in clocks], np.float64)
@@ -88,6 +88,23 @@ def order_points(
 
     run_all(rank_ways, Runs(ways.rows, ways.start[::2]).pieces())
     return PointOrder(rank, doubtful)
+
+
+@njit(cache=True, nogil=True)
+def _rows_without_order(observations, packet, known, mixed):
+    """IP packets where nothing is `known` of the namespace, but those that are `mixed`, in which those are marked that
+    were seen where something is."""
+    for i in range(observations.size):
+        if known[observations[i].namespace]:
+            mixed[packet[i]] = True
+    found = np.empty(observations.size, np.int64)
+    count = 0
+    for i in range(observations.size):
+        row = observations[i]
+        if row.ip_version > 0 and not known[row.namespace] and not mixed[packet[i]]:
+            found[count] = i
+            count += 1
+    return found[:count].copy()
 
 
 @njit(cache=True)

@@ -105,7 +105,9 @@ class PassageCounts:
 
 def spots(sightings: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Per row: where it was seen, in one number for places of all kinds; of a capture point, its index."""
-    return sightings["kind"][rows] * np.int64(PLACES) + sightings["place"][rows]
+    found = np.empty(rows.size, np.int64)
+    _fill_in_spots(sightings, rows, found)
+    return found
 
 
 def destinations(sightings: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
@@ -124,6 +126,12 @@ def _hash_destinations(sightings, rows, found):
 @njit(cache=True, nogil=True)
 def _spot(row):
     return np.int64(row.kind) * PLACES + np.int64(row.place)
+
+
+@njit(cache=True, nogil=True)
+def _fill_in_spots(sightings, rows, found):
+    for i in range(rows.size):
+        found[i] = _spot(sightings[rows[i]])
 
 
 @njit(cache=True, nogil=True)
