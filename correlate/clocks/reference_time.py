@@ -27,20 +27,20 @@ class FramesSetBack:
     def __init__(self, files: int) -> None:
         """`files`: how many there are."""
         self._found: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(files)]
-        self._last: list[tuple[int, int] | None] = [None] * files
+        self._last: list[int | None] = [None] * files
 
     def see(self, file: int, capture: CaptureFile) -> None:
         """Take notice of the next slice of file number `file`, or of all of it."""
         packets = np.array([is_packet_interface(i) for i in capture.interfaces] + [False], np.bool_)
-        rows = np.flatnonzero(packets[np.minimum(capture.records["interface"], packets.size - 1)])
+        wanted = packets[np.minimum(capture.records["interface"], packets.size - 1)]
+        rows = np.flatnonzero(wanted)
         if rows.size == 0:
             return
-        frames, times = rows + capture.first + 1, capture.records["time_ns"][rows]
+        times = capture.records["time_ns"] if rows.size == wanted.size else capture.records["time_ns"][rows]
         before = self._last[file]
-        if before is not None:
-            frames, times = np.append(before[0], frames), np.append(before[1], times)
-        self._found[file].append(frames[1:][np.diff(times) < -SET_BACK_NS])
-        self._last[file] = int(frames[-1]), int(times[-1])
+        late = np.flatnonzero(np.diff(times, prepend=times[0] if before is None else before) < -SET_BACK_NS)
+        self._found[file].append(rows[late] + capture.first + 1)
+        self._last[file] = int(times[-1])
 
     def frames(self) -> list[npt.NDArray[np.int64]]:
         """Of each file their numbers, ascending."""

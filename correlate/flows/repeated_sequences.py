@@ -44,18 +44,27 @@ def _mark_repeated(sightings, repeated, found):
 @njit(cache=True, nogil=True)
 def _find_syns(sightings):
     """(Place and sequence number in one, flow) of every SYN."""
+    keys = np.empty(1024, np.int64)
+    flows = np.empty(1024, np.uint64)
     count = 0
     for i in range(sightings.size):
-        count += opens_connection(sightings[i])
-    keys = np.empty(count, np.int64)
-    flows = np.empty(count, np.uint64)
-    count = 0
-    for i in range(sightings.size):
-        if opens_connection(sightings[i]):
-            keys[count] = _syn_key(sightings[i])
-            flows[count] = sightings[i].flow
-            count += 1
-    return keys, flows
+        row = sightings[i]
+        if not opens_connection(row):
+            continue
+        if count == keys.size:
+            keys, flows = _twice_as_long(keys), _twice_as_long(flows)
+        keys[count] = _syn_key(row)
+        flows[count] = row.flow
+        count += 1
+    return keys[:count].copy(), flows[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _twice_as_long(column):
+    longer = np.empty(2 * column.size, column.dtype)
+    for k in range(column.size):
+        longer[k] = column[k]
+    return longer
 
 
 def begun_sequences(sightings: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:

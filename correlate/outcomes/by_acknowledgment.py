@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ..arrays.grouping import runs_of_ids
 from ..decode.icmp import are_queries
 from ..protocols import ICMP, ICMPV6, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, UDP
 from ..schema import NOTE_CUT, NOTE_ERROR
@@ -97,8 +98,9 @@ def _stream(
     numbers = np.concatenate([rows["sequence"][carry], rows["acknowledgment"][acks]]).astype(np.int64)
     ways, times = np.concatenate([way[carry], way[acks] ^ 1]), np.concatenate([begin_ns[carry], begin_ns[acks]])
     position = unwrapped(numbers, ways, times)
-    sent = np.lexsort((begin_ns[carry], position[: carry.size], way[carry]))
-    back = np.lexsort((begin_ns[acks], way[acks] ^ 1))
+    most = int(ways.max(initial=-1)) + 1
+    sent = runs_of_ids(way[carry], most).sorted_by(begin_ns[carry], position[: carry.size]).rows
+    back = runs_of_ids(way[acks] ^ 1, most).sorted_by(begin_ns[acks]).rows
     of, known = (way[acks] ^ 1)[back], position[carry.size :][back]
     stream = _Stream(
         way[carry][sent], position[: carry.size][sent], length[carry][sent], begin_ns[carry][sent],
@@ -113,8 +115,7 @@ def _greatest_so_far(values: npt.NDArray[np.int64], group: npt.NDArray[np.int64]
         return values
     low = int(values.min())
     span = int(values.max()) - low + 1
-    _, number = np.unique(group, return_inverse=True)
-    shift = number.reshape(-1) * span - low
+    shift = np.append(0, np.cumsum(group[1:] != group[:-1])) * span - low
     return np.maximum.accumulate(values + shift) - shift
 
 
