@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ..arrays.grouping import runs_of_ids
 from ..protocols import TCP
 from ..sequences.byte_stream import unwrapped
 from .kinds import Outcome, Outcomes, Reason, Segments, Verdicts
@@ -56,7 +57,7 @@ def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
     sequence = np.zeros(first.size, np.int64)
     numbers = tables.numbers("sequence", heads[order]).astype(np.int64)
     sequence[order] = unwrapped(numbers, group[order], tables.times_ns[heads[order]])
-    order = order[np.lexsort((sequence[order], group[order]))]
+    order = order[runs_of_ids(group[order], int(group.max()) + 1).sorted_by(sequence[order]).rows]
     longest = _longest_of_direction(group, last - first)
     stream = _Stream(group, sequence, length, tables.times_ns[heads], tables.times_ns[tables.last], longest)
     ways = Ways(first, last, tables.hops, sightings, tables.times_ns)
@@ -82,11 +83,17 @@ def _begin_in_several_places(
 
 def _longest_of_direction(group: npt.NDArray[np.int64], hops: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Per path: the one of its direction with the most hops."""
-    order = np.lexsort((-hops, group))
-    heads = order[np.flatnonzero(np.append(True, group[order][1:] != group[order][:-1]))]
-    longest = np.zeros(int(group.max()) + 1, np.int64)
-    longest[group[heads]] = heads
+    longest = np.full(int(group.max()) + 1, -1)
+    _find_longest(group, hops, longest)
     return longest[group]
+
+
+@njit(cache=True, nogil=True)
+def _find_longest(group, hops, longest):
+    for path in range(group.size):
+        known = longest[group[path]]
+        if known < 0 or hops[path] > hops[known]:
+            longest[group[path]] = path
 
 
 def _delivered(so_far: Outcomes, segments: Segments, complete: npt.NDArray[np.int64]) -> Verdicts:
