@@ -14,7 +14,7 @@ from ...kernels.njit import njit
 from ..arrays.grouping import Runs
 from ..arrays.hashing import mix
 from ..decode.copies import COPY_NS, alike
-from ..protocols import FRAGMENT_OFFSET, MORE_FRAGMENTS, TCP, TCP_FIN, TCP_SYN
+from ..protocols import FRAGMENT_OFFSET, MORE_FRAGMENTS, TCP
 from ..sightings import FRAME
 
 _RECENT: Final = 1 << 12
@@ -92,7 +92,7 @@ def _is_sent_once(row):
     network that is fast enough for them to come sooner, they are few."""
     if row.ip_id != 0 or row.protocol != TCP or row.fragment & np.uint16(FRAGMENT_OFFSET | MORE_FRAGMENTS) != 0:
         return row.ip_id != 0
-    return row.tcp_flags & np.uint16(TCP_SYN | TCP_FIN) != 0 or row.payload_length > 0
+    return row.payload_length > 0
 
 
 @njit(cache=True, nogil=True)
