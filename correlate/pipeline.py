@@ -214,7 +214,7 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     contents = None if joined else part.contents
     progress("matching packets", None)
     places = places_of(topology, setting.clocks)
-    packets = match_packets(sightings, times_ns, connections, part.said, places, contents)
+    packets = match_packets(sightings, times_ns, connections, part.said, places, part.outers, contents)
     progress("ordering hops", None)
     way_ns = passing_ns(packets.copy_of, times_ns)
     separated, underlaid = separate_underlay(sightings, topology)

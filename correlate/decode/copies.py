@@ -33,6 +33,12 @@ def comes_soon(one, other):
 
 
 @njit(cache=True)
+def has_own_id(row):
+    """Whether its IP id is hardly that of another packet. 0 stands for none, and so does 1: what scapy makes has it."""
+    return row.ip_id > 1
+
+
+@njit(cache=True)
 def is_copy(one, other):
     """The second is a copy of the first, for nobody sends two packets with one IP id in so short a time."""
-    return one.ip_id != 0 and comes_soon(one, other)
+    return has_own_id(one) and comes_soon(one, other)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs
 from ..arrays.hashing import mix
-from ..decode.copies import COPY_NS, alike
+from ..decode.copies import COPY_NS, alike, has_own_id
 from ..protocols import FRAGMENT_OFFSET, MORE_FRAGMENTS, TCP
 from ..sightings import FRAME
 
@@ -21,10 +21,10 @@ _RECENT: Final = 1 << 12
 """Frames that are remembered to find out whether there are any copies."""
 _LOOK_BACK: Final = 16
 """Equal frames before it that one is compared with."""
-_OFTEN: Final = 0.4
-"""So much of what is sent once in a session are copies at least, where a mirror makes them: it would be half of it."""
+_OFTEN: Final = 2 / 3
+"""Of so much of what is sent once in a session there are copies, where a mirror makes them: it would be all."""
 _FEWEST: Final = 2
-"""One packet that is there twice may be any network's doing."""
+"""One packet that is there twice may be any network's doing, or that of somebody who sends it over and over."""
 
 
 def find_copies(
@@ -32,32 +32,47 @@ def find_copies(
     times_ns: npt.NDArray[np.int64],
     session: npt.NDArray[np.int64],
     runs: Runs,
+    outers: npt.NDArray[np.void],
 ) -> npt.NDArray[np.int64] | None:
     """Per sighting the row of which it is a copy, -1 where it is none; None where there are no copies at all.
 
-    `session`: of each sighting; `runs`: those of equal content, by way and time.
+    `session`: of each sighting; `runs`: those of equal content, by way and time; `outers`: OUTER rows.
     """
     if not _any_copies(sightings):
         return None
+    network = _networks(sightings, outers)
     copy_of = np.full(sightings.size, -1, np.int64)
     once = np.empty(sightings.size, np.bool_)
     _mark_sent_once(sightings, once)
     seen = np.bincount(session, weights=once)
     most = np.zeros(seen.size, np.int64)
-    _mark(runs.rows, runs.start, sightings, times_ns, session, once, most, copy_of)
+    _mark(runs.rows, runs.start, sightings, times_ns, session, network, once, most, copy_of)
     copies = np.bincount(session[copy_of >= 0], minlength=seen.size)
-    mirrored = (copies >= _FEWEST) & (copies >= _OFTEN * seen)
+    copied = np.zeros(sightings.size, np.bool_)
+    copied[copy_of[copy_of >= 0]] = True
+    doubled = np.bincount(session[copied], minlength=seen.size)
+    mirrored = (doubled >= _FEWEST) & (doubled >= _OFTEN * (seen - copies))
     copy_of[~mirrored[session]] = -1
     if (copy_of < 0).all():
         return None
     most[~mirrored] = 0
-    _mark_others(runs.rows, runs.start, sightings, times_ns, session, once, most, copy_of)
+    _mark_others(runs.rows, runs.start, sightings, times_ns, session, network, once, most, copy_of)
     return copy_of
 
 
 def passing_ns(copy_of: npt.NDArray[np.int64] | None, times_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Times for the order of hops: a copy was at its point when its original was. `copy_of`: see find_copies."""
     return times_ns if copy_of is None else np.where(copy_of >= 0, times_ns[copy_of], times_ns)
+
+
+def _networks(sightings: npt.NDArray[np.void], outers: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """Per sighting: what tells whose packet it is where tenants use the same addresses, 0 outside tunnels."""
+    outer = sightings["outer"]
+    if not outer.any():
+        return np.zeros(sightings.size, np.int64)
+    keys = np.append(np.int64(-2), outers["key"])
+    found: npt.NDArray[np.int64] = keys[outer] + 2
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -90,13 +105,14 @@ def _mark_sent_once(sightings, once):
 def _is_sent_once(row):
     """Whether nobody sends it a second time within COPY_NS: by its IP id, or as TCP's own repetitions come later. In a
     network that is fast enough for them to come sooner, they are few."""
-    if row.ip_id != 0 or row.protocol != TCP or row.fragment & np.uint16(FRAGMENT_OFFSET | MORE_FRAGMENTS) != 0:
-        return row.ip_id != 0
-    return row.payload_length > 0
+    if has_own_id(row):
+        return True
+    is_whole = row.fragment & np.uint16(FRAGMENT_OFFSET | MORE_FRAGMENTS) == 0
+    return row.protocol == TCP and is_whole and row.payload_length > 0
 
 
 @njit(cache=True, nogil=True)
-def _mark(rows, start, sightings, times, session, once, most, copy_of):
+def _mark(rows, start, sightings, times, session, network, once, most, copy_of):
     """Find the copies of what is sent `once`, and the `most` of one frame in each session."""
     count = np.zeros(sightings.size, np.int32)
     for g in range(start.size - 1):
@@ -108,7 +124,7 @@ def _mark(rows, start, sightings, times, session, once, most, copy_of):
                 i = rows[back]
                 if times[rows[k]] - times[i] > COPY_NS or times[rows[k]] < times[i]:
                     break
-                if alike(sightings[i], row):
+                if network[i] == network[rows[k]] and alike(sightings[i], row):
                     original = copy_of[i] if copy_of[i] >= 0 else i
                     copy_of[rows[k]] = original
                     count[original] += 1
@@ -117,7 +133,7 @@ def _mark(rows, start, sightings, times, session, once, most, copy_of):
 
 
 @njit(cache=True, nogil=True)
-def _mark_others(rows, start, sightings, times, session, once, most, copy_of):
+def _mark_others(rows, start, sightings, times, session, network, once, most, copy_of):
     """Find the copies of the rest, where sessions show up to `most` copies of a frame: the earliest that has not
     had so many yet is copied."""
     count = np.zeros(sightings.size, np.int32)
@@ -129,7 +145,7 @@ def _mark_others(rows, start, sightings, times, session, once, most, copy_of):
                 continue
             for back in range(max(start[g], k - _LOOK_BACK), k):
                 i = rows[back]
-                near = 0 <= times[rows[k]] - times[i] <= COPY_NS
+                near = 0 <= times[rows[k]] - times[i] <= COPY_NS and network[i] == network[rows[k]]
                 if near and copy_of[i] < 0 and count[i] < copies and alike(sightings[i], row):
                     copy_of[rows[k]] = i
                     count[i] += 1

@@ -52,13 +52,15 @@ def match_packets(
     connections: Connections,
     said: npt.NDArray[np.void],
     where: npt.NDArray[np.void],
+    outers: npt.NDArray[np.void],
     contents: Runs | None = None,
 ) -> Packets:
     """Put every sighting into exactly one packet.
 
     `sightings`: SIGHTING rows, of them one per row of `said` (TOLD); `times_ns`: when
     each happened, on the reference clock (an evaluation: the time of the frame its header was found in, else of its
-    receipt); `where`: see apart.places_of; `contents`: sightings with equal content, where that has been found out.
+    receipt); `where`: see apart.places_of; `outers`: OUTER rows; `contents`: sightings with equal content, where that
+    has been found out.
     """
     if contents is None:
         contents = runs_of_keys(sightings["content"])
@@ -75,7 +77,7 @@ def match_packets(
         runs = contents.sorted_by(times_ns, group)
     packet = np.full(sightings.size, -1, np.int64)
     ambiguous = np.zeros(sightings.size + 1, np.bool_)
-    copy_of = find_copies(sightings, times_ns, connections.session, runs)
+    copy_of = find_copies(sightings, times_ns, connections.session, runs, outers)
     if copy_of is not None:
         runs = runs.only(copy_of < 0)
     count = _assign(runs.rows, group, sightings, times_ns, where, packet, ambiguous)

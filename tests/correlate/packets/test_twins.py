@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ttrace.correlate.packets.apart import WHERE
 from ttrace.correlate.packets.match import match_packets
-from ttrace.correlate.schema import SIGHTING, TOLD
+from ttrace.correlate.schema import OUTER, SIGHTING, TOLD
 from ttrace.correlate.sightings import EVALUATION, FRAME
 
 from . import twins
@@ -103,7 +103,7 @@ def tables(sightings, error_ns):
     for row, place in zip(where, PLACES[error_ns], strict=True):
         for name in ("node", "machine", "uplink", "error_ns"):
             row[name] = getattr(place, name)
-    return rows, times_ns, SimpleNamespace(way=ways, session=ways), said, where
+    return rows, times_ns, SimpleNamespace(way=ways, session=ways), said, where, np.empty(0, OUTER)
 
 
 def assert_same(sightings, error_ns=1000):
