@@ -5,7 +5,7 @@ packet now and then, a mirror port all of them: only in a session of which nearl
 copies. Of what has neither, the others of its session tell.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,18 @@ _FEWEST: Final = 2
 """One packet that is there twice may be any network's doing, or that of somebody who sends it over and over."""
 
 
+class _Seen(NamedTuple):
+    """Columns of all sightings."""
+
+    sightings: npt.NDArray[np.void]
+    times_ns: npt.NDArray[np.int64]
+    session: npt.NDArray[np.int64]
+    network: npt.NDArray[np.int64]
+    """See _networks."""
+    once: npt.NDArray[np.bool_]
+    """See _is_sent_once."""
+
+
 def find_copies(
     sightings: npt.NDArray[np.void],
     times_ns: npt.NDArray[np.int64],
@@ -40,13 +52,13 @@ def find_copies(
     """
     if not _any_copies(sightings):
         return None
-    network = _networks(sightings, outers)
     copy_of = np.full(sightings.size, -1, np.int64)
     once = np.empty(sightings.size, np.bool_)
     _mark_sent_once(sightings, once)
     seen = np.bincount(session, weights=once)
     most = np.zeros(seen.size, np.int64)
-    _mark(runs.rows, runs.start, sightings, times_ns, session, network, once, most, copy_of)
+    of_all = _Seen(sightings, times_ns, session, _networks(sightings, outers), once)
+    _mark(runs.rows, runs.start, of_all, most, copy_of)
     copies = np.bincount(session[copy_of >= 0], minlength=seen.size)
     copied = np.zeros(sightings.size, np.bool_)
     copied[copy_of[copy_of >= 0]] = True
@@ -56,7 +68,7 @@ def find_copies(
     if (copy_of < 0).all():
         return None
     most[~mirrored] = 0
-    _mark_others(runs.rows, runs.start, sightings, times_ns, session, network, once, most, copy_of)
+    _mark_others(runs.rows, runs.start, of_all, most, copy_of)
     return copy_of
 
 
@@ -112,8 +124,9 @@ def _is_sent_once(row):
 
 
 @njit(cache=True, nogil=True)
-def _mark(rows, start, sightings, times, session, network, once, most, copy_of):
-    """Find the copies of what is sent `once`, and the `most` of one frame in each session."""
+def _mark(rows, start, seen, most, copy_of):
+    """Find the copies of what is sent once, and the `most` of one frame in each session."""
+    sightings, times, session, network, once = seen
     count = np.zeros(sightings.size, np.int32)
     for g in range(start.size - 1):
         for k in range(start[g] + 1, start[g + 1]):
@@ -133,9 +146,10 @@ def _mark(rows, start, sightings, times, session, network, once, most, copy_of):
 
 
 @njit(cache=True, nogil=True)
-def _mark_others(rows, start, sightings, times, session, network, once, most, copy_of):
+def _mark_others(rows, start, seen, most, copy_of):
     """Find the copies of the rest, where sessions show up to `most` copies of a frame: the earliest that has not
     had so many yet is copied."""
+    sightings, times, session, network, once = seen
     count = np.zeros(sightings.size, np.int32)
     for g in range(start.size - 1):
         for k in range(start[g] + 1, start[g + 1]):

@@ -1,4 +1,5 @@
-"""Equal packets of which some were not seen everywhere: which of them it was, where neither order nor time says it."""
+"""Equal packets of which some were not seen everywhere, or that may have overtaken each other: which of them it was,
+where neither order nor time says it."""
 
 import numpy as np
 
@@ -44,3 +45,23 @@ def _may_be_its(run, packet, base, i, other):
         ):  # fmt: skip
             return False
     return True
+
+
+@njit(cache=True)
+def doubt_overtaking(run, occurrence, each, ambiguous):
+    """Mark neighbours of equal packets that were between nodes at the same time."""
+    first = np.full(each, np.int64(2**62))
+    last = np.full(each, np.int64(-(2**62)))
+    node = np.full(each, np.int64(-1))
+    crossing = np.zeros(each, np.bool_)
+    for i in range(occurrence.size):
+        k = occurrence[i]
+        here = run.where[run.sightings[run.rows[i]].place].node
+        crossing[k] |= node[k] >= 0 and node[k] != here
+        node[k] = here
+        first[k] = min(first[k], run.times[run.rows[i]])
+        last[k] = max(last[k], run.times[run.rows[i]])
+    for k in range(1, each):
+        if crossing[k] and crossing[k - 1] and first[k] <= last[k - 1]:
+            ambiguous[k - 1] = True
+            ambiguous[k] = True

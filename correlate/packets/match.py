@@ -21,7 +21,7 @@ from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
 from .apart import Run, any_turned, apart, apart_from_any, find_heaps, rises, ttl_falls, turned, turned_from_any
 from .copies import find_copies
-from .doubt import doubt_lone
+from .doubt import doubt_lone, doubt_overtaking
 from .match_told import assign_told, fits_one
 from .numbering import order_of_appearance
 from .points import point_key, same_point
@@ -64,17 +64,8 @@ def match_packets(
     """
     if contents is None:
         contents = runs_of_keys(sightings["content"])
-    behind = told(sightings)
     group = connections.way
-    # In each run of equal content: observations by time, then evaluations by time and the order of their socket.
-    if said.size:
-        queue = np.zeros(sightings.size, np.int64)
-        queue[behind] = said["order"]
-        is_told = np.zeros(sightings.size, np.bool_)
-        is_told[behind] = True
-        runs = contents.sorted_by(queue, times_ns, is_told, group)
-    else:
-        runs = contents.sorted_by(times_ns, group)
+    runs = _sorted(contents, told(sightings), said, times_ns, group)
     packet = np.full(sightings.size, -1, np.int64)
     ambiguous = np.zeros(sightings.size + 1, np.bool_)
     copy_of = find_copies(sightings, times_ns, connections.session, runs, outers)
@@ -87,6 +78,21 @@ def match_packets(
     rank = np.empty(count, np.int64)
     rank[by_time] = np.arange(count)
     return Packets(packet=rank[packet], ambiguous=ambiguous[:count][by_time], count=int(count), copy_of=copy_of)
+
+
+def _sorted(
+    contents: Runs,
+    behind: slice,
+    said: npt.NDArray[np.void],
+    times_ns: npt.NDArray[np.int64],
+    group: npt.NDArray[np.int64],
+) -> Runs:
+    """Each run of equal content: observations by time, then evaluations by time and the order of their socket."""
+    if said.size == 0:
+        return contents.sorted_by(times_ns, group)
+    queue, is_told = np.zeros(times_ns.size, np.int64), np.zeros(times_ns.size, np.bool_)
+    queue[behind], is_told[behind] = said["order"], True
+    return contents.sorted_by(queue, times_ns, is_told, group)
 
 
 @njit(cache=True)
@@ -182,7 +188,7 @@ def _assign_alike(rows, sightings, times, where, packet, ambiguous, count):
     if as_many and _in_order(rows, occurrence, each, sightings, times) and _fits(run, occurrence, each):
         for i in range(rows.size):
             packet[rows[i]] = count + occurrence[i]
-        _doubt_overtaking(run, occurrence, each, ambiguous[count:])
+        doubt_overtaking(run, occurrence, each, ambiguous[count:])
         return count + each
     base, count = count, _assign_nearest(run, packet, ambiguous, count)
     doubt_lone(run, packet, base, ambiguous[base:count])
@@ -233,26 +239,6 @@ def _in_order(rows, occurrence, each, sightings, times):
             if contradict(a.payload, a.residue, b.payload, b.residue):
                 return False
     return True
-
-
-@njit(cache=True)
-def _doubt_overtaking(run, occurrence, each, ambiguous):
-    """Mark neighbours of equal packets that were between nodes at the same time."""
-    first = np.full(each, np.int64(2**62))
-    last = np.full(each, np.int64(-(2**62)))
-    node = np.full(each, np.int64(-1))
-    crossing = np.zeros(each, np.bool_)
-    for i in range(occurrence.size):
-        k = occurrence[i]
-        here = run.where[run.sightings[run.rows[i]].place].node
-        crossing[k] |= node[k] >= 0 and node[k] != here
-        node[k] = here
-        first[k] = min(first[k], run.times[run.rows[i]])
-        last[k] = max(last[k], run.times[run.rows[i]])
-    for k in range(1, each):
-        if crossing[k] and crossing[k - 1] and first[k] <= last[k - 1]:
-            ambiguous[k - 1] = True
-            ambiguous[k] = True
 
 
 @njit(cache=True)
