@@ -144,10 +144,10 @@ def _passed_again(shown, start, stop, other_start, other_stop):
             a, b = shown[i], shown[j]
             later = b.time_ns - a.time_ns
             lost = np.int64(a.ttl) - np.int64(b.ttl)
-            if later < 0 or (later == 0 and lost < 0):
+            if later < 0:
                 later, lost = -later, -lost
-            if lost <= 0 or later > ONE_PACKET_NS:
-                continue
+            if lost <= 0 or later == 0 or later > ONE_PACKET_NS:
+                continue  # whoever forwards it takes some time
             if contradict(a.payload, a.residue, b.payload, b.residue):
                 continue
             if one.identified and lost == 1:

@@ -228,3 +228,18 @@ def test_of_what_was_cut_into_fragments_the_rest_says_which_flows_are_one(tmp_pa
     result = scene.correlate(tmp_path)
     assert result.connections.count == 1
     assert len(paths(result)) == 50
+
+
+def test_two_packets_of_one_moment_are_not_one_that_passed_twice(tmp_path):
+    """Anonymised, and all else alike, the TTL too but for one: nothing is forwarded in no time."""
+    scene = plain()
+    for number in range(2):
+        views = {
+            "a": ((host(2 * number), 4_000 + number), (host(50 + number), 500 + number)),
+            "b": ((NAT, 6_000 + number), (host(50 + number), 500 + number)),
+        }
+        for point, ttl in (("a", 60 - number), ("b", 59 - number)):
+            scene.see(point, 1_000 + 400 * (point == "b"), udp(b"all the same", 20_000)(*views[point], ttl))
+    found = paths(scene.correlate(tmp_path))
+    assert [numbers(path) for path in found] == [{"a": [1], "b": [1]}, {"a": [2], "b": [2]}]
+    assert [len(path.rewrites) for path in found] == [1, 1]

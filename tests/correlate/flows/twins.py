@@ -381,7 +381,8 @@ class Content:
         comparable = self.clock[one.namespace] == self.clock[other.namespace]
         if any(ns <= (2 if comparable else 60) * SECOND for ns in apart):
             return kind, False
-        return (kind, True) if apart and not comparable else (None, False)
+        payloads = {one.payload for one in ones} & {other.payload for other in others} - {0}
+        return (kind, len(payloads) < 2) if apart and not comparable else (None, False)
 
     def passed_again(self, key, other_key):
         ones, others = self.views[key], self.views[other_key]
@@ -399,7 +400,7 @@ class Content:
             for b in others:
                 first, then = sorted((a, b), key=lambda one: (one.time_ns, -one.ttl))
                 lost = first.ttl - then.ttl
-                if lost > 0 and then.time_ns - first.time_ns <= 2 * SECOND and not contradict(a, b):
+                if lost > 0 and 0 < then.time_ns - first.time_ns <= 2 * SECOND and not contradict(a, b):
                     if one.ip_id and lost == 1:
                         return "again", False
                     further |= numbered
