@@ -15,6 +15,8 @@ from ttrace.lab import wait_until
 
 from .scene import TTRACE, is_recording
 
+PCAP_HEAD = 24
+"""Bytes of a pcap without a packet."""
 SYNPROXY = (
     "iptables -t raw -A PREROUTING -i eth0 -p tcp --syn --dport 8080 -j CT --notrack",
     "iptables -A FORWARD -i eth0 -p tcp --dport 8080 -m state --state INVALID,UNTRACKED -j SYNPROXY --wscale 7",
@@ -105,18 +107,29 @@ def recorded(lab: Router, folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         for interface in ("eth0", "eth1"):
             log = folder / f"{interface}.log"
-            argv = (*inside, "tcpdump", "-U", "-i", interface, "-w", str(folder / f"{interface}.pcap"), "tcp")
+            argv = (
+                *inside,
+                "tcpdump",
+                "-U",
+                "--immediate-mode",
+                "-i",
+                interface,
+                "-w",
+                str(folder / f"{interface}.pcap"),
+                "tcp",
+            )
             stack.enter_context(running(*argv, log=log))
             wait_until(lambda log=log: "listening on" in log.read_text(), 10, "tcpdump listens")
         capture = [*TTRACE, "capture", "--node-name", "r", "--trace-limit", "0", "--write", str(file)]
         stack.enter_context(running(*inside, *capture, log=folder / "r.log"))
         wait_until(lambda: is_recording(file), 60, "the capture begins")
         yield
-        quiet = {"size": -1}
+        files = [file, *(folder / f"{interface}.pcap" for interface in ("eth0", "eth1"))]
+        quiet = {"sizes": [0, 0, 0]}
 
         def is_quiet() -> bool:
-            before, quiet["size"] = quiet["size"], file.stat().st_size
-            return before == quiet["size"]
+            before, quiet["sizes"] = quiet["sizes"], [file.stat().st_size for file in files]
+            return before == quiet["sizes"] and min(before) > PCAP_HEAD
 
         wait_until(is_quiet, 20, "all is written")
 
