@@ -14,7 +14,6 @@ from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
 from ..decode.observations import Observations
 from ..flows.repeated_sequences import begun_sequences, repeated_sequences
 from ..flows.servers import Servers, Talks, end_pairs
-from ..flows.ties_by_content import can_vote
 from ..netfilter.evaluations import chain_keys
 from ..netfilter.from_frames import error_key, fragment_key
 from ..netfilter.messages import KernelMessages
@@ -114,7 +113,6 @@ class _Surveyor:
         self._traced = any(
             interface.link_type == LinkType.NETLINK for s in decoder.files for interface in s.capture.interfaces
         )
-        self._inferring = not all(namespace.has_conntrack for namespace in decoder.topology.namespaces)
 
     def see(self, piece: Slice) -> None:
         """The next slice."""
@@ -124,9 +122,8 @@ class _Surveyor:
         self._arrivals = self._arrivals.merged(Arrivals.of(self._decoder.topology, rows))
         self._begun.append(begun_sequences(rows))
         self._talks.append(Talks.of(rows))
-        if self._inferring:
-            voters = np.flatnonzero(can_vote(rows))
-            self.groups.share(rows["content"][voters], numbers[voters], end_pairs(rows, voters))
+        # Not only where translations are inferred from contents: what seems lost may be an equal packet elsewhere.
+        self.groups.share(rows["content"], numbers, end_pairs(rows, np.arange(rows.size)))
         self.kept[piece.file] += piece.observations.kept
         self._set_back.see(piece.file, piece.capture)
         if self._traced:
