@@ -231,12 +231,12 @@ def _identify(capture: CaptureFile, found: Sequence[_Capture], source: Source) -
         if sections.count(one.section) == 1 and not one.plain:
             one.name = facts.get("node")
         said = {who for interface, who in of_node if interface in one.interfaces}
-        if len(said) > 1:
+        if any(len({who[part] for who in said} - {None}) > 1 for part in range(2)):
             names = ", ".join(sorted(str(name) for name, _ in said))
             raise TtraceError(
                 f"`{source.path}` holds the captures of several nodes ({names}), merged so that nothing says which of "
                 "them an interface is of",
                 "give the captures as they were before they were merged, one by one",
             )
-        for name, boot_id in said:
-            one.name, one.boot_id = name or one.name, boot_id
+        for name, boot_id in said:  # what one of them leaves out says nothing against the others
+            one.name, one.boot_id = name or one.name, boot_id or one.boot_id

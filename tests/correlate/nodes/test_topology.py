@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
@@ -161,6 +161,10 @@ HEAD = {"ttrace": "snapshot", "moment": "start", "netns": "root", "part": 1, "pa
     snapshots=st.lists(damaged(), max_size=3),
     heads=st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys((*HEAD, "kind", "data"), JSON)), max_size=2),
 )
+@example(
+    facts={}, node=None, heads=[],
+    snapshots=[("node", {"boot_id": None, "kernel": "6"}), ("node", {"boot_id": "x", "kernel": None})],
+)  # fmt: skip
 def test_any_json_in_a_capture_is_passed_over(tmp_path, facts, node, snapshots, heads):
     frames = [
         HEAD | {"kind": kind, "netns": None if kind in ("node", "containers", "capture") else "root", "data": data}
