@@ -69,7 +69,7 @@ class Setting:
     """See flows/repeated_sequences.py."""
     crowded: npt.NDArray[np.uint64]
     """Contents of so many flows that those are only compared that have an end in common, as far as these are not all in
-    one part; ascending."""
+    one part; ascending. What seems lost may be any of the others."""
     servers: Servers
     histories: dict[int, RuleHistory]
     """Namespace index to how its rules changed."""
@@ -247,7 +247,7 @@ def _judged_tables(
     return Tables(
         hops=hops, sightings=part.sightings, outers=part.outers, times_ns=times_ns, evaluations=part.evaluations,
         book=part.book, connections=part.linked, shifts=part.shifts, topology=setting.topology,
-        coverage=setting.coverage, arrivals=setting.arrivals, passages=passages,
+        coverage=setting.coverage, arrivals=setting.arrivals, crowded=setting.crowded, passages=passages,
     )  # fmt: skip
 
 

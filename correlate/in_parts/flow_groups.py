@@ -56,6 +56,7 @@ class FlowGroups:
         self._sightings = np.empty(0, np.int64)
         self._first_ns = np.empty(0, np.int64)
         self._contents = Spill(folder, "contents", _KEYED, _BUCKETS)
+        self._equals = Spill(folder, "equals", _KEYED, _BUCKETS)
         self._cache = np.zeros((_CACHE, 2), np.uint64)
         self._ends = np.zeros((0, 2), np.uint64)
         """Both ends (flows/servers.py) of each pair that shares a content."""
@@ -80,9 +81,12 @@ class FlowGroups:
         contents: npt.NDArray[np.uint64],
         numbers: npt.NDArray[np.int32],
         ends: npt.NDArray[np.uint64] | None = None,
+        *,
+        votes: bool = True,
     ) -> None:
         """Pairs (by number) with the same content may belong together. `ends`: (n, 2) keys of those of each row, where
-        of many pairs with one content some may be told apart by them."""
+        of many pairs with one content some may be told apart by them; `votes`: the content says something of its flow
+        (flows/votes.py), and not only that what seems lost may be another's."""
         if self._ends.shape[0] < self._parent.size:
             more = self._parent.size - self._ends.shape[0]
             self._ends = np.concatenate([self._ends, np.zeros((more, 2), np.uint64)])
@@ -91,7 +95,8 @@ class FlowGroups:
         rows = np.empty(contents.size, _KEYED)
         count = _fresh(contents, numbers, self._cache, rows)
         rows = rows[:count]
-        self._contents.distribute((rows["key"] >> np.uint64(58)).astype(np.int64), rows)
+        spill = self._contents if votes else self._equals
+        spill.distribute((rows["key"] >> np.uint64(58)).astype(np.int64), rows)
 
     def trace(
         self,
@@ -136,7 +141,7 @@ class FlowGroups:
 
     def close(self) -> None:
         """Give back what it has on disk."""
-        close_all([self._contents, self._headers])
+        close_all([self._contents, self._equals, self._headers])
 
     def _number(self, pairs: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
         numbers = self._table.add(pairs)
@@ -151,9 +156,10 @@ class FlowGroups:
     def _join_shared(self) -> None:
         crowded = [np.empty(0, np.uint64)]
         for bucket in range(_BUCKETS):
-            rows = self._contents.part(bucket).read()
-            order = np.lexsort((rows["number"], rows["key"]))
-            crowded.append(_join_equal(self._parent, rows["key"][order], rows["number"][order], self._ends))
+            for spill in (self._contents, self._equals):
+                rows = spill.part(bucket).read()
+                order = np.lexsort((rows["number"], rows["key"]))
+                crowded.append(_join_equal(self._parent, rows["key"][order], rows["number"][order], self._ends))
             timed = self._headers.part(bucket).read()
             _join_near(self._parent, timed[np.lexsort((timed["time_ns"], timed["key"]))])
         self.crowded = np.unique(np.concatenate(crowded))

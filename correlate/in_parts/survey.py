@@ -14,11 +14,13 @@ from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
 from ..decode.observations import Observations
 from ..flows.repeated_sequences import begun_sequences, repeated_sequences
 from ..flows.servers import Servers, Talks, end_pairs
+from ..flows.ties_by_content import can_vote
 from ..netfilter.evaluations import chain_keys
 from ..netfilter.from_frames import error_key, fragment_key
 from ..netfilter.messages import KernelMessages
 from ..netfilter.ruleset_message import RulesetMessage
 from ..outcomes.next_node import Arrivals
+from ..packets.datagrams import datagram_contents
 from ..progress import Done
 from ..schema import NOTE_ERROR, TRACE_EVENT
 from .decoding import Decoder, Slice, messages_of, slices
@@ -113,6 +115,7 @@ class _Surveyor:
         self._traced = any(
             interface.link_type == LinkType.NETLINK for s in decoder.files for interface in s.capture.interfaces
         )
+        self._inferring = not all(namespace.has_conntrack for namespace in decoder.topology.namespaces)
 
     def see(self, piece: Slice) -> None:
         """The next slice."""
@@ -122,13 +125,21 @@ class _Surveyor:
         self._arrivals = self._arrivals.merged(Arrivals.of(self._decoder.topology, rows))
         self._begun.append(begun_sequences(rows))
         self._talks.append(Talks.of(rows))
-        # Not only where translations are inferred from contents: what seems lost may be an equal packet elsewhere.
-        self.groups.share(rows["content"], numbers, end_pairs(rows, np.arange(rows.size)))
+        self._share(rows, numbers)
         self.kept[piece.file] += piece.observations.kept
         self._set_back.see(piece.file, piece.capture)
         if self._traced:
             self._compare_with_messages(piece.observations, pairs, numbers)
             self._see_messages(piece.file, messages_of(self._decoder, piece, self._reach))
+
+    def _share(self, rows: npt.NDArray[np.void], numbers: npt.NDArray[np.int32]) -> None:
+        """Flows that show equal packets: one may be a translation of the other, where these are inferred, and what
+        seems lost in one may be the other's (outcomes/by_equal_packet.py)."""
+        votes = can_vote(rows) if self._inferring else np.zeros(rows.size, np.bool_)
+        for some, vote in ((np.flatnonzero(votes), True), (np.flatnonzero(~votes), False)):
+            self.groups.share(rows["content"][some], numbers[some], end_pairs(rows, some), votes=vote)
+        pieces = np.flatnonzero(rows["fragment"])
+        self.groups.share(datagram_contents(rows.take(pieces)), numbers[pieces], votes=False)
 
     def _compare_with_messages(
         self, observations: Observations, pairs: npt.NDArray[np.uint64], numbers: npt.NDArray[np.int32]

@@ -6,7 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ..arrays.grouping import group_ids, hashed
+from ..flows.views import MOST_VIEWS
 from ..schema import ONE_PACKET_NS
+from ..sightings import frames
 from .kinds import Outcome, Outcomes, Reason, Verdicts
 from .tables import Tables
 from .ways import Ways
@@ -27,7 +30,21 @@ def seen_elsewhere(tables: Tables, so_far: Outcomes) -> Verdicts:
     equals = _Equals(equal, begin, finish)
     ways = Ways(*tables.bounds, tables.hops, tables.sightings, tables.times_ns)
     _begins_elsewhere(lost, equals, ways, seen)
+    seen |= _is_of_many_flows(tables, content[lost])
     return Verdicts(paths=lost[seen], outcome=Outcome.UNKNOWN, reason=Reason.EQUAL_ELSEWHERE)
+
+
+def _is_of_many_flows(tables: Tables, contents: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Per content: so many flows show it that one of them always begins elsewhere, and they are not all compared."""
+    sightings = frames(tables.sightings)
+    shown = sightings["content"]
+    rows = np.flatnonzero(np.isin(shown, contents))
+    pairs = np.minimum(sightings["flow"][rows], sightings["flow_reverse"][rows])
+    _, once = group_ids(hashed(shown[rows], pairs))
+    kinds, count = np.unique(shown[rows[once]], return_counts=True)
+    many = kinds[count > MOST_VIEWS]
+    found: npt.NDArray[np.bool_] = np.isin(contents, many) | np.isin(contents, tables.crowded)
+    return found
 
 
 class _Equals(NamedTuple):

@@ -39,6 +39,8 @@ class Tables:
     coverage: Coverage
     arrivals: Arrivals
     """Of all parts."""
+    crowded: npt.NDArray[np.uint64]
+    """Contents of so many flows that not all may be in this part; ascending."""
     passages: Passages | None = None
     """Of all parts; None until all their paths are known."""
 

@@ -3,7 +3,7 @@
 For other rooms:
     apart: places_of
     copies: passing_ns
-    datagrams: is_datagram, join_datagrams
+    datagrams: datagram_contents, is_datagram, join_datagrams
     match: Packets, match_packets
     numbering: first_of_each, in_order_of_time, order_of_appearance
     points: point_keys

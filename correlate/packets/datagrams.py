@@ -35,8 +35,7 @@ def join_datagrams(
     """
     if pieces_of(sightings).size == 0:
         return False
-    by_first = (sightings["ip_version"] == 6) & (sightings["protocol"] == UDP)
-    by_first &= (sightings["notes"] & NOTE_NO_FLOW) == 0
+    by_first = _by_first_piece(sightings)
     _join_by_first_piece(sightings, way, by_first)
     pieces = np.flatnonzero((sightings["fragment"] != 0) & ~by_first)
     if pieces.size == 0:
@@ -52,21 +51,35 @@ def join_datagrams(
         same = key[pieces[index]] == key[candidates]
         near |= same & (np.abs(times_ns[pieces[index]] - times_ns[candidates]) < _REASSEMBLY_NS)
     members = np.concatenate([pieces, candidates[near]])
-    sightings["content"][members] = sightings["ip_id"][members].astype(np.uint64) | _DATAGRAM
+    sightings["content"][members] = datagram_contents(sightings.take(members))
     sightings["payload"][members] = 0
     return True
+
+
+def datagram_contents(pieces: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """The content that `join_datagrams` gives pieces of fragmented datagrams (SIGHTING rows)."""
+    by_first = _by_first_piece(pieces)
+    of_first = (pieces["content"] & np.uint64(0xFFFFFFFF)) | _DATAGRAM_6
+    return np.where(by_first, of_first, pieces["ip_id"].astype(np.uint64) | _DATAGRAM)
+
+
+def _by_first_piece(sightings: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """IPv6 over UDP: pieces and whole have one content already."""
+    found: npt.NDArray[np.bool_] = (sightings["ip_version"] == 6) & (sightings["protocol"] == UDP)
+    found &= (sightings["notes"] & NOTE_NO_FLOW) == 0
+    return found
 
 
 def _join_by_first_piece(
     sightings: npt.NDArray[np.void], way: npt.NDArray[np.int64], rows: npt.NDArray[np.bool_]
 ) -> None:
-    """IPv6 over UDP: pieces and whole have one content already; mark it as that of a datagram in pieces."""
+    """Mark the content that pieces and whole have already as that of a datagram in pieces."""
     pieces = np.flatnonzero(rows & (sightings["fragment"] != 0))
     if pieces.size == 0:
         return
     key = sightings["content"] ^ spread(way)
     members = np.flatnonzero(rows & np.isin(key, key[pieces]))
-    sightings["content"][members] = (sightings["content"][members] & np.uint64(0xFFFFFFFF)) | _DATAGRAM_6
+    sightings["content"][members] = datagram_contents(sightings.take(members))
     sightings["payload"][members] = 0
 
 
