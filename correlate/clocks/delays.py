@@ -108,8 +108,8 @@ def _between(seen: Seen, first: int, second: int) -> Delays:
     go, come, unknown = toward > 0, toward < 0, toward == 0
     # Toward the second node: the last the first saw of it, and the first the second did; the other way round coming
     # back.
-    first_ns, last_ns = seen.first_ns[i], seen.last_ns[i]
-    ahead, difference = seen.first_ns[j] - last_ns, (seen.first_ns[j] - first_ns)[unknown]
+    first_ns, last_ns, earliest_ns = seen.first_ns[i], seen.last_ns[i], seen.earliest_ns()
+    ahead, difference = seen.first_ns[j] - last_ns, (earliest_ns[j] - earliest_ns[i])[unknown]
     return Delays(
         toward=Cloud.of(last_ns[go], ahead[go], upper=True),
         back=Cloud.of(first_ns[come], (seen.last_ns[j] - first_ns)[come], upper=False),
@@ -139,13 +139,13 @@ def _goes_to_second(seen: Seen, i: npt.NDArray[np.int64], j: npt.NDArray[np.int6
     """
     connection, examples = group_ids(seen.connection[i])
     toward = np.empty(i.size, np.int64)
-    _tell_together(i, j, connection, examples.size, seen, toward)
+    _tell_together(i, j, connection, examples.size, seen, seen.earliest_ns(), toward)
     return toward
 
 
 @njit(cache=True, nogil=True)
-def _tell_together(i, j, connection, connections, seen, toward):
-    forward, ttl, first_ns = seen.forward, seen.ttl, seen.first_ns
+def _tell_together(i, j, connection, connections, seen, first_ns, toward):
+    forward, ttl = seen.forward, seen.ttl
     by_kernel = np.zeros(connections, np.int64)
     by_ttl = np.zeros((connections, 2), np.int64)
     # Differences of the times, of each of the two ways.

@@ -53,6 +53,10 @@ class Seen(NamedTuple):
     direction: npt.NDArray[np.int64]
     """1 it was seen leaving, -1 coming in, 0 not known or both."""
 
+    def earliest_ns(self) -> npt.NDArray[np.int64]:
+        """When the first of each was seen, however many there are."""
+        return np.minimum(self.first_ns, self.last_ns)
+
 
 def seen_by_nodes(
     observations: npt.NDArray[np.void], flows: Flows, topology: Topology, numbers: dict[str, int], contents: Runs
