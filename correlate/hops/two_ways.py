@@ -21,8 +21,6 @@ from .weights import ERRORS, HIGHER, SHARED
 _COARSE_NS: Final = 2_000
 """Four times are compared, each cut to microseconds: the difference of their differences is wrong by less."""
 _NEVER: Final = 1 << 62
-_STEEPEST: Final = STEEPEST
-"""For kernels."""
 
 
 @njit(cache=True)
@@ -104,7 +102,7 @@ def _by_times(forth, back, known):
     apart = max(first, second)
     # One question and one answer also lie apart by what the clocks drift in between; packets in turn cannot.
     pause = max(forth[2] - back[3], back[2] - forth[3], 0)
-    if apart < _COARSE_NS or (pause > 0 and not (known and apart > _STEEPEST * pause)):
+    if apart < _COARSE_NS or (pause > 0 and not (known and apart > STEEPEST * pause)):
         return 0
     return 1 if first > second else -1
 

@@ -3,9 +3,9 @@
 The table (WEIGHTS, views, views) has: packets that were earlier at the first, minus later; that had the higher TTL
 there, minus the lower; packets seen at both. Of those that were there while something compares the clocks, or of all
 where none was: the sum of their delays from the first to the second; of what two clocks may make them wrong, -1 where
-that is not known; how many; and whether something compared the clocks. Then, where the
-first has the smaller number: how far the TTL fell for the first packet, and 1, or 2 when it fell not as far for all; on
-the diagonal, of a view itself: its first TTL, and 1, or 2 when it shows others too.
+that is not known; and whether something compared the clocks. Then, where the first has the smaller number: how far the
+TTL fell for the first packet, and 1, or 2 when it fell not as far for all; on the diagonal, of a view itself: its first
+TTL, and 1, or 2 when it shows others too.
 """
 
 from typing import Final
@@ -14,11 +14,11 @@ import numpy as np
 
 from ...kernels.njit import njit
 
-WEIGHTS: Final = 9
+WEIGHTS: Final = 8
 """Rows of the table."""
 HIGHER, SHARED, DELAY, ERRORS = 1, 2, 3, 4
 """Some of them."""
-_FALLS, _VARIES = 7, 8
+_FALLS, _VARIES = 6, 7
 _TTL: Final = 40
 _OUTER_TTL: Final = 32
 """Where they begin in the number (hops_left)."""
@@ -112,15 +112,14 @@ def _clock_error(clock, other, time_ns):
 def _time(a, b, took, error, alone, weights):
     """Add a packet that `took` so long from view a to view b. Those of a time when nothing compares the clocks count
     where there are no others."""
-    delay, errors, timed, compared = weights[0], weights[1], weights[2], weights[3]
+    delay, errors, compared = weights[0], weights[1], weights[2]
     if not alone and compared[a, b] == 0:
         for x, y in ((a, b), (b, a)):
-            delay[x, y] = errors[x, y] = timed[x, y] = 0
+            delay[x, y] = errors[x, y] = 0
             compared[x, y] = 1
     if alone and compared[a, b] == 1:
         return
     delay[a, b] += took
     delay[b, a] -= took
     for x, y in ((a, b), (b, a)):
-        timed[x, y] += 1
         errors[x, y] = -1 if error < 0 else min(errors[x, y] + np.int64(np.ceil(min(error, _FAR_NS))), _FAR_NS)

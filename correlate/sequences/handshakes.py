@@ -4,7 +4,9 @@ A proxy that knows clients by cookies (SYNPROXY) answers a SYN itself, and greet
 that it is there. Both SYNs have the client's number, and mean different packets.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -43,15 +45,12 @@ class Handshakes:
     ) -> npt.NDArray[np.int64]:
         """Segments that an end sent for such a handshake, with a proxy between near and `shifted` places: the client's
         SYN and what acknowledges the answer to it, the server's answer."""
-        flags = sightings["tcp_flags"][segments.row]
+        syn = (sightings["tcp_flags"][segments.row] & TCP_SYN) != 0
         found = np.zeros(segments.row.size, np.bool_)
-        for far in (False, True):
-            for server in (False, True):
-                at_far = far != server
-                sent, begin = self._sent(segments, at, shifted, far, server, at_far)
-                found |= sent & ((flags & TCP_SYN) != 0)
-                if not server:
-                    found |= sent & _acknowledges_only(sightings, segments, at, begin)
+        for server, sent, begin in self._sent(segments, at, shifted, by_proxy=False):
+            found |= sent & syn
+            if not server:
+                found |= sent & _acknowledges_only(sightings, segments, at, begin)
         return np.flatnonzero(found)
 
     def own(
@@ -69,29 +68,25 @@ class Handshakes:
         ttl[(at * 2 + segments.reply)[syn]] = sightings["ttl"][rows[syn]]
         alike = (sightings["ip_id"][rows] == 0) & (sightings["ttl"][rows] == ttl[at * 2 + segments.reply])
         found = np.zeros(rows.size, np.bool_)
-        for far in (False, True):
-            for server in (False, True):
-                sent, begin = self._sent(segments, at, shifted, far, server, far == server)
-                found |= sent & alike & _acknowledges_only(sightings, segments, at, begin)
+        for _, sent, begin in self._sent(segments, at, shifted, by_proxy=True):
+            found |= sent & alike & _acknowledges_only(sightings, segments, at, begin)
         return np.flatnonzero(found)
 
     def _sent(
-        self,
-        segments: Segments,
-        at: npt.NDArray[np.int64],
-        shifted: npt.NDArray[np.int64],
-        far: bool,
-        server: bool,
-        at_far: bool,
-    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-        """(Per segment: it goes the way of the `server`, or of the client, in such a handshake with the client at
-        `far`, and was seen at far or near; per place and way: the number behind the SYN, -1 where not of these)."""
-        mine = self.two & (self.client_at_far == far) & np.isin(self.far, shifted)
-        place = (self.far if at_far else self.near)[mine]
-        way, begin = np.full(at.size, -1, np.int64), np.full((at.size, 2), -1, np.int64)
-        way[place] = self.client[mine] ^ server
-        begin[place] = self.begin[mine][:, :, int(at_far)]
-        return way[at] == segments.reply, begin
+        self, segments: Segments, at: npt.NDArray[np.int64], shifted: npt.NDArray[np.int64], *, by_proxy: bool
+    ) -> Iterator[tuple[bool, npt.NDArray[np.bool_], npt.NDArray[np.int64]]]:
+        """What went the way of the client, and of the server, in such handshakes, with the client near and with it far:
+        (whether that of the server; per segment, that it is of these and was seen on the side of its sender, or, what
+        is sent `by_proxy` in its name, on the other; per place and way, the number behind the SYN, -1 where not of
+        these)."""
+        for far, server in product((False, True), repeat=2):
+            at_far = (far != server) != by_proxy
+            mine = self.two & (self.client_at_far == far) & np.isin(self.far, shifted)
+            place = (self.far if at_far else self.near)[mine]
+            way, begin = np.full(at.size, -1, np.int64), np.full((at.size, 2), -1, np.int64)
+            way[place] = self.client[mine] ^ server
+            begin[place] = self.begin[mine][:, :, int(at_far)]
+            yield server, way[at] == segments.reply, begin
 
     def apart(
         self, sightings: npt.NDArray[np.void], segments: Segments, at: npt.NDArray[np.int64]

@@ -261,9 +261,9 @@ def _with_content_of(
 ) -> npt.NDArray[np.void]:
     """NUMBERED rows of the second of each two sightings: as if they were the first."""
     found = np.zeros(pairs.shape[0], _NUMBERED)
-    at = {row: index for index, row in enumerate(numbered["row"].tolist())} if pairs.size else {}
+    at = first_with(numbered["row"].astype(np.uint64), pairs[:, 1].astype(np.uint64))
     for name in ("sequence", "acknowledgment"):
-        found[name] = [int(numbered[name][at[row]]) if row in at else 0 for row in pairs[:, 1].tolist()]
+        found[name][at >= 0] = numbered[name][at[at >= 0]]
     found["row"] = pairs[:, 1]
     found["content"], found["payload"] = sightings["content"][pairs[:, 0]], sightings["payload"][pairs[:, 0]]
     return found
