@@ -14,6 +14,7 @@ tests/capture names its namespaces by the process, and each test there has journ
 
 def pytest_addoption(parser):
     parser.addoption("--collect-inputs", type=Path, metavar="FOLDER", help="keep what is correlated there (digests.py)")
+    parser.addoption("--write-faults", type=Path, metavar="FILE", help="write what the tests inject (faults.py)")
 
 
 def pytest_configure(config):
@@ -28,7 +29,11 @@ def place(path: Path) -> str:
     return path.relative_to(TESTS).parts[0]
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if file := config.getoption("--write-faults"):
+        from ttrace.tests.faults import write
+
+        write(items, file)
     for item in items:
         if place(item.path) in ROOT:
             item.add_marker(pytest.mark.root)

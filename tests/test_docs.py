@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import fields as fields_of
 from pathlib import Path
 
@@ -91,3 +93,15 @@ def test_readme_shows_what_the_recorded_demo_shows():
     assert shown
     for line in path_text(result.path(int(shown[1]))).rstrip().splitlines():
         assert f"    {line}\n" in readme
+
+
+@pytest.mark.slow
+def test_every_injected_fault_is_in_the_list_of_faults(tmp_path):
+    """docs/faults.md is made of the marks of the tests; tests/faults.py says how."""
+    made = tmp_path / "faults.md"
+    collect = ["-q", "--collect-only", "-m", "fault", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    subprocess.run(
+        [sys.executable, "-m", "pytest", *collect, "--write-faults", made, "tests"],
+        cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (ROOT / "docs" / "faults.md").read_text() == made.read_text()
