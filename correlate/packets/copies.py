@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..arrays.grouping import Runs
+from ..arrays.grouping import Runs, group_ids, hashed
 from ..arrays.hashing import mix
 from ..decode.copies import COPY_NS, alike, has_own_id
 from ..protocols import FRAGMENT_OFFSET, MORE_FRAGMENTS, TCP
@@ -24,7 +24,8 @@ _LOOK_BACK: Final = 16
 _OFTEN: Final = 2 / 3
 """Of so much of what is sent once in a session there are copies, where a mirror makes them: it would be all."""
 _FEWEST: Final = 2
-"""One packet that is there twice may be any network's doing, or that of somebody who sends it over and over."""
+"""One packet that is there twice may be any network's doing, or that of somebody who sends it over and over; at however
+many points."""
 
 
 class _Seen(NamedTuple):
@@ -63,7 +64,10 @@ def find_copies(
     copied = np.zeros(sightings.size, np.bool_)
     copied[copy_of[copy_of >= 0]] = True
     doubled = np.bincount(session[copied], minlength=seen.size)
-    mirrored = (doubled >= _FEWEST) & (doubled >= _OFTEN * (seen - copies))
+    originals = np.flatnonzero(copied)
+    _, once_each = group_ids(hashed(session[originals], sightings["content"][originals]))
+    packets = np.bincount(session[originals[once_each]], minlength=seen.size)
+    mirrored = (packets >= _FEWEST) & (doubled >= _OFTEN * (seen - copies))
     copy_of[~mirrored[session]] = -1
     if (copy_of < 0).all():
         return None

@@ -152,3 +152,19 @@ def test_tenants_who_use_the_same_addresses_are_told_apart_by_their_network(tmp_
             )
             scene.see("a", 1_000 * number + tenant, packet)
     assert len(paths(scene.correlate(tmp_path))) == 12
+
+
+def test_a_lone_packet_that_the_network_doubled_is_two_at_however_many_points_it_passes(tmp_path):
+    nodes = [Node(name, snapshots=False) for name in "ab"]
+    nodes[0].interface("eth0", 2)
+    for number, name in enumerate(("eth0", "docker0"), 2):
+        nodes[1].interface(name, number)
+    packet = IP(src=CLIENT, dst=SERVER, id=77, ttl=64) / UDP(sport=40_000, dport=53) / b"the only one of its flow"
+    routed = packet.copy()
+    routed.ttl = 63
+    nodes[0].see("eth0", Direction.OUT, 0, packet)
+    for later_us in (0, 350):
+        nodes[1].see("eth0", Direction.IN, 40 + later_us, packet)
+        nodes[1].see("docker0", Direction.OUT, 47 + later_us, routed)
+    found = paths(correlate(tmp_path, *nodes))
+    assert sorted(len(path.hops) for path in found) == [2, 3]
