@@ -168,6 +168,7 @@ TOLD: Final = np.dtype(
     [
         ("order", "i8"),  # file << 32 | frame of its first message: what a socket says is in order
         ("conntrack_id", "u4"),  # CTA_ID; 0 when the kernel gave none
+        ("trace_id", "u4"),  # 0 when none: a hint only, see netfilter/evaluations.py
         ("conntrack_status", "u4"),  # ip_conntrack_status bits
         ("input_index", "u4"),  # ifindex, 0 when none
         ("output_index", "u4"),
@@ -186,7 +187,6 @@ EVALUATION: Final = np.dtype(
         *((name, TOLD[name]) for name in TOLD.names or ()),
         ("policy", "u1"),  # 1 when the policy of the chain gave the verdict
         ("chain", "u4"),  # index into Chains
-        ("trace_id", "u4"),
         ("first_event", "i8"),  # slice of the events table, sorted by (namespace, id, order)
         ("last_event", "i8"),  # exclusive
     ],

@@ -25,9 +25,10 @@ from .servers import Servers
 from .session_index import SessionIndex
 from .sessions import Sessions, split_sessions
 from .ties_by_addresses import same_flow_ties, sightings_on_wires
-from .ties_by_conntrack import conntrack_id_ties, conntrack_ties
+from .ties_by_conntrack import conntrack_ties
 from .ties_by_content import ContentTies, content_ties
 from .ties_by_sequence import sequence_ties
+from .ties_by_trace import trace_ties
 
 
 class Tie(IntEnum):
@@ -105,7 +106,7 @@ def find_connections(
     parent = np.arange(2 * sessions.first.size)
     ties = {
         Tie.CONNTRACK: _ties_of_entries(sightings, sessions, conntrack, nodes, on_wire),
-        Tie.TRACE: conntrack_id_ties(ends[told(sightings)], sightings, said),
+        Tie.TRACE: trace_ties(ends[told(sightings)], sightings, said),
         Tie.ADDRESSES: same_flow_ties(sightings, times_ns, ends, nodes, on_wire, contents),
     }
     by_content = _ties_of_frames(sightings, ends, times_ns, clock, topology, repeated, crowded, contents)

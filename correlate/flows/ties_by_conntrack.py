@@ -1,7 +1,7 @@
-"""What joins sessions across a translation that the kernel told of: conntrack tuples and conntrack ids.
+"""What joins sessions across a translation that conntrack told of: the tuples of its entries.
 
-Each function returns pairs of session ends, (n, 2) int64: session * 2 + orientation, so that a pair also says which
-direction of the one is which direction of the other. Equal pairs are named once.
+Returned are pairs of session ends, (n, 2) int64: session * 2 + orientation, so that a pair also says which direction of
+the one is which direction of the other. Equal pairs are named once.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ..arrays.grouping import distinct_pairs, hashed, runs_of_keys
 from ..schema import CONNTRACK_DESTROYED, CONNTRACK_NEW
-from ..sightings import told
 from .session_index import SessionIndex, index_places, pair_key, sessions_during
 from .sessions import orientation_of
 
@@ -124,38 +122,3 @@ def _most_together(index, one, others):
             most = overlap
             best = other
     return best
-
-
-def conntrack_id_ties(
-    ends: npt.NDArray[np.int64], sightings: npt.NDArray[np.void], said: npt.NDArray[np.void]
-) -> npt.NDArray[np.int64]:
-    """A packet that the kernel told of under two flows with one conntrack id was translated between them.
-
-    Only for the same packet: the id is a hash over the address of the entry, so a reused port can bring the id of the
-    last entry.
-    """
-    traced = sightings[told(sightings)]
-    known = np.flatnonzero(said["conntrack_id"] != 0)
-    key = hashed(
-        traced["namespace"][known],
-        said["conntrack_id"][known],
-        said["conntrack_direction"][known],
-        traced["content"][known],
-    )
-    runs = runs_of_keys(key).sorted_by(said["order"][known])
-    return distinct_pairs(_neighbours(runs.rows, runs.start, ends[known]))
-
-
-@njit(cache=True, nogil=True)
-def _neighbours(rows, start, ends):
-    """Two ends that follow each other in a run."""
-    pairs = np.empty((rows.size, 2), np.int64)
-    count = 0
-    for g in range(start.size - 1):
-        for i in range(start[g] + 1, start[g + 1]):
-            a, b = ends[rows[i - 1]], ends[rows[i]]
-            if a != b:
-                pairs[count, 0] = a
-                pairs[count, 1] = b
-                count += 1
-    return pairs[:count].copy()

@@ -192,9 +192,11 @@ def _survey_messages(groups: FlowGroups, messages: KernelMessages) -> None:
     headers = messages.headers
     numbers = _survey_headers(groups, headers)
     events = messages.events[messages.events["header"] >= 0]
-    known = np.flatnonzero(events["conntrack_id"] != 0)
+    # Where the kernel names no entry, the trace id tells of a translation (flows/ties_by_trace.py).
+    told_by = np.where(events["conntrack_id"] != 0, events["conntrack_id"], events["id"])
+    known = np.flatnonzero((events["conntrack_id"] != 0) | (events["legacy"] == 0))
     header = events["header"][known]
-    _share_entries(groups, headers.take(header), events["conntrack_id"][known], numbers[header])
+    _share_entries(groups, headers.take(header), told_by[known], numbers[header])
     for said in messages.said.values():
         numbers = _survey_headers(groups, said.headers)
         known = np.flatnonzero(said.rows["conntrack_id"] != 0)
@@ -216,16 +218,16 @@ def _survey_headers(groups: FlowGroups, headers: npt.NDArray[np.void]) -> npt.ND
 def _share_entries(
     groups: FlowGroups,
     headers: npt.NDArray[np.void],
-    conntrack_id: npt.NDArray[np.uint32],
+    told_by: npt.NDArray[np.uint32],
     numbers: npt.NDArray[np.int32],
 ) -> None:
-    """One packet with one conntrack id in one namespace, under different addresses: translated there
-    (flows/ties_by_conntrack.py).
+    """One packet with one conntrack id or trace id in one namespace, under different addresses: translated there
+    (flows/ties_by_trace.py).
 
     Row by row: its header, the id, and the number of its address pair.
     """
     key = headers["content"] ^ (headers["namespace"].astype(np.uint64) << np.uint64(32))
-    groups.share(spread(key ^ conntrack_id), numbers)
+    groups.share(spread(key ^ told_by), numbers)
 
 
 def _chain_heads(heads: npt.NDArray[np.void], messages: KernelMessages) -> npt.NDArray[np.void]:

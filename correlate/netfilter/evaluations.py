@@ -211,7 +211,8 @@ def _fill_rows(events, first, chain, hooks, rows):
         row.conntrack_status = head.conntrack_status
         row.input_index = head.input_index
         row.output_index = head.output_index
-        row.trace_id = head.id
+        # iptables-legacy has none: ours, which stands for it, is of the flow and not of the packet.
+        row.trace_id = 0 if head.legacy else head.id
         last = events[row.last_event - 1]
         by_policy = last.type == NFT_TRACETYPE_POLICY
         row.policy = by_policy

@@ -176,7 +176,7 @@ def tie_words(flow: TiedFlow) -> str:
         votes = f"{plural(flow.votes or 0, 'equal packet')}, of {flow.packets[0]:,} here and {flow.packets[1]:,} there"
     return {
         Tie.CONNTRACK: f"= {to}: a conntrack entry{number} translates one into the other",
-        Tie.TRACE: f"= {to}: the trace shows one packet, with one conntrack id, under both",
+        Tie.TRACE: f"= {to}: the trace shows one packet under both",
         Tie.ADDRESSES: f"= {to}: a packet was seen in both with the same addresses",
         Tie.SEQUENCE: f"= {to}: equal segments with the same addresses, whose sequence numbers are all shifted alike",
         Tie.CONTENT: f"= {to}: {votes}; nothing else says so",

@@ -133,3 +133,21 @@ def test_a_conntrack_id_in_the_trace_joins_what_one_packet_wore(tmp_path):
     host.trace(0, inside, "FORWARD", iif=DOCKER0, oif=ETH0, ct=(5, 0, SNAT))
     host.trace(1, outside, "ttrace-last", table="ttrace", family="inet", oif=ETH0, ct=(5, 0, SNAT))
     assert correlate(tmp_path, host).connections.count == 1
+
+
+def test_before_the_kernel_named_conntrack_entries_the_trace_id_joins_what_one_packet_wore(tmp_path):
+    """A SYN that is translated and dropped has no entry that conntrack would tell of; Linux before 6.16."""
+    host = docker_host()
+    inside, outside = segment(WEB1, 1000, FAR, 80, "S", 1, 1), segment(HOST, 1000, FAR, 80, "S", 1, 1)
+    host.trace(0, inside, "FORWARD", iif=DOCKER0, oif=ETH0, trace_id=9)
+    host.trace(1, outside, "ttrace-last", table="ttrace", family="inet", oif=ETH0, trace_id=9)
+    assert correlate(tmp_path, host).connections.count == 1
+
+
+def test_one_trace_id_joins_no_other_packets(tmp_path):
+    """Ids come again."""
+    host = docker_host()
+    one, other = segment(WEB1, 1000, FAR, 80, "S", 1, 1), segment(HOST, 1000, FAR, 80, "S", 70_000, 1)
+    host.trace(0, one, "FORWARD", iif=DOCKER0, oif=ETH0, trace_id=9)
+    host.trace(1, other, "ttrace-last", table="ttrace", family="inet", oif=ETH0, trace_id=9)
+    assert correlate(tmp_path, host).connections.count == 2

@@ -14,8 +14,9 @@ from ttrace.correlate.flows.repeated_sequences import begun_sequences, repeated_
 from ttrace.correlate.flows.session_index import SessionIndex
 from ttrace.correlate.flows.sessions import split_sessions
 from ttrace.correlate.flows.ties_by_addresses import same_flow_ties
-from ttrace.correlate.flows.ties_by_conntrack import conntrack_id_ties, conntrack_ties
+from ttrace.correlate.flows.ties_by_conntrack import conntrack_ties
 from ttrace.correlate.flows.ties_by_content import content_ties
+from ttrace.correlate.flows.ties_by_trace import trace_ties
 from ttrace.correlate.protocols import TCP, UDP
 from ttrace.correlate.schema import (
     CONNTRACK,
@@ -238,7 +239,7 @@ def test_ties_by_conntrack_entries():
     assert often(met, 5), met
 
 
-def test_ties_by_conntrack_ids():
+def test_ties_by_trace():
     met = Counter()
 
     @compared
@@ -247,19 +248,18 @@ def test_ties_by_conntrack_ids():
         random, sightings = scene.random, scene.sightings()
         said = np.zeros(len(sightings), TOLD)
         said["conntrack_id"] = [random.randrange(3) for _ in sightings]
+        said["trace_id"] = [random.randrange(3) for _ in sightings]
         said["conntrack_direction"] = [random.choice([0, 1]) for _ in sightings]
         said["order"] = random.sample(range(len(sightings)), len(sightings))
         ends = split(sightings, []).ends
         keys = [
-            (one.namespace, *of[["conntrack_id", "conntrack_direction"]].tolist(), one.content)
-            if of["conntrack_id"]
-            else None
+            twins.key_of_told(one, int(of["conntrack_id"]), int(of["conntrack_direction"]), int(of["trace_id"]))
             for one, of in zip(sightings, said, strict=True)
         ]
         rows = rows_of(sightings)
         rows["kind"] = EVALUATION
-        found = pairs_of(conntrack_id_ties(ends, rows, said))
-        assert found == twins.conntrack_id_ties(ends.tolist(), keys, said["order"].tolist())
+        found = pairs_of(trace_ties(ends, rows, said))
+        assert found == twins.trace_ties(ends.tolist(), keys, said["order"].tolist())
         met["nothing traced"] += not sightings
         met["ties"] += bool(found)
         met["back and forth"] += any((b, a) in found for a, b in found)

@@ -188,9 +188,16 @@ def overlap_ns(seen, one, other):
     return min(end_ns(seen, one), end_ns(seen, other)) - max(begin_ns(seen, one), begin_ns(seen, other))
 
 
-def conntrack_id_ties(ends, keys, orders):
-    """Pairs of ends that follow each other, by `orders`, where chains saw the same packet with the same conntrack id,
-    which is what `keys` say; None: without an id."""
+def key_of_told(one, conntrack_id, direction, trace_id):
+    """What tells which packet, translated or not, a message is about; None: nothing."""
+    if conntrack_id:
+        return "entry", one.namespace, conntrack_id, direction, one.content
+    return ("trace", one.namespace, trace_id, one.content) if trace_id else None
+
+
+def trace_ties(ends, keys, orders):
+    """Pairs of ends that follow each other, by `orders`, where messages are about the same packet, which is what `keys`
+    say; None: without an id."""
     ties = set()
     for key in {key for key in keys if key is not None}:
         rows = sorted((row for row in range(len(keys)) if keys[row] == key), key=lambda row: orders[row])
