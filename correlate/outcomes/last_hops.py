@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ...pcapng.blocks import Direction
 from ..arrays.grouping import first_with
 from ..netfilter.evaluations import LAST_PRIORITY, Evaluations
+from ..netfilter.numbers import Hook
 from ..nodes.topology import Role, Topology
 from ..sightings import FRAME
 from .address_keys import address_halves, owner_keys
@@ -62,8 +63,14 @@ class LastHops:
         # Its table is put into a namespace as a whole: one chain of it in a trace tells of all.
         traced = {chain.namespace for chain in chains if chain.own}
         is_last = [int(chain.own and chain.base.priority > 0) for chain in chains]
+        # Of a chain that is in no snapshot nobody knows which hook it hangs at.
         earlier = [
-            int(c.namespace in traced and c.family in ("ip", "ip6", "inet") and c.base.priority < LAST_PRIORITY)
+            int(
+                c.namespace in traced
+                and c.family in ("ip", "ip6", "inet")
+                and c.base.priority < LAST_PRIORITY
+                and Hook.named(c.base.hook) is not Hook.UNKNOWN
+            )
             for c in chains
         ]
         chain = self.evaluations.rows["chain"][self.evaluation]
