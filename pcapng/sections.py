@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import TtraceError
-from .blocks import BlockType, NameRecord, Option
+from .blocks import FORMAT_VERSION, BlockType, NameRecord, Option
 from .capture_file import RECORD, CaptureFile, Interface, Statistics
 from .packet_blocks import INTERFACE
 from .pages import WINDOW, fetch, give_back
@@ -176,6 +176,7 @@ class SectionReader:
         if kind == BlockType.SECTION_HEADER:
             self._bases.append(len(capture.interfaces))
             facts = _json_comment(_options(body[16:], order))
+            self._refuse_newer(facts)
             capture.sections.append(facts if isinstance(facts.get("node", ""), str) else {})
             capture.facts = capture.facts or capture.sections[-1]
         elif kind == BlockType.INTERFACE_DESCRIPTION and len(body) >= 8 and len(capture.interfaces) < _MOST_INTERFACES:
@@ -185,6 +186,15 @@ class SectionReader:
             capture.names.update(_parse_names(body, order))
         elif kind == BlockType.INTERFACE_STATISTICS and len(body) >= 12:
             capture.statistics.append(_parse_statistics(body, order, self._bases[-1], capture.interfaces))
+
+    def _refuse_newer(self, facts: dict[str, Any]) -> None:
+        """Of a later format nothing is known, and half-read it would say what is not true. Raises TtraceError."""
+        version = facts.get("ttrace")
+        if type(version) is int and version > FORMAT_VERSION:
+            raise TtraceError(
+                f"`{self._source.name}` is of format {version} of ttrace, and this ttrace reads up to {FORMAT_VERSION}",
+                "update ttrace here, or have the file converted by the ttrace that wrote it",
+            )
 
 
 def _options(body: bytes, order: str) -> list[tuple[int, bytes]]:

@@ -1,0 +1,1 @@
+"""Files as older versions wrote them: they stay readable for ever (docs/file-format.md)."""
