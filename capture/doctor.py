@@ -243,11 +243,14 @@ def _firewall() -> Iterator[Diagnosis]:
 
 
 def _docker() -> Iterator[Diagnosis]:
+    left_out: list[str] = []
     try:
-        containers = running_containers()
+        containers = running_containers(left_out)
     except TtraceError as error:
         yield Diagnosis(
             name="docker", state=State.WARNING, text=error.message, hint="without it, containers have no names"
         )
     else:
         yield _ok("docker", f"{len(containers)} running containers")
+    for line in left_out:
+        yield Diagnosis(name="docker", state=State.WARNING, text=line)

@@ -46,7 +46,7 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
     with ExitStack() as stack:
         stop = stack.enter_context(StopSignals())
         warnings = [f"left by an earlier capture: {line}" for line in restore_stale()]
-        targets = resolve_targets(options)
+        targets = resolve_targets(options, stop_fd=stop.fd)
         stack.callback(targets.close)
         path = options.output or time.strftime(f"{node.replace('/', '_')}-%Y%m%d-%H%M%S.pcapng")
         output = stack.enter_context(OutputFile(path))

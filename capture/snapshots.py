@@ -133,8 +133,12 @@ def ruleset_snapshot(netns: Netns) -> Snapshot:
 
 
 def container_names(targets: Targets) -> dict[str, str]:
-    """Address to container name, for the name resolution block."""
-    return {address: container.name for container, _ in targets.containers for address in container.addresses}
+    """Address to container name, for the name resolution block: names that other programs show as they are."""
+    return {
+        address: "".join(one if one.isprintable() else "?" for one in container.name)
+        for container, _ in targets.containers
+        for address in container.addresses
+    }
 
 
 def _snapshot(kind: str, netns: Netns | None, data: object) -> Snapshot:

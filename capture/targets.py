@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from ..errors import TtraceError
-from .machine.containers import Container, running_containers
+from .machine.containers import Container, NoDaemonError, running_containers
 from .machine.links import Link, namespace_ids, read_addresses, read_links, routing
 from .machine.netns import Netns, distinct_from, open_container_netns, open_netns, own_netns
 from .options import CaptureOptions
@@ -40,8 +40,11 @@ class Targets:
             netns.close()
 
 
-def resolve_targets(options: CaptureOptions) -> Targets:
-    """Find namespaces and interfaces. Raises TtraceError for a namespace or interface that does not exist."""
+def resolve_targets(options: CaptureOptions, *, stop_fd: int = -1) -> Targets:
+    """Find namespaces and interfaces. Raises TtraceError for a namespace or interface that does not exist.
+
+    Docker is waited for no longer when `stop_fd` is readable.
+    """
     result = Targets([], [], [], [])
     root = own_netns()
     captured = {root.inode: root}
@@ -51,7 +54,7 @@ def resolve_targets(options: CaptureOptions) -> Targets:
             netns.close()
         else:
             captured[netns.inode] = netns
-    _add_containers(options, captured, result)
+    _add_containers(options, captured, result, stop_fd)
     known = [*captured.values(), *result.others]
     for netns in captured.values():
         with routing(netns) as route:
@@ -66,13 +69,13 @@ def resolve_targets(options: CaptureOptions) -> Targets:
     return result
 
 
-def _add_containers(options: CaptureOptions, captured: dict[int, Netns], result: Targets) -> None:
+def _add_containers(options: CaptureOptions, captured: dict[int, Netns], result: Targets, stop_fd: int) -> None:
     """Open the namespaces of running containers, to capture in them or to know their names."""
     try:
-        containers = running_containers()
+        containers = running_containers(result.warnings, stop_fd=stop_fd)
     except TtraceError as error:
         # Nobody asked for containers: a machine without Docker is then nothing to remark on.
-        if options.containers:
+        if options.containers or not isinstance(error, NoDaemonError):
             result.warnings.append(f"no containers: {error.message}")
         return
     names = {container.name for container in containers}

@@ -1,7 +1,7 @@
 """The machine as it is found: namespaces, links, containers, what of it was changed, and what we may do.
 
 For other rooms:
-    containers: Container, running_containers
+    containers: Container, NoDaemonError, running_containers
     ebpf: ADD_IMMEDIATE, CALL, EXIT, FUNC_KTIME_GET_NS, FUNC_RINGBUF_OUTPUT, FUNC_RINGBUF_QUERY, JUMP, JUMP_IF_EQUAL
     ebpf: JUMP_IF_GREATER, LOAD_32, LOAD_PACKET_16, MOVE, MOVE_IMMEDIATE, PROG_TYPE_SOCKET_FILTER, R0, R1, R10, R2
     ebpf: R3, R4, R6, R7, RB_AVAIL_DATA, RB_FORCE_WAKEUP, RB_NO_WAKEUP, STORE_64, create_ring_buffer, instruction

@@ -148,6 +148,23 @@ def router(network):
     netns.close()
 
 
+@pytest.fixture(scope="module")
+def node() -> Iterator[str]:
+    """Name of a namespace with `eth0`, which has an address; what a test makes there beside it, it removes."""
+    name = f"ttcap-{os.getpid()}-node"
+    try:
+        ip("netns", "add", name)
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "link", "add", "eth0", "type", "veth", "peer", "name", "far0")
+        ip("-n", name, "addr", "add", "10.7.0.1/24", "dev", "eth0")
+        for link in ("eth0", "far0"):
+            ip("-n", name, "link", "set", link, "up")
+        yield name
+    finally:
+        with suppress(subprocess.CalledProcessError):
+            ip("netns", "del", name)
+
+
 def build(network: Network) -> None:
     router, client, server = network.router, network.client, network.server
     # No address detection or router solicitation: only the tests' own packets.
