@@ -35,7 +35,7 @@ from .cli_options import (
     TraceMatch,
     VxlanPorts,
 )
-from .cli_process import end_tidily, importing
+from .cli_process import end_tidily, importing, reduce_environment
 from .errors import TtraceError, UsageError
 from .escaping import escape, escape_lines, guard
 from .report import Form
@@ -278,6 +278,7 @@ def main() -> None:
     Whatever is written meanwhile, by whomever, is escaped (escaping.py).
     """
     sys.stdout, sys.stderr = guard(sys.stdout), guard(sys.stderr)
+    reduce_environment()
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except TtraceError as error:

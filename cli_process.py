@@ -1,11 +1,23 @@
-"""The process that a command line runs in: how it ends at a signal, and how it imports what is heavy."""
+"""The process that a command line runs in: its environment, how it ends at a signal, how it imports what is heavy."""
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Never
+
+from .kernels.trust import LOADING_VARIABLES, PROGRAM_FOLDERS
+
+
+def reduce_environment() -> None:
+    """As root, nothing that the environment names is run or loaded: programs that we start, or a library starts for us,
+    come from fixed folders."""
+    if os.geteuid() == 0:
+        os.environ["PATH"] = ":".join(PROGRAM_FOLDERS)
+        for name in LOADING_VARIABLES:
+            os.environ.pop(name, None)
 
 
 def end_tidily() -> None:

@@ -1,12 +1,10 @@
 """Can this machine be traced, and if not, why: checks that leave everything as it was."""
 
 import ctypes
-import errno
 import fcntl
 import os
 import socket
 import struct
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +16,7 @@ from .machine.containers import running_containers
 from .machine.journal import restore_stale
 from .machine.libc import unshare_network
 from .machine.netns import own_netns
+from .machine.programs import run_program
 from .machine.rights import missing_capabilities
 from .options import CaptureOptions
 from .rules.legacy import legacy_tables
@@ -30,6 +29,7 @@ from .targets import resolve_targets
 
 _SIOCETHTOOL = 0x8946
 _TRIED_SNAPLEN = 64
+_PROGRAM_S = 10
 _ETHTOOL_GFEATURES = {"GSO": 0x23, "GRO": 0x2B, "TSO": 0x1E}  # ETHTOOL_GGSO, ETHTOOL_GGRO, ETHTOOL_GTSO
 
 
@@ -219,16 +219,14 @@ def _read(name: str) -> str | None:
 
 
 def _firewall() -> Iterator[Diagnosis]:
-    try:
-        version = subprocess.run(["iptables", "-V"], capture_output=True, text=True, check=False).stdout.strip()
-    except OSError as error:
-        reason = "not installed" if error.errno == errno.ENOENT else os.strerror(error.errno or 0)
+    version = run_program(["iptables", "-V"], timeout_s=_PROGRAM_S)
+    if version is None:
         yield Diagnosis(
-            name="iptables", state=State.WARNING, text=f"{reason}: iptables rules are named by nft's text",
+            name="iptables", state=State.WARNING, text="not installed: iptables rules are named by nft's text",
             hint="`apt install iptables`",
         )  # fmt: skip
     else:
-        yield _ok("iptables", version)
+        yield _ok("iptables", version.stdout.decode(errors="replace").strip())
     legacy = legacy_tables("ip") + legacy_tables("ip6")
     if legacy:
         yield _ok("iptables-legacy", f"in use (tables {', '.join(sorted(set(legacy)))}): traced through NFLOG")

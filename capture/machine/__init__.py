@@ -11,5 +11,6 @@ For other rooms:
     libc: PROT_READ, PROT_READ_WRITE, mmap, munmap, unshare_network
     links: Link, namespace_ids, read_addresses, read_links, read_neighbours, read_other_macs, read_routes, routing
     netns: Netns, distinct_from, open_container_netns, open_netns, own_netns
+    programs: forget_plugins, run_program
     rights: check_rights, missing_capabilities
 """

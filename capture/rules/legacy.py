@@ -1,10 +1,9 @@
 """The tables of iptables-legacy: whether there are any, and their text, without changing or creating one."""
 
-import subprocess
 from pathlib import Path
 
-from ...errors import TtraceError
 from ..machine.netns import Netns
+from ..machine.programs import run_program
 
 _FAMILIES = {"ip": ("ip_tables_names", "iptables-legacy-save"), "ip6": ("ip6_tables_names", "ip6tables-legacy-save")}
 _SAVE_TIMEOUT_S = 20
@@ -33,11 +32,9 @@ def save_legacy(family: str) -> str | None:
 
 
 def run_save(command: list[str]) -> str | None:
-    """Output of an iptables-save command run in the thread's namespace; None where it is not installed or refuses."""
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_SAVE_TIMEOUT_S, check=False)
-    except (FileNotFoundError, PermissionError):
-        return None
-    except subprocess.TimeoutExpired as error:
-        raise TtraceError(f"`{' '.join(command)}` did not end within {_SAVE_TIMEOUT_S} s") from error
-    return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+    """Output of an iptables-save command run in the thread's namespace; None where it is not installed or refuses.
+
+    Raises TtraceError when it does not end.
+    """
+    done = run_program(command, timeout_s=_SAVE_TIMEOUT_S)
+    return done.stdout.decode(errors="replace") if done is not None and done.returncode == 0 else None

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import TtraceError
 from ..machine.netns import Netns
+from ..machine.programs import forget_plugins
 from ..sockets.numbers import NETLINK_NETFILTER
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def load_nftables() -> "Nftables":
         from nftables import Nftables
     except ImportError as error:
         raise TtraceError("the nftables bindings are missing", hint="`pip install pip-nftables`") from error
+    forget_plugins()
     try:
         return Nftables()
     except OSError as error:
