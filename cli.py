@@ -24,12 +24,17 @@ from .cli_options import (
     Force,
     InContainers,
     Interfaces,
+    Keep,
+    MaxSize,
     Memory,
+    MinFree,
     Netns,
     NodeName,
     Output,
     Prefix,
     RingMemory,
+    RotateSize,
+    RotateTime,
     Snaplen,
     Trace,
     TraceLimit,
@@ -90,6 +95,11 @@ def capture(
     trace_match: TraceMatch = None,
     trace_limit: TraceLimit = None,
     conntrack_details: Details = False,
+    rotate_size: RotateSize = None,
+    rotate_time: RotateTime = None,
+    keep: Keep = None,
+    max_size: MaxSize = None,
+    min_free: MinFree = None,
 ) -> None:
     """Record this node: packets, netfilter trace, conntrack and rules, in one pcapng file."""
     from .capture import CaptureOptions, run_capture
@@ -112,10 +122,17 @@ def capture(
         trace_match=trace_match,
         trace_limit=defaults.trace_limit if trace_limit is None else trace_limit,
         conntrack_details=conntrack_details,
+        rotate_size=rotate_size,
+        rotate_time_s=rotate_time,
+        keep=keep,
+        max_size=max_size,
+        min_free=min_free,
     )
     with capture_status() as show:
         summary = run_capture(options, status=show)
     typer.echo(capture_summary(summary), err=True)
+    if summary.ending and summary.ending.failed:
+        raise TtraceError(f"the capture was ended: {summary.ending.text}")
 
 
 @app.command(short_help="Every hop and rewrite, from captures of any nodes.")
