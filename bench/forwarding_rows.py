@@ -34,7 +34,7 @@ def rows(sizes, folder):
     tools = [Ttrace(), Ttrace("--no-trace"), Ttrace("--trace-limit", "0"), Tcpdump(), Dumpcap()]
     there = {tool.name: tool for tool in tools if is_there(tool)}
     remove_left_behind()
-    with LightLab(PREFIX) as lab, _sink(lab):
+    with LightLab(PREFIX) as lab, sink(lab):
         runs = {_NOTHING: lambda: _send(lab, sizes.forwarded, None, folder)}
         runs |= {name: lambda tool=tool: _send(lab, sizes.forwarded, tool, folder) for name, tool in there.items()}
         if sizes.warm_up:
@@ -51,7 +51,7 @@ def rows(sizes, folder):
 
 
 @contextmanager
-def _sink(lab):
+def sink(lab):
     command = [*inside(lab.nodes["slave"].netns_path), sys.executable, "-I", "-S", "-c", _SINK]
     process = Process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
