@@ -147,6 +147,7 @@ def test_output_goes_to_a_file_and_stdout_stays_empty(tmp_path):
     assert json.loads((tmp_path / "out.json").read_text())["schema"] == 1
 
 
+@pytest.mark.fault("output of correlate", "stdout is a full disk", "one line, exit code 1")
 def test_a_full_disk_behind_stdout_is_one_line():
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-c", "from ttrace.cli import main; main()", "show", FILES[0]]
@@ -156,6 +157,7 @@ def test_a_full_disk_behind_stdout_is_one_line():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.fault("output of correlate", "`| head`: the reader goes", "it ends quietly")
 def test_a_reader_that_has_seen_enough_is_no_traceback():
     command = (
         f"{sys.executable} -c 'from ttrace.cli import main; main()' correlate {' '.join(FILES)} --paths all | head -n 1"
@@ -165,6 +167,7 @@ def test_a_reader_that_has_seen_enough_is_no_traceback():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.fault("capture files", "a file cut at any byte", "read up to its last whole block")
 def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_block(tmp_path):
     whole = Path(FILES[0]).read_bytes()
     cut = tmp_path / "cut.pcapng"

@@ -74,12 +74,18 @@ def files(tmp_path_factory) -> list[str]:
 
 
 @pytest.mark.parametrize("more", [(), ("--paths", "all"), ("--connection", "1"), ("--memory", "512")])
+@pytest.mark.fault(
+    "hostile names",
+    "markup, escapes and line ends in every name, `correlate`",
+    "shown escaped; none begins a line",
+)
 def test_correlate(files, tmp_path, more):
     assert_clean(run("correlate", *files, *more, cwd=tmp_path).stdout)
     run("correlate", *files, *more, "-o", "out", cwd=tmp_path)
     assert_clean((tmp_path / "out").read_bytes())
 
 
+@pytest.mark.fault("hostile names", "the same, `--explain`", "shown escaped")
 def test_explain(files, tmp_path):
     assert_clean(run("correlate", *files, "--explain", f"{files[0]}:{FRAME}", cwd=tmp_path).stdout)
 
@@ -91,10 +97,12 @@ def test_json_holds_the_names_as_they_are_and_is_ascii(files, tmp_path):
         assert json.dumps(NAME)[1:-1].encode() in out
 
 
+@pytest.mark.fault("hostile names", "the same, `show`", "shown escaped")
 def test_show(files, tmp_path):
     assert_clean(run("show", files[0], cwd=tmp_path).stdout)
 
 
+@pytest.mark.fault("hostile names", "names that are no UTF-8", "shown escaped")
 def test_names_that_are_no_utf_8(files, tmp_path):
     path = os.fsencode(tmp_path) + b"/\xff\x1b[2J.pcapng"
     Path(os.fsdecode(path)).write_bytes(Path(files[0]).read_bytes())
@@ -136,18 +144,21 @@ def test_names_that_are_no_utf_8(files, tmp_path):
         (["lab", NAME], 2),
     ],
 )
+@pytest.mark.fault("hostile names", "escapes in arguments", "errors and usage show them escaped")
 def test_errors_and_wrong_usage(files, tmp_path, arguments, code):
     done = run(*(a.replace("FILE", files[0]) if a == "FILE" else a for a in arguments), cwd=tmp_path, code=code)
     assert_clean(done.stderr, named="--path" not in arguments and "--paths" not in arguments)
     assert_clean(done.stdout, named=False)
 
 
+@pytest.mark.fault("hostile names", "stdout takes ASCII only", "the rest is escaped")
 def test_an_encoding_that_has_few_characters(files, tmp_path):
     done = run("correlate", *files, cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
     assert_clean(done.stdout)
 
 
 @pytest.mark.root
+@pytest.mark.fault("hostile names", "interfaces with escapes in their names, `capture`", "captured, shown escaped")
 def test_capture_of_interfaces_with_nasty_names(tmp_path):
     """On a terminal (its status line and summary), on a pipe, and what `show` and `doctor` then say."""
     name, netns = "e\x1b[31m\x9bX\x7f\u202e", f"ttfilesesc{os.getpid()}"

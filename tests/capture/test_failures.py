@@ -43,7 +43,9 @@ def test_missing_interface_lists_those_that_exist(network, start):
     assert capture.wait_for("error")[1] == "there are: br0, eth0, lo, veth0"
 
 
-@pytest.mark.fault("end", "kill -9 of a capture", "no table is left; the file is readable to the last whole block")
+@pytest.mark.fault(
+    "what is left behind", "kill -9 of a capture", "no table is left; the file is readable to the last whole block"
+)
 def test_kill_leaves_no_table_and_a_readable_file(network, start):
     capture = start(network.router)
     capture.wait_ready()
@@ -82,6 +84,7 @@ def test_setting_that_a_second_capture_needs_is_restored_by_the_last_one(network
     assert network.run(network.router, "sysctl", "-n", name).strip() == "0"
 
 
+@pytest.mark.fault("what is left behind", "kill -9 with settings changed", "the next capture puts them back")
 def test_settings_of_a_killed_capture_are_restored_by_the_next(network, start):
     capture = start(network.router, conntrack_details=True)
     capture.wait_ready()
@@ -95,6 +98,7 @@ def test_settings_of_a_killed_capture_are_restored_by_the_next(network, start):
     assert restored == ["left by an earlier capture: net/netfilter/nf_conntrack_acct in root: restored to `0`"]
 
 
+@pytest.mark.fault("things that come and go", "a second tracing capture in one namespace", "refused; names the first")
 def test_second_capture_in_a_namespace_is_refused_and_names_the_first(network, start):
     first = start(network.router)
     first.wait_ready()
@@ -133,6 +137,7 @@ def test_closed_pipe_stops_with_one_line(network, start):
     assert capture.wait_for("error")[0] == "the reader of standard output is gone"
 
 
+@pytest.mark.fault("things that come and go", "an interface goes away", "a warning; the rest goes on")
 def test_interface_that_goes_away_is_a_warning_and_the_rest_goes_on(network, start):
     capture = start(network.router)
     capture.wait_ready()
@@ -168,6 +173,7 @@ def remove_ports(network, *names: str) -> None:
     subprocess.run(["ip", "-n", network.router, "-batch", "-"], input=lines, text=True, check=True)
 
 
+@pytest.mark.fault("things that come and go", "an interface goes away with packets in its ring", "they are kept")
 def test_ring_of_an_interface_that_went_away_is_closed_with_its_packets_kept(network, start):
     capture = start(network.router, trace=False)
     capture.wait_ready()
@@ -183,6 +189,7 @@ def test_ring_of_an_interface_that_went_away_is_closed_with_its_packets_kept(net
     assert summary["packets"] == len(tshark(capture.path, "-Y", "eth"))
 
 
+@pytest.mark.fault("things that come and go", "an interface goes down and comes back", "said once; captured on")
 def test_interface_that_goes_down_and_comes_back_is_said_once_and_captured_on(network, start):
     capture = start(network.router, trace=False)
     capture.wait_ready()
@@ -195,6 +202,11 @@ def test_interface_that_goes_down_and_comes_back_is_said_once_and_captured_on(ne
     assert len(tshark(capture.path, "-Y", 'icmp && frame.interface_name == "eth0"')) == 6
 
 
+@pytest.mark.fault(
+    "things that come and go",
+    "more interfaces come and go than there are rings for",
+    "each is captured",
+)
 def test_more_interfaces_than_there_are_rings_come_and_go(network, start):
     capture = start(network.router, trace=False, ring_mib=2)
     capture.wait_ready()
@@ -209,6 +221,11 @@ def test_more_interfaces_than_there_are_rings_come_and_go(network, start):
     assert not [warning for warning in summary["warnings"] if "went down or away" not in warning]
 
 
+@pytest.mark.fault(
+    "things that come and go",
+    "more interfaces at once than there are rings for",
+    "said once; captured when another has gone",
+)
 def test_interface_without_a_free_ring_is_said_once_and_captured_when_another_has_gone(network, start):
     capture = start(network.router, trace=False, ring_mib=2)
     capture.wait_ready()
@@ -235,6 +252,7 @@ def described(path: Path) -> set[bytes]:
     return found
 
 
+@pytest.mark.fault("losses", "more trace messages than a small buffer takes", "the lost are counted, in the file too")
 def test_lost_netlink_messages_are_counted_and_in_the_file(network, start):
     capture = start(network.router, trace_limit=0, buffer_mib=1)
     capture.wait_ready()
@@ -248,6 +266,7 @@ def test_lost_netlink_messages_are_counted_and_in_the_file(network, start):
     assert statistics(capture.path)[netlink][1] == summary["netlink_lost"]
 
 
+@pytest.mark.fault("losses", "more packets than the rings take", "the lost are counted, in the file too")
 def test_lost_packets_are_counted_and_in_the_file(network, start):
     capture = start(network.router, interfaces=["eth0"], trace=False, ring_mib=2)
     capture.wait_ready()
@@ -276,6 +295,7 @@ def statistics(path: Path) -> dict[int, tuple[int, int]]:
     return found
 
 
+@pytest.mark.fault("daemons", "no Docker, `--containers`", "one warning")
 def test_without_docker_containers_is_one_warning(network, start):
     capture = start(
         network.router, containers=True, duration_s=0.1, environment={"DOCKER_HOST": "unix:///nowhere/docker.sock"}
@@ -284,6 +304,7 @@ def test_without_docker_containers_is_one_warning(network, start):
     assert warning.startswith("no containers: cannot ask Docker at /nowhere/docker.sock")
 
 
+@pytest.mark.fault("rights", "no root", "one line")
 def test_without_root_is_one_line(network, tmp_path):
     del network
     script = (
@@ -315,6 +336,7 @@ def test_legacy_rules_are_traced_through_nflog_and_no_legacy_table_is_created(ne
     assert names == ["raw"]
 
 
+@pytest.mark.fault("end", "Ctrl-C twice", "the file is whole")
 def test_second_interrupt_does_not_lose_the_file(network, start):
     capture = start(network.router)
     capture.wait_ready()
@@ -347,6 +369,11 @@ def test_a_refused_capture_leaves_the_file_alone(network, start, tmp_path):
     assert subprocess.run(["capinfos", str(tmp_path / "one.pcapng")], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.fault(
+    "things that come and go",
+    "a table `inet ttrace` that is no capture's",
+    "refused; named, with what to do",
+)
 def test_a_table_of_that_name_that_is_nobodys_is_named(network, start):
     network.run(network.router, "nft", "add", "table", "inet", "ttrace")
     message, hint = start(network.router).wait_for("error")
@@ -354,6 +381,7 @@ def test_a_table_of_that_name_that_is_nobodys_is_named(network, start):
     assert "nft delete table inet ttrace" in hint
 
 
+@pytest.mark.fault("end", "SIGINT, where the shell ignores it for what runs in the background", "it ends")
 def test_interrupt_ends_a_capture_that_a_script_started_in_the_background(network, tmp_path):
     command = f"{sys.executable} -c 'from ttrace.cli import main; main()' capture -w {tmp_path}/b.pcapng"
     script = f"{command} >/dev/null 2>{tmp_path}/said & echo $!"

@@ -3,10 +3,13 @@
 import os
 from types import SimpleNamespace
 
+import pytest
+
 from ttrace.capture import CaptureOptions, watch
 from ttrace.errors import TtraceError
 
 
+@pytest.mark.fault("things that come and go", "a new interface cannot be captured", "said once; the capture goes on")
 def test_interface_that_cannot_be_captured_is_said_once(network, router, monkeypatch):
     def refuse(*arguments):
         link = arguments[-1]

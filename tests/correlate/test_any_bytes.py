@@ -121,6 +121,7 @@ def assert_a_report_or_an_error(*paths: Path) -> None:
 @pytest.mark.slow
 @fuzz
 @given(st.data())
+@pytest.mark.fault("capture files", "any bytes, damaged captures of every kind (hypothesis)", "a report or one line")
 def test_any_capture_is_a_report_or_an_error(tmp_path, data):
     paths = []
     for name in "ab"[: data.draw(st.integers(1, 2))]:

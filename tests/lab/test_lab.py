@@ -239,6 +239,7 @@ def test_dockerd_that_is_not_installed() -> None:
     assert leftovers(prefix) == []
 
 
+@pytest.mark.fault("lab", "dockerd does not start", "one line; nothing is left")
 def test_engine_that_does_not_start(tmp_path: Path) -> None:
     program = tmp_path / "dockerd"
     program.write_text("#!/bin/sh\necho 'no engine today' >&2\nexit 1\n")
@@ -249,6 +250,7 @@ def test_engine_that_does_not_start(tmp_path: Path) -> None:
     assert leftovers(prefix) == []
 
 
+@pytest.mark.fault("lab", "a container does not start", "one line; nothing is left")
 def test_container_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "START_COMMAND", ["/nowhere"])
     prefix = unique_prefix("c")
@@ -286,6 +288,7 @@ def reached(prefix: str, stage: str) -> bool:
 
 
 @pytest.mark.parametrize("stage", ["claimed", "engine", "container", "ready"])
+@pytest.mark.fault("lab", "kill -9 while the lab starts", "`lab down` removes all")
 def test_down_after_the_starter_was_killed(stage: str) -> None:
     prefix = unique_prefix("k")
     try:
@@ -301,6 +304,7 @@ def test_down_after_the_starter_was_killed(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", ["claimed", "engine"])
+@pytest.mark.fault("lab", "Ctrl-C twice while the lab starts", "nothing is left")
 def test_pressing_ctrl_c_twice_while_the_lab_starts(stage: str) -> None:
     prefix = unique_prefix("i")
     try:

@@ -73,6 +73,7 @@ def test_what_the_tools_write_is_read(argv, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gz", "zst", "lz4"])
+@pytest.mark.fault("capture files", "a compressed file that is cut", "read as far as it goes, and said")
 def test_a_compressed_stream_that_ends_early_gives_what_is_there_and_says_so(name, tmp_path):
     data = REAL.read_bytes()
     packed = COMPRESS[name](data)
@@ -88,6 +89,7 @@ def test_a_compressed_stream_that_ends_early_gives_what_is_there_and_says_so(nam
         assert capture.truncated_at is not None
 
 
+@pytest.mark.fault("capture files", "a compressed file cut at the end of a block", "said all the same")
 def test_a_cut_at_the_end_of_a_block_is_still_reported(tmp_path):
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(REAL.read_bytes())[:-8])  # all the data, and no checksum
@@ -96,6 +98,7 @@ def test_a_cut_at_the_end_of_a_block_is_still_reported(tmp_path):
     assert capture.truncated_at == capture.data.size
 
 
+@pytest.mark.fault("capture files", "damage behind the first member of a gzip file", "the first is read")
 def test_damage_behind_the_first_member_keeps_the_first(tmp_path):
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(REAL.read_bytes()) + b"trailing garbage")
@@ -108,6 +111,7 @@ def test_damage_behind_the_first_member_keeps_the_first(tmp_path):
     "data",
     [b"\x1f\x8b", b"\x1f\x8b" + b"x" * 50, b"\x28\xb5\x2f\xfd" + b"x" * 50, b"\x04\x22\x4d\x18" + b"x" * 50],
 )
+@pytest.mark.fault("capture files", "damaged compression", "one line that names the file")
 def test_damaged_compression_is_an_error_that_names_the_file(data, tmp_path):
     path = tmp_path / "damaged.gz"
     path.write_bytes(data)
@@ -115,6 +119,7 @@ def test_damaged_compression_is_an_error_that_names_the_file(data, tmp_path):
         read_capture(path)
 
 
+@pytest.mark.fault("capture files", "a compressed file that is no capture", "one line: what it begins with")
 def test_compressed_files_that_are_no_captures_say_what_they_begin_with(tmp_path):
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(b"hello, world"))
@@ -165,6 +170,7 @@ def test_memory_stays_bounded_whatever_the_ratio(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gz", "zst", "lz4"])
+@pytest.mark.fault("capture files", "gigabytes of zeros, compressed", "refused before they are expanded")
 def test_what_expands_to_no_capture_is_refused_before_it_fills_the_disk(name, tmp_path, monkeypatch):
     path = tmp_path / f"bomb.{name}"
     path.write_bytes(COMPRESS[name](b"A" * 20_000_000))
@@ -175,6 +181,7 @@ def test_what_expands_to_no_capture_is_refused_before_it_fills_the_disk(name, tm
     assert sum(written) < 4
 
 
+@pytest.mark.fault("capture files", "an endless pipe that is no capture", "refused at once")
 def test_a_pipe_without_end_that_is_no_capture_is_refused_at_once():
     code = "from ttrace.cli import main; main()"
     command = ["sh", "-c", f'yes | "{sys.executable}" -c "{code}" show -']
@@ -182,6 +189,7 @@ def test_a_pipe_without_end_that_is_no_capture_is_refused_at_once():
     assert "error: `stdin` is not a capture file: it begins with 79 0a 79 0a" in done.stderr
 
 
+@pytest.mark.fault("capture files", "TMPDIR is full while a file is expanded", "one line that names the folder")
 def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path, monkeypatch):
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(REAL.read_bytes()))
@@ -230,17 +238,20 @@ def test_stdin_is_read_like_a_file(how, name, stdin):
     assert_same("-", data)
 
 
+@pytest.mark.fault("capture files", "a pipe that ends inside a block", "read as far as it goes, and said")
 def test_a_cut_pipe_is_reported(stdin):
     stdin(REAL.read_bytes()[:-7], "pipe")
     assert read_capture("-").truncated_at is not None
 
 
+@pytest.mark.fault("capture files", "nothing on stdin", "one line")
 def test_nothing_on_stdin_is_an_error(stdin):
     stdin(b"", "pipe")
     with pytest.raises(TtraceError, match="`stdin` is empty"):
         read_capture("-")
 
 
+@pytest.mark.fault("capture files", "stdin is a terminal", "refused in one line")
 def test_a_terminal_is_refused():
     master, slave = os.openpty()
     code = "from ttrace.pcapng.source import map_source; map_source('-')"
@@ -250,6 +261,7 @@ def test_a_terminal_is_refused():
     assert "TtraceError: stdin is a terminal" in done.stderr
 
 
+@pytest.mark.fault("capture files", "stdin is closed", "one line")
 def test_a_closed_stdin_is_an_error():
     code = "from ttrace.pcapng.source import map_source; map_source('-')"
     done = subprocess.run(
@@ -300,6 +312,7 @@ def test_the_interfaces_are_those_of_tshark(tmp_path):
     assert ours == [int(line.split("\t")[0]) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.fault("capture files", "a cooked header that is cut", "the frame stays at the interface of the file")
 def test_a_header_that_is_cut_stays_at_the_interface_of_the_file(tmp_path):
     path = tmp_path / "any.pcapng"
     path.write_bytes(
@@ -313,6 +326,11 @@ def test_a_header_that_is_cut_stays_at_the_interface_of_the_file(tmp_path):
     assert "what" not in capture.interfaces[0].facts
 
 
+@pytest.mark.fault(
+    "capture files",
+    "`-i any` with more interfaces than there are numbers",
+    "a bounded number of capture points",
+)
 def test_a_file_with_any_number_of_interfaces_makes_a_bounded_number_of_points(tmp_path):
     path = tmp_path / "any.pcapng"
     cooked_file(path, [(n, 0) for n in range(2, 2002)])

@@ -5,6 +5,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ttrace.capture.machine import journal
 from ttrace.capture.machine.journal import Journal, process_start, restore_stale
 from ttrace.capture.machine.netns import Netns
@@ -65,6 +67,11 @@ def test_setting_another_living_process_claims_is_left_and_the_last_one_restores
     assert read_setting(router) == "64"
 
 
+@pytest.mark.fault(
+    "what is left behind",
+    "a killed capture's setting that a living one needs",
+    "the living one puts it back at its end",
+)
 def test_setting_of_a_dead_process_that_a_living_one_claims_is_left_to_that_one(router, tmp_path):
     ours = Journal(tmp_path)
     with router.entered():
@@ -78,6 +85,7 @@ def test_setting_of_a_dead_process_that_a_living_one_claims_is_left_to_that_one(
     assert read_setting(router) == "64"
 
 
+@pytest.mark.fault("what is left behind", "a namespace is gone when settings are put back", "the others are put back")
 def test_namespace_that_cannot_be_entered_does_not_stop_the_other_restores(router, tmp_path):
     ours = Journal(tmp_path)
     ours.set_value(router, SETTING, "77")
@@ -91,6 +99,11 @@ def test_namespace_that_cannot_be_entered_does_not_stop_the_other_restores(route
     os.close(lost.fd)
 
 
+@pytest.mark.fault(
+    "what is left behind",
+    "a killed capture's namespace cannot be entered",
+    "the others are put back, this one is named",
+)
 def test_namespace_that_cannot_be_entered_does_not_stop_the_other_stale_restores(router, tmp_path, monkeypatch):
     with router.entered():
         Path("/proc/sys", SETTING).write_text("77")
@@ -110,6 +123,11 @@ def test_namespace_that_cannot_be_entered_does_not_stop_the_other_stale_restores
     assert read_setting(router) == "64"
 
 
+@pytest.mark.fault(
+    "what is left behind",
+    "captures were killed, others live",
+    "what the dead left is put back, the living keep theirs",
+)
 def test_stale_settings_of_dead_processes_are_restored_and_living_ones_left(router, tmp_path):
     journal = Journal(tmp_path)
     journal.set_value(router, SETTING, "77")
@@ -124,6 +142,11 @@ def test_stale_settings_of_dead_processes_are_restored_and_living_ones_left(rout
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault(
+    "what is left behind",
+    "somebody changed a killed capture's setting since",
+    "it stays, and that is said",
+)
 def test_stale_setting_changed_by_someone_else_is_left(router, tmp_path):
     Journal(tmp_path).set_value(router, SETTING, "77")
     with router.entered():
@@ -133,6 +156,7 @@ def test_stale_setting_changed_by_someone_else_is_left(router, tmp_path):
     assert restore_stale(tmp_path) == [f"{SETTING} in {router.label}: changed by someone else, left as it is"]
 
 
+@pytest.mark.fault("what is left behind", "a journal that cannot be read", "removed and said")
 def test_broken_journal_is_removed_and_said(tmp_path):
     (tmp_path / "1.json").write_text("{")
     assert restore_stale(tmp_path) == [f"{tmp_path}/1.json: unreadable, removed"]

@@ -151,6 +151,7 @@ def test_a_frame_of_one_part_is_explained_as_among_all(parted):
         assert compared_fields(part, 0) == compared_fields(whole, frame)
 
 
+@pytest.mark.fault("capture files", "the file changed after it was correlated", "frames of it are not explained; said")
 def test_a_file_that_has_changed_is_not_explained(tmp_path):
     name = str(tmp_path / "a.pcapng")
     shutil.copy(recording("docker-http")[0], name)
@@ -179,6 +180,7 @@ print(api.correlate_files(["-"]).paths)
 
 
 @pytest.mark.root
+@pytest.mark.fault("correlate", "TMPDIR is full while it works in parts", "one line that names the folder")
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
     small = tmp_path / "small"
     small.mkdir()
@@ -194,6 +196,7 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
         subprocess.run(["umount", "--lazy", str(small)], check=True)  # what has failed is still open
 
 
+@pytest.mark.fault("correlate", "a worker is killed", "one line")
 def test_a_process_that_was_killed_is_said(monkeypatch):
     def killed(*_):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -203,6 +206,7 @@ def test_a_process_that_was_killed_is_said(monkeypatch):
         correlate_in_parts(recording("docker-http"), quiet, most=30, workers=2)
 
 
+@pytest.mark.fault("correlate", "TMPDIR fills while the result is written", "one line")
 def test_a_disk_that_fills_while_the_result_is_written_is_said(parted, monkeypatch):
     def full(*_arguments, **_more):
         return Path("/dev/full").open("wb")
@@ -213,6 +217,7 @@ def test_a_disk_that_fills_while_the_result_is_written_is_said(parted, monkeypat
         "".join(render_telling(telling, "json"))
 
 
+@pytest.mark.fault("correlate", "hundreds of parts and few descriptors", "few files are open at a time")
 def test_many_parts_need_few_open_files():
     """And their number is bounded, whatever their size."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

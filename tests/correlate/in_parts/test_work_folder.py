@@ -74,6 +74,7 @@ def test_nothing_is_left_when_it_is_interrupted(parent, stage):
     assert list(parent.iterdir()) == []
 
 
+@pytest.mark.fault("what is left behind", "kill -9 of a correlation in parts", "the next removes its folder")
 def test_what_a_killed_process_leaves_is_removed_by_the_next(parent):
     with waiting(parent, "following packets") as process:
         (left,) = parent.iterdir()
@@ -94,6 +95,7 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next(parent):
     folder.close()
 
 
+@pytest.mark.fault("what is left behind", "a folder of that name that another made", "it is left alone")
 def test_nobody_else_s_folder_is_touched(parent):
     mine, other = parent / "ttrace-parts-1-abcdefgh", parent / "ttrace-parts-1-abcdefgi"
     alike = parent / "ttrace-parts-1-abcdefgh-notes", parent / "ttrace-warm-up-abcdefgh", parent / "ttrace-parts-1-file"

@@ -31,6 +31,7 @@ def test_answers_come_in_the_order_of_the_works(workers):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.fault("correlate", "a worker has no memory left", "one line")
 def test_no_memory_is_said(workers):
     with pytest.raises(TtraceError, match="found no memory"):
         list(WorkerPool(workers).run(find_no_memory, range(2), lambda _: None))
