@@ -21,6 +21,7 @@ from .cli_options import (
     Details,
     Duration,
     Explained,
+    Force,
     InContainers,
     Interfaces,
     Memory,
@@ -76,6 +77,7 @@ def common(
 def capture(
     iface: Interfaces = None,
     write: Output = "",
+    force: Force = False,
     filter_: CaptureFilter = None,
     netns: Netns = None,
     containers: InContainers = False,
@@ -97,6 +99,7 @@ def capture(
     options = CaptureOptions(
         interfaces=tuple(iface or ()),
         output=write,
+        force=force,
         filter=filter_,
         netns=tuple(netns or ()),
         containers=containers,
@@ -190,12 +193,13 @@ def warm_up() -> None:
 @app.command(short_help="Two Docker nodes, and the way of a request.")
 def demo(
     keep: Annotated[Path | None, Option("--keep", metavar="DIR", help="Keep the capture files here.")] = None,
+    force: Force = False,
     recorded: Annotated[bool, Option("--recorded", help="Use the captures in pcaps/, not a lab.")] = False,
 ) -> None:
     """Two Docker nodes, a request each way through published port 8080, and the way of its packets."""
     from .lab.demo import demo_captures
 
-    with demo_captures(keep=keep, recorded=recorded, say=_say) as files:
+    with demo_captures(keep=keep, force=force, recorded=recorded, say=_say) as files:
         from .correlate import correlate_captures
         from .correlate.result.select import select_handshakes
         from .report import render

@@ -37,6 +37,7 @@ Netns = Annotated[
     list[str] | None, Option("--netns", metavar="NAME|PID|PATH", help="A further network namespace; again for more.")
 ]
 Output = Annotated[str, Option("--write", "-w", metavar="FILE", help="pcapng file, `-` is stdout.")]
+Force = Annotated[bool, Option("--force", help="Replace a file of yours that is there.")]
 InContainers = Annotated[bool, Option("--containers", help="Capture and trace inside running containers too.")]
 NodeName = Annotated[str | None, Option("--node-name", metavar="N", help="Default: the host name.")]
 Duration = Annotated[float | None, Option("--duration", metavar="S", min=0, help="Stop after S seconds.")]

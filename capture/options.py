@@ -24,7 +24,11 @@ class CaptureOptions:
     interfaces: tuple[str, ...] = ()
     """Interfaces to capture on; empty: docker0, other bridges, their ports, and the uplinks."""
     output: str = ""
-    """File to write; `-` is stdout; empty is `NODE-YYYYmmdd-HHMMSS.pcapng` in the current directory."""
+    """File to write; `-` is stdout; empty is `NODE-YYYYmmdd-HHMMSS.pcapng` in the current directory.
+
+    A file is made, readable by its owner alone, and never through a symbolic link."""
+    force: bool = False
+    """Whether it may take the place of a file of one's own that is there."""
     filter: str | None = None
     """pcap-filter expression, applied in the kernel to packets (not to trace events)."""
     netns: tuple[str, ...] = ()

@@ -49,7 +49,7 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
         targets = resolve_targets(options)
         stack.callback(targets.close)
         path = options.output or time.strftime(f"{node.replace('/', '_')}-%Y%m%d-%H%M%S.pcapng")
-        output = stack.enter_context(OutputFile(path))
+        output = stack.enter_context(OutputFile(path, force=options.force, is_stopped=lambda: stop.requested))
         _compile_first()
         arena, budget = _reserve(options, targets)
         stack.callback(arena.close)

@@ -65,10 +65,11 @@ def _wait_until_ready(capture: subprocess.Popen[str]) -> None:
     raise TtraceError(f"a capture in the lab did not start: {''.join(said).strip()}")
 
 
-def record_scene(lab: Lab, scene: Scene, directory: Path) -> list[Path]:
-    """Play and record one scene; the files of both nodes, in `directory`."""
+def record_scene(lab: Lab, scene: Scene, directory: Path, *options: str) -> list[Path]:
+    """Play and record one scene; the files of both nodes, in `directory`. `options` are further ones of
+    `ttrace capture`."""
     directory.mkdir(parents=True, exist_ok=True)
-    with recording(lab, directory) as files:
+    with recording(lab, directory, *options) as files:
         scene.act(lab)
     return list(files.values())
 
@@ -79,7 +80,7 @@ def record_all(directory: Path, *, prefix: str = "ttrec") -> None:
         made_with = versions(lab)
         for scene in SCENES.values():
             folder = directory / f"docker-{scene.name}"
-            record_scene(lab, scene, folder)
+            record_scene(lab, scene, folder, "--force")
             (folder / "README.md").write_text(_description(scene, made_with), encoding="utf-8")
 
 

@@ -1,59 +1,73 @@
-"""The file being written: opened early, emptied when the capture stands, cut to whole blocks when the disk is full."""
+"""The stream being written: opened early, begun when the capture stands, cut to whole blocks when the disk is full."""
 
 import errno
 import fcntl
 import os
+import select
 import stat
 import struct
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ...errors import TtraceError
+from .own_file import OwnFile, check_owner
 
 STDOUT = "-"
+_STDOUT_NAMES = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+_READER_POLL_S = 0.05
+_PATIENCE_S = 3.0
+"""How long a reader that does not read may keep a capture that was asked to end."""
 
 
 class OutputFile:
-    """A pcapng stream to a file or to standard output."""
+    """A pcapng stream to a file that is made here, to a FIFO, a device or standard output."""
 
-    def __init__(self, path: str) -> None:
-        """Open `path` (overwritten if it exists, like tcpdump does), or standard output for `-`. Raises TtraceError."""
-        self.path = path
+    def __init__(self, path: str, *, force: bool = False, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        """Make the file `path` (`force`: in the place of an old one), open the FIFO or device, or take stdout for `-`.
+
+        `is_stopped` says that waiting for a reader is over. Raises TtraceError.
+        """
+        self.path = STDOUT if path in _STDOUT_NAMES else path
         self.written = 0
         """Bytes written, always a whole number of blocks."""
+        self._is_stopped = is_stopped
+        self._file: OwnFile | None = None
         self._waiting: list[bytes] | None = None
-        self._is_new = False
-        if path == STDOUT:
-            self._fd = 1
-            return
-        self._is_new = not os.path.lexists(path)
         try:
-            # The file holds the node's rules and addresses: not for everyone to read.
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if stat.S_ISREG(os.fstat(self._fd).st_mode):
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            inherited = _inherited(path)
+            if inherited is not None:
+                self._fd = _open_inherited(inherited)
+            elif _is_stream(path):
+                self._fd = self._open_stream(path)
+            else:
+                self._file = OwnFile(path, force=force)
+                self._fd = self._file.descriptor
                 self._waiting = []
-        except BlockingIOError as error:
-            os.close(self._fd)
-            raise TtraceError(f"another capture is writing `{path}`", hint="choose another file with `-w`") from error
         except OSError as error:
-            raise TtraceError(
-                f"cannot write `{path}`: {error.strerror}", hint="choose another file with `-w`"
-            ) from error
-        self._give_to_sudo_user()
+            hint = "redirect it, or choose a file with `-w`" if path == STDOUT else "choose another file with `-w`"
+            raise TtraceError(f"cannot write {self._name}: {error.strerror}", hint=hint) from error
 
     @property
     def descriptor(self) -> int:
-        """Where compiled code writes after `begin`; it adds to `written`."""
+        """Where compiled code writes after `begin`; it adds to `written`. Stays the same whatever file it leads to."""
         return self._fd
 
     def begin(self) -> None:
-        """Empty the file and write what waits: called when nothing can refuse the capture any more."""
+        """Put the file in its place and write what waits: called when nothing can refuse the capture any more."""
         if self._waiting is None:
             return
+        if self._file:
+            try:
+                self._file.put_in_place()
+            except OSError as error:
+                raise TtraceError(
+                    f"cannot replace `{self.path}`: {error.strerror}", hint="choose another file with `-w`"
+                ) from error
         waiting, self._waiting = self._waiting, None
-        os.ftruncate(self._fd, 0)
         for blocks in waiting:
             self.append(blocks)
 
@@ -76,25 +90,66 @@ class OutputFile:
         """Write whole blocks whose first `done` bytes are in the file already; raises as `append` does."""
         try:
             while done < len(blocks):
-                done += os.write(self._fd, blocks[done:])
+                try:
+                    done += os.write(self._fd, blocks[done:])
+                except BlockingIOError:
+                    self._wait_for_room()
         except OSError as error:
             self._cut(blocks, done)
             if error.errno == errno.EPIPE:
-                what = "standard output" if self.path == STDOUT else f"`{self.path}`"
-                raise TtraceError(f"the reader of {what} is gone") from error
+                raise TtraceError(f"the reader of {self._name} is gone") from error
             raise TtraceError(
-                f"cannot write to `{self.path}`: {error.strerror}",
+                f"cannot write to {self._name}: {error.strerror}",
                 hint=f"the capture was stopped; its first {self.written:,} bytes are whole and readable",
             ) from error
         self.written += done
 
     def close(self) -> None:
-        """Close the file, unless it is standard output; one made for a capture that never stood is removed."""
-        if self._fd > 1:
-            if self._waiting is not None and self._is_new:
-                Path(self.path).unlink(missing_ok=True)
+        """Close the file; one made for a capture that never stood is removed."""
+        if self._fd < 0:
+            return
+        if self._file:
+            if self._waiting is not None:
+                self._file.remove()
+            self._file.close()
+        elif self._fd > 1:
             os.close(self._fd)
         self._fd = -1
+
+    @property
+    def _name(self) -> str:
+        return "standard output" if self.path == STDOUT else f"`{self.path}`"
+
+    def _open_stream(self, path: str) -> int:
+        """Open a FIFO, whose reader may come later, or a device. Raises TtraceError, OSError."""
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+        while True:
+            check_owner(path, os.lstat(path))
+            try:
+                descriptor = os.open(path, flags)
+            except OSError as error:
+                if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.lstat(path).st_mode):
+                    raise
+                if self._is_stopped():
+                    raise TtraceError(f"nobody has opened `{path}` for reading") from error
+                time.sleep(_READER_POLL_S)
+                continue
+            # What was looked at may be another by now.
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise TtraceError(f"`{path}` became another file meanwhile", hint="choose another file with `-w`")
+            return descriptor
+
+    def _wait_for_room(self) -> None:
+        """Wait for the reader of a pipe; once the capture is to end only for a while. Raises OSError."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        until: float | None = None
+        while not poll.poll(_READER_POLL_S * 1000):
+            if self._is_stopped():
+                until = until or time.monotonic() + _PATIENCE_S
+                if time.monotonic() > until:
+                    raise OSError(errno.ETIMEDOUT, "its reader does not read")
 
     def _cut(self, blocks: memoryview, done: int) -> None:
         """After a write that ended inside a block: keep the whole ones."""
@@ -105,15 +160,35 @@ class OutputFile:
                 break
             end += length
         self.written += end
-        if self._is_own_file():
+        if self._file:
             os.ftruncate(self._fd, self.written)
 
-    def _give_to_sudo_user(self) -> None:
-        """With `sudo ttrace capture` the file belongs to the person, who will correlate it without root."""
-        user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-        if user.isdecimal() and group.isdecimal() and os.geteuid() == 0 and self._is_own_file():
-            os.fchown(self._fd, int(user), int(group))
 
-    def _is_own_file(self) -> bool:
-        """Whether it is a file, made or emptied here; not a pipe, and not a device like /dev/null."""
-        return self.path != STDOUT and stat.S_ISREG(os.fstat(self._fd).st_mode)
+def _inherited(path: str) -> int | None:
+    """The descriptor of this process that the path means: `-`, and what a shell makes of `>(gzip > x.pcapng.gz)`."""
+    if path in _STDOUT_NAMES:
+        return 1
+    folder, name = os.path.split(path)
+    is_descriptor = name.isdecimal() and os.path.realpath(folder) == f"/proc/{os.getpid()}/fd"
+    return int(name) if is_descriptor else None
+
+
+def _open_inherited(number: int) -> int:
+    """A descriptor for an inherited one; for a pipe one that does not block, of which nobody else notices anything.
+
+    Raises OSError.
+    """
+    if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise OSError(errno.EBADF, "it is closed, or only to be read")
+    if stat.S_ISFIFO(os.fstat(number).st_mode):
+        with suppress(OSError):
+            return os.open(f"/proc/self/fd/{number}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return number
+
+
+def _is_stream(path: str) -> bool:
+    """Whether a FIFO or a device is there."""
+    with suppress(OSError):
+        mode = Path(path).lstat().st_mode
+        return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+    return False

@@ -333,7 +333,7 @@ def test_a_refused_capture_leaves_the_file_alone(network, start, tmp_path):
     kept = tmp_path / "kept.pcapng"
     kept.write_bytes(b"what was there before")
     for output, words in ((kept, "cannot trace"), (tmp_path / "one.pcapng", "another capture is writing")):
-        refused = start(network.router, output=str(output))
+        refused = start(network.router, output=str(output), force=True)
         message, _ = refused.wait_for("error")
         assert words in message
         assert refused.process.wait(10) == 1
