@@ -8,11 +8,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..errors import TtraceError
 from ..kernels.folders import CAPTURE, kernel_folders
 from ..pcapng.write import name_resolution, section_header
 from .machine.journal import Journal, restore_stale
 from .machine.rights import check_rights
-from .options import CaptureOptions, CaptureStatus, CaptureSummary
+from .options import BrokenOffError, CaptureOptions, CaptureStatus, CaptureSummary
 from .session import Session, add_interface, add_ring, add_snapshot, close_rings, open_point, write_statistics
 from .snapshots import CaptureTimes, container_names, take_snapshots
 from .sockets.arena import Arena
@@ -23,6 +24,7 @@ from .stop import StopSignals
 from .stream.output import OutputFile
 from .summary import status_of, summary_of
 from .targets import Targets, resolve_targets
+from .unwritten import note_unwritten
 from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ _PENDING_S = 0.05
 def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None) -> CaptureSummary:
     """Capture until a signal (SIGINT, SIGTERM, SIGHUP), the duration or the count ends it; blocks meanwhile.
 
-    `status` is called about four times a second. Raises TtraceError; what was recorded until then is in the file.
+    `status` is called about four times a second. Raises TtraceError; a BrokenOffError when something was recorded.
     """
     check_rights()
     node = options.node_name or socket.gethostname()
@@ -61,12 +63,14 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
             _open_rings(session)
             _open_sockets(session)
             feed = _begin(session)
-            _run(session, feed, stop, status)
-            _finish(session, feed)
+            failure = _record(session, feed, stop, status)
         finally:
             _end_sources(session)
             session.warnings += session.journal.restore()
-        return summary_of(session, feed)
+        summary = summary_of(session, feed)
+        if failure:
+            raise BrokenOffError(failure, summary) from failure
+        return summary
 
 
 def _compile_first() -> None:
@@ -137,9 +141,6 @@ def _begin(session: Session) -> "Feed":
         with _going_on_without(session):
             source.begin(feed)
     session.output.begin()
-    for _ in _snapshots(session, feed, "start"):
-        feed.receive()
-        feed.write_until(time.time_ns() - HOLD_BACK_NS)
     return feed
 
 
@@ -160,8 +161,23 @@ def _snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int | None
         yield
 
 
-def _run(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallback | None) -> None:
-    """Record; between whiles see to what is seldom."""
+def _record(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallback | None) -> TtraceError | None:
+    """Record from the first snapshots to the last; returns why it ended before it was asked to, if so."""
+    failure = None
+    try:
+        for _ in _snapshots(session, feed, "start"):
+            feed.receive()
+            feed.write_until(time.time_ns() - HOLD_BACK_NS)
+        failure = _run(session, feed, stop, status)
+        _finish(session, feed)
+    except TtraceError as error:
+        note_unwritten(session, feed)
+        return failure or error
+    return failure or session.output.trouble()
+
+
+def _run(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallback | None) -> TtraceError | None:
+    """Record; between whiles see to what is seldom. Returns what has become of the file, if that ended it."""
     # Measured from when the rings opened, on a clock that nobody sets.
     opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
     deadline = None if session.options.duration_s is None else opened + session.options.duration_s
@@ -175,16 +191,19 @@ def _run(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallba
             if now >= next_tick:
                 next_tick = now + _TICK_S
                 _note_losses(session, feed)
+                if failure := session.output.trouble():
+                    return failure
                 if status:
                     status(status_of(session, feed))
             if deadline is not None and now >= deadline:
-                return
+                break
             until = next_tick if deadline is None else min(next_tick, deadline)
             is_pending = any(source.is_pending for source in session.sources)
             feed.record(min(until - now, _PENDING_S) if is_pending else until - now, watch.fileno())
             watch.wait(0)
             for source in session.sources:
                 source.record(feed)
+        return None
     finally:
         watch.close()
 

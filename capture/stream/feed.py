@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 
+from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
 from ..sockets.arena import Arena
 from ..sockets.netfilter import WAITING_BYTES, NetfilterSocket
@@ -18,6 +19,7 @@ from . import columns, loop, merge, messages, rings
 from .intake import Bytes, Intake, Integers, Sink
 from .layouts import BLOCK_STATUS_WORD, EVENT_WORDS, TP_STATUS_USER
 from .output import OutputFile
+from .unwritten import take_back
 
 
 class Feed:
@@ -42,6 +44,7 @@ class Feed:
         self._sink = make_sink(output.descriptor, columns.NEVER if packet_limit is None else packet_limit)
         self._progress = np.zeros(columns.PROGRESS_COLUMNS, dtype=np.int64)
         self._events = np.zeros(columns.EVENTS * EVENT_WORDS, dtype=np.uint32)
+        self._unwritten = np.zeros(len(sockets), dtype=np.int64)
         self._sockets = [listener for listener, _ in sockets]
         self._epoll = select.epoll()
         self._intake.inboxes[:, columns.INBOX_BYTES] = WAITING_BYTES
@@ -174,6 +177,27 @@ class Feed:
         """Ruleset changes that socket `number` has heard of."""
         return int(self._intake.inboxes[number, columns.INBOX_GENERATIONS])
 
+    def give_up(self) -> None:
+        """After an error: receive what waits in the sockets, and count all that waits as not written."""
+        messages.receive_all(self._intake, self._progress)
+        for row in self._intake.inboxes[:-1]:
+            begin, end = (int(row[columns.INBOX_BASE] + row[at]) for at in (columns.INBOX_HEAD, columns.INBOX_TAIL))
+            self._take_back(self._intake.octets[begin:end].tobytes())
+            row[columns.INBOX_HEAD] = row[columns.INBOX_TAIL]
+
+    def unwritten_messages(self, number: int) -> int:
+        """Messages of socket `number` that were received and could not be written."""
+        return int(self._unwritten[number])
+
+    def _take_back(self, blocks: bytes) -> int:
+        """Count no more what is in these blocks; returns how many packets."""
+        known = self._intake.rings if self._ended is None else self._ended
+        inboxes = self._intake.inboxes[:-1]
+        before = inboxes[:, columns.INBOX_MESSAGES].copy()
+        packets = take_back(known, inboxes, blocks)
+        self._unwritten += before - inboxes[:, columns.INBOX_MESSAGES]
+        return packets
+
     def _replace_rings(self, rows: Integers) -> None:
         times = np.zeros(len(rows) + len(self._intake.inboxes), dtype=np.int64)
         self._intake = self._intake._replace(rings=rows, times=times)
@@ -194,7 +218,14 @@ class Feed:
         if stopped:
             pieces = self._sink.pieces[: progress[columns.BATCH_PIECES]].tolist()
             blocks = b"".join(ctypes.string_at(address, length) for address, length in pieces)
-            self._output.write_rest(memoryview(blocks), int(progress[columns.BATCH_DONE]))
+            before = self._output.written
+            try:
+                self._output.write_rest(memoryview(blocks), int(progress[columns.BATCH_DONE]))
+            except TtraceError:
+                left = self._take_back(blocks[self._output.written - before :])
+                progress[columns.WRITTEN_PACKETS] += progress[columns.BATCH_PACKETS] - left
+                progress[columns.BATCH_DONE] = -1
+                raise
             loop.end_batch(self._intake, progress)
             progress[columns.WRITTEN_BYTES] = 0
         if self.is_full and self.full_ns is None:

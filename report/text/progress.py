@@ -70,6 +70,7 @@ def capture_summary(summary: "CaptureSummary") -> str:
         f"{summary.node}: {plural(summary.packets, 'packet')}, {plural(summary.trace_events, 'trace event')}, "
         f"{plural(summary.conntrack_events, 'conntrack event')} in {duration(int(summary.duration_s * 1e9))}, "
         f"{size(summary.bytes)} in {'stdout' if summary.file == '-' else summary.file}"
+        f"{'' if summary.is_there else ', which is gone'}"
     )
     width = max((len(f"{p.netns} {p.interface}") for p in summary.points), default=0)
     for point in summary.points:
@@ -78,7 +79,7 @@ def capture_summary(summary: "CaptureSummary") -> str:
     for namespace in summary.namespaces:
         if namespace.lost:
             lines.append(f"  {namespace.netns} netfilter: LOST {plural(namespace.lost, 'message')}")
-    if not summary.lost and not summary.netlink_lost:
+    if summary.is_there and not summary.lost and not summary.netlink_lost:
         lines.append("  nothing was lost")
     return "\n".join(lines)
 
