@@ -24,12 +24,17 @@ from .cli_options import (
     Force,
     InContainers,
     Interfaces,
+    Keep,
+    MaxSize,
     Memory,
+    MinFree,
     Netns,
     NodeName,
     Output,
     Prefix,
     RingMemory,
+    RotateSize,
+    RotateTime,
     Snaplen,
     Trace,
     TraceLimit,
@@ -91,6 +96,11 @@ def capture(
     trace_match: TraceMatch = None,
     trace_limit: TraceLimit = None,
     conntrack_details: Details = False,
+    rotate_size: RotateSize = None,
+    rotate_time: RotateTime = None,
+    keep: Keep = None,
+    max_size: MaxSize = None,
+    min_free: MinFree = None,
 ) -> None:
     """Record this node: packets, netfilter trace, conntrack and rules, in one pcapng file."""
     from .capture import BrokenOffError, CaptureOptions, run_capture
@@ -113,6 +123,11 @@ def capture(
         trace_match=trace_match,
         trace_limit=defaults.trace_limit if trace_limit is None else trace_limit,
         conntrack_details=conntrack_details,
+        rotate_size=rotate_size,
+        rotate_time_s=rotate_time,
+        keep=keep,
+        max_size=max_size,
+        min_free=min_free,
     )
     try:
         with in_passing(sys.stderr), capture_status() as show:

@@ -1,8 +1,31 @@
 """The options and arguments of the command line, by name: what each takes, and its line of the help."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
+
+_SIZE: Final = re.compile(r"(\d+)(?:([KMGT])(iB|B)?)?", re.IGNORECASE)
+_LEAST_FILE: Final = 1 << 16
+
+
+def size(text: str) -> int:
+    """Bytes from `500M`, as in `truncate -s`: K, M, G, T are powers of 1024, KB, MB, GB, TB of 1000."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise BadParameter(f"`{text}` is no size such as 100M or 2G")
+    number, unit, kind = match.groups()
+    power = "KMGT".index(unit.upper()) + 1 if unit else 0
+    base: int = (1000 if kind and kind.upper() == "B" else 1024) ** power
+    return int(number) * base
+
+
+def file_size(text: str) -> int:
+    """As `size`, of a file that can be one."""
+    if (wanted := size(text)) < _LEAST_FILE:
+        raise BadParameter(f"`{text}` is less than a file needs: 64K at least")
+    return wanted
+
 
 Interfaces = Annotated[
     list[str] | None,
@@ -36,13 +59,36 @@ Details = Annotated[
 Netns = Annotated[
     list[str] | None, Option("--netns", metavar="NAME|PID|PATH", help="A further network namespace; again for more.")
 ]
-Output = Annotated[str, Option("--write", "-w", metavar="FILE", help="pcapng file, `-` is stdout.")]
+Output = Annotated[str, Option("--write", "-w", metavar="FILE", help="pcapng file, `-` is stdout; of a ring its name.")]
 Force = Annotated[bool, Option("--force", help="Replace a file of yours that is there.")]
 InContainers = Annotated[bool, Option("--containers", help="Capture and trace inside running containers too.")]
 NodeName = Annotated[str | None, Option("--node-name", metavar="N", help="Default: the host name.")]
 Duration = Annotated[float | None, Option("--duration", metavar="S", min=0, help="Stop after S seconds.")]
 Count = Annotated[int | None, Option("--count", metavar="N", min=1, help="Stop after N packets.")]
 Trace = Annotated[bool, Option("--trace/--no-trace", help="Trace netfilter meanwhile.")]
+RotateSize = Annotated[
+    int | None,
+    Option("--rotate-size", metavar="SIZE", parser=file_size, help="A ring of files: begin another at this size."),
+]
+RotateTime = Annotated[
+    float | None, Option("--rotate-time", metavar="S", min=0.1, help="A ring of files: begin another after S seconds.")
+]
+Keep = Annotated[
+    int | None, Option("--keep", metavar="N", min=2, help="Keep the last N files of the ring. Default: all.")
+]
+MaxSize = Annotated[
+    int | None,
+    Option(
+        "--max-size",
+        metavar="SIZE",
+        parser=file_size,
+        help="In all: the oldest file goes, else the capture ends.",
+    ),
+]
+MinFree = Annotated[
+    int | None,
+    Option("--min-free", metavar="SIZE", parser=size, help="To stay free on the disk. Default: 1 %, 64M to 1G."),
+]
 ConnectionFilter = Annotated[
     str | None,
     Option("--filter", metavar="EXPR", help="Connections by what they wore anywhere: 'host 172.17.0.2 and port 8080'."),

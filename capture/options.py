@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import TtraceError
+from ..errors import TtraceError, UsageError
 
 DEFAULT_SNAPLEN: Final = 1_600
 """Keeps every packet of ordinary size whole, and the start of a GSO super-packet (up to 65,226 bytes).
@@ -57,6 +57,35 @@ class CaptureOptions:
     """Netlink receive buffer per namespace, MiB."""
     conntrack_details: bool = False
     """Switch conntrack's timestamps and counters on for the session (restored afterwards)."""
+    rotate_size: int | None = None
+    """Begin another file when the current one has so many bytes."""
+    rotate_time_s: float | None = None
+    """Begin another file every so many seconds."""
+    keep: int | None = None
+    """Keep so many files, the current one among them, and remove older ones; None: all."""
+    max_size: int | None = None
+    """Bytes of all files together: with rotation the oldest goes then, else the capture ends."""
+    min_free: int | None = None
+    """Bytes that are to stay free on the file system of the output; None: 1 % of it, 64 MiB to 1 GiB."""
+
+    @property
+    def rotates(self) -> bool:
+        """Whether the output is a ring of files."""
+        return self.rotate_size is not None or self.rotate_time_s is not None
+
+    def refuse_contradictions(self) -> None:
+        """Raises UsageError for settings that mean nothing together."""
+        if self.keep is not None and not self.rotates:
+            raise UsageError(
+                "--keep is for a ring of files", "say when to change files: `--rotate-size`, `--rotate-time`"
+            )
+        if self.rotates and self.output == "-":
+            raise UsageError("stdout is no ring of files", "name the ring with `-w`, or leave out `--rotate-…`")
+        if None not in (self.max_size, self.rotate_size) and self.max_size < 2 * self.rotate_size:  # type: ignore[operator]
+            raise UsageError(
+                f"--max-size {self.max_size:,} has no room for two files of --rotate-size {self.rotate_size:,}",
+                "one is written while the one before is kept",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +130,7 @@ class CaptureSummary:
     """The result of a capture."""
 
     file: str
-    """Path of the file, `-` for stdout."""
+    """Path of the (last) file, `-` for stdout."""
     is_there: bool
     """Whether that path still leads to what was written."""
     node: str
@@ -114,6 +143,12 @@ class CaptureSummary:
     netlink_lost: int
     warnings: tuple[str, ...]
     """One line each: what did not go as asked without ending the capture."""
+    files: tuple[str, ...] = ()
+    """Of a ring: the files that are there, the oldest first."""
+    removed: int = 0
+    """Files of the ring that were removed."""
+    ending: str = ""
+    """Why it ended by itself, other than by its duration or count: a limit that was asked for."""
 
     @property
     def packets(self) -> int:

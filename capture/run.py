@@ -1,27 +1,35 @@
 """One capture from start to end: opened in the order that loses nothing, closed in the one that leaves nothing."""
 
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from .. import __version__
 from ..errors import TtraceError
 from ..kernels.folders import CAPTURE, kernel_folders
-from ..pcapng.write import name_resolution, section_header
+from ..pcapng.write import name_resolution
 from .machine.journal import Journal, restore_stale
 from .machine.rights import check_rights
 from .options import BrokenOffError, CaptureOptions, CaptureStatus, CaptureSummary
-from .session import Session, add_interface, add_ring, add_snapshot, close_rings, open_point, write_statistics
+from .rotation.files import CaptureFiles
+from .rotation.seam import Rotation
+from .session import (
+    Session,
+    add_interface,
+    add_ring,
+    add_snapshot,
+    begin_section,
+    close_rings,
+    open_point,
+    write_statistics,
+)
 from .snapshots import CaptureTimes, container_names, take_snapshots
 from .sockets.arena import Arena
 from .sockets.netfilter import WAITING_BYTES, arena_bytes, open_netfilter_socket
 from .sockets.ring import BLOCK_BYTES, HOLD_BACK_NS, RingBudget, ring_budget
 from .sources import SOURCES, CannotRunError
 from .stop import StopSignals
-from .stream.output import OutputFile
 from .summary import status_of, summary_of
 from .targets import Targets, resolve_targets
 from .unwritten import note_unwritten
@@ -43,6 +51,7 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
 
     `status` is called about four times a second. Raises TtraceError; a BrokenOffError when something was recorded.
     """
+    options.refuse_contradictions()
     check_rights()
     node = options.node_name or socket.gethostname()
     with ExitStack() as stack:
@@ -50,12 +59,12 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
         warnings = [f"left by an earlier capture: {line}" for line in restore_stale()]
         targets = resolve_targets(options)
         stack.callback(targets.close)
-        path = options.output or time.strftime(f"{node.replace('/', '_')}-%Y%m%d-%H%M%S.pcapng")
-        output = stack.enter_context(OutputFile(path, force=options.force, is_stopped=lambda: stop.requested))
+        files = stack.enter_context(CaptureFiles(options, node, is_stopped=lambda: stop.requested))
+        rotation = Rotation(options, files)
         _compile_first()
         arena, budget = _reserve(options, targets)
         stack.callback(arena.close)
-        session = Session(options, node, targets, output, arena, Journal(), stack, budget, time.time_ns())
+        session = Session(options, node, targets, files, arena, Journal(), stack, budget, time.time_ns())
         stack.callback(close_rings, session)
         session.warnings += warnings + targets.warnings
         session.sources = [kind(session) for kind in SOURCES]
@@ -63,7 +72,7 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
             _open_rings(session)
             _open_sockets(session)
             feed = _begin(session)
-            failure = _record(session, feed, stop, status)
+            failure = _record(session, feed, rotation, stop, status)
         finally:
             _end_sources(session)
             session.warnings += session.journal.restore()
@@ -100,14 +109,12 @@ def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudg
 
 def _open_rings(session: Session) -> None:
     """Write the file's head and open every ring; packets are buffered from here on."""
-    session.output.append(
-        section_header(node=session.node, system=f"Linux {os.uname().release}", application=f"ttrace {__version__}")
-    )
+    begin_section(session)
     for target in session.targets.targets:
         with target.netns.entered():
             for link in target.chosen:
                 add_ring(session, target, open_point(session, target, link))
-    session.started_ns = time.time_ns()
+    session.started_ns = session.since_ns = time.time_ns()
 
 
 def _open_sockets(session: Session) -> None:
@@ -155,20 +162,22 @@ def _going_on_without(session: Session) -> Iterator[None]:
 
 def _snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int | None = None) -> Iterator[None]:
     """Take the snapshots of this moment into the stream; yields after each, as they take a while."""
-    times = CaptureTimes(started_ns=session.started_ns, ended_ns=ended_ns)
+    times = CaptureTimes(started_ns=session.since_ns, ended_ns=ended_ns)
     for snapshot in take_snapshots(session.options, times, session.node, session.targets, session.warnings):
         add_snapshot(session, feed, snapshot, moment)
         yield
 
 
-def _record(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallback | None) -> TtraceError | None:
+def _record(
+    session: Session, feed: "Feed", rotation: Rotation, stop: StopSignals, status: StatusCallback | None
+) -> TtraceError | None:
     """Record from the first snapshots to the last; returns why it ended before it was asked to, if so."""
     failure = None
     try:
         for _ in _snapshots(session, feed, "start"):
             feed.receive()
             feed.write_until(time.time_ns() - HOLD_BACK_NS)
-        failure = _run(session, feed, stop, status)
+        failure = _run(session, feed, rotation, stop, status)
         _finish(session, feed)
     except TtraceError as error:
         note_unwritten(session, feed)
@@ -176,8 +185,10 @@ def _record(session: Session, feed: "Feed", stop: StopSignals, status: StatusCal
     return failure or session.output.trouble()
 
 
-def _run(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallback | None) -> TtraceError | None:
-    """Record; between whiles see to what is seldom. Returns what has become of the file, if that ended it."""
+def _run(
+    session: Session, feed: "Feed", rotation: Rotation, stop: StopSignals, status: StatusCallback | None
+) -> TtraceError | None:
+    """Record; between whiles see to what is seldom. Returns what became of the file or the disk, if that ended it."""
     # Measured from when the rings opened, on a clock that nobody sets.
     opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
     deadline = None if session.options.duration_s is None else opened + session.options.duration_s
@@ -186,7 +197,8 @@ def _run(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallba
         source.follow(feed)
     try:
         next_tick = time.monotonic()
-        while not stop.requested and not feed.is_full:
+        rotation.begin(session, feed)
+        while not rotation.is_over and not stop.requested and not feed.is_full:
             now = time.monotonic()
             if now >= next_tick:
                 next_tick = now + _TICK_S
@@ -197,14 +209,17 @@ def _run(session: Session, feed: "Feed", stop: StopSignals, status: StatusCallba
                     status(status_of(session, feed))
             if deadline is not None and now >= deadline:
                 break
-            until = next_tick if deadline is None else min(next_tick, deadline)
+            ends = (deadline, rotation.due_s)
+            until = min([next_tick, *(end for end in ends if end is not None and end > now)])
             is_pending = any(source.is_pending for source in session.sources)
             feed.record(min(until - now, _PENDING_S) if is_pending else until - now, watch.fileno())
             watch.wait(0)
             for source in session.sources:
                 source.record(feed)
-        return None
+            rotation.record(session, feed)
+        return rotation.failure
     finally:
+        feed.pause_after(None)
         watch.close()
 
 
@@ -241,7 +256,7 @@ def _finish(session: Session, feed: "Feed") -> None:
         write_statistics(session, interface, feed.ring_packets(number) + ring.lost, ring.lost)
     for number, (listener, interface) in enumerate(session.sockets):
         listener.read_lost()
-        write_statistics(session, interface, feed.messages(number)[0] + listener.lost, listener.lost)
+        write_statistics(session, interface, feed.messages_written(number) + listener.lost, listener.lost)
 
 
 def _drain_rings(feed: "Feed", end_ns: int) -> None:

@@ -1,17 +1,27 @@
 """What is open while a capture runs, and how a capture point, a socket or the snapshots get their place in the file."""
 
+import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from ..errors import TtraceError
 from ..pcapng.blocks import LinkType
-from ..pcapng.write import enhanced_packet, interface_description, interface_statistics, snapshot_packets
+from ..pcapng.write import (
+    enhanced_packet,
+    interface_description,
+    interface_statistics,
+    name_resolution,
+    section_header,
+    snapshot_packets,
+)
 from .machine.journal import Journal
 from .machine.links import Link
 from .options import CaptureOptions, PointSummary
-from .snapshots import Snapshot
+from .rotation.files import CaptureFiles
+from .snapshots import Snapshot, container_names
 from .sockets.arena import Arena
 from .sockets.bpf import compile_filter
 from .sockets.netfilter import NetfilterSocket
@@ -31,13 +41,15 @@ class Session:
     options: CaptureOptions
     node: str
     targets: Targets
-    output: OutputFile
+    files: CaptureFiles
     arena: Arena
     journal: Journal
     stack: ExitStack
     ring_budget: RingBudget
     started_ns: int
     """When the rings were open."""
+    since_ns: int = 0
+    """From when on every packet is in the current file."""
     rings: list[tuple[Ring, int]] = field(default_factory=list)
     """Capture points with their pcapng interface ids; so for the sockets."""
     ended_points: list[PointSummary] = field(default_factory=list)
@@ -50,6 +62,22 @@ class Session:
     snapshot_interface: int = 0
     programs: dict[tuple[int, LinkType], bytes] = field(default_factory=dict)
     """Compiled filter by inode of the namespace and link type."""
+    earlier: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By interface of the current file: what was received and lost there in the files before it."""
+    changes: int = 0
+    """Grows with everything heard that makes earlier snapshots untrue."""
+    ending: str = ""
+    """The limit that ended the capture."""
+
+    @property
+    def output(self) -> OutputFile:
+        """The file that is written."""
+        return self.files.current
+
+    def warn(self, warning: str) -> None:
+        """Say this in the summary, once."""
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
 
 def open_point(session: Session, target: Target, link: Link) -> Ring:
@@ -75,6 +103,7 @@ def add_ring(session: Session, target: Target, ring: Ring) -> int:
         ring.close()
         raise
     session.rings.append((ring, interface))
+    session.changes += 1
     return interface
 
 
@@ -82,6 +111,7 @@ def end_ring(session: Session, feed: "Feed", number: int) -> None:
     """Close capture point `number`, whose packets are all written, for good, and note what it recorded."""
     ring, interface = session.rings.pop(number)
     ring.read_statistics()
+    session.changes += 1
     packets = feed.remove_ring(number, ring)
     session.ended_points.append(point_summary(ring, packets))
     ring.close()
@@ -99,8 +129,46 @@ def point_summary(ring: Ring, packets: int) -> PointSummary:
     return PointSummary(netns=ring.netns.label, interface=ring.interface, packets=packets, lost=ring.lost)
 
 
-def add_interface(session: Session, target: Target | None, what: str, name: str, ring: Ring | None = None) -> int:
-    """Write the interface description block of one capture point, socket or the snapshots; returns its id."""
+def begin_section(session: Session) -> None:
+    """Write the section header of the current file."""
+    files = session.files
+    session.output.append(
+        section_header(
+            node=session.node, system=f"Linux {os.uname().release}", application=f"ttrace {__version__}",
+            ring=(files.ring, files.number) if files.ring else None,
+        )
+    )  # fmt: skip
+
+
+def begin_file(session: Session, feed: "Feed") -> None:
+    """Write the head of one more file, without snapshots, and have everything from now on written to it.
+
+    Interfaces are numbered anew: those that went away are not described again.
+    """
+    begin_section(session)
+    session.interfaces = 0
+    session.earlier = {}
+    for number, (ring, _) in enumerate(session.rings):
+        interface = add_interface(session, ring, "packets", ring.interface, ring)
+        session.earlier[interface] = feed.ring_packets(number) + ring.lost, ring.lost
+        session.rings[number] = ring, interface
+    for number, (listener, _) in enumerate(session.sockets):
+        interface = add_interface(session, listener, "netlink", "netfilter")
+        session.earlier[interface] = feed.messages_written(number) + listener.lost, listener.lost
+        session.sockets[number] = listener, interface
+    session.snapshot_interface = add_interface(session, None, "snapshot", "snapshot")
+    session.output.append(name_resolution(container_names(session.targets)))
+    rings, sockets = ([interface for _, interface in opened] for opened in (session.rings, session.sockets))
+    feed.go_on_in(session.output, rings, [*sockets, session.snapshot_interface])
+
+
+def add_interface(
+    session: Session, target: Target | Ring | NetfilterSocket | None, what: str, name: str, ring: Ring | None = None
+) -> int:
+    """Write the interface description block of one capture point, socket or the snapshots; returns its id.
+
+    It is in the namespace of `target`.
+    """
     netns = target.netns if target else session.targets.targets[0].netns
     link_types = {"netlink": LinkType.NETLINK, "snapshot": LinkType.WIRESHARK_UPPER_PDU}
     session.output.append(
@@ -129,10 +197,15 @@ def add_snapshot(session: Session, feed: "Feed", snapshot: Snapshot, moment: str
     for data in snapshot_packets(moment=moment, netns=snapshot.netns, kind=snapshot.kind, data=snapshot.data):
         block = enhanced_packet(interface=session.snapshot_interface, time_ns=snapshot.time_ns, data=data)
         feed.add(block)
+    if moment == "change":
+        session.changes += 1
 
 
 def write_statistics(session: Session, interface: int, received: int, lost: int) -> None:
-    """Write what interface `interface` received (lost included) and lost so far."""
+    """Write what interface `interface` received (lost included) and lost so far, without what is in earlier files."""
+    received_before, lost_before = session.earlier.get(interface, (0, 0))
     session.output.append(
-        interface_statistics(interface=interface, time_ns=time.time_ns(), received=received, dropped=lost)
+        interface_statistics(
+            interface=interface, time_ns=time.time_ns(), received=received - received_before, dropped=lost - lost_before
+        )
     )

@@ -107,7 +107,7 @@ def take_snapshots(
     options: CaptureOptions, times: CaptureTimes, node: str, targets: Targets, warnings: list[str]
 ) -> Iterator[Snapshot]:
     """Yield all snapshots of this moment; what can't be read becomes a warning."""
-    yield _snapshot("capture", None, _settings(options, times, targets))
+    yield capture_snapshot(options, times, targets)
     yield _snapshot("node", None, _node(node))
     yield _snapshot("containers", None, _containers(targets))
     known = [*(target.netns for target in targets.targets), *targets.others]
@@ -125,6 +125,11 @@ def take_snapshots(
             yield ruleset_snapshot(netns)
         except TtraceError as error:
             warnings.append(f"{netns.description}: no rules recorded: {error.message}")
+
+
+def capture_snapshot(options: CaptureOptions, times: CaptureTimes, targets: Targets) -> Snapshot:
+    """What was asked for, and from when to when packets were taken."""
+    return _snapshot("capture", None, _settings(options, times, targets))
 
 
 def ruleset_snapshot(netns: Netns) -> Snapshot:

@@ -16,7 +16,7 @@ def status_of(session: Session, feed: "Feed") -> CaptureStatus:
     return CaptureStatus(
         elapsed_s=(time.time_ns() - session.started_ns) / 1e9,
         packets=feed.packets,
-        bytes=session.output.written,
+        bytes=session.files.written,
         trace_events=sum(count[1] for count in counts),
         conntrack_events=sum(count[2] for count in counts),
         lost=sum(ring.lost for ring, _ in session.rings)
@@ -34,13 +34,16 @@ def summary_of(session: Session, feed: "Feed") -> CaptureSummary:
         is_there=session.output.where is not None,
         node=session.node,
         duration_s=(time.time_ns() - session.started_ns) / 1e9,
-        bytes=session.output.written,
+        bytes=session.files.written,
         points=(*points, *session.ended_points),
         namespaces=tuple(namespaces),
         trace_events=sum(namespace.trace_events for namespace in namespaces),
         conntrack_events=sum(namespace.conntrack_events for namespace in namespaces),
         netlink_lost=sum(namespace.lost for namespace in namespaces),
         warnings=tuple(session.warnings),
+        files=(*(file.path for file in session.files.whole), session.output.path) if session.files.ring else (),
+        removed=session.files.removed,
+        ending=session.ending,
     )
 
 

@@ -35,10 +35,12 @@ def _comment(facts: Mapping[str, object]) -> tuple[Option, bytes]:
     return (Option.COMMENT, json.dumps(facts, separators=(", ", ": ")).encode())
 
 
-def section_header(*, node: str, system: str, application: str) -> bytes:
-    """Section header block: who wrote the file (`application`), on which kernel (`system`), for which node."""
+def section_header(*, node: str, system: str, application: str, ring: tuple[str, int] | None = None) -> bytes:
+    """Section header block: who wrote the file (`application`), on which kernel (`system`), for which node; and of
+    which ring of files it is, and which of them."""
+    of_ring: dict[str, object] = {"ring": ring[0], "number": ring[1]} if ring else {}
     options = [
-        _comment({"ttrace": FORMAT_VERSION, "node": node}),
+        _comment({"ttrace": FORMAT_VERSION, "node": node} | of_ring),
         (Option.SHB_OS, system.encode()),
         (Option.SHB_USERAPPL, application.encode()),
     ]

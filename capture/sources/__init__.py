@@ -3,6 +3,7 @@
 A new kind is a module here with a `Source`, and a line in `SOURCES`. `source.py` says what a source can do and when.
 
 For other rooms:
+    conntrack: dump_conntrack
     source: Source
 """
 

@@ -3,4 +3,5 @@
 For other rooms:
     feed: Feed, compile_kernels
     output: OutputFile
+    own_file: sudo_user
 """

@@ -55,7 +55,8 @@ BATCH_DONE: Final = 7  # bytes of it that one writev took, if not all; -1: it is
 ERROR: Final = 8  # errno of a socket that cannot be received from
 CLOCK_SECONDS: Final = 9  # struct timespec, for clock_gettime
 CLOCK_NANOSECONDS: Final = 10
-PROGRESS_COLUMNS: Final = 11
+PAUSE_BYTES: Final = 11  # once so many are written since Python last asked, it has to decide something
+PROGRESS_COLUMNS: Final = 12
 
 NEVER: Final = 2**63 - 1
 """A time no packet has."""

@@ -43,6 +43,7 @@ class Feed:
         self._intake = make_intake(memory, inboxes=len(sockets) + 1)
         self._sink = make_sink(output.descriptor, columns.NEVER if packet_limit is None else packet_limit)
         self._progress = np.zeros(columns.PROGRESS_COLUMNS, dtype=np.int64)
+        self._progress[columns.PAUSE_BYTES] = columns.NEVER
         self._events = np.zeros(columns.EVENTS * EVENT_WORDS, dtype=np.uint32)
         self._unwritten = np.zeros(len(sockets), dtype=np.int64)
         self._sockets = [listener for listener, _ in sockets]
@@ -76,6 +77,24 @@ class Feed:
     def close(self) -> None:
         """Stop listening to the rings and sockets."""
         self._epoll.close()
+
+    def go_on_in(self, output: OutputFile, rings: list[int], inboxes: list[int]) -> None:
+        """Write everything from now on to another file, in which rings and inboxes have these pcapng interface ids."""
+        self._output = output
+        self._sink = self._sink._replace(descriptor=output.descriptor)
+        self._intake.rings[:, columns.RING_INTERFACE] = rings
+        self._intake.inboxes[:, columns.INBOX_INTERFACE] = inboxes
+        for number, interface in enumerate(inboxes):
+            messages.count_waiting(self._intake, number, interface)
+
+    def pause_after(self, written: int | None) -> None:
+        """Have `record` come back after so many more bytes; None: as many as there are."""
+        self._progress[columns.PAUSE_BYTES] = columns.NEVER if written is None else written
+
+    @property
+    def last_packet_ns(self) -> int:
+        """Time of the last packet that was written; 0 before."""
+        return int(self._progress[columns.LAST_PACKET_NS])
 
     @property
     def packets(self) -> int:
@@ -173,6 +192,10 @@ class Feed:
             int(row[columns.INBOX_MALFORMED]),
         )
 
+    def messages_written(self, number: int) -> int:
+        """Messages of socket `number` that are in a file."""
+        return self.messages(number)[0] - int(messages.count_waiting(self._intake, number, -1))
+
     def generations(self, number: int) -> int:
         """Ruleset changes that socket `number` has heard of."""
         return int(self._intake.inboxes[number, columns.INBOX_GENERATIONS])
@@ -213,6 +236,8 @@ class Feed:
         """See to what the kernels leave to Python; returns whether they had stopped in the middle of writing."""
         progress = self._progress
         self._output.written += int(progress[columns.WRITTEN_BYTES])
+        if progress[columns.PAUSE_BYTES] != columns.NEVER:
+            progress[columns.PAUSE_BYTES] -= progress[columns.WRITTEN_BYTES]
         progress[columns.WRITTEN_BYTES] = 0
         stopped = progress[columns.BATCH_DONE] >= 0
         if stopped:
@@ -274,6 +299,7 @@ def compile_kernels() -> None:
     merge.is_urgent(nothing)
     rings.settled_until(nothing, 0)
     messages.receive_all(nothing, progress)
+    messages.count_waiting(nothing, 0, -1)
     loop.write_until(nothing, sink, progress, 0, 1)
     loop.end_batch(nothing, progress)
     loop.record(nothing, sink, progress, -1, events, -1, 0, 0)

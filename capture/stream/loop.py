@@ -22,6 +22,7 @@ from .columns import (
     INBOX_WAKE,
     NEVER,
     NEXT_WRITE_NS,
+    PAUSE_BYTES,
     WRITES,
     WRITTEN_BYTES,
     WRITTEN_PACKETS,
@@ -42,7 +43,7 @@ _INTERRUPTED = errno.EINTR
 
 @kernel_njit
 def write_until(intake: Intake, sink: Sink, progress: Integers, horizon_ns: Integer, batches: Integer) -> Integer:
-    """Write everything up to `horizon_ns`, oldest first, or as many `batches`.
+    """Write everything up to `horizon_ns`, oldest first, or as many `batches`, or until `progress[PAUSE_BYTES]`.
 
     Returns the time of the oldest packet or message that is left, NEVER if there is none. A batch that the file did not
     take as a whole is left in the sink, for `end_batch` (`progress[BATCH_DONE]`, otherwise -1).
@@ -57,7 +58,7 @@ def write_until(intake: Intake, sink: Sink, progress: Integers, horizon_ns: Inte
                 progress[BATCH_DONE] = max(done, 0)
                 return oldest_ns
         end_batch(intake, progress)
-        if oldest_ns > horizon_ns or oldest_ns == NEVER:
+        if oldest_ns > horizon_ns or oldest_ns == NEVER or progress[WRITTEN_BYTES] >= progress[PAUSE_BYTES]:
             break
         # A message's time is that of its receipt: it must not wait until all is written.
         receive_all(intake, progress)
@@ -87,9 +88,9 @@ def record(
 ) -> None:
     """Receive and write for `timeout_ns`, or until Python has something to do.
 
-    That is when the descriptor `attention` is readable, a batch was not taken as a whole, the packet limit is reached,
-    a ruleset changed, messages were lost, or a socket failed. Nothing later than `newest_ns` is written. `events` is
-    room for the answers of `epoll`, whose events carry descriptors.
+    That is when the descriptor `attention` is readable, a batch was not taken as a whole, the packet limit or
+    `progress[PAUSE_BYTES]` is reached, a ruleset changed, messages were lost, or a socket failed. Nothing later than
+    `newest_ns` is written. `events` is room for the answers of `epoll`, whose events carry descriptors.
     """
     heard = _heard(intake.inboxes)
     now_ns = clock_ns(CLOCK_MONOTONIC, progress)
@@ -104,8 +105,7 @@ def record(
             _write_what_is_due(intake, sink, progress, now_ns, newest_ns, urgent)
             if progress[BATCH_DONE] >= 0:
                 return
-        is_full = progress[WRITTEN_PACKETS] >= sink.packet_limit
-        if is_full or progress[ERROR] or _heard(intake.inboxes) != heard or now_ns >= end_ns:
+        if _is_reached(sink, progress) or progress[ERROR] or _heard(intake.inboxes) != heard or now_ns >= end_ns:
             return
         count = _wait(progress, epoll, events, min(end_ns, progress[NEXT_WRITE_NS]) - now_ns)
         asked, fuller = _see_to_events(intake, progress, events, count, attention)
@@ -115,6 +115,14 @@ def record(
             progress[NEXT_WRITE_NS] = now_ns + 2 * _WRITE_NS
         if asked:
             return
+
+
+@inlined_njit
+def _is_reached(sink: Sink, progress: Integers) -> bool:
+    """Whether so many packets or bytes are written as were asked for."""
+    packets: bool = progress[WRITTEN_PACKETS] >= sink.packet_limit
+    written: bool = progress[WRITTEN_BYTES] >= progress[PAUSE_BYTES]
+    return packets or written
 
 
 @kernel_njit

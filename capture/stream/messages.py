@@ -42,8 +42,10 @@ from .compiled import inlined_njit, kernel_njit
 from .intake import Intake, Integer, Integers, Words
 from .layouts import (
     EPB_DATA,
+    EPB_INTERFACE_WORD,
     EPB_TIME_HIGH_WORD,
     EPB_TIME_LOW_WORD,
+    EPB_TOTAL_WORD,
     EPB_TRAILER,
     MESSAGE_FLAGS_HALFWORD,
     MESSAGE_HEADER_BYTES,
@@ -205,3 +207,17 @@ def compact(intake: Intake) -> None:
             memcpy(base, base + head, waiting)
             inboxes[inbox, INBOX_HEAD] = 0
             inboxes[inbox, INBOX_TAIL] = waiting
+
+
+@kernel_njit
+def count_waiting(intake: Intake, inbox: Integer, interface: Integer) -> Integer:
+    """How many blocks wait in an inbox; with an `interface` that is not negative, they become blocks of that one."""
+    count: Integer = 0
+    at = intake.inboxes[inbox, INBOX_HEAD]
+    while at < intake.inboxes[inbox, INBOX_TAIL]:
+        block = (intake.inboxes[inbox, INBOX_BASE] + at) >> 2
+        if interface >= 0:
+            intake.words[block + EPB_INTERFACE_WORD] = interface
+        at += np.int64(intake.words[block + EPB_TOTAL_WORD])
+        count += 1
+    return count

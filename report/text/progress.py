@@ -69,9 +69,11 @@ def capture_summary(summary: "CaptureSummary") -> str:
     lines.append(
         f"{summary.node}: {plural(summary.packets, 'packet')}, {plural(summary.trace_events, 'trace event')}, "
         f"{plural(summary.conntrack_events, 'conntrack event')} in {duration(int(summary.duration_s * 1e9))}, "
-        f"{size(summary.bytes)} in {'stdout' if summary.file == '-' else summary.file}"
+        f"{size(summary.bytes)} in {_where(summary)}"
         f"{'' if summary.is_there else ', which is gone'}"
     )
+    if summary.ending:
+        lines.append(f"  ended: {summary.ending}")
     width = max((len(f"{p.netns} {p.interface}") for p in summary.points), default=0)
     for point in summary.points:
         lost = f"   LOST {point.lost:,}" if point.lost else ""
@@ -82,6 +84,15 @@ def capture_summary(summary: "CaptureSummary") -> str:
     if summary.is_there and not summary.lost and not summary.netlink_lost:
         lines.append("  nothing was lost")
     return "\n".join(lines)
+
+
+def _where(summary: "CaptureSummary") -> str:
+    if summary.file == "-":
+        return "stdout"
+    if not summary.files:
+        return summary.file
+    removed = f", {summary.removed:,} removed" if summary.removed else ""
+    return f"a ring of {plural(len(summary.files), 'file')}{removed}: {summary.files[0]} to {summary.file}"
 
 
 @contextmanager

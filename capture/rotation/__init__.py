@@ -1,0 +1,6 @@
+"""The files of a capture that is left running: one behind the other, and what is removed or kept of them.
+
+For other rooms:
+    files: CaptureFiles
+    seam: Rotation
+"""

@@ -1,0 +1,169 @@
+"""From one file of the ring to the next, with nothing lost and nothing twice.
+
+The kernel's rings and sockets go on filling. Everything up to a moment is written to the one file; then the descriptor
+that the loop writes to is another. So the stream of blocks is cut between two, and its order stays as it is. What a
+file needs to be read alone stands at its head: interfaces, names, and the snapshots of this moment, which are also the
+last of the file before. A dump of conntrack follows, for connections whose begin is in a file that may be gone.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from ...errors import TtraceError
+from ...pcapng.write import enhanced_packet, snapshot_packets
+from ..options import CaptureOptions
+from ..session import Session, begin_file, write_statistics
+from ..snapshots import CaptureTimes, Snapshot, capture_snapshot, take_snapshots
+from ..sockets.ring import HOLD_BACK_NS
+from ..sources.conntrack import dump_conntrack
+from .files import CaptureFiles
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from ..stream.feed import Feed
+
+_SHARE: Final = 10
+"""Taking snapshots may cost one part in so many of the time: those at hand do where they are not older than what they
+took times this, and nothing they tell of has changed that we heard of."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """One snapshot, ready to be written."""
+
+    netns: str | None
+    kind: str
+    start: list[bytes]
+    """Packets, as the file that begins has them."""
+    stop: list[bytes]
+    digest: bytes
+
+
+class Rotation:
+    """The changes of files of one capture, and what it does where room is used up."""
+
+    def __init__(self, options: CaptureOptions, files: CaptureFiles) -> None:
+        """Raises TtraceError where there is no room to begin with."""
+        self._limits = Limits(options, files)
+        self._told: list[_Told] = []
+        """The snapshots of the last change of files."""
+        self._good_until_s = 0.0
+        self._heard = -1
+        """The session's `changes` then."""
+        self._at_head: dict[tuple[str | None, str], bytes] = {}
+        """Digests of the snapshots at the head of the current file."""
+
+    @property
+    def due_s(self) -> float | None:
+        """When another file is due, on the monotonic clock, if at any time."""
+        return self._limits.due_s
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the capture has to end for want of room."""
+        return bool(self._limits.reached or self._limits.failure)
+
+    @property
+    def failure(self) -> TtraceError | None:
+        """Why it has to end although nobody asked for it."""
+        return self._limits.failure
+
+    def begin(self, session: Session, feed: "Feed") -> None:
+        """The first file has its head, and the loop begins."""
+        self._limits.begun(feed)
+        self._look(session, feed)
+
+    def record(self, session: Session, feed: "Feed") -> None:
+        """Its turn, each time the loop comes back: go on in another file where that is due, see to the room.
+
+        Raises TtraceError when the current file cannot be written.
+        """
+        if self._limits.is_due:
+            self._turn(session, feed)
+        self._look(session, feed)
+
+    def _look(self, session: Session, feed: "Feed") -> None:
+        self._limits.look()
+        session.ending = self._limits.reached
+        self._limits.pause(feed)
+
+    def _turn(self, session: Session, feed: "Feed") -> None:
+        """Go on in the next file; where that cannot be begun, in this one, with a warning."""
+        if time.monotonic() >= self._good_until_s or self._heard != session.changes:
+            self._take(session, feed)
+        try:
+            following = session.files.open_next()
+        except TtraceError as error:
+            session.warn(f"no further file was begun: {error.message}")
+            self._limits.failed()
+            return
+        end_ns = feed.settled_ns
+        try:
+            feed.write_until(end_ns)
+            self._end_file(session, feed, end_ns)
+        except BaseException:
+            following.close()
+            raise
+        session.files.go_on_in(following)
+        # What was written because a buffer was half full may be later.
+        session.since_ns = max(end_ns, feed.last_packet_ns)
+        begin_file(session, feed)
+        _write(session, _as_packets(_capture(session, None), "start"), session.since_ns)
+        for one in self._told:
+            _write(session, one.start, session.since_ns)
+        following.begin()
+        self._at_head = {(one.netns, one.kind): one.digest for one in self._told}
+        for listener, _ in session.sockets:
+            with suppress(OSError):  # the last dump is still being answered
+                dump_conntrack(listener)
+        self._limits.begun(feed)
+
+    def _take(self, session: Session, feed: "Feed") -> None:
+        """Take snapshots, while the stream goes on."""
+        began_s, warnings = time.monotonic(), list[str]()
+        self._heard, self._told = session.changes, []
+        times = CaptureTimes(started_ns=session.since_ns, ended_ns=None)
+        for snapshot in take_snapshots(session.options, times, session.node, session.targets, warnings):
+            if snapshot.kind != "capture":
+                start, stop = list(_as_packets(snapshot, "start")), list(_as_packets(snapshot, "stop"))
+                digest = blake2b(b"".join(start), digest_size=16).digest()
+                self._told.append(_Told(snapshot.netns, snapshot.kind, start, stop, digest))
+            feed.receive()
+            feed.write_until(time.time_ns() - HOLD_BACK_NS)
+        for warning in warnings:
+            session.warn(warning)
+        now = time.monotonic()
+        self._good_until_s = now + _SHARE * (now - began_s)
+
+    def _end_file(self, session: Session, feed: "Feed", end_ns: int) -> None:
+        """What is last in a file: the snapshots, as far as they are others than at its head, and the statistics."""
+        _write(session, _as_packets(_capture(session, end_ns), "stop"), end_ns)
+        for one in self._told:
+            if self._at_head.get((one.netns, one.kind)) != one.digest:
+                _write(session, one.stop, end_ns)
+        for number, (ring, interface) in enumerate(session.rings):
+            ring.read_statistics()
+            ring.reported_lost = ring.lost
+            write_statistics(session, interface, feed.ring_packets(number) + ring.lost, ring.lost)
+        for number, (listener, interface) in enumerate(session.sockets):
+            listener.read_lost()
+            listener.reported_lost = listener.lost
+            write_statistics(session, interface, feed.messages_written(number) + listener.lost, listener.lost)
+
+
+def _capture(session: Session, ended_ns: int | None) -> Snapshot:
+    times = CaptureTimes(started_ns=session.since_ns, ended_ns=ended_ns)
+    return capture_snapshot(session.options, times, session.targets)
+
+
+def _as_packets(snapshot: Snapshot, moment: str) -> Iterator[bytes]:
+    return snapshot_packets(moment=moment, netns=snapshot.netns, kind=snapshot.kind, data=snapshot.data)
+
+
+def _write(session: Session, packets: Iterable[bytes], time_ns: int) -> None:
+    for data in packets:
+        session.output.append(enhanced_packet(interface=session.snapshot_interface, time_ns=time_ns, data=data))
