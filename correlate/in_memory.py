@@ -21,6 +21,7 @@ from .netfilter.sources import decode_messages
 from .nodes.file_facts import file_facts
 from .nodes.merged import take_apart
 from .nodes.pieces import name_pieces
+from .nodes.rings import in_ring_order
 from .nodes.snapshots import NodeSnapshots, gather_snapshots
 from .nodes.sources import Source, parse_sources
 from .nodes.topology import Topology, build_topology
@@ -51,6 +52,7 @@ def correlate_captures(
     sources = parse_sources(files)
     progress("reading", None)
     captures, sources = take_apart([read_capture(s.path) for s in sources], sources)
+    captures, sources = in_ring_order(captures, sources, captures)
     sources = name_pieces(captures, sources)
     snapshots = gather_snapshots(captures, sources)
     topology = build_topology(captures, sources, snapshots)

@@ -299,7 +299,7 @@ def compile_kernels() -> None:
     merge.is_urgent(nothing)
     rings.settled_until(nothing, 0)
     messages.receive_all(nothing, progress)
-    messages.count_waiting(nothing, 0, -1)
+    messages.count_waiting(make_intake(np.zeros(64, dtype=np.uint8), inboxes=1), 0, -1)
     loop.write_until(nothing, sink, progress, 0, 1)
     loop.end_batch(nothing, progress)
     loop.record(nothing, sink, progress, -1, events, -1, 0, 0)

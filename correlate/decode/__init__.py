@@ -4,7 +4,7 @@ For other rooms:
     compared_bytes: ABOUT, ARP_BYTES, FLOW_LABEL, ICMP_BYTES, OTHER_BYTES, SCTP_BYTES, SCTP_TAG, TCP_FLAGS_END
     compared_bytes: TCP_REACH, UDP_BYTES, WHOLE, common_reach, whole_reach
     copies: COPY_NS, alike, comes_soon, has_own_id, is_copy
-    files: decode_packets
+    files: decode_packets, files_together
     flow_columns: MAPPED
     fragments: adopt_first_fragment, pieces_of
     frames: observations_by_chunk

@@ -14,6 +14,18 @@ from .frames import count_packets, dissect_packets
 from .observations import Observations, put_together
 
 
+def files_together(piece_of: Sequence[int | None]) -> list[tuple[int, int]]:
+    """(first, last) of the files, those that are pieces of one capture behind each other taken together: a datagram may
+    begin in one and end in the next. `piece_of`: see Topology."""
+    found: list[tuple[int, int]] = []
+    for number, piece in enumerate(piece_of):
+        if found and piece is not None and piece_of[number - 1] == piece:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
 def decode_packets(
     captures: list[CaptureFile], topology: Topology, vxlan_ports: Sequence[int]
 ) -> tuple[Observations, npt.NDArray[np.int64]]:
@@ -37,6 +49,7 @@ def decode_packets(
     if (reach < whole_reach()).any():
         del table, files
         table, files = dissect(reach)
-    for file in files:
-        adopt_first_fragment(file.rows)
+    ends = np.cumsum([0, *(file.rows.size for file in files)]).tolist()
+    for first, last in files_together(topology.piece_of):
+        adopt_first_fragment(files[first].rows if first == last else table[ends[first] : ends[last + 1]])
     return put_together(table[: sum(counts)], files, table), reach

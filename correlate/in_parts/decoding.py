@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ...pcapng.chunks import ChunkedFile
 from ...pcapng.read import CaptureFile
+from ..decode.files import files_together
 from ..decode.fragments import adopt_first_fragment
 from ..decode.frames import observations_by_chunk
 from ..decode.observations import Observations, concatenate
@@ -41,14 +42,15 @@ class Slice:
 
 
 def slices(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> Iterator[Slice]:
-    """All captured packets of all files, file by file; of each file the fragments come last, all together.
+    """All captured packets of all files, file by file; of each capture the fragments come last, all together.
 
     Only then is it known which of them belong to one datagram. `reach`: see decode/compared_bytes.py.
     """
     total = sum(chunked.capture.data.size for chunked in decoder.files) or 1
     before = 0
+    last_files = {last for _, last in files_together(decoder.topology.piece_of)}
+    withheld: list[Observations] = []
     for file, chunked in enumerate(decoder.files):
-        withheld: list[Observations] = []
         places, namespaces = decoder.topology.places[file], decoder.topology.file_namespaces[file]
         for chunk, decoded in observations_by_chunk(
             chunked, file, places, namespaces, reach, decoder.vxlan_ports, records_per_chunk=_RECORDS
@@ -60,8 +62,8 @@ def slices(decoder: Decoder, reach: npt.NDArray[np.int64], done: Done) -> Iterat
                 seen = _take(seen, ~pieces, seen.kept)
             yield Slice(file=file, capture=chunk.capture, observations=seen)
             done((before + chunk.consumed) / total)
-        if withheld:
-            fragments = concatenate(withheld)
+        if withheld and file in last_files:
+            fragments, withheld = concatenate(withheld), []
             adopt_first_fragment(fragments.rows)
             yield Slice(
                 file=file, capture=replace(chunked.capture, records=chunked.capture.records[:0]), observations=fragments

@@ -19,6 +19,7 @@ from ..netfilter.rules import parse_rulesets
 from ..nodes.file_facts import file_facts
 from ..nodes.merged import take_files_apart
 from ..nodes.pieces import name_files
+from ..nodes.rings import in_ring_order
 from ..nodes.snapshots import NodeSnapshots, gather_snapshots
 from ..nodes.sources import Source, parse_sources
 from ..nodes.topology import build_topology
@@ -69,6 +70,7 @@ def correlate_in_parts(
     if opened is None:
         opened = open_files(sources, progress)
     opened, sources = take_files_apart(opened, sources)
+    opened, sources = in_ring_order([chunked.capture for chunked in opened], sources, opened)
     sources = name_files(opened, sources)
     captures = [chunked.capture for chunked in opened]
     snapshots = gather_snapshots(captures, sources)

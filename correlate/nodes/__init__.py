@@ -4,6 +4,7 @@ For other rooms:
     file_facts: FileFacts, file_facts
     merged: take_apart, take_files_apart
     pieces: name_files, name_pieces
+    rings: in_ring_order
     snapshots: NodeSnapshots, gather_snapshots
     sources: Source, parse_sources
     topology: Role, Topology, build_topology

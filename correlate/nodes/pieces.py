@@ -3,7 +3,7 @@
 Names alone say nothing (`eth0.pcap` and `eth1.pcap` are two points), and neither do times, for clocks may be apart. So
 files are pieces of one capture where their names differ in the parts that such tools count up, their interfaces are the
 same, each begins when the one before has ended, and no frame stands in two of them. Each frame keeps its file and
-number.
+number. The files of a ring of ttrace's own say that they are (rings.py).
 """
 
 import re
@@ -19,6 +19,7 @@ from ...pcapng.chunks import ChunkedFile
 from ...pcapng.read import CaptureFile, is_packet_interface
 from ...pcapng.record_times import RecordTimes
 from .frame_words import frame_words
+from .rings import ring_file
 from .sources import Source
 
 _ENDING: Final = re.compile(r"\.(?:pcapng|pcap|ntar|cap|dump|dmp)(?=\d*$)")
@@ -80,7 +81,11 @@ def _named(
 ) -> list[Source]:
     names = {Path(source.path).name for source in sources}
     alike: dict[tuple[object, ...], list[int]] = {}
+    rings: dict[tuple[str, str | None], list[int]] = {}
     for number, source in enumerate(sources):
+        if ring := ring_file(captures[number]):
+            rings.setdefault((ring.ring, source.node), []).append(number)
+            continue
         key = number if source.path == "-" or source.interface else common_name(source.path, names)
         alike.setdefault((source.node, Path(source.path).parent, key), []).append(number)
     groups = [[number] for numbers in alike.values() if len(numbers) == 1 for number in numbers]
@@ -91,6 +96,7 @@ def _named(
             empty = [number for number, piece in zip(numbers, pieces, strict=True) if piece is None]
             # A file without packets, as `tcpdump -G` leaves it, is of the one capture that there is.
             groups += [[*found[0], *empty]] if len(found) == 1 else [*found, *([number] for number in empty)]
+    groups += rings.values()
     named = list(sources)
     for group in groups:
         if len(group) > 1:

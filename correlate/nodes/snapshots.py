@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import TtraceError
 from ...pcapng.read import CaptureFile
+from .rings import ring_file
 from .sources import Source
 
 
@@ -49,6 +50,16 @@ class NodeSnapshots:
     """Data of the last snapshot of each node and key."""
     rulesets: dict[tuple[str, str | None], list[tuple[int, Any]]] = field(default_factory=dict)
     """(node, netns label) to (time in ns, data) of every ruleset snapshot, earliest first."""
+    spans: list[tuple[int | None, int | None]] = field(default_factory=list)
+    """Per file: from when to when it has every packet, as far as it says."""
+    in_rings: dict[tuple[str, str | None, str], list[Any]] = field(default_factory=dict)
+    """(node, netns label, kind) to what the files of a ring say, earliest first: of what comes and goes in days, the
+    snapshots of its first and last file show little."""
+
+    def ever(self, node: str, netns: str | None, kind: str) -> list[Any]:
+        """Lists about a namespace at all times, the latest first."""
+        known = self.in_rings.get((node, netns, kind), [])
+        return known[::-1] or [self.of_namespace(node, netns, kind, moment) for moment in ("stop", "start")]
 
     def of_node(self, node: str, kind: str, moment: str = "start") -> Any:  # noqa: ANN401 - JSON
         """Data about a whole node; {} or [], as this kind is, where the captures have none."""
@@ -135,13 +146,31 @@ def gather_snapshots(captures: Sequence[CaptureFile], sources: Sequence[Source])
     for capture, source, node in zip(captures, sources, nodes, strict=True):
         snapshots = read_snapshots(capture)
         gathered.damaged.append(snapshots.damaged)
+        in_ring = ring_file(capture) is not None
+        if in_ring:
+            # The node's capture ended as its last file says: with one that says nothing, it did not end.
+            gathered.latest.pop((node, Key(None, "capture", "stop")), None)
+        said = {key.moment: data for _, key, data in snapshots.found if key.kind == "capture"}
+        began, ended = said.get("start", {}).get("started_ns"), said.get("stop", {}).get("ended_ns")
+        gathered.spans.append((began if isinstance(began, int) else None, ended if isinstance(ended, int) else None))
         known = gathered.of_node(node, "node")
         for time_ns, key, data in snapshots.found:
             _refuse_another_machine(known, node, key, data, source)
             gathered.latest[(node, key)] = data
             if key.kind == "ruleset":
-                gathered.rulesets.setdefault((node, key.netns), []).append((time_ns, data))
+                _add_ruleset(gathered.rulesets.setdefault((node, key.netns), []), time_ns, data, in_ring=in_ring)
+            elif in_ring and key.kind in ("links", "addresses", "containers"):
+                known_before = gathered.in_rings.setdefault((node, key.netns, key.kind), [])
+                if not known_before or known_before[-1] != data:
+                    known_before.append(data)
     return gathered
+
+
+def _add_ruleset(known: list[tuple[int, Any]], time_ns: int, data: Any, *, in_ring: bool) -> None:  # noqa: ANN401
+    """One more snapshot. Of those of a ring that are equal one after the other, the first and the last tell all."""
+    if in_ring and len(known) > 1 and known[-1][1] == data == known[-2][1]:
+        known.pop()
+    known.append((time_ns, data))
 
 
 def node_of(capture: CaptureFile, source: Source) -> str:

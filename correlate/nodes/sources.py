@@ -1,16 +1,22 @@
 """What the command line names: files, and what each says of the node and the interface where it was taken."""
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from ...errors import TtraceError
+
+_CAPTURE: Final = re.compile(r"\.(?:pcapng|pcap|ntar|cap|dump|dmp)\d*(?:\.(?:gz|zst|lz4))?$")
+"""How captures in a folder are called."""
+_NUMBER: Final = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One file of the command line: FILE, NODE=FILE or NODE/INTERFACE=FILE."""
+    """One file of the command line: FILE, NODE=FILE or NODE/INTERFACE=FILE. A folder stands for the captures in it."""
 
     path: str
     node: str | None = None
@@ -50,9 +56,30 @@ def parse_sources(files: Sequence[str | Source]) -> list[Source]:
     """What the command line names. Raises TtraceError for nothing, and for what is named twice."""
     if not files:
         raise TtraceError("no capture to correlate", "name at least one file: `ttrace correlate a.pcapng b.pcapng`")
-    sources = [Source.parse(f) if isinstance(f, str) else f for f in files]
+    named = [Source.parse(f) if isinstance(f, str) else f for f in files]
+    sources = [source for one in named for source in _files_of(one)]
     _refuse_twice(sources)
     return sources
+
+
+def _files_of(source: Source) -> list[Source]:
+    """The source, or for a folder the captures in it, in the order of the numbers in their names. Those without a byte
+    are left out: a capture that was killed while it began leaves one behind."""
+    folder = Path(source.path)
+    if not folder.is_dir():
+        return [source]
+    try:
+        found = [path for path in folder.iterdir() if _CAPTURE.search(path.name) and path.is_file()]
+        sizes = {path: path.stat().st_size for path in found}
+    except OSError as error:
+        raise TtraceError(f"cannot read the folder `{source.path}`: {error.strerror}", "name the files") from error
+    whole = [path for path in found if sizes[path]]
+    if not whole:
+        raise TtraceError(
+            f"no capture in the folder `{source.path}`", "its captures end in .pcapng or .pcap: name others as files"
+        )
+    parts = {path: [(len(p), p) if p.isdecimal() else (0, p) for p in _NUMBER.split(path.name)] for path in whole}
+    return [replace(source, path=str(path)) for path in sorted(whole, key=lambda path: parts[path])]
 
 
 def _refuse_twice(sources: list[Source]) -> None:

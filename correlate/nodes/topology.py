@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile, Interface, is_packet_interface
 from .messages_heard import heard_conntrack
+from .rings import ring_file
 from .snapshots import NodeSnapshots
 from .sources import Source
 
@@ -103,6 +104,8 @@ class Topology:
     """Per file: namespace of each of its interfaces."""
     piece_of: list[int | None]
     """Per file: the first file of the capture that it is a piece of, where it is one (pieces.py)."""
+    ring_files: list[tuple[int, int | None, int | None] | None]
+    """Per file of a ring (rings.py): its number, and from when to when it has every packet, as far as it says."""
     owners: dict[str, list[tuple[str, str]]]
     """Address to the (node, container name or namespace label) pairs that hold it; overlapping networks give
     several."""
@@ -147,7 +150,12 @@ def build_topology(captures: Sequence[CaptureFile], sources: Sequence[Source], s
     nodes = {node: _node(snapshots, node) for node in snapshots.file_nodes}
     topology = Topology(
         nodes=nodes, namespaces=[], points=[], file_nodes=snapshots.file_nodes, places=[], file_namespaces=[],
-        piece_of=[source.piece_of for source in sources], owners={},
+        piece_of=[source.piece_of for source in sources],
+        ring_files=[
+            (ring.number, *span) if (ring := ring_file(capture)) else None
+            for capture, span in zip(captures, snapshots.spans, strict=True)
+        ],
+        owners={},
     )  # fmt: skip
     namespaces: dict[tuple[str, str], Namespace] = {}
     points: dict[tuple[int, str, int], CapturePoint] = {}
@@ -229,11 +237,11 @@ def _point(
 
 def _describe_namespace(namespace: Namespace, snapshots: NodeSnapshots) -> None:
     node, label = namespace.node, namespace.label
-    for moment in ("stop", "start"):
-        for link in snapshots.of_namespace(node, label, "links", moment):
+    for links in snapshots.ever(node, label, "links"):
+        for link in links:
             namespace.links[link["index"]] = {fact: link[fact] for fact in _LINK_FACTS if link.get(fact)}
             namespace.known = True
-        held = snapshots.of_namespace(node, label, "addresses", moment)
+    for held in snapshots.ever(node, label, "addresses"):
         namespace.interface_addresses = [(row["index"], row["address"]) for row in held]
         namespace.addresses.update(row["address"] for row in held)
     sysctls = snapshots.of_namespace(node, label, "sysctls")
@@ -265,9 +273,9 @@ def _collect_owners(topology: Topology, snapshots: NodeSnapshots) -> None:
     for namespace in topology.namespaces:
         for address in namespace.addresses:
             _own(topology, address, namespace.node, namespace.label)
-    for (node, key), data in snapshots.latest.items():
-        if key.kind == "containers":
-            for container in data:
+    for node in topology.nodes:
+        for containers in snapshots.ever(node, None, "containers")[::-1]:
+            for container in containers:
                 for address in container.get("addresses") or []:
                     _own(topology, address, node, container["name"])
 

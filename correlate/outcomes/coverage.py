@@ -35,7 +35,7 @@ def find_coverage(
 ) -> Coverage:
     """On the reference clock; `times`: of each file."""
     coverage = Coverage(start_ns={}, end_ns={}, gaps={}, files={})
-    whole = _whole_captures(times, topology)
+    whole = _whole_captures(times, topology) | _ring_runs(times, topology)
     for i, (file, of_file) in enumerate(zip(files, times, strict=True)):
         if of_file.size == 0:
             continue
@@ -56,7 +56,10 @@ def find_coverage(
         for place in np.unique(topology.places[i][np.array(file.captures_packets, np.bool_)]).tolist():
             coverage.files.setdefault(place, []).append((start, end))
         coverage.uncounted |= _uncounted(file, topology.places[i])
-        _add_gaps(coverage.gaps, file, topology.file_namespaces[i], clock, start)
+        # What a file of a ring lost, it lost in its own time.
+        own = _ring_spans(of_file, topology.ring_files[i]) if topology.ring_files[i] else []
+        since = clock.reference_ns(min(own)) if own else start
+        _add_gaps(coverage.gaps, file, topology.file_namespaces[i], clock, since)
     return coverage
 
 
@@ -88,10 +91,13 @@ def _uncounted(file: FileFacts, places: npt.NDArray[np.uint32]) -> set[int]:
 
 def _whole_captures(times: Sequence[RecordTimes], topology: Topology) -> dict[int, tuple[int, int]]:
     """Of files that are pieces of one capture: when it began and ended, for nothing is missed between two. So far apart
-    that another piece has its place there, one may be missing, and then they are captures by themselves."""
+    that another piece has its place there, one may be missing, and then they are captures by themselves. Those of a
+    ring are numbered."""
     whole: dict[int, tuple[int, int]] = {}
     for first in {piece for piece in topology.piece_of if piece is not None}:
         files = [i for i, piece in enumerate(topology.piece_of) if piece == first]
+        if topology.ring_files[first] is not None:
+            continue
         spans = sorted((span, i) for i in files if (span := times[i].span_ns) is not None)
         runs = [[spans[0]]] if spans else []
         for one, other in pairwise(spans):
@@ -102,6 +108,32 @@ def _whole_captures(times: Sequence[RecordTimes], topology: Topology) -> dict[in
         for run in runs:
             whole |= dict.fromkeys((i for _, i in run), (run[0][0][0], run[-1][0][1]))
     return whole
+
+
+def _ring_runs(times: Sequence[RecordTimes], topology: Topology) -> dict[int, tuple[int, int]]:
+    """Of the files of rings: when the run of files began and ended that each is one of, with none missing."""
+    rings: dict[int, list[tuple[int, int]]] = {}
+    for i, (of_file, piece) in enumerate(zip(topology.ring_files, topology.piece_of, strict=True)):
+        if of_file is not None:
+            rings.setdefault(i if piece is None else piece, []).append((of_file[0], i))
+    found: dict[int, tuple[int, int]] = {}
+    for numbered in rings.values():
+        runs: list[list[tuple[int, int]]] = []
+        for number, i in sorted(numbered):
+            if not runs or runs[-1][-1][0] + 1 != number:
+                runs.append([])
+            runs[-1].append((number, i))
+        for run in runs:
+            spans = [time for _, i in run for time in _ring_spans(times[i], topology.ring_files[i])]
+            if spans:
+                found |= dict.fromkeys((i for _, i in run), (min(spans), max(spans)))
+    return found
+
+
+def _ring_spans(times: RecordTimes, of_file: tuple[int, int | None, int | None] | None) -> list[int]:
+    """Times within which a file of a ring has every packet."""
+    said = [time for time in (of_file or (0, None, None))[1:] if time is not None]
+    return [*said, *(times.span_ns or ())]
 
 
 def _covered(topology: Topology, node: str) -> list[int]:
