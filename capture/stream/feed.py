@@ -16,7 +16,7 @@ from ..sockets.arena import Arena
 from ..sockets.netfilter import WAITING_BYTES, NetfilterSocket
 from ..sockets.ring import BLOCK_BYTES, Ring
 from . import columns, loop, merge, messages, rings
-from .intake import Bytes, Intake, Integers, Sink
+from .intake import Integers, make_intake, make_sink
 from .layouts import BLOCK_STATUS_WORD, EVENT_WORDS, TP_STATUS_USER
 from .output import OutputFile
 from .unwritten import take_back
@@ -262,32 +262,6 @@ class Feed:
         if progress[columns.ERROR]:
             raise OSError(int(progress[columns.ERROR]), os.strerror(int(progress[columns.ERROR])))
         return bool(stopped)
-
-
-def make_intake(memory: Bytes, *, inboxes: int) -> Intake:
-    """An intake over an arena, with no ring yet and so many empty inboxes."""
-    return Intake(
-        octets=memory,
-        halfwords=memory.view(np.uint16),
-        words=memory.view(np.uint32),
-        longwords=memory.view(np.int64),
-        rings=np.zeros((0, columns.RING_COLUMNS), dtype=np.int64),
-        inboxes=np.zeros((inboxes, columns.INBOX_COLUMNS), dtype=np.int64),
-        times=np.zeros(inboxes, dtype=np.int64),
-    )
-
-
-def make_sink(descriptor: int, packet_limit: int) -> Sink:
-    """A sink of its own memory, for a file and a number of packets."""
-    room = np.empty(columns.SINK_BYTES + columns.LARGEST_BLOCK_BYTES, dtype=np.uint8)
-    room.fill(0)  # now, and not when packets arrive: memory that is used for the first time is slow
-    return Sink(
-        octets=room,
-        words=room.view(np.uint32),
-        pieces=np.zeros((columns.PIECES, 2), dtype=np.int64),
-        descriptor=descriptor,
-        packet_limit=packet_limit,
-    )
 
 
 def compile_kernels() -> None:
