@@ -178,11 +178,12 @@ def _record(
             feed.receive()
             feed.write_until(time.time_ns() - HOLD_BACK_NS)
         failure = _run(session, feed, rotation, stop, status)
-        _finish(session, feed)
+        _end_sources(session)
+        _finish(session, feed, rotation)
     except TtraceError as error:
         note_unwritten(session, feed)
         return failure or error
-    return failure or session.output.trouble()
+    return failure or rotation.failure or session.output.trouble()
 
 
 def _run(
@@ -219,7 +220,6 @@ def _run(
             rotation.record(session, feed)
         return rotation.failure
     finally:
-        feed.pause_after(None)
         watch.close()
 
 
@@ -236,14 +236,17 @@ def _note_losses(session: Session, feed: "Feed") -> None:
             listener.reported_lost = listener.lost
 
 
-def _finish(session: Session, feed: "Feed") -> None:
-    """End tracing, take what the kernel still holds, the last snapshots and the final statistics."""
-    _end_sources(session)
+def _finish(session: Session, feed: "Feed", rotation: Rotation) -> None:
+    """Tracing has ended: take what the kernel still holds, the last snapshots and the final statistics."""
     feed.receive()
     # Packets are taken for longer than they are traced: a chain that saw one of which there is no frame would be told
     # of a packet that went nowhere.
     end_ns = time.time_ns()
-    _drain_rings(feed, end_ns)
+    _drain_rings(session, feed, rotation, end_ns)
+    feed.pause_after(None)
+    if rotation.is_over:
+        rotation.finish(session, feed)
+        return
     feed.end_packets()
     # With a packet limit, the packets ended with the last one wanted.
     ended_ns = end_ns if feed.full_ns is None else feed.full_ns
@@ -259,11 +262,17 @@ def _finish(session: Session, feed: "Feed") -> None:
         write_statistics(session, interface, feed.messages_written(number) + listener.lost, listener.lost)
 
 
-def _drain_rings(feed: "Feed", end_ns: int) -> None:
-    """Write packets up to `end_ns`: the kernel needs up to a block timeout to hand the last ones over."""
+def _drain_rings(session: Session, feed: "Feed", rotation: Rotation, end_ns: int) -> None:
+    """Write packets up to `end_ns`, as far as there is room: the kernel needs up to a block timeout to hand the last
+    ones over."""
+    rotation.record(session, feed)
     while feed.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not feed.is_full:
+        if rotation.is_over:
+            return
         feed.record(_SETTLE_S, -1, newest_ns=end_ns)
-    feed.write_until(end_ns)
+        rotation.record(session, feed)
+    while not rotation.is_over and feed.write_some(end_ns):
+        rotation.record(session, feed)
 
 
 def _end_sources(session: Session) -> None:

@@ -168,6 +168,13 @@ class Feed:
         """Until when every packet is handed over by the kernel."""
         return int(rings.settled_until(self._intake, time.time_ns()))
 
+    @property
+    def written_until_ns(self) -> int:
+        """Until when everything is written, as far as it is not out of order."""
+        settled_ns = self.settled_ns
+        oldest_ns = int(loop.write_until(self._intake, self._sink, self._progress, -1, 1))
+        return min(settled_ns, oldest_ns - 1)
+
     def receive(self) -> None:
         """Receive what waits in every socket."""
         messages.receive_all(self._intake, self._progress)
@@ -176,6 +183,14 @@ class Feed:
     def write_until(self, horizon_ns: int) -> None:
         """Write everything up to `horizon_ns`, oldest first, and more if a buffer is half full. Raises TtraceError."""
         self._write_until(columns.NEVER - 1 if merge.is_urgent(self._intake) else horizon_ns)
+
+    def write_some(self, horizon_ns: int) -> bool:
+        """Write up to `horizon_ns`, but not more than `pause_after` allows; returns whether something is left.
+
+        Raises TtraceError.
+        """
+        oldest_ns = int(loop.write_until(self._intake, self._sink, self._progress, horizon_ns, columns.WRITES))
+        return self._note_progress() or oldest_ns <= horizon_ns
 
     def ring_packets(self, number: int) -> int:
         """Packets of ring `number` that are in the file."""
@@ -226,11 +241,8 @@ class Feed:
         self._intake = self._intake._replace(rings=rows, times=times)
 
     def _write_until(self, horizon_ns: int) -> None:
-        oldest_ns = 0
-        while oldest_ns <= horizon_ns:
-            oldest_ns = int(loop.write_until(self._intake, self._sink, self._progress, horizon_ns, columns.WRITES))
-            if self._note_progress():
-                oldest_ns = 0
+        while self.write_some(horizon_ns):
+            pass
 
     def _note_progress(self) -> bool:
         """See to what the kernels leave to Python; returns whether they had stopped in the middle of writing."""
