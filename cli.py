@@ -41,7 +41,8 @@ from .cli_options import (
     TraceMatch,
     VxlanPorts,
 )
-from .cli_process import end_tidily, importing, reduce_environment
+from .cli_process import end_tidily, importing
+from .cli_streams import in_passing, usable
 from .errors import TtraceError, UsageError
 from .escaping import escape, escape_lines, guard
 from .report import Form
@@ -102,7 +103,7 @@ def capture(
     min_free: MinFree = None,
 ) -> None:
     """Record this node: packets, netfilter trace, conntrack and rules, in one pcapng file."""
-    from .capture import CaptureOptions, run_capture
+    from .capture import BrokenOffError, CaptureOptions, run_capture
     from .report.text.progress import capture_status, capture_summary
 
     defaults = CaptureOptions()
@@ -128,11 +129,13 @@ def capture(
         max_size=max_size,
         min_free=min_free,
     )
-    with capture_status() as show:
-        summary = run_capture(options, status=show)
-    typer.echo(capture_summary(summary), err=True)
-    if summary.ending and summary.ending.failed:
-        raise TtraceError(f"the capture was ended: {summary.ending.text}")
+    try:
+        with in_passing(sys.stderr), capture_status() as show:
+            summary = run_capture(options, status=show)
+    except BrokenOffError as error:
+        sys.stderr.write(f"{capture_summary(error.summary)}\n")
+        raise
+    sys.stderr.write(f"{capture_summary(summary)}\n")
 
 
 @app.command(short_help="Every hop and rewrite, from captures of any nodes.")
@@ -254,26 +257,23 @@ def lab_status(prefix: Prefix = "ttlab") -> None:
 
 def _write(pieces: Iterable[str], output: Path | None = None) -> None:
     """Write the pieces of a result to a file or to stdout."""
+    if output is None:
+        for piece in pieces:
+            sys.stdout.write(piece)
+        sys.stdout.flush()
+        return
     try:
-        if output is None:
-            for piece in pieces:
-                sys.stdout.write(piece)
-            sys.stdout.flush()
-            return
         with output.open("w", encoding="utf-8") as file:
             file.writelines(escape_lines(piece) for piece in pieces)
-    except BrokenPipeError:
-        raise  # the reader has seen enough: main() ends quietly
     except OSError as error:
-        name = f"`{output}`" if output else "the result to stdout"
         raise TtraceError(
-            f"cannot write {name}: {error.strerror}", "check the folder, the space and the rights"
+            f"cannot write `{output}`: {error.strerror}", "check the folder, the space and the rights"
         ) from error
 
 
 def _say(text: str) -> None:
     """One line of what goes on."""
-    typer.echo(escape(text), err=True)
+    sys.stderr.write(f"{escape(text)}\n")
 
 
 def _fail(error: TtraceError) -> Never:
@@ -298,10 +298,13 @@ def main() -> None:
 
     Whatever is written meanwhile, by whomever, is escaped (escaping.py).
     """
+    sys.stdin, sys.stdout, sys.stderr = usable(sys.stdin, sys.stdout, sys.stderr)
     sys.stdout, sys.stderr = guard(sys.stdout), guard(sys.stderr)
     reduce_environment()
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        status = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+        sys.exit(status)
     except TtraceError as error:
         _fail(error)
     except _WrongUsage as error:

@@ -4,10 +4,11 @@ from ttrace.capture import CaptureOptions, run_capture
 summary = run_capture(CaptureOptions(output="node.pcapng", duration_s=10))
 """
 
-from .options import CaptureOptions, CaptureStatus, CaptureSummary, NamespaceSummary, PointSummary
+from .options import BrokenOffError, CaptureOptions, CaptureStatus, CaptureSummary, NamespaceSummary, PointSummary
 from .run import run_capture
 
 __all__ = [
+    "BrokenOffError",
     "CaptureOptions",
     "CaptureStatus",
     "CaptureSummary",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import UsageError
+from ..errors import TtraceError, UsageError
 
 DEFAULT_SNAPLEN: Final = 1_600
 """Keeps every packet of ordinary size whole, and the start of a GSO super-packet (up to 65,226 bytes).
@@ -140,6 +140,8 @@ class CaptureSummary:
 
     file: str
     """Path of the (last) file, `-` for stdout."""
+    is_there: bool
+    """Whether that path still leads to what was written."""
     node: str
     duration_s: float
     bytes: int
@@ -154,7 +156,8 @@ class CaptureSummary:
     """Of a ring: the files that are there, the oldest first."""
     removed: int = 0
     """Files of the ring that were removed."""
-    ending: Ending | None = None
+    ending: str = ""
+    """Why it ended by itself, other than by its duration or count: a limit that was asked for."""
 
     @property
     def packets(self) -> int:
@@ -165,3 +168,12 @@ class CaptureSummary:
     def lost(self) -> int:
         """Packets lost, over all capture points."""
         return sum(point.lost for point in self.points)
+
+
+class BrokenOffError(TtraceError):
+    """A capture that had to end before it was asked to: its file can be written no more, or be read by nobody."""
+
+    def __init__(self, why: TtraceError, summary: CaptureSummary) -> None:
+        super().__init__(why.message, why.hint)
+        self.summary = summary
+        """What was recorded until then, and what was lost."""

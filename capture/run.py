@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from ..errors import TtraceError
 from ..kernels.folders import CAPTURE, kernel_folders
 from ..pcapng.write import name_resolution
 from .machine.journal import Journal, restore_stale
 from .machine.rights import check_rights
-from .options import CaptureOptions, CaptureStatus, CaptureSummary
+from .options import BrokenOffError, CaptureOptions, CaptureStatus, CaptureSummary
 from .rotation.files import CaptureFiles
 from .rotation.seam import Rotation
 from .session import (
@@ -31,6 +32,7 @@ from .sources import SOURCES, CannotRunError
 from .stop import StopSignals
 from .summary import status_of, summary_of
 from .targets import Targets, resolve_targets
+from .unwritten import note_unwritten
 from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ _PENDING_S = 0.05
 def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None) -> CaptureSummary:
     """Capture until a signal (SIGINT, SIGTERM, SIGHUP), the duration or the count ends it; blocks meanwhile.
 
-    `status` is called about four times a second. Raises TtraceError; what was recorded until then is in the file.
+    `status` is called about four times a second. Raises TtraceError; a BrokenOffError when something was recorded.
     """
     options.refuse_contradictions()
     check_rights()
@@ -70,12 +72,14 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
             _open_rings(session)
             _open_sockets(session)
             feed = _begin(session)
-            _run(session, feed, rotation, stop, status)
-            _finish(session, feed)
+            failure = _record(session, feed, rotation, stop, status)
         finally:
             _end_sources(session)
             session.warnings += session.journal.restore()
-        return summary_of(session, feed)
+        summary = summary_of(session, feed)
+        if failure:
+            raise BrokenOffError(failure, summary) from failure
+        return summary
 
 
 def _compile_first() -> None:
@@ -144,9 +148,6 @@ def _begin(session: Session) -> "Feed":
         with _going_on_without(session):
             source.begin(feed)
     session.output.begin()
-    for _ in _snapshots(session, feed, "start"):
-        feed.receive()
-        feed.write_until(time.time_ns() - HOLD_BACK_NS)
     return feed
 
 
@@ -167,8 +168,28 @@ def _snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int | None
         yield
 
 
-def _run(session: Session, feed: "Feed", rotation: Rotation, stop: StopSignals, status: StatusCallback | None) -> None:
-    """Record; between whiles see to what is seldom."""
+def _record(
+    session: Session, feed: "Feed", rotation: Rotation, stop: StopSignals, status: StatusCallback | None
+) -> TtraceError | None:
+    """Record from the first snapshots to the last; returns why it ended before it was asked to, if so."""
+    failure = None
+    try:
+        for _ in _snapshots(session, feed, "start"):
+            feed.receive()
+            feed.write_until(time.time_ns() - HOLD_BACK_NS)
+        failure = _run(session, feed, rotation, stop, status)
+        _end_sources(session)
+        _finish(session, feed, rotation)
+    except TtraceError as error:
+        note_unwritten(session, feed)
+        return failure or error
+    return failure or rotation.failure or session.output.trouble()
+
+
+def _run(
+    session: Session, feed: "Feed", rotation: Rotation, stop: StopSignals, status: StatusCallback | None
+) -> TtraceError | None:
+    """Record; between whiles see to what is seldom. Returns what became of the file or the disk, if that ended it."""
     # Measured from when the rings opened, on a clock that nobody sets.
     opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
     deadline = None if session.options.duration_s is None else opened + session.options.duration_s
@@ -178,15 +199,17 @@ def _run(session: Session, feed: "Feed", rotation: Rotation, stop: StopSignals, 
     try:
         next_tick = time.monotonic()
         rotation.begin(session, feed)
-        while not session.ending and not stop.requested and not feed.is_full:
+        while not rotation.is_over and not stop.requested and not feed.is_full:
             now = time.monotonic()
             if now >= next_tick:
                 next_tick = now + _TICK_S
                 _note_losses(session, feed)
+                if failure := session.output.trouble():
+                    return failure
                 if status:
                     status(status_of(session, feed))
             if deadline is not None and now >= deadline:
-                return
+                break
             ends = (deadline, rotation.due_s)
             until = min([next_tick, *(end for end in ends if end is not None and end > now)])
             is_pending = any(source.is_pending for source in session.sources)
@@ -195,6 +218,7 @@ def _run(session: Session, feed: "Feed", rotation: Rotation, stop: StopSignals, 
             for source in session.sources:
                 source.record(feed)
             rotation.record(session, feed)
+        return rotation.failure
     finally:
         feed.pause_after(None)
         watch.close()
@@ -213,14 +237,17 @@ def _note_losses(session: Session, feed: "Feed") -> None:
             listener.reported_lost = listener.lost
 
 
-def _finish(session: Session, feed: "Feed") -> None:
-    """End tracing, take what the kernel still holds, the last snapshots and the final statistics."""
-    _end_sources(session)
+def _finish(session: Session, feed: "Feed", rotation: Rotation) -> None:
+    """Tracing has ended: take what the kernel still holds, the last snapshots and the final statistics."""
     feed.receive()
     # Packets are taken for longer than they are traced: a chain that saw one of which there is no frame would be told
     # of a packet that went nowhere.
     end_ns = time.time_ns()
-    _drain_rings(feed, end_ns)
+    _drain_rings(session, feed, rotation, end_ns)
+    feed.pause_after(None)
+    if rotation.is_over:
+        rotation.finish(session, feed)
+        return
     feed.end_packets()
     # With a packet limit, the packets ended with the last one wanted.
     ended_ns = end_ns if feed.full_ns is None else feed.full_ns
@@ -236,11 +263,17 @@ def _finish(session: Session, feed: "Feed") -> None:
         write_statistics(session, interface, feed.messages_written(number) + listener.lost, listener.lost)
 
 
-def _drain_rings(feed: "Feed", end_ns: int) -> None:
-    """Write packets up to `end_ns`: the kernel needs up to a block timeout to hand the last ones over."""
+def _drain_rings(session: Session, feed: "Feed", rotation: Rotation, end_ns: int) -> None:
+    """Write packets up to `end_ns`, as far as there is room: the kernel needs up to a block timeout to hand the last
+    ones over."""
+    rotation.record(session, feed)
     while feed.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not feed.is_full:
+        if rotation.is_over:
+            return
         feed.record(_SETTLE_S, -1, newest_ns=end_ns)
-    feed.write_until(end_ns)
+        rotation.record(session, feed)
+    while not rotation.is_over and feed.write_some(end_ns):
+        rotation.record(session, feed)
 
 
 def _end_sources(session: Session) -> None:

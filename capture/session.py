@@ -19,7 +19,7 @@ from ..pcapng.write import (
 )
 from .machine.journal import Journal
 from .machine.links import Link
-from .options import CaptureOptions, Ending, PointSummary
+from .options import CaptureOptions, PointSummary
 from .rotation.files import CaptureFiles
 from .snapshots import Snapshot, container_names
 from .sockets.arena import Arena
@@ -66,8 +66,8 @@ class Session:
     """By interface of the current file: what was received and lost there in the files before it."""
     changes: int = 0
     """Grows with everything heard that makes earlier snapshots untrue."""
-    ending: Ending | None = None
-    """Why the capture ended by itself."""
+    ending: str = ""
+    """The limit that ended the capture."""
 
     @property
     def output(self) -> OutputFile:

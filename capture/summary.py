@@ -30,7 +30,8 @@ def summary_of(session: Session, feed: "Feed") -> CaptureSummary:
     points = [point_summary(ring, feed.ring_packets(number)) for number, (ring, _) in enumerate(session.rings)]
     namespaces = [_namespace_summary(session, feed, number) for number in range(len(session.sockets))]
     return CaptureSummary(
-        file=session.output.path,
+        file=session.output.where or session.output.path,
+        is_there=session.output.where is not None,
         node=session.node,
         duration_s=(time.time_ns() - session.started_ns) / 1e9,
         bytes=session.files.written,

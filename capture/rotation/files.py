@@ -105,7 +105,8 @@ class CaptureFiles:
         oldest = self.whole.popleft()
         with suppress(OSError):  # somebody took it away
             status = os.lstat(oldest.path)
-            if (status.st_dev, status.st_ino) == oldest.identity:
+            # The number of a file that was deleted is soon that of another.
+            if ((status.st_dev, status.st_ino), status.st_size) == (oldest.identity, oldest.bytes):
                 Path(oldest.path).unlink()
                 self.removed += 1
         return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ...errors import TtraceError
-from ..options import CaptureOptions, Ending
+from ..options import CaptureOptions
 from ..stream.output import OutputFile
 from .files import CaptureFiles
 
@@ -48,10 +48,12 @@ class Limits:
         self.due_s: float | None = None
         """When the time of the current file is over, on the monotonic clock."""
         self._not_before_s = 0.0
+        self.reached = ""
+        """The limit that ends the capture, as it was asked to."""
+        self.failure: TtraceError | None = None
+        """Why it has to end otherwise."""
         if self._reserve and not (self._may_remove and files.whole) and _free(files.current) <= self._reserve:
-            raise TtraceError(
-                self._shortage().text, hint="choose another folder with `-w`, or a smaller reserve with `--min-free`"
-            )
+            raise self._shortage()
 
     def begun(self, feed: "Feed") -> None:
         """A file was begun: what it has so far is its head. Old ones go, as far as there are more than wanted."""
@@ -85,25 +87,26 @@ class Limits:
             return 1 << 62
         return self._head + max(size - 2 * self._head, size // 2) - self._files.current.written
 
-    def look(self) -> Ending | None:
-        """Remove what has to go; returns why the capture has to end, where it has to."""
+    def look(self) -> None:
+        """Remove what has to go, or say why the capture has to end."""
         now, files = time.monotonic(), self._files
         while self._options.max_size is not None and files.kept_bytes >= self._options.max_size:
             if not (self._may_remove and files.remove_oldest()):
-                return Ending(f"--max-size is reached: {files.kept_bytes:,} bytes", failed=False)
+                self.reached = f"--max-size is reached: {files.kept_bytes:,} bytes"
+                return
         used = files.written - self._seen.written
         if self._reserve and (now - self._seen.at_s >= _LOOK_S or used >= self._seen.spare):
             while (spare := _free(files.current) - self._reserve) <= 0:
                 if not (self._may_remove and files.remove_oldest()):
-                    return self._shortage()
+                    self.failure = self._shortage()
+                    return
             self._seen = _Seen(now, spare, files.written)
-        return None
 
-    def _shortage(self) -> Ending:
-        return Ending(
-            f"only {_free(self._files.current):,} bytes are free where `{self._files.current.path}` is, "
-            f"and {self._reserve:,} are to stay so (--min-free)",
-            failed=True,
+    def _shortage(self) -> TtraceError:
+        path = self._files.current.path
+        return TtraceError(
+            f"only {_free(self._files.current):,} bytes are free where `{path}` is, {self._reserve:,} are to stay so",
+            "make room, choose another folder with `-w`, or a smaller reserve with `--min-free`",
         )
 
     def pause(self, feed: "Feed") -> None:

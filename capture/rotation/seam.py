@@ -1,7 +1,7 @@
 """From one file of the ring to the next, with nothing lost and nothing twice.
 
-The kernel's rings and sockets go on filling. Everything up to a moment is written to the one file; then the descriptor
-that the loop writes to is another. So the stream of blocks is cut between two, and its order stays as it is. What a
+The kernel's rings and sockets go on filling. Between two batches, the descriptor that the loop writes to becomes
+another. So the stream of blocks is cut between two, and its order stays as it is. What a
 file needs to be read alone stands at its head: interfaces, names, and the snapshots of this moment, which are also the
 last of the file before. A dump of conntrack follows, for connections whose begin is in a file that may be gone.
 """
@@ -18,7 +18,6 @@ from ...pcapng.write import enhanced_packet, snapshot_packets
 from ..options import CaptureOptions
 from ..session import Session, begin_file, write_statistics
 from ..snapshots import CaptureTimes, Snapshot, capture_snapshot, take_snapshots
-from ..sockets.ring import HOLD_BACK_NS
 from ..sources.conntrack import dump_conntrack
 from .files import CaptureFiles
 from .limits import Limits
@@ -62,10 +61,20 @@ class Rotation:
         """When another file is due, on the monotonic clock, if at any time."""
         return self._limits.due_s
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the capture has to end for want of room."""
+        return bool(self._limits.reached or self._limits.failure)
+
+    @property
+    def failure(self) -> TtraceError | None:
+        """Why it has to end although nobody asked for it."""
+        return self._limits.failure
+
     def begin(self, session: Session, feed: "Feed") -> None:
         """The first file has its head, and the loop begins."""
         self._limits.begun(feed)
-        session.ending = self._limits.look()
+        self._look(session, feed)
 
     def record(self, session: Session, feed: "Feed") -> None:
         """Its turn, each time the loop comes back: go on in another file where that is due, see to the room.
@@ -74,7 +83,20 @@ class Rotation:
         """
         if self._limits.is_due:
             self._turn(session, feed)
-        session.ending = self._limits.look()
+        self._look(session, feed)
+
+    def finish(self, session: Session, feed: "Feed") -> int:
+        """End the current file where it is, for there is no room for what the kernel still holds; returns until when
+        packets were taken."""
+        end_ns = feed.written_until_ns
+        feed.end_packets()
+        self._take(session, feed)
+        self._end_file(session, feed, end_ns)
+        return end_ns
+
+    def _look(self, session: Session, feed: "Feed") -> None:
+        self._limits.look()
+        session.ending = self._limits.reached
         self._limits.pause(feed)
 
     def _turn(self, session: Session, feed: "Feed") -> None:
@@ -87,9 +109,8 @@ class Rotation:
             session.warn(f"no further file was begun: {error.message}")
             self._limits.failed()
             return
-        end_ns = feed.settled_ns
+        end_ns = feed.written_until_ns
         try:
-            feed.write_until(end_ns)
             self._end_file(session, feed, end_ns)
         except BaseException:
             following.close()
@@ -119,7 +140,7 @@ class Rotation:
                 digest = blake2b(b"".join(start), digest_size=16).digest()
                 self._told.append(_Told(snapshot.netns, snapshot.kind, start, stop, digest))
             feed.receive()
-            feed.write_until(time.time_ns() - HOLD_BACK_NS)
+            feed.write_until(0)  # what waits is for the next file, unless there is too much
         for warning in warnings:
             session.warn(warning)
         now = time.monotonic()

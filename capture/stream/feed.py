@@ -10,14 +10,16 @@ import time
 
 import numpy as np
 
+from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
 from ..sockets.arena import Arena
 from ..sockets.netfilter import WAITING_BYTES, NetfilterSocket
 from ..sockets.ring import BLOCK_BYTES, Ring
 from . import columns, loop, merge, messages, rings
-from .intake import Bytes, Intake, Integers, Sink
+from .intake import Integers, make_intake, make_sink
 from .layouts import BLOCK_STATUS_WORD, EVENT_WORDS, TP_STATUS_USER
 from .output import OutputFile
+from .unwritten import take_back
 
 
 class Feed:
@@ -43,6 +45,7 @@ class Feed:
         self._progress = np.zeros(columns.PROGRESS_COLUMNS, dtype=np.int64)
         self._progress[columns.PAUSE_BYTES] = columns.NEVER
         self._events = np.zeros(columns.EVENTS * EVENT_WORDS, dtype=np.uint32)
+        self._unwritten = np.zeros(len(sockets), dtype=np.int64)
         self._sockets = [listener for listener, _ in sockets]
         self._epoll = select.epoll()
         self._intake.inboxes[:, columns.INBOX_BYTES] = WAITING_BYTES
@@ -165,6 +168,13 @@ class Feed:
         """Until when every packet is handed over by the kernel."""
         return int(rings.settled_until(self._intake, time.time_ns()))
 
+    @property
+    def written_until_ns(self) -> int:
+        """Until when everything is written, as far as it is not out of order."""
+        settled_ns = self.settled_ns
+        oldest_ns = int(loop.write_until(self._intake, self._sink, self._progress, -1, 1))
+        return min(settled_ns, oldest_ns - 1)
+
     def receive(self) -> None:
         """Receive what waits in every socket."""
         messages.receive_all(self._intake, self._progress)
@@ -173,6 +183,14 @@ class Feed:
     def write_until(self, horizon_ns: int) -> None:
         """Write everything up to `horizon_ns`, oldest first, and more if a buffer is half full. Raises TtraceError."""
         self._write_until(columns.NEVER - 1 if merge.is_urgent(self._intake) else horizon_ns)
+
+    def write_some(self, horizon_ns: int) -> bool:
+        """Write up to `horizon_ns`, but not more than `pause_after` allows; returns whether something is left.
+
+        Raises TtraceError.
+        """
+        oldest_ns = int(loop.write_until(self._intake, self._sink, self._progress, horizon_ns, columns.WRITES))
+        return self._note_progress() or oldest_ns <= horizon_ns
 
     def ring_packets(self, number: int) -> int:
         """Packets of ring `number` that are in the file."""
@@ -197,16 +215,34 @@ class Feed:
         """Ruleset changes that socket `number` has heard of."""
         return int(self._intake.inboxes[number, columns.INBOX_GENERATIONS])
 
+    def give_up(self) -> None:
+        """After an error: receive what waits in the sockets, and count all that waits as not written."""
+        messages.receive_all(self._intake, self._progress)
+        for row in self._intake.inboxes[:-1]:
+            begin, end = (int(row[columns.INBOX_BASE] + row[at]) for at in (columns.INBOX_HEAD, columns.INBOX_TAIL))
+            self._take_back(self._intake.octets[begin:end].tobytes())
+            row[columns.INBOX_HEAD] = row[columns.INBOX_TAIL]
+
+    def unwritten_messages(self, number: int) -> int:
+        """Messages of socket `number` that were received and could not be written."""
+        return int(self._unwritten[number])
+
+    def _take_back(self, blocks: bytes) -> int:
+        """Count no more what is in these blocks; returns how many packets."""
+        known = self._intake.rings if self._ended is None else self._ended
+        inboxes = self._intake.inboxes[:-1]
+        before = inboxes[:, columns.INBOX_MESSAGES].copy()
+        packets = take_back(known, inboxes, blocks)
+        self._unwritten += before - inboxes[:, columns.INBOX_MESSAGES]
+        return packets
+
     def _replace_rings(self, rows: Integers) -> None:
         times = np.zeros(len(rows) + len(self._intake.inboxes), dtype=np.int64)
         self._intake = self._intake._replace(rings=rows, times=times)
 
     def _write_until(self, horizon_ns: int) -> None:
-        oldest_ns = 0
-        while oldest_ns <= horizon_ns:
-            oldest_ns = int(loop.write_until(self._intake, self._sink, self._progress, horizon_ns, columns.WRITES))
-            if self._note_progress():
-                oldest_ns = 0
+        while self.write_some(horizon_ns):
+            pass
 
     def _note_progress(self) -> bool:
         """See to what the kernels leave to Python; returns whether they had stopped in the middle of writing."""
@@ -219,7 +255,14 @@ class Feed:
         if stopped:
             pieces = self._sink.pieces[: progress[columns.BATCH_PIECES]].tolist()
             blocks = b"".join(ctypes.string_at(address, length) for address, length in pieces)
-            self._output.write_rest(memoryview(blocks), int(progress[columns.BATCH_DONE]))
+            before = self._output.written
+            try:
+                self._output.write_rest(memoryview(blocks), int(progress[columns.BATCH_DONE]))
+            except TtraceError:
+                left = self._take_back(blocks[self._output.written - before :])
+                progress[columns.WRITTEN_PACKETS] += progress[columns.BATCH_PACKETS] - left
+                progress[columns.BATCH_DONE] = -1
+                raise
             loop.end_batch(self._intake, progress)
             progress[columns.WRITTEN_BYTES] = 0
         if self.is_full and self.full_ns is None:
@@ -231,32 +274,6 @@ class Feed:
         if progress[columns.ERROR]:
             raise OSError(int(progress[columns.ERROR]), os.strerror(int(progress[columns.ERROR])))
         return bool(stopped)
-
-
-def make_intake(memory: Bytes, *, inboxes: int) -> Intake:
-    """An intake over an arena, with no ring yet and so many empty inboxes."""
-    return Intake(
-        octets=memory,
-        halfwords=memory.view(np.uint16),
-        words=memory.view(np.uint32),
-        longwords=memory.view(np.int64),
-        rings=np.zeros((0, columns.RING_COLUMNS), dtype=np.int64),
-        inboxes=np.zeros((inboxes, columns.INBOX_COLUMNS), dtype=np.int64),
-        times=np.zeros(inboxes, dtype=np.int64),
-    )
-
-
-def make_sink(descriptor: int, packet_limit: int) -> Sink:
-    """A sink of its own memory, for a file and a number of packets."""
-    room = np.empty(columns.SINK_BYTES + columns.LARGEST_BLOCK_BYTES, dtype=np.uint8)
-    room.fill(0)  # now, and not when packets arrive: memory that is used for the first time is slow
-    return Sink(
-        octets=room,
-        words=room.view(np.uint32),
-        pieces=np.zeros((columns.PIECES, 2), dtype=np.int64),
-        descriptor=descriptor,
-        packet_limit=packet_limit,
-    )
 
 
 def compile_kernels() -> None:

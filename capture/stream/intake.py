@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import columns
+
 Bytes = NDArray[np.uint8]
 Halfwords = NDArray[np.uint16]
 Words = NDArray[np.uint32]
@@ -47,3 +49,29 @@ class Sink(NamedTuple):
     """File descriptor."""
     packet_limit: int
     """Packets to write in all."""
+
+
+def make_intake(memory: Bytes, *, inboxes: int) -> Intake:
+    """An intake over an arena, with no ring yet and so many empty inboxes."""
+    return Intake(
+        octets=memory,
+        halfwords=memory.view(np.uint16),
+        words=memory.view(np.uint32),
+        longwords=memory.view(np.int64),
+        rings=np.zeros((0, columns.RING_COLUMNS), dtype=np.int64),
+        inboxes=np.zeros((inboxes, columns.INBOX_COLUMNS), dtype=np.int64),
+        times=np.zeros(inboxes, dtype=np.int64),
+    )
+
+
+def make_sink(descriptor: int, packet_limit: int) -> Sink:
+    """A sink of its own memory, for a file and a number of packets."""
+    room = np.empty(columns.SINK_BYTES + columns.LARGEST_BLOCK_BYTES, dtype=np.uint8)
+    room.fill(0)  # now, and not when packets arrive: memory that is used for the first time is slow
+    return Sink(
+        octets=room,
+        words=room.view(np.uint32),
+        pieces=np.zeros((columns.PIECES, 2), dtype=np.int64),
+        descriptor=descriptor,
+        packet_limit=packet_limit,
+    )

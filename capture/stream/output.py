@@ -57,19 +57,35 @@ class OutputFile:
         return self._fd
 
     def begin(self) -> None:
-        """Put the file in its place and write what waits: called when nothing can refuse the capture any more."""
-        if self._waiting is None:
+        """Write what waits and put the file in its place: called when nothing else can refuse the capture any more.
+
+        Raises TtraceError.
+        """
+        if self._file is None or self._waiting is None:
             return
+        try:
+            self._file.begin()
+            self.write_rest(memoryview(b"".join(self._waiting)), 0)
+            self._file.put_in_place()
+        except OSError as error:
+            raise TtraceError(
+                f"cannot replace `{self.path}`: {error.strerror}", hint="choose another file with `-w`"
+            ) from error
+        self._waiting = None
+
+    @property
+    def where(self) -> str | None:
+        """A path that leads to what was written, `-` for stdout; None if none does any more."""
+        return self._file.where if self._file else self.path
+
+    def trouble(self) -> TtraceError | None:
+        """Why nobody can read any more what is written, if so: somebody removed the file, the reader is gone."""
         if self._file:
-            try:
-                self._file.put_in_place()
-            except OSError as error:
-                raise TtraceError(
-                    f"cannot replace `{self.path}`: {error.strerror}", hint="choose another file with `-w`"
-                ) from error
-        waiting, self._waiting = self._waiting, None
-        for blocks in waiting:
-            self.append(blocks)
+            return self._file.trouble(self.written)
+        poll = select.poll()
+        poll.register(self._fd, 0)
+        is_gone = any(events & select.POLLERR for _, events in poll.poll(0))
+        return self._no_reader() if is_gone else None
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +113,7 @@ class OutputFile:
         except OSError as error:
             self._cut(blocks, done)
             if error.errno == errno.EPIPE:
-                raise TtraceError(f"the reader of {self._name} is gone") from error
+                raise self._no_reader() from error
             raise TtraceError(
                 f"cannot write to {self._name}: {error.strerror}",
                 hint=f"the capture was stopped; its first {self.written:,} bytes are whole and readable",
@@ -115,6 +131,9 @@ class OutputFile:
         elif self._fd > 1:
             os.close(self._fd)
         self._fd = -1
+
+    def _no_reader(self) -> TtraceError:
+        return TtraceError(f"the reader of {self._name} is gone")
 
     @property
     def _name(self) -> str:
@@ -160,8 +179,12 @@ class OutputFile:
                 break
             end += length
         self.written += end
-        if self._file:
-            os.ftruncate(self._fd, self.written)
+        with suppress(OSError):  # a disk that takes nothing at all any more
+            # stdout may be a file too, which others may write as well: cut is what was written here last.
+            status, position = os.fstat(self._fd), os.lseek(self._fd, 0, os.SEEK_CUR)
+            if stat.S_ISREG(status.st_mode) and status.st_size == position:
+                os.ftruncate(self._fd, position - (done - end))
+                os.lseek(self._fd, position - (done - end), os.SEEK_SET)
 
 
 def _inherited(path: str) -> int | None:

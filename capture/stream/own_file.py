@@ -23,14 +23,17 @@ answer) says nothing about it."""
 class OwnFile:
     """A regular file made by this process, which only its owner can read.
 
-    For a name that is free it is there at once. An old file stays as it is until `put_in_place`.
+    For a name that is free it is there at once. An old file stays as it is until `put_in_place`: `begin` makes one
+    beside it.
     """
 
     def __init__(self, path: str, *, force: bool = False) -> None:
         """Make the file, or see that it may take the place of the one that is there. Raises TtraceError, OSError."""
         self.path = path
         self.descriptor = -1
-        """Where it is written; with an old file in its place, only after `put_in_place`."""
+        """Where it is written after `begin`. Stays the same number."""
+        self._made: str | None = None
+        """The name in its folder of the file that was made."""
         folder, self._name = os.path.split(path)
         self._folder = os.open(folder or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._old: int | None = None
@@ -41,40 +44,40 @@ class OwnFile:
                 self.descriptor = self._make(self._name)
             except FileExistsError:
                 self._old = self._open_old(force)
-                self.descriptor = self._old
+                self.descriptor = os.dup(self._old)
         except BaseException:
             os.close(self._folder)
             raise
 
+    def begin(self) -> None:
+        """Have something to write to. Raises OSError."""
+        if self._old is not None:
+            made = self._make(f".ttrace-{secrets.token_hex(8)}")
+            os.dup2(made, self.descriptor, inheritable=False)
+            os.close(made)
+
     def put_in_place(self) -> None:
-        """Let the file take the place of the old one, under the same descriptor. Raises OSError.
+        """Let the file that was begun take the place of the old one. Raises OSError.
 
         Who has the old one open sees nothing of it, and what else names the old one keeps it.
         """
-        if self._old is None:
-            return
-        name = f".ttrace-{secrets.token_hex(8)}"
-        made = self._make(name)
-        try:
-            os.rename(name, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-            os.dup2(made, self.descriptor, inheritable=False)
-        except OSError:
-            os.unlink(name, dir_fd=self._folder)
-            raise
-        finally:
-            os.close(made)
-        self._old = None
+        if self._old is not None and self._made is not None:
+            os.rename(self._made, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            self._made = self._name
+            os.close(self._old)
+            self._old = None
 
     def close(self) -> None:
         """Close it."""
-        os.close(self.descriptor)
-        os.close(self._folder)
+        for descriptor in (self.descriptor, self._folder, self._old):
+            if descriptor is not None:
+                os.close(descriptor)
 
     def remove(self) -> None:
-        """Remove it, if it was made and has its name still; not an old one whose place it did not take."""
-        if self._old is None and self._is_at(self._name, self._folder):
+        """Remove what was made, if it has its name still."""
+        if self._made is not None and self._is_at(self._made, self._folder):
             with suppress(OSError):
-                os.unlink(self._name, dir_fd=self._folder)
+                os.unlink(self._made, dir_fd=self._folder)
 
     @property
     def where(self) -> str | None:
@@ -84,22 +87,26 @@ class OwnFile:
         moved = os.readlink(f"/proc/self/fd/{self.descriptor}")  # noqa: PTH115
         return moved if self._is_at(moved) else None
 
-    def trouble(self, written: int) -> str | None:
-        """What somebody did to it meanwhile that makes further writing pointless, None if nothing.
+    def trouble(self, written: int) -> TtraceError | None:
+        """What was done to it meanwhile that makes further writing pointless, None if nothing.
 
         `written`: how long it has to be by now.
         """
         status = os.fstat(self.descriptor)
         where = self.where
         if where is None or not status.st_nlink:
-            gone = "deleted" if not status.st_nlink else "moved out of reach, with its folder or file system,"
-            return f"`{self.path}` was {gone} while it was written"
+            gone = "moved out of reach, with its folder or file system," if status.st_nlink else "deleted"
+            hint = "the capture was ended; nobody can read what it recorded"
+            return TtraceError(f"`{self.path}` was {gone} while it was written", hint)
         if where != self.path:
-            return f"`{self.path}` was moved to `{where}` while it was written"
+            hint = "the capture was ended; what it recorded until then is there, whole and readable"
+            return TtraceError(f"`{self.path}` was moved to `{where}` while it was written", hint)
         if status.st_size < written:
-            return f"`{self.path}` was cut to {status.st_size:,} bytes while it was written"
+            hint = "the capture was ended; what it recorded is lost for the most part"
+            return TtraceError(f"`{self.path}` was cut to {status.st_size:,} bytes while it was written", hint)
         if os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY:
-            return f"the file system of `{self.path}` has become read-only"
+            hint = f"the capture was stopped; its first {written:,} bytes are whole and readable"
+            return TtraceError(f"the file system of `{self.path}` has become read-only", hint)
         return None
 
     def _make(self, name: str) -> int:
@@ -118,6 +125,7 @@ class OwnFile:
             os.unlink(name, dir_fd=self._folder)
             os.close(descriptor)
             raise
+        self._made = name
         return descriptor
 
     def _open_old(self, force: bool) -> int:

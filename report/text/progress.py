@@ -70,9 +70,10 @@ def capture_summary(summary: "CaptureSummary") -> str:
         f"{summary.node}: {plural(summary.packets, 'packet')}, {plural(summary.trace_events, 'trace event')}, "
         f"{plural(summary.conntrack_events, 'conntrack event')} in {duration(int(summary.duration_s * 1e9))}, "
         f"{size(summary.bytes)} in {_where(summary)}"
+        f"{'' if summary.is_there else ', which is gone'}"
     )
-    if summary.ending and not summary.ending.failed:
-        lines.append(f"  ended: {summary.ending.text}")
+    if summary.ending:
+        lines.append(f"  ended: {summary.ending}")
     width = max((len(f"{p.netns} {p.interface}") for p in summary.points), default=0)
     for point in summary.points:
         lost = f"   LOST {point.lost:,}" if point.lost else ""
@@ -80,7 +81,7 @@ def capture_summary(summary: "CaptureSummary") -> str:
     for namespace in summary.namespaces:
         if namespace.lost:
             lines.append(f"  {namespace.netns} netfilter: LOST {plural(namespace.lost, 'message')}")
-    if not summary.lost and not summary.netlink_lost:
+    if summary.is_there and not summary.lost and not summary.netlink_lost:
         lines.append("  nothing was lost")
     return "\n".join(lines)
 

@@ -30,13 +30,17 @@ journal.JOURNAL_DIRECTORY = Path(sys.argv[2])
 def show(status):
     print("status", json.dumps(asdict(status)), file=sys.stderr, flush=True)
 
+def facts_of(summary):
+    return asdict(summary) | {"packets": summary.packets, "lost": summary.lost}
+
 try:
     summary = run_capture(CaptureOptions(**json.loads(sys.argv[1])), status=show)
 except TtraceError as error:
+    if hasattr(error, "summary"):
+        print("summary", json.dumps(facts_of(error.summary)), file=sys.stderr)
     print("error", json.dumps([error.message, error.hint]), file=sys.stderr)
     sys.exit(1)
-facts = asdict(summary) | {"packets": summary.packets, "lost": summary.lost}
-print("summary", json.dumps(facts), file=sys.stderr)
+print("summary", json.dumps(facts_of(summary)), file=sys.stderr)
 """
 
 

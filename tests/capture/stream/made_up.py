@@ -8,8 +8,7 @@ import numpy as np
 
 from ttrace.capture.sockets.netfilter import DATAGRAM_BYTES, DATAGRAMS, HEADER_WORDS, LENGTH_WORD
 from ttrace.capture.stream import columns, loop
-from ttrace.capture.stream.feed import make_intake, make_sink
-from ttrace.capture.stream.intake import Intake
+from ttrace.capture.stream.intake import Intake, make_intake, make_sink
 from ttrace.pcapng.blocks import Direction
 from ttrace.pcapng.write import enhanced_packet
 
