@@ -133,7 +133,7 @@ def capture(
         with in_passing(sys.stderr), capture_status() as show:
             summary = run_capture(options, status=show)
     except BrokenOffError as error:
-        sys.stderr.write(f"{capture_summary(error.summary)}\n")
+        sys.stderr.write(f"{capture_summary(error.summary, broken_off=True)}\n")
         raise
     sys.stderr.write(f"{capture_summary(summary)}\n")
 

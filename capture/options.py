@@ -125,15 +125,6 @@ class NamespaceSummary:
     lost: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a capture ended by itself, other than by its duration or count."""
-
-    text: str
-    failed: bool
-    """It was not asked to end so."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureSummary:
     """The result of a capture."""

@@ -178,6 +178,8 @@ def _record(
             feed.receive()
             feed.write_until(time.time_ns() - HOLD_BACK_NS)
         failure = _run(session, feed, rotation, stop, status)
+        if failure and session.output.where is None:
+            raise failure  # nobody reads what else would be written
         _end_sources(session)
         _finish(session, feed, rotation)
     except TtraceError as error:
@@ -220,7 +222,6 @@ def _run(
             rotation.record(session, feed)
         return rotation.failure
     finally:
-        feed.pause_after(None)
         watch.close()
 
 

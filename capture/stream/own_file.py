@@ -34,6 +34,7 @@ class OwnFile:
         """Where it is written after `begin`. Stays the same number."""
         self._made: str | None = None
         """The name in its folder of the file that was made."""
+        self._written = 0
         folder, self._name = os.path.split(path)
         self._folder = os.open(folder or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._old: int | None = None
@@ -104,10 +105,20 @@ class OwnFile:
         if status.st_size < written:
             hint = "the capture was ended; what it recorded is lost for the most part"
             return TtraceError(f"`{self.path}` was cut to {status.st_size:,} bytes while it was written", hint)
-        if os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY:
+        if self._is_read_only(written):
             hint = f"the capture was stopped; its first {written:,} bytes are whole and readable"
             return TtraceError(f"the file system of `{self.path}` has become read-only", hint)
         return None
+
+    def _is_read_only(self, written: int) -> bool:
+        """Whether the file system takes no changes any more; asked only where writing itself does not tell."""
+        before, self._written = self._written, written
+        try:
+            if written == before:
+                os.utime(self.descriptor)  # after an error, ext4 refuses what is new, and looks as it did before
+        except OSError as error:
+            return error.errno == errno.EROFS
+        return False
 
     def _make(self, name: str) -> int:
         """Make a file that only its owner can read, locked. Raises OSError, FileExistsError if anything is there."""

@@ -62,8 +62,8 @@ def _write_over(text: str) -> None:
     sys.stderr.flush()
 
 
-def capture_summary(summary: "CaptureSummary") -> str:
-    """What a capture holds, point by point, and what it lost."""
+def capture_summary(summary: "CaptureSummary", *, broken_off: bool = False) -> str:
+    """What a capture holds, point by point, and what it lost; `broken_off`: an error that is said next ended it."""
     summary = safe(summary)
     lines = [f"warning: {warning}" for warning in summary.warnings]
     lines.append(
@@ -81,7 +81,7 @@ def capture_summary(summary: "CaptureSummary") -> str:
     for namespace in summary.namespaces:
         if namespace.lost:
             lines.append(f"  {namespace.netns} netfilter: LOST {plural(namespace.lost, 'message')}")
-    if summary.is_there and not summary.lost and not summary.netlink_lost:
+    if not broken_off and not summary.lost and not summary.netlink_lost:
         lines.append("  nothing was lost")
     return "\n".join(lines)
 
