@@ -42,6 +42,7 @@ from .cli_options import (
     VxlanPorts,
 )
 from .cli_process import end_tidily, importing
+from .cli_report_file import check_report, write_report
 from .cli_streams import in_passing, usable
 from .errors import TtraceError, UsageError
 from .escaping import escape, escape_lines, guard
@@ -156,6 +157,8 @@ def correlate(
         raise typer.BadParameter("the only choice is `all`", param_hint="--paths")
     if explained and (filter_ or paths or path or connection):
         raise UsageError("`--explain` is about single frames", "leave out --filter, --paths, --path and --connection")
+    if output:
+        check_report(output, captures)
     end_tidily()
     with importing():
         from .correlate import correlate_captures, correlate_files
@@ -262,13 +265,7 @@ def _write(pieces: Iterable[str], output: Path | None = None) -> None:
             sys.stdout.write(piece)
         sys.stdout.flush()
         return
-    try:
-        with output.open("w", encoding="utf-8") as file:
-            file.writelines(escape_lines(piece) for piece in pieces)
-    except OSError as error:
-        raise TtraceError(
-            f"cannot write `{output}`: {error.strerror}", "check the folder, the space and the rights"
-        ) from error
+    write_report(output, (escape_lines(piece) for piece in pieces))
 
 
 def _say(text: str) -> None:
