@@ -15,12 +15,13 @@ from ..pcapng.blocks import LinkType
 from .machine.containers import running_containers
 from .machine.journal import restore_stale
 from .machine.libc import unshare_network
+from .machine.links import kernel_name
 from .machine.netns import own_netns
 from .machine.programs import run_program
 from .machine.rights import missing_capabilities
 from .options import CaptureOptions
 from .rules.legacy import legacy_tables
-from .rules.tracing_table import load_nftables
+from .rules.tracing_table import ask_nft, load_nftables
 from .sockets.arena import Arena
 from .sockets.bpf import accept_all, load_libpcap
 from .sockets.ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring
@@ -30,6 +31,8 @@ from .targets import resolve_targets
 _SIOCETHTOOL = 0x8946
 _TRIED_SNAPLEN = 64
 _PROGRAM_S = 10
+_LISTED = 20
+"""Names that are said one by one: a node may have thousands of interfaces."""
 _ETHTOOL_GFEATURES = {"GSO": 0x23, "GRO": 0x2B, "TSO": 0x1E}  # ETHTOOL_GGSO, ETHTOOL_GGRO, ETHTOOL_GTSO
 
 
@@ -163,32 +166,39 @@ def _ring_can_run() -> str | None:
 def _interfaces() -> Iterator[Diagnosis]:
     targets = resolve_targets(CaptureOptions())
     try:
-        names = [link.name for link in targets.targets[0].chosen]
-        yield _ok("interfaces", "a capture without `--iface` takes " + ", ".join(names))
-        merged = [name for name in names if _offloads(name)]
+        chosen = targets.targets[0].chosen
+        yield _ok("interfaces", "a capture without `--iface` takes " + _listed([link.name for link in chosen]))
+        merged = _listed([link.name for link in chosen if _offloads(link.index)])
         if merged:
             yield _ok(
                 "offloads",
-                f"packets are seen merged (GSO, GRO) on {', '.join(merged)}: fewer and longer than on a wire",
+                f"packets are seen merged (GSO, GRO) on {merged}: fewer and longer than on a wire",
             )
     finally:
         targets.close()
 
 
-def _offloads(interface: str) -> list[str]:
-    """Which of GSO, GRO and TSO are on (ethtool ioctls, linux/ethtool.h)."""
+def _listed(names: list[str]) -> str:
+    """The first of the names, and how many more there are."""
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _offloads(index: int) -> list[str]:
+    """Which of GSO, GRO and TSO an interface has on (ethtool ioctls, linux/ethtool.h)."""
+    name = os.fsencode(kernel_name(index) or "")
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as query:
-        for name, command in _ETHTOOL_GFEATURES.items():
+        for feature, command in _ETHTOOL_GFEATURES.items():
             value = ctypes.create_string_buffer(struct.pack("=II", command, 0), 8)
             # struct ifreq: 16 bytes of name, then the pointer to struct ethtool_value.
-            request = struct.pack("@16sP16x", interface.encode(), ctypes.addressof(value))
+            request = struct.pack("@16sP16x", name, ctypes.addressof(value))
             try:
                 fcntl.ioctl(query, _SIOCETHTOOL, request)
             except OSError:
                 continue
             if struct.unpack_from("=I", value, 4)[0]:
-                found.append(name)
+                found.append(feature)
     return found
 
 
@@ -230,7 +240,7 @@ def _firewall() -> Iterator[Diagnosis]:
     legacy = legacy_tables("ip") + legacy_tables("ip6")
     if legacy:
         yield _ok("iptables-legacy", f"in use (tables {', '.join(sorted(set(legacy)))}): traced through NFLOG")
-    _, text, _ = load_nftables().cmd("list tables")
+    _, text, _, _ = ask_nft(load_nftables(), "list tables")
     if "table ip docker-bridges" in text:
         yield _ok("docker firewall", "nftables (table docker-bridges)")
     if "table inet ttrace" in text:

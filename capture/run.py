@@ -17,11 +17,10 @@ from .rotation.seam import Rotation
 from .session import (
     Session,
     add_interface,
-    add_ring,
+    add_point,
     add_snapshot,
     begin_section,
     close_rings,
-    open_point,
     write_statistics,
 )
 from .snapshots import CaptureTimes, container_names, take_snapshots
@@ -113,7 +112,9 @@ def _open_rings(session: Session) -> None:
     for target in session.targets.targets:
         with target.netns.entered():
             for link in target.chosen:
-                add_ring(session, target, open_point(session, target, link))
+                add_point(session, target, link)
+    if not session.rings:
+        raise TtraceError(session.warnings[-1] if session.warnings else "no interface to capture on")
     session.started_ns = session.since_ns = time.time_ns()
 
 

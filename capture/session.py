@@ -18,16 +18,17 @@ from ..pcapng.write import (
     snapshot_packets,
 )
 from .machine.journal import Journal
-from .machine.links import Link
+from .machine.links import Link, kernel_name
 from .options import CaptureOptions, PointSummary
 from .rotation.files import CaptureFiles
 from .snapshots import Snapshot, container_names
 from .sockets.arena import Arena
 from .sockets.bpf import compile_filter
 from .sockets.netfilter import NetfilterSocket
-from .sockets.ring import Ring, RingBudget, open_ring
+from .sockets.ring import PointError, Ring, RingBudget, open_ring
 from .stream.output import OutputFile
 from .targets import Target, Targets
+from .warnings import Warnings
 
 if TYPE_CHECKING:
     from .sources.source import Source
@@ -56,7 +57,7 @@ class Session:
     """Capture points whose interface went away."""
     sockets: list[tuple[NetfilterSocket, int]] = field(default_factory=list)
     sources: "list[Source]" = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: Warnings = field(default_factory=Warnings)
     interfaces: int = 0
     """Interface description blocks written."""
     snapshot_interface: int = 0
@@ -86,13 +87,31 @@ def open_point(session: Session, target: Target, link: Link) -> Ring:
     key = (target.netns.inode, link.link_type)
     if key not in session.programs:
         session.programs[key] = compile_filter(
-            options.filter, snaplen=options.snaplen, link_type=link.link_type, interface=link.name
+            options.filter,
+            snaplen=options.snaplen,
+            link_type=link.link_type,
+            interface=kernel_name(link.index) or link.name,
         )
     blocks = session.ring_budget.next_blocks(sum(ring.blocks for ring, _ in session.rings))
     return open_ring(
         session.arena, target.netns, interface=link.name, index=link.index, link_type=link.link_type,
         mac=link.mac_bytes, program=session.programs[key], blocks=blocks,
     )  # fmt: skip
+
+
+def add_point(session: Session, target: Target, link: Link) -> None:
+    """Open a capture point that was chosen before. One that cannot be had is a warning, unless it was named.
+
+    The thread must be in the target's namespace. Raises TtraceError.
+    """
+    try:
+        ring = open_point(session, target, link)
+    except PointError as error:
+        if session.options.interfaces:
+            raise
+        session.warnings.append(error.message)
+    else:
+        add_ring(session, target, ring)
 
 
 def add_ring(session: Session, target: Target, ring: Ring) -> int:

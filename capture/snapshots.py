@@ -23,7 +23,7 @@ from .machine.links import (
     read_routes,
     routing,
 )
-from .machine.netns import Netns
+from .machine.netns import Netns, plain_text
 from .options import CaptureOptions
 from .rules.ruleset import read_ruleset
 from .targets import Targets
@@ -113,13 +113,10 @@ def take_snapshots(
     known = [*(target.netns for target in targets.targets), *targets.others]
     for target in targets.targets:
         netns = target.netns
-        with routing(netns) as route:
-            links = read_links(route, labels=namespace_ids(route, known))
-            others = _other_macs(route, links)
-            yield _snapshot("links", netns, [_link_facts(link) | {"other_macs": others[link.index]} for link in links])
-            yield _snapshot("addresses", netns, read_addresses(route))
-            yield _snapshot("routes", netns, read_routes(route))
-            yield _snapshot("neighbours", netns, read_neighbours(route))
+        try:
+            yield from _network(netns, known)
+        except TtraceError as error:
+            warnings.append(f"{netns.description}: links and routes not all recorded: {error.message}")
         yield _snapshot("sysctls", netns, _sysctls(netns))
         try:
             yield ruleset_snapshot(netns)
@@ -130,6 +127,17 @@ def take_snapshots(
 def capture_snapshot(options: CaptureOptions, times: CaptureTimes, targets: Targets) -> Snapshot:
     """What was asked for, and from when to when packets were taken."""
     return _snapshot("capture", None, _settings(options, times, targets))
+
+
+def _network(netns: Netns, known: list[Netns]) -> Iterator[Snapshot]:
+    """Links, addresses, routes and neighbours of one namespace. Raises TtraceError when they cannot be read."""
+    with routing(netns) as route:
+        links = read_links(route, labels=namespace_ids(route, known))
+        others = _other_macs(route, links)
+        yield _snapshot("links", netns, [_link_facts(link) | {"other_macs": others[link.index]} for link in links])
+        yield _snapshot("addresses", netns, read_addresses(route))
+        yield _snapshot("routes", netns, read_routes(route))
+        yield _snapshot("neighbours", netns, read_neighbours(route))
 
 
 def ruleset_snapshot(netns: Netns) -> Snapshot:
@@ -238,4 +246,5 @@ def _read_setting(values: dict[str, str], name: str) -> None:
         value = Path("/proc/sys", name).read_text().strip()
     except OSError:
         return
+    name = plain_text(os.fsencode(name))
     values[name.replace(".", "\0").replace("/", ".").replace("\0", "/")] = value

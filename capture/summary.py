@@ -40,7 +40,7 @@ def summary_of(session: Session, feed: "Feed") -> CaptureSummary:
         trace_events=sum(namespace.trace_events for namespace in namespaces),
         conntrack_events=sum(namespace.conntrack_events for namespace in namespaces),
         netlink_lost=sum(namespace.lost for namespace in namespaces),
-        warnings=tuple(session.warnings),
+        warnings=session.warnings.told(),
         files=(*(file.path for file in session.files.whole), session.output.path) if session.files.ring else (),
         removed=session.files.removed,
         ending=session.ending,

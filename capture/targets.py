@@ -1,15 +1,21 @@
 """Decides where to capture: which namespaces, and which interfaces of each."""
 
 import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import TtraceError
 from .machine.containers import Container, NoDaemonError, running_containers
-from .machine.links import Link, namespace_ids, read_addresses, read_links, routing
+from .machine.links import Link, named_on_command_line, namespace_ids, read_addresses, read_links, routing
 from .machine.netns import Netns, distinct_from, open_container_netns, open_netns, own_netns
 from .options import CaptureOptions
 
 _LIMITED_SCOPE = ("fe80:",)
+_RING_BYTES = 1 << 21
+"""Of the smallest ring, which cannot be swapped out."""
+MOST_OF_CONTAINER = 64
+"""Interfaces that are captured in one container, unless they are named."""
 
 
 @dataclass(slots=True)
@@ -46,6 +52,7 @@ def resolve_targets(options: CaptureOptions, *, stop_fd: int = -1) -> Targets:
     Docker is waited for no longer when `stop_fd` is readable.
     """
     result = Targets([], [], [], [])
+    names = named_on_command_line(options.interfaces)
     root = own_netns()
     captured = {root.inode: root}
     for selector in options.netns:
@@ -64,8 +71,10 @@ def resolve_targets(options: CaptureOptions, *, stop_fd: int = -1) -> Targets:
                 for entry in read_addresses(route)
                 if not str(entry["address"]).startswith(_LIMITED_SCOPE)
             }
-        result.targets.append(Target(netns, links, _choose(options.interfaces, netns, links, addressed)))
-    _check_interfaces(options.interfaces, result)
+        result.targets.append(Target(netns, links, _choose(names, netns, links, addressed)))
+    _check_interfaces(names, result)
+    if not names:
+        limit_points(result, _available_bytes() // 2 // _RING_BYTES)
     return result
 
 
@@ -129,6 +138,30 @@ def bridge_ports(links: list[Link]) -> list[Link]:
 def new_bridge_ports(links: list[Link], known: set[int]) -> list[Link]:
     """Bridges and bridge ports whose index is not among those `known`."""
     return [link for link in bridge_ports(links) if link.index not in known]
+
+
+def limit_points(result: Targets, most: int) -> None:
+    """Leave out what there is no room for, with a warning: `most` capture points in all, and of a container, which may
+    make as many interfaces as it likes, `MOST_OF_CONTAINER`."""
+    for target in result.targets:
+        limit = min(most, MOST_OF_CONTAINER) if target.netns.container else most
+        left_out = len(target.chosen) - limit
+        if left_out > 0:
+            why = "as many as are taken of a container" if limit == MOST_OF_CONTAINER else "for which there is memory"
+            result.warnings.append(
+                f"{target.netns.description}: {left_out:,} interfaces are not captured beside {limit:,}, {why}; "
+                "choose with `--iface NAME`"
+            )
+            target.chosen = target.chosen[:limit]
+        most -= len(target.chosen)
+
+
+def _available_bytes() -> int:
+    """Memory that there is for new things (MemAvailable of /proc/meminfo)."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    return sys.maxsize
 
 
 def _check_interfaces(names: tuple[str, ...], result: Targets) -> None:

@@ -24,8 +24,12 @@ EXPECTED_ARRIVALS = 8
 """Interfaces for which also a full share of the rings' memory is set aside; more of them get small rings."""
 _HANDED_OVER_S = 2 * HOLD_BACK_NS / 1e9
 """After this time the kernel has handed over every packet of an interface that went away, even if it is busy."""
+_REST_S = 0.2
+_REST_FACTOR = 9
+"""So many times as long as it took to look at the links they are not looked at again."""
 _RTMGRP_LINK = 1  # linux/rtnetlink.h
 _MESSAGE_BYTES = 1 << 16
+_MOST_MESSAGES = 1_000
 
 
 class Watch:
@@ -44,6 +48,12 @@ class Watch:
         self._refused: set[int] = set()
         """Indexes of interfaces on which no ring could be opened, which was said."""
         self._is_full_said = False
+        self._said: set[str] = set()
+        """Why links could not be read, which was said."""
+        self._look_s: float | None = None
+        """When links are to be looked at, as some have changed; None: nothing has changed."""
+        self._rested_s = 0.0
+        """Before that they are not looked at again."""
         for ring, _ in session.rings:
             self._add(ring)
         self._epoll.register(stop.fd, select.EPOLLIN)
@@ -57,14 +67,43 @@ class Watch:
 
     def wait(self, timeout_s: float) -> None:
         """Return when something happened, or after `timeout_s`; opens rings on new interfaces, notes lost ones."""
+        if self._look_s is not None:
+            timeout_s = min(timeout_s, max(0.0, self._rested_s - time.monotonic()))
         for fd, events in self._epoll.poll(timeout_s):
             ring = self._points.get(fd)
             if ring is not None and events & select.EPOLLERR:
                 self._note_error(ring)
             elif fd == self._links.fileno():
-                self._add_arrivals()
+                self._note_change()
         if self._end_vanished() and not self._session.options.interfaces:
-            self._add_arrivals()  # one may have waited for a slot
+            self._look_s = 0.0  # one may have waited for a slot
+        if self._look_s is not None and time.monotonic() >= max(self._look_s, self._rested_s):
+            self._look()
+
+    def _note_change(self) -> None:
+        """Links have changed: look at them once, however much is said of it meanwhile."""
+        self._look_s = time.monotonic()
+        if self._look_s < self._rested_s:
+            # Who lets a link flap would keep us awake. `wait` is called four times a second.
+            self._epoll.unregister(self._links.fileno())
+
+    def _look(self) -> None:
+        """Take in what has arrived; what goes wrong is a warning."""
+        self._look_s = None
+        began = time.monotonic()
+        try:
+            self._add_arrivals()
+        except (TtraceError, OSError) as error:
+            reason = str(error) if isinstance(error, TtraceError) else os.strerror(error.errno or 0)
+            if reason not in self._said:
+                self._said.add(reason)
+                self._session.warnings.append(f"new interfaces are not captured for now: {reason}")
+            self._look_s = began
+        # A node with a thousand links takes a second for it: at most a tenth of our time.
+        now = time.monotonic()
+        self._rested_s = now + max(_REST_S, _REST_FACTOR * (now - began))
+        with suppress(FileExistsError):
+            self._epoll.register(self._links.fileno(), select.EPOLLIN)
 
     def close(self) -> None:
         """Stop watching."""
@@ -106,9 +145,9 @@ class Watch:
     def _add_arrivals(self) -> None:
         """Open a ring on each new bridge and bridge port of the node: a container was started."""
         # ENOBUFS only means that more changed than fits: the links are listed anew anyway.
-        with suppress(BlockingIOError, OSError):
-            while self._links.recv(_MESSAGE_BYTES):
-                pass
+        with suppress(OSError):
+            for _ in range(_MOST_MESSAGES):  # a flood does not hold us here
+                self._links.recv(_MESSAGE_BYTES)
         target = self._session.targets.targets[0]
         with routing(target.netns) as route:
             links = read_links(route)

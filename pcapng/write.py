@@ -22,6 +22,11 @@ def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 4)
 
 
+def _utf8(text: str) -> bytes:
+    """The text, with what cannot be encoded (half a character, a byte of a name that is no UTF-8) escaped."""
+    return text.encode(errors="backslashreplace")
+
+
 def _block(kind: int, body: bytes, options: Options = ()) -> bytes:
     """Frame a body (padded to 4 bytes) and its options as one block."""
     if options:
@@ -41,8 +46,8 @@ def section_header(*, node: str, system: str, application: str, ring: tuple[str,
     of_ring: dict[str, object] = {"ring": ring[0], "number": ring[1]} if ring else {}
     options = [
         _comment({"ttrace": FORMAT_VERSION, "node": node} | of_ring),
-        (Option.SHB_OS, system.encode()),
-        (Option.SHB_USERAPPL, application.encode()),
+        (Option.SHB_OS, _utf8(system)),
+        (Option.SHB_USERAPPL, _utf8(application)),
     ]
     return _block(BlockType.SECTION_HEADER, struct.pack("<IHHq", BYTE_ORDER_MAGIC, 1, 0, -1), options)
 
@@ -58,13 +63,13 @@ def interface_description(
     filter_text: str | None = None,
 ) -> bytes:
     """Interface description block; `facts` is the JSON comment (docs/file-format.md), `mac` 6 bytes, snaplen 0 none."""
-    options = [(Option.IF_NAME, name.encode()), (Option.IF_DESCRIPTION, description.encode())]
+    options = [(Option.IF_NAME, _utf8(name)), (Option.IF_DESCRIPTION, _utf8(description))]
     if mac is not None and len(mac) == 6:
         options.append((Option.IF_MACADDR, mac))
     options.append((Option.IF_TSRESOL, b"\x09"))
     if filter_text:
         # Code 0: a libpcap filter string follows.
-        options.append((Option.IF_FILTER, b"\0" + filter_text.encode()))
+        options.append((Option.IF_FILTER, b"\0" + _utf8(filter_text)))
     options.append(_comment(facts))
     return _block(BlockType.INTERFACE_DESCRIPTION, struct.pack("<HHI", link_type, 0, snaplen), options)
 
@@ -107,7 +112,7 @@ def name_resolution(names: Mapping[str, str]) -> bytes:
     records = b""
     for address, name in names.items():
         packed = ip_address(address).packed
-        value = packed + name.encode() + b"\0"
+        value = packed + _utf8(name) + b"\0"
         kind = NameRecord.IPV4 if len(packed) == 4 else NameRecord.IPV6
         records += struct.pack("<HH", kind, len(value)) + _padded(value)
     return _block(BlockType.NAME_RESOLUTION, records + struct.pack("<HH", NameRecord.END, 0))

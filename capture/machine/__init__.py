@@ -9,8 +9,9 @@ For other rooms:
     journal: Journal, restore_stale
     libc: DatagramHeader, IoVector, LIBC, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_NONE
     libc: PROT_READ, PROT_READ_WRITE, mmap, munmap, unshare_network
-    links: Link, namespace_ids, read_addresses, read_links, read_neighbours, read_other_macs, read_routes, routing
-    netns: Netns, distinct_from, open_container_netns, open_netns, own_netns
+    links: Link, kernel_name, named_on_command_line, namespace_ids, read_addresses, read_links, read_neighbours
+    links: read_other_macs, read_routes, routing
+    netns: Netns, distinct_from, open_container_netns, open_netns, own_netns, plain_text
     programs: forget_plugins, run_program
     rights: check_rights, missing_capabilities
 """

@@ -1,13 +1,15 @@
 """Interfaces, addresses, routes and neighbours of a network namespace, through rtnetlink (pyroute2)."""
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
-from .netns import Netns
+from .netns import Netns, plain_text
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
@@ -35,7 +37,9 @@ class Link:
     """One interface."""
 
     index: int
+    """What the kernel knows it by; names change, and may be any bytes."""
     name: str
+    """For people and the file: bytes that are no UTF-8 are escaped."""
     mac: str | None
     mtu: int
     kind: str | None
@@ -67,15 +71,19 @@ class Link:
 
 @contextmanager
 def routing(netns: Netns) -> Iterator["IPRoute"]:
-    """A pyroute2 IPRoute whose socket is in `netns`."""
+    """A pyroute2 IPRoute whose socket is in `netns`; what it cannot read or make out is a TtraceError."""
     from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkError
 
-    with netns.entered():
-        route = IPRoute()
     try:
-        yield route
-    finally:
-        route.close()
+        with netns.entered():
+            route = IPRoute()
+        try:
+            yield route
+        finally:
+            route.close()
+    except (OSError, NetlinkError, NetlinkDecodeError) as error:
+        raise TtraceError(f"cannot read the links of {netns.description}: {error}") from error
 
 
 def read_links(route: "IPRoute", *, labels: dict[int, str] | None = None) -> list[Link]:
@@ -87,7 +95,7 @@ def read_links(route: "IPRoute", *, labels: dict[int, str] | None = None) -> lis
         links.append(
             Link(
                 index=message["index"],
-                name=message.get_attr("IFLA_IFNAME"),
+                name=_link_name(message.get_attr("IFLA_IFNAME")),
                 mac=message.get_attr("IFLA_ADDRESS"),
                 mtu=message.get_attr("IFLA_MTU"),
                 kind=info.get_attr("IFLA_INFO_KIND") if info else None,
@@ -100,6 +108,24 @@ def read_links(route: "IPRoute", *, labels: dict[int, str] | None = None) -> lis
             )
         )
     return links
+
+
+def _link_name(name: str | bytes) -> str:
+    """pyroute2 leaves a name that is no UTF-8 as bytes."""
+    return plain_text(name.rstrip(b"\0") if isinstance(name, bytes) else name.encode())
+
+
+def kernel_name(index: int) -> str | None:
+    """The interface's name at this moment, in the thread's namespace, as other calls take it; None if it is gone."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return None
+
+
+def named_on_command_line(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of interfaces that a user gave, whether with their bytes or escaped as they are shown."""
+    return tuple(plain_text(os.fsencode(name)) for name in names)
 
 
 def read_other_macs(route: "IPRoute", links: list[Link]) -> dict[int, list[str]]:

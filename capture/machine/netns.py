@@ -58,6 +58,11 @@ class Netns:
         os.close(self.fd)
 
 
+def plain_text(name: bytes) -> str:
+    """A name that the kernel gave, which may be any bytes, as text: those that are no UTF-8 are escaped."""
+    return name.decode(errors="backslashreplace")
+
+
 def own_netns() -> Netns:
     """Open the namespace this thread runs in, as the node's root namespace."""
     fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -70,7 +75,7 @@ def named_namespaces() -> dict[int, str]:
     if NAMED_DIRECTORY.is_dir():
         for path in sorted(NAMED_DIRECTORY.iterdir()):
             try:
-                names.setdefault(path.stat().st_ino, path.name)
+                names.setdefault(path.stat().st_ino, plain_text(os.fsencode(path.name)))
             except OSError:  # it went away, or is not ours to see
                 continue
     return names

@@ -3,5 +3,5 @@
 For other rooms:
     legacy: has_legacy_tables, legacy_tables
     ruleset: read_ruleset
-    tracing_table: TracingTable, load_nftables
+    tracing_table: TracingTable, ask_nft, load_nftables
 """

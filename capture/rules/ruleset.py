@@ -1,13 +1,16 @@
 """The ruleset of one namespace as text and JSON, with the proof that all of it is of the same moment."""
 
 import json
+import re
 
 from ..machine.netns import Netns
 from ..sockets.requests import ruleset_generation
 from .legacy import legacy_tables, run_save, save_legacy
-from .tracing_table import load_nftables
+from .tracing_table import ask_nft, load_nftables
 
 _ATTEMPTS = 3
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9/\\_.-]*")
+"""What nft takes as a name (its scanner.l); the kernel takes any bytes."""
 _FAMILIES = ("ip", "ip6")
 _SAVE_COMMANDS = {"ip": "iptables-save", "ip6": "ip6tables-save"}
 _NFT_SAVE_COMMANDS = {"ip": "iptables-nft-save", "ip6": "ip6tables-nft-save"}
@@ -36,10 +39,10 @@ def _read_once() -> dict[str, object]:
     context = load_nftables()
     context.set_handle_output(True)
     context.set_numeric_prio_output(True)
-    _, text, _ = context.cmd("list ruleset")
+    _, text, _, is_utf8 = ask_nft(context, "list ruleset")
     return {
         "nft": text,
-        "json": _read_json(text),
+        "json": _read_json(text) if is_utf8 else None,
         "iptables": {family: _save_iptables(family, text) for family in _FAMILIES},
         "legacy": {family: save_legacy(family) for family in _FAMILIES},
     }
@@ -48,6 +51,7 @@ def _read_once() -> dict[str, object]:
 def _read_json(text: str) -> dict[str, object] | None:
     """nft's JSON of the tables in `text`, all but those with an owner; None if it is no JSON.
 
+    `text` has to be UTF-8: libnftables ends the process when a name or comment in it is not.
     libnftables 1.0.6 knows no name for the flag `owner` in JSON and prints whatever lies in memory there (`"flags":
     "Lester Gooch #5"` was seen, and a crash): so tables are asked for one by one, and ours is left out.
     """
@@ -57,7 +61,9 @@ def _read_json(text: str) -> dict[str, object] | None:
     context.set_json_output(True)
     objects: list[object] = []
     for family, name in tables_without_owner(text):
-        _, structure, _ = context.cmd(f"list table {family} {name}")
+        if not _PLAIN_NAME.fullmatch(name):  # it may be of a container, and more than a name to nft
+            return None
+        _, structure, _, _ = ask_nft(context, f"list table {family} {name}")
         try:
             # The first object of each answer is the version of nft.
             listed = json.loads(structure)["nftables"]

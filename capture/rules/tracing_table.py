@@ -51,6 +51,14 @@ def load_nftables() -> "Nftables":
         ) from error
 
 
+def ask_nft(context: "Nftables", command: str) -> tuple[int, str, str, bool]:
+    """(Exit code, output, error, whether the output is UTF-8) of an nft command. What is not is escaped: names and
+    comments in rules may be any bytes, and nftables' own call raises then."""
+    code, output, error = context.cmd(os.fsencode(command))
+    text = output.decode(errors="backslashreplace")
+    return code, text, error.decode(errors="backslashreplace"), text.encode() == output
+
+
 class TracingTable:
     """The table in one namespace, from `load` to `close`."""
 
@@ -62,7 +70,7 @@ class TracingTable:
 
     def load(self, *, match: str | None, limit: int) -> None:
         """Add the table; from now on packets are traced. Raises TtraceError with nft's message or the owner's pid."""
-        code, _, error = self._context.cmd(table_text(match=match, limit=limit))
+        code, _, error, _ = ask_nft(self._context, table_text(match=match, limit=limit))
         if code == 0:
             return
         reason = _first_line(error)
@@ -90,7 +98,7 @@ class TracingTable:
         del self._context
 
     def _table_is_there(self) -> bool:
-        _, text, _ = self._context.cmd("list tables")
+        _, text, _, _ = ask_nft(self._context, "list tables")
         return f"table inet {TABLE}" in text.splitlines()
 
     def _owner_hint(self) -> str | None:

@@ -11,6 +11,6 @@ For other rooms:
     numbers: NFULNL_CFG_CMD_BIND, NFULNL_CFG_CMD_UNBIND, NFULNL_COPY_PACKET, NLMSG_MIN_TYPE, NLM_F_ACK, NLM_F_DUMP
     numbers: NLM_F_MULTI
     requests: acknowledgement, error_of, request, ruleset_generation
-    ring: BLOCK_BYTES, HOLD_BACK_NS, Ring, RingBudget, SMALLEST_BLOCKS, open_ring, ring_budget
+    ring: BLOCK_BYTES, HOLD_BACK_NS, PointError, Ring, RingBudget, SMALLEST_BLOCKS, open_ring, ring_budget
     stamps: HEADER_BYTES, STAMP_BYTES
 """

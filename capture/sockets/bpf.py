@@ -5,6 +5,7 @@ the tag out of the frame by then, and `inbound` is refused.
 """
 
 import ctypes
+import os
 import struct
 from functools import cache
 from typing import Final
@@ -15,6 +16,7 @@ from ...pcapng.blocks import LinkType
 _ERROR_BYTES = 256  # PCAP_ERRBUF_SIZE (pcap/pcap.h)
 _NETMASK_UNKNOWN = 0xFFFFFFFF  # PCAP_NETMASK_UNKNOWN
 _BPF_RETURN = 0x06  # BPF_RET | BPF_K (linux/bpf_common.h)
+_DLT_ETHERNET = 1
 _DLT_RAW = 12  # pcap/dlt.h: 101 in files, another number for the compiler
 _NOT_PROMISCUOUS = 0
 _TIMEOUT_MS = 10
@@ -50,6 +52,7 @@ def load_libpcap() -> ctypes.CDLL:
     library.pcap_open_live.argtypes = [
         ctypes.c_char_p, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_char_p,
     ]  # fmt: skip
+    library.pcap_datalink.argtypes = [ctypes.c_void_p]
     library.pcap_open_dead.restype = ctypes.c_void_p
     library.pcap_open_dead.argtypes = [ctypes.c_int, ctypes.c_int]
     library.pcap_compile.argtypes = [
@@ -78,12 +81,18 @@ def compile_filter(expression: str | None, *, snaplen: int, link_type: LinkType,
     handle = None
     if link_type is LinkType.ETHERNET:
         handle = library.pcap_open_live(
-            interface.encode(), snaplen, _NOT_PROMISCUOUS, _TIMEOUT_MS, ctypes.create_string_buffer(_ERROR_BYTES)
+            os.fsencode(interface), snaplen, _NOT_PROMISCUOUS, _TIMEOUT_MS, ctypes.create_string_buffer(_ERROR_BYTES)
         )
+        if handle and library.pcap_datalink(handle) != _DLT_ETHERNET:  # a device of libpcap's own, as `any`
+            library.pcap_close(handle)
+            handle = None
     handle = handle or library.pcap_open_dead(_DLT_RAW if link_type is LinkType.RAW else int(link_type), snaplen)
     program = _Program()
     try:
-        if library.pcap_compile(handle, ctypes.byref(program), expression.encode(), _OPTIMIZE, _NETMASK_UNKNOWN) != 0:
+        if (
+            library.pcap_compile(handle, ctypes.byref(program), os.fsencode(expression), _OPTIMIZE, _NETMASK_UNKNOWN)
+            != 0
+        ):
             reason = library.pcap_geterr(handle).decode(errors="replace")
             raise TtraceError(f"filter `{expression}`: {reason}", hint="the syntax is tcpdump's, see `man pcap-filter`")
         code = ctypes.string_at(program.instructions, program.length * INSTRUCTION_BYTES)

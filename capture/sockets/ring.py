@@ -16,9 +16,9 @@ from ...pcapng.blocks import LinkType
 from ..machine.netns import Netns
 from ..options import LARGEST_DEFAULT_RING_MIB, RINGS_MIB
 from .arena import Arena
+from .binding import bind_to_interface, bound_index
 from .bpf import INSTRUCTION_BYTES
 from .numbers import (
-    ETH_P_ALL,
     PACKET_RX_RING,
     PACKET_STATISTICS,
     PACKET_VERSION,
@@ -46,6 +46,10 @@ _REQUEST = struct.Struct("=7I")
 """struct tpacket_req3: size and number of blocks, of frames, timeout, room for private data, feature requests."""
 _STATISTICS = struct.Struct("=III")
 """struct tpacket_stats_v3: tp_packets, which includes tp_drops, tp_drops, tp_freeze_q_cnt."""
+
+
+class PointError(TtraceError):
+    """A capture point that cannot be opened."""
 
 
 @dataclass(slots=True)
@@ -86,7 +90,7 @@ class Ring:
     def is_gone(self) -> bool:
         """Whether its interface no longer exists, or not in this namespace. One that is only down comes back."""
         # The kernel forgets the index a socket is bound to when that interface is unregistered (af_packet.c).
-        return not self.socket.getsockname()[0]
+        return bound_index(self.socket) <= 0
 
     def close(self) -> None:
         """Close the socket and free the ring's memory, which nothing may read any more."""
@@ -136,18 +140,20 @@ def open_ring(
         packet_socket = socket.socket(socket.AF_PACKET, kind | socket.SOCK_CLOEXEC, 0)
     except PermissionError as error:
         raise TtraceError("capturing needs root (CAP_NET_RAW)", hint="run it with `sudo`") from error
+    except OSError as error:
+        raise PointError(f"cannot capture on `{interface}` in {netns.description}: {error.strerror}") from error
     offset = None
     block_bytes = _block_bytes(blocks)
     length_bytes = blocks * BLOCK_BYTES // block_bytes * block_bytes
     try:
         _set_up(packet_socket, program, block_bytes, length_bytes)
         offset = arena.map_socket(packet_socket.fileno(), length_bytes)
-        packet_socket.bind((interface, ETH_P_ALL))
+        bind_to_interface(packet_socket, index)
     except OSError as error:
         packet_socket.close()
         if offset is not None:
             arena.free_slot(offset)
-        raise TtraceError(
+        raise PointError(
             f"cannot capture on `{interface}` in {netns.description}: {error.strerror or error}",
             hint=_memory_hint(blocks) if error.errno == errno.ENOMEM else None,
         ) from error
