@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Never
 
+from .kernels.folders import kernel_folders
 from .kernels.trust import LOADING_VARIABLES, PROGRAM_FOLDERS
 
 
@@ -34,6 +35,8 @@ def end_tidily() -> None:
 @contextmanager
 def importing() -> Iterator[None]:
     """Imports only make what stays: looking for garbage among it, now and later, takes a tenth of a short run."""
+    if refused := kernel_folders().refused:
+        sys.stderr.write(f"warning: everything is compiled anew each time: {refused}\n")
     gc.disable()
     yield
     gc.freeze()

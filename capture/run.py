@@ -56,6 +56,8 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
     with ExitStack() as stack:
         stop = stack.enter_context(StopSignals())
         warnings = [f"left by an earlier capture: {line}" for line in restore_stale()]
+        if refused := kernel_folders().refused:
+            warnings.append(f"everything is compiled anew each time: {refused}")
         targets = resolve_targets(options, stop_fd=stop.fd)
         stack.callback(targets.close)
         files = stack.enter_context(CaptureFiles(options, node, is_stopped=lambda: stop.requested))

@@ -23,8 +23,9 @@ from tempfile import mkstemp
 from typing import Final
 
 from ..errors import TtraceError
+from .kept_files import SOURCES, forget_others, make_folder, remove_folder, why_not_trusted, writing
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = SOURCES
 _VERSIONS: Final = (("numba", "_version.py"), ("llvmlite", "_version.py"), ("numpy", "version.py"))
 """Where packages say their version: asking importlib.metadata takes ten times as long as all the rest."""
 _CPU: Final = ("/sys/devices/system/cpu/modalias", "/proc/cpuinfo")
@@ -43,6 +44,8 @@ class KernelFolders:
     """Looked into first, and new ones are written here; None where nothing can be written."""
     packaged: Path | None = None
     """What whoever installed ttrace compiled for this machine, where we may only read it."""
+    refused: str | None = None
+    """Why a folder is not used that would have been: another user could have written what is in it."""
 
     def holds(self, module: str) -> bool:
         """Whether a kernel of the module is kept, as its sources are now.
@@ -61,9 +64,10 @@ class KernelFolders:
         for it."""
         if self.own and not self.are_complete(module):
             with suppress(OSError):
-                make_folder(self.own)
+                make_kernel_folder(self.own)
                 forget_others(self.own, _mark(module).removesuffix(fingerprint_of(module)), fingerprint_of(module))
-                (self.own / _mark(module)).touch()
+                with writing(self.own / _mark(module)):
+                    pass
 
     def _names(self) -> list[str]:
         found: list[str] = []
@@ -88,39 +92,50 @@ def kernel_folders() -> KernelFolders:
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
         own = Path(chosen) / _installation() / name
-        return KernelFolders(own=own if _can_be_made(own) else None)
+        refused = why_not_trusted(own)
+        return KernelFolders(own=own if _can_be_made(own) and not refused else None, refused=refused)
     packaged = ROOT / "__pycache__" / name
-    if _can_be_made(packaged):
+    refused = why_not_trusted(packaged)
+    if _can_be_made(packaged) and not refused:
         return KernelFolders(own=packaged)
-    user = user_folder()
-    own_in_user = user / _installation() / name if user else None
-    readable = packaged.is_dir() and os.access(packaged, os.R_OK | os.X_OK)
-    return KernelFolders(own=own_in_user, packaged=packaged if readable else None)
+    own_in_user, refused_too = _in_user_folder(name)
+    readable = packaged.is_dir() and os.access(packaged, os.R_OK | os.X_OK) and not refused
+    # Where the user's cache serves, nothing is amiss.
+    return KernelFolders(
+        own=own_in_user,
+        packaged=packaged if readable else None,
+        refused=None if own_in_user else refused_too or refused,
+    )
 
 
-def user_folder() -> Path | None:
-    """`ttrace` in the user's cache; None where that cannot be written, or is not the user's (as may be with sudo)."""
+def _in_user_folder(name: str) -> tuple[Path | None, str | None]:
+    """(The folder in the user's cache, why it is not used): neither where it cannot be written, or is not the user's
+    (as may be with sudo)."""
     with suppress(RuntimeError):  # no home
         folder = _user_folder()
-        existing = _existing(folder)
-        if _can_be_made(folder) and existing.stat().st_uid == os.geteuid():
-            return folder
-    return None
+        if _can_be_made(folder) and _existing(folder).stat().st_uid == os.geteuid():
+            own = folder / _installation() / name
+            refused = why_not_trusted(own)
+            return None if refused else own, refused
+    return None, None
 
 
 def check_writable(folders: KernelFolders) -> Path:
     """The folder where kernels are kept. Raises TtraceError when nothing can be written there."""
     hint = "name a folder of yours in NUMBA_CACHE_DIR"
+    if folders.refused:
+        raise TtraceError(f"compiled kernels cannot be kept: {folders.refused}", "remove that folder, or " + hint)
     if folders.own is None:
         tried = [os.environ.get("NUMBA_CACHE_DIR")] if os.environ.get("NUMBA_CACHE_DIR") else _usual_places()
         raise TtraceError(f"compiled kernels cannot be kept in {' or '.join(f'`{place}`' for place in tried)}", hint)
     try:
-        make_folder(folders.own)
+        make_kernel_folder(folders.own)
         fd, name = mkstemp(dir=folders.own)
         os.close(fd)
         os.unlink(name)  # noqa: PTH108
     except OSError as error:
-        raise TtraceError(f"compiled kernels cannot be kept in `{folders.own}`: {error.strerror}", hint) from error
+        reason = error.strerror or error
+        raise TtraceError(f"compiled kernels cannot be kept in `{folders.own}`: {reason}", hint) from error
     return folders.own
 
 
@@ -135,32 +150,17 @@ def _user_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ttrace"
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder of kernels, and remove those that other versions of Python or numba made for this machine."""
-    if folder.is_dir():
+def make_kernel_folder(folder: Path) -> None:
+    """Make a folder of kernels, and remove those that other versions of Python or numba made for this machine.
+
+    Raises OSError where that is not allowed, or the folder is another user's.
+    """
+    if not make_folder(folder):
         return
-    folder.mkdir(parents=True, exist_ok=True)
     machine = folder.name.rpartition("-")[0]
     for other in folder.parent.iterdir():
         if other != folder and other.name.startswith(f"{machine}-") and _NAME.fullmatch(other.name):
-            _remove(other)
-
-
-def forget_others(folder: Path, beginning: str, fingerprint: str) -> None:
-    """Remove the files whose name begins so and that are made of other sources: of a version that was here before."""
-    for name in os.listdir(folder):  # noqa: PTH208
-        if name.startswith(beginning) and fingerprint not in name:
-            (folder / name).unlink(missing_ok=True)
-
-
-def _remove(folder: Path) -> None:
-    """Files, then the folder; another process may do the same, or still use it and then compiles again."""
-    with suppress(OSError):
-        if folder.is_symlink():
-            return
-        for file in folder.iterdir():
-            file.unlink(missing_ok=True)
-        folder.rmdir()
+            remove_folder(other)
 
 
 @cache

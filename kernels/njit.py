@@ -7,13 +7,15 @@ where they are used to.
 
 import pickle
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
 
-from .folders import ROOT, fingerprint_of, forget_others, kernel_folders, make_folder
+from .folders import ROOT, fingerprint_of, kernel_folders, make_kernel_folder
+from .kept_files import forget_others, read_file, writing
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -45,7 +47,7 @@ class KernelLocator(_CacheLocator):
 
     def ensure_cache_path(self) -> None:
         """Make the folder."""
-        make_folder(self._folder)
+        make_kernel_folder(self._folder)
 
     def get_cache_path(self) -> str:
         """The folder."""
@@ -83,6 +85,28 @@ def _fingerprint(path: Path) -> str:
     return fingerprint_of(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
 
 
+class KernelFile(IndexDataCacheFile):
+    """Numba's files, but read only where nobody else could have written them: they are pickles, and then machine code;
+    and written with modes of their own."""
+
+    def _load_index(self) -> dict[Any, str]:
+        """Which file has the kernel for which types; none of an index that is not to be trusted: it is replaced."""
+        try:
+            file = BytesIO(read_file(Path(self._index_path)))
+        except OSError:
+            return {}
+        if pickle.load(file) != self._version:
+            return {}
+        stamp, overloads = pickle.loads(file.read())
+        return overloads if stamp == self._source_stamp else {}
+
+    def _load_data(self, name: str) -> Any:
+        return pickle.loads(read_file(Path(self._data_path(name))))
+
+    def _open_for_write(self, filepath: str) -> Any:
+        return writing(Path(filepath))
+
+
 class KernelCache(FunctionCache):
     """One kernel's files: looked for in our own folder, then in the package's; written to our own.
 
@@ -99,11 +123,13 @@ class KernelCache(FunctionCache):
         super().__init__(py_func)
         folders = kernel_folders()
         self._writable = folders.own is not None
+        self._cache_file = self._file_in(folders.own or folders.packaged or Path())
         self._packaged = None
         if folders.own and folders.packaged:
-            self._packaged = IndexDataCacheFile(
-                cache_path=str(folders.packaged), filename_base=self._impl.filename_base, source_stamp=""
-            )
+            self._packaged = self._file_in(folders.packaged)
+
+    def _file_in(self, folder: Path) -> KernelFile:
+        return KernelFile(cache_path=str(folder), filename_base=self._impl.filename_base, source_stamp="")
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled kernel for these types, or None."""

@@ -41,7 +41,7 @@ def warm_up(say: Say) -> WarmUp:
             say(f"{what}: {count} kernels compiled, {time.monotonic() - begun:.1f} s")
         if KernelCache.failure:
             raise TtraceError(
-                f"cannot keep kernels in `{folder}`: {KernelCache.failure.strerror}",
+                f"cannot keep kernels in `{folder}`: {KernelCache.failure.strerror or KernelCache.failure}",
                 "make room there, or name another folder in NUMBA_CACHE_DIR",
             )
     folders.mark_complete(CAPTURE)

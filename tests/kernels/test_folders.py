@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ttrace.kernels.folders import kernel_folders
+from ttrace.kernels.kept_files import make_folder, read_file, why_not_trusted
 
 pytestmark = pytest.mark.slow
 
@@ -37,12 +38,23 @@ def folder():
 
 @pytest.fixture
 def package(folder):
+    return make_package(folder)
+
+
+def make_package(folder):
     """ttrace with two kernels only: one calls the other, in another package, which has a constant from a third file."""
     root = folder / "ttrace"
     for name in ("correlate", "kernels", "pcapng"):
         (root / name).mkdir(parents=True)
         (root / name / "__init__.py").touch()
-    for name in ("__init__.py", "errors.py", "kernels/folders.py", "kernels/njit.py"):
+    for name in (
+        "__init__.py",
+        "errors.py",
+        "kernels/folders.py",
+        "kernels/kept_files.py",
+        "kernels/njit.py",
+        "kernels/trust.py",
+    ):
         shutil.copy(ROOT / name, root / name)
     (root / "pcapng" / "numbers.py").write_text("STEP = 1\n")
     (root / "pcapng" / "adding.py").write_text(
@@ -56,11 +68,11 @@ def package(folder):
     return root
 
 
-def asked(package, **environment):
+def asked(package, before=UNPRIVILEGED, **environment):
     """(answer, kernels compiled) of another process."""
     clean = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     clean |= {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"} | environment
-    command = [*UNPRIVILEGED, sys.executable, "-c", ASK]
+    command = [*before, sys.executable, "-c", ASK]
     done = subprocess.run(command, env=clean, cwd="/", capture_output=True, text=True, check=True, timeout=60)
     return tuple(int(word) for word in done.stdout.split())
 
@@ -213,3 +225,181 @@ def test_every_kernel_is_kept_by_our_decorator():
     for package in ("capture", "correlate", "pcapng", "report"):
         for path in (ROOT / package).rglob("*.py"):
             assert "import njit" not in path.read_text().replace("njit import njit", ""), path
+
+
+OTHER = 65_534
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+PLANTED = """
+import pickle, sys
+class Planted:
+    def __reduce__(self):
+        return open, (sys.argv[1], "w")
+pickle.dump(Planted(), sys.stdout.buffer)
+"""
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """(A package, a folder of kernels compiled of it): what a test spoils it copies first."""
+    place = tmp_path_factory.mktemp("kept")
+    root = make_package(place)
+    assert asked(root, NUMBA_CACHE_DIR=str(place / "chosen")) == (3, 2)
+    return root, place / "chosen"
+
+
+def spoil(chosen, mark, what):
+    """Plant code that makes the file `mark`, where it runs, in all kernels; then let `what` be another's."""
+    planted = subprocess.run([sys.executable, "-c", PLANTED, str(mark)], capture_output=True, check=True).stdout
+    (deepest,) = kernel_folders_in(chosen)
+    for file in deepest.iterdir():
+        file.write_bytes(planted)
+    if what == "its files belong to another user":
+        for file in deepest.iterdir():
+            os.chown(file, OTHER, OTHER)
+    elif what == "everybody may write its files":
+        for file in deepest.iterdir():
+            file.chmod(0o666)
+    elif what == "its files are links to another's":
+        for file in list(deepest.iterdir()):
+            file.rename(mark.parent / file.name)
+            os.chown(mark.parent / file.name, OTHER, OTHER)
+            file.symlink_to(mark.parent / file.name)
+    elif what == "it belongs to another user":
+        os.chown(deepest, OTHER, OTHER)
+    elif what == "everybody may write in it":
+        deepest.chmod(0o777)
+    elif what == "a folder above it belongs to another user":
+        os.chown(chosen, OTHER, OTHER)
+    elif what == "everybody may write in a folder above it":
+        chosen.chmod(0o777)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param(
+            what,
+            id=what,
+            marks=pytest.mark.fault(
+                "compiled code", f"a folder of kernels with planted ones: {what}", "none is loaded, right results"
+            ),
+        )
+        for what in (
+            "its files belong to another user",
+            "everybody may write its files",
+            "its files are links to another's",
+            "it belongs to another user",
+            "everybody may write in it",
+            "a folder above it belongs to another user",
+            "everybody may write in a folder above it",
+        )
+    ],
+)
+def test_kernels_that_another_user_could_have_written_are_not_loaded(kept, tmp_path, what):
+    root, seed = kept
+    chosen, mark = tmp_path / "chosen", tmp_path / "ran"
+    shutil.copytree(seed, chosen)
+    spoil(chosen, mark, what)
+    before = {path: path.stat().st_mtime_ns for path in chosen.rglob("*")}
+    assert asked(root, NUMBA_CACHE_DIR=str(chosen))[0] == 3
+    assert not mark.exists()
+    if "files" not in what:
+        assert {path: path.stat().st_mtime_ns for path in chosen.rglob("*")} == before
+    else:  # ours have taken their place
+        files = [path for path in chosen.rglob("*") if not path.is_dir()]
+        assert {(path.lstat().st_uid, path.lstat().st_mode) for path in files} == {(0, 0o100644)}
+
+
+@needs_root
+def test_what_is_planted_where_root_alone_may_write_would_run(kept, tmp_path):
+    """Else the test above would show nothing."""
+    root, seed = kept
+    chosen, mark = tmp_path / "chosen", tmp_path / "ran"
+    shutil.copytree(seed, chosen)
+    spoil(chosen, mark, "nothing")
+    assert asked(root, NUMBA_CACHE_DIR=str(chosen))[0] == 3
+    assert mark.exists()
+
+
+@needs_root
+@pytest.mark.fault(
+    "compiled code", "kernels are in a folder of another user", "one warning, or one line from `warm-up`"
+)
+def test_a_folder_that_is_not_trusted_is_said(tmp_path):
+    chosen = tmp_path / "chosen"
+    chosen.mkdir()
+    os.chown(chosen, OTHER, OTHER)
+    done = ttrace("warm-up", NUMBA_CACHE_DIR=str(chosen))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == (
+        f"error: compiled kernels cannot be kept: `{chosen}` belongs to another user (uid {OTHER})"
+    )
+    done = ttrace("correlate", str(tmp_path / "absent.pcapng"), NUMBA_CACHE_DIR=str(chosen))
+    assert done.stderr.splitlines()[0] == (
+        f"warning: everything is compiled anew each time: `{chosen}` belongs to another user (uid {OTHER})"
+    )
+    assert list(chosen.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "umask",
+    [
+        pytest.param(
+            umask, marks=pytest.mark.fault("compiled code", f"kernels are compiled with umask {umask:03o}", result)
+        )
+        for umask, result in ((0, "nobody else may write them"), (0o077, "others may read them"))
+    ],
+)
+def test_modes_do_not_depend_on_the_umask(package, folder, umask):
+    before = os.umask(umask)
+    try:
+        assert asked(package, NUMBA_CACHE_DIR=str(folder / "a" / "b")) == (3, 2)
+    finally:
+        os.umask(before)
+    made = [folder / "a", *(folder / "a").rglob("*")]
+    assert {path.stat().st_mode & 0o7777 for path in made if path.is_dir()} == {0o755}
+    assert {path.stat().st_mode & 0o7777 for path in made if path.is_file()} == {0o644}
+    assert asked(package, NUMBA_CACHE_DIR=str(folder / "a" / "b")) == (3, 0)
+
+
+AS_OWNER = [
+    "setpriv",
+    f"--reuid={OTHER}",
+    f"--regid={OTHER}",
+    "--clear-groups",
+    "--inh-caps=+dac_read_search",
+    "--ambient-caps=+dac_read_search",
+]
+"""Before a command: as a user, who may read Python wherever it is."""
+
+
+@needs_root
+@pytest.mark.fault(
+    "compiled code", "`sudo .venv/bin/ttrace`: root, with sources and kernels of a user", "nothing is compiled anew"
+)
+def test_root_uses_the_kernels_of_the_owner_of_the_sources_and_the_owner_those_of_root(package, folder):
+    folder.chmod(0o755)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, OTHER, OTHER)
+    assert asked(package, before=AS_OWNER) == (3, 2)
+    (kept,) = kernel_folders_in(package)
+    assert kept.stat().st_uid == OTHER
+    assert asked(package) == (3, 0)
+    shutil.rmtree(kept)
+    assert asked(package, before=[]) == (3, 2)
+    assert kept.stat().st_uid == 0
+    assert asked(package, before=AS_OWNER, XDG_CACHE_HOME=str(folder / "home")) == (3, 0)
+
+
+def test_a_folder_made_by_another_meanwhile_is_not_used(tmp_path):
+    """Between looking for it and making it: what counts is who has it then."""
+    folder = tmp_path / "kernels"
+    assert why_not_trusted(folder) is None
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "planted").write_bytes(b"")
+    with pytest.raises(PermissionError, match="can be written by everybody"):
+        make_folder(folder)
+    with pytest.raises(PermissionError, match="can be written by everybody"):
+        read_file(folder / "planted")
