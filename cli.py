@@ -132,7 +132,7 @@ def capture(
     )
     try:
         with in_passing(sys.stderr), capture_status() as show:
-            summary = run_capture(options, status=show)
+            summary = run_capture(options, status=show, own_process=True)
     except BrokenOffError as error:
         sys.stderr.write(f"{capture_summary(error.summary, broken_off=True)}\n")
         raise

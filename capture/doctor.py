@@ -18,7 +18,7 @@ from .machine.libc import unshare_network
 from .machine.links import kernel_name
 from .machine.netns import own_netns
 from .machine.programs import run_program
-from .machine.rights import missing_capabilities
+from .machine.rights import OTHER_NAMESPACES, WITHOUT_ROOT, missing_capabilities
 from .options import CaptureOptions
 from .rules.legacy import legacy_tables
 from .rules.tracing_table import ask_nft, load_nftables
@@ -79,11 +79,18 @@ def _ok(name: str, text: str) -> Diagnosis:
 
 def _rights() -> Iterator[Diagnosis]:
     absent = missing_capabilities()
-    if absent:
+    if absent == [OTHER_NAMESPACES]:
+        yield Diagnosis(
+            name="rights", state=State.WARNING,
+            text="CAP_NET_ADMIN and CAP_NET_RAW: enough for this namespace; `--netns` and `--containers` need root",
+        )  # fmt: skip
+    elif absent:
         text = f"without {', '.join(absent)}"
-        yield Diagnosis(name="rights", state=State.MISSING, text=text, hint="capture needs root: `sudo ttrace capture`")
+        hint = f"capture needs root: `sudo ttrace capture`; {WITHOUT_ROOT}"
+        yield Diagnosis(name="rights", state=State.MISSING, text=text, hint=hint)
     else:
-        yield _ok("rights", "root, or all that is needed of it")
+        less = "for this namespace alone CAP_NET_ADMIN and CAP_NET_RAW are enough (docs/cli.md)"
+        yield _ok("rights", f"root, or all that is needed of it; {less}")
 
 
 def _stale_settings() -> Iterator[Diagnosis]:
@@ -106,7 +113,11 @@ def _kernel() -> Iterator[Diagnosis]:
     # First what is begun last, and needs most.
     tried = [(source.name, source.can_run, source.needs) for source in reversed(SOURCES) if source.name]
     rings = ("packet rings", _ring_can_run, "needs CONFIG_PACKET with TPACKET_V3 and CONFIG_PACKET_MMAP")
+    may_try = OTHER_NAMESPACES not in missing_capabilities()
     for name, can_run, needs in (*tried, rings):
+        if not may_try:
+            yield Diagnosis(name=name, state=State.WARNING, text=f"not tried, as that needs root ({OTHER_NAMESPACES})")
+            continue
         missing = _in_new_netns(can_run)
         if missing is None:
             yield _ok(name, "works")

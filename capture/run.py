@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import TtraceError
 from ..kernels.folders import CAPTURE, kernel_folders
 from ..pcapng.write import name_resolution
+from .kept_rights import begin_with_few_rights, give_up_rights
 from .machine.journal import Journal, restore_stale
 from .machine.rights import check_rights
 from .options import BrokenOffError, CaptureOptions, CaptureStatus, CaptureSummary
@@ -45,13 +46,19 @@ _PENDING_S = 0.05
 """How soon a source has its turn that waits for it."""
 
 
-def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None) -> CaptureSummary:
+def run_capture(
+    options: CaptureOptions, *, status: StatusCallback | None = None, own_process: bool = False
+) -> CaptureSummary:
     """Capture until a signal (SIGINT, SIGTERM, SIGHUP), the duration or the count ends it; blocks meanwhile.
 
-    `status` is called about four times a second. Raises TtraceError; a BrokenOffError when something was recorded.
+    `status` is called about four times a second. With `own_process` the process is there for this capture alone, and
+    gives up what rights are not needed once all is open, for good (`kept_rights.py`). Raises TtraceError; a
+    BrokenOffError when something was recorded.
     """
     options.refuse_contradictions()
-    check_rights()
+    check_rights(other_namespaces=bool(options.netns or options.containers))
+    if own_process:
+        begin_with_few_rights()
     node = options.node_name or socket.gethostname()
     with ExitStack() as stack:
         stop = stack.enter_context(StopSignals())
@@ -73,6 +80,8 @@ def run_capture(options: CaptureOptions, *, status: StatusCallback | None = None
             _open_rings(session)
             _open_sockets(session)
             feed = _begin(session)
+            if own_process:
+                give_up_rights(session)
             failure = _record(session, feed, rotation, stop, status)
         finally:
             _end_sources(session)

@@ -50,13 +50,13 @@ def read_file(path: Path) -> bytes:
 
 
 @contextmanager
-def writing(path: Path) -> "Iterator[IO[bytes]]":
+def writing(path: Path, mode: int = _FILE_MODE) -> "Iterator[IO[bytes]]":
     """A new file that takes the place of the one at `path`, if there is one, when it is written. Raises OSError."""
     temporary = path.with_name(f"{path.name}.tmp.{token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with open(os.open(temporary, flags, _FILE_MODE), "wb") as file:  # noqa: PTH123
-            os.fchmod(file.fileno(), _FILE_MODE)
+        with open(os.open(temporary, flags, mode), "wb") as file:  # noqa: PTH123
+            os.fchmod(file.fileno(), mode)
             yield file
         temporary.replace(path)
     except BaseException:

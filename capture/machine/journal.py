@@ -5,18 +5,26 @@ what is written down is also a claim. A setting that another living capture clai
 puts back what was there before the first.
 """
 
+import errno
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ...errors import TtraceError
+from ...kernels.kept_files import writing
+from ...kernels.trust import is_trusted_file, untrusted
 from .netns import Netns, open_netns, own_netns
 
 JOURNAL_DIRECTORY = Path("/run/ttrace")
+_SETTING = re.compile(r"net/[A-Za-z0-9_./-]+")
+_MOST_BYTES = 1 << 20
+"""Of a journal: a thousand settings take less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +58,7 @@ class Journal:
     def set_value(self, netns: Netns, name: str, value: str) -> None:
         """Set /proc/sys/`name` in `netns`, and claim that value until `restore`. Raises OSError, TtraceError."""
         setting = Path("/proc/sys", name)
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(self._directory)
         with _locked(self._directory), netns.entered():
             now = setting.read_text().strip()
             change = Change(netns=netns.label, inode=netns.inode, name=name, before=now, after=value)
@@ -98,16 +106,18 @@ class Journal:
             "started": process_start(os.getpid()),
             "changes": [asdict(change) for _, change in self._changes],
         }
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(record))
-        temporary.rename(self._path)
+        with writing(self._path, mode=0o600) as file:
+            file.write(json.dumps(record).encode())
 
 
 def restore_stale(directory: Path | None = None) -> list[str]:
     """Undo what processes that no longer live have left; returns one line for each setting put back or given up."""
     folder = directory or JOURNAL_DIRECTORY
-    if not folder.is_dir():
+    if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):  # there is none, or it is root's and we are not
         return []
+    reason = untrusted(folder, {os.geteuid()})
+    if reason:
+        return [f"{folder} is not looked at: {reason}"]
     lines: list[str] = []
     with _locked(folder):
         paths = sorted(folder.glob("*.json"))
@@ -122,7 +132,8 @@ def restore_stale(directory: Path | None = None) -> list[str]:
                 # Where nothing was changed, or a living capture puts it back, there is nothing to say.
                 if change.before != change.after and not any(claim.is_same_setting(change) for claim in claims):
                     lines.append(_restore_stale_change(change))
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder of that name is none of ours
+                path.unlink()
     return lines
 
 
@@ -135,16 +146,33 @@ class _Record:
     is_readable: bool
 
 
+_UNREADABLE = _Record(changes=[], is_alive=False, is_readable=False)
+
+
 def _read(path: Path) -> _Record:
+    """A journal that only root, or this user, could have written; else it is not readable."""
     try:
-        record = json.loads(path.read_text())
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
+            if not is_trusted_file(os.fstat(file.fileno()), {os.geteuid()}):
+                return _UNREADABLE
+            record = json.loads(file.read(_MOST_BYTES))
         return _Record(
-            changes=[Change(**change) for change in record["changes"]],
-            is_alive=process_start(record["pid"]) == record["started"],
+            changes=[_change(change) for change in record["changes"]],
+            is_alive=process_start(int(record["pid"])) == record["started"],
             is_readable=True,
         )
-    except (OSError, ValueError, KeyError, TypeError):
-        return _Record(changes=[], is_alive=False, is_readable=False)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return _UNREADABLE
+
+
+def _change(record: dict[str, Any]) -> Change:
+    """Raises TypeError or ValueError for what is no change of a network setting: this is written to /proc as root."""
+    change = Change(**record)
+    if not _SETTING.fullmatch(change.name) or ".." in change.name:
+        raise ValueError(f"no setting: {change.name}")
+    if not isinstance(change.before, str) or not isinstance(change.after, str) or not isinstance(change.inode, int):
+        raise TypeError("a setting's value is text")
+    return change
 
 
 def _claims(paths: list[Path]) -> list[Change]:
@@ -162,6 +190,15 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder of journals, for root alone. Raises OSError: PermissionError where another user has it."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True)
+    reason = untrusted(folder, {os.geteuid()})
+    if reason:
+        raise PermissionError(errno.EACCES, f"{reason}; what is changed could not be put back")
 
 
 def _reason(error: OSError | TtraceError) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...errors import TtraceError
 from .libc import setns
+from .privileges import follow_process
 
 NAMED_DIRECTORY = Path("/run/netns")
 """Where `ip netns add` keeps its namespaces (iproute2's NETNS_RUN_DIR)."""
@@ -39,9 +40,13 @@ class Netns:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Run the calling thread inside this namespace; sockets made meanwhile stay in it for good."""
+        follow_process()
         # /proc/thread-self, not self: the latter names the main thread's namespace.
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
+            if os.fstat(before).st_ino == self.inode:  # entering it would need CAP_SYS_ADMIN all the same
+                yield
+                return
             try:
                 setns(self.fd)
             except OSError as error:

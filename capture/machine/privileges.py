@@ -1,10 +1,13 @@
 """Rights of root, one by one (capabilities), and giving them up.
 
+The kernel keeps them by thread. What the process gives up, its other threads give up when they next enter a namespace.
+
 Sources: linux/capability.h, linux/prctl.h, man 7 capabilities.
 """
 
 import ctypes
 import os
+import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -13,15 +16,26 @@ from .libc import LIBC
 
 CAP_CHOWN: Final = 0
 CAP_DAC_OVERRIDE: Final = 1
+CAP_DAC_READ_SEARCH: Final = 2
+CAP_FOWNER: Final = 3
+CAP_SETPCAP: Final = 8
 CAP_NET_ADMIN: Final = 12
 CAP_NET_RAW: Final = 13
+CAP_IPC_LOCK: Final = 14
 CAP_SYS_PTRACE: Final = 19
 CAP_SYS_ADMIN: Final = 21
+CAP_SYS_RESOURCE: Final = 24
+CAP_PERFMON: Final = 38
+CAP_BPF: Final = 39
 
 _PR_CAPBSET_DROP: Final = 24
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _VERSION_3: Final = 0x20080522  # _LINUX_CAPABILITY_VERSION_3: two words of 32 bits for each set
 _ALL_BITS: Final = 64
+
+
+_process_keeps: frozenset[int] | None = None
+_thread = threading.local()
 
 
 class _Header(ctypes.Structure):
@@ -40,6 +54,20 @@ def held_capabilities() -> int:
     """The effective set of the calling thread, a bit for each number."""
     status = Path("/proc/thread-self/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), 16)
+
+
+def keep_in_process(kept: Collection[int]) -> None:
+    """`keep_in_thread` for this thread and, by and by, all others of the process. For good. Raises OSError."""
+    global _process_keeps
+    _process_keeps = frozenset(kept)
+    follow_process()
+
+
+def follow_process() -> None:
+    """Give up, in this thread, what the process has given up meanwhile. Raises OSError."""
+    if getattr(_thread, "keeps", None) != _process_keeps and _process_keeps is not None:
+        keep_in_thread(_process_keeps)
+        _thread.keeps = _process_keeps
 
 
 def keep_in_thread(kept: Collection[int]) -> None:

@@ -1,5 +1,6 @@
 """The tables of iptables-legacy: whether there are any, and their text, without changing or creating one."""
 
+import os
 from pathlib import Path
 
 from ..machine.netns import Netns
@@ -15,6 +16,12 @@ def legacy_tables(family: str) -> list[str]:
         return Path("/proc/thread-self/net", _FAMILIES[family][0]).read_text().split()
     except OSError:
         return []
+
+
+def are_legacy_tables_hidden() -> bool:
+    """Whether only root may see which legacy tables there are in the thread's namespace."""
+    names = Path("/proc/thread-self/net", _FAMILIES["ip"][0])
+    return names.exists() and not os.access(names, os.R_OK, effective_ids=True)
 
 
 def has_legacy_tables(netns: Netns) -> bool:

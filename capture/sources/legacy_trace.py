@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 
-from ..rules.legacy import has_legacy_tables
+from ..rules.legacy import are_legacy_tables_hidden, has_legacy_tables
 from ..sockets.netfilter import NetfilterSocket
 from ..sockets.numbers import (
     NFLOG_CONFIG,
@@ -37,9 +37,17 @@ class LegacyTrace(Source):
         Our table's `meta nftrace set 1` makes legacy tables log too, to whatever logger the namespace has: by default
         the kernel log, which it would flood.
         """
-        if not self.session.options.trace or not has_legacy_tables(listener.netns):
-            return
         where = listener.netns.description
+        if not self.session.options.trace:
+            return
+        with listener.netns.entered():
+            if are_legacy_tables_hidden():
+                raise CannotRunError(
+                    f"{where}: only root sees whether iptables-legacy has rules: they are not traced, and if it has, "
+                    "the kernel log may be filled"
+                )
+        if not has_legacy_tables(listener.netns):
+            return
         try:
             for name in _LOGGERS:
                 self.session.journal.set_value(listener.netns, name, "nfnetlink_log")
