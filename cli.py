@@ -41,7 +41,7 @@ from .cli_options import (
     TraceMatch,
     VxlanPorts,
 )
-from .cli_process import end_tidily, importing
+from .cli_process import end_tidily, importing, reduce_environment
 from .cli_report_file import check_report, write_report
 from .cli_streams import in_passing, usable
 from .errors import TtraceError, UsageError

@@ -62,9 +62,7 @@ def run_capture(
     node = options.node_name or socket.gethostname()
     with ExitStack() as stack:
         stop = stack.enter_context(StopSignals())
-        warnings = [f"left by an earlier capture: {line}" for line in restore_stale()]
-        if refused := kernel_folders().refused:
-            warnings.append(f"everything is compiled anew each time: {refused}")
+        warnings = _found_at_the_start()
         targets = resolve_targets(options, stop_fd=stop.fd)
         stack.callback(targets.close)
         files = stack.enter_context(CaptureFiles(options, node, is_stopped=lambda: stop.requested))
@@ -86,10 +84,23 @@ def run_capture(
         finally:
             _end_sources(session)
             session.warnings += session.journal.restore()
-        summary = summary_of(session, feed)
-        if failure:
-            raise BrokenOffError(failure, summary) from failure
-        return summary
+        return _result(session, feed, failure)
+
+
+def _result(session: Session, feed: "Feed", failure: TtraceError | None) -> CaptureSummary:
+    """What was recorded. Raises BrokenOffError with it where `failure` ended the capture."""
+    summary = summary_of(session, feed)
+    if failure:
+        raise BrokenOffError(failure, summary) from failure
+    return summary
+
+
+def _found_at_the_start() -> list[str]:
+    """Warnings: what an earlier capture left, which is put back, and what will take longer than need be."""
+    warnings = [f"left by an earlier capture: {line}" for line in restore_stale()]
+    if refused := kernel_folders().refused:
+        warnings.append(f"everything is compiled anew each time: {refused}")
+    return warnings
 
 
 def _compile_first() -> None:
