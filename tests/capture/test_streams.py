@@ -23,9 +23,13 @@ NAMESPACE = f"ttout-{os.getpid()}"
 def namespace():
     """One with a loopback alone."""
     subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
-    subprocess.run(["ip", "-n", NAMESPACE, "link", "set", "lo", "up"], check=True)
-    yield
-    subprocess.run(["ip", "netns", "del", NAMESPACE], check=True)
+    try:
+        subprocess.run(["ip", "-n", NAMESPACE, "link", "set", "lo", "up"], check=True)
+        with capturing("-w", "/dev/null", "--duration", "0") as first:  # no test waits for a compiler
+            assert first.wait(300) == 0
+        yield
+    finally:
+        subprocess.run(["ip", "netns", "del", NAMESPACE], check=True)
 
 
 def command(*options):
