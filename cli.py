@@ -193,8 +193,17 @@ def show(file: Annotated[str, Argument(metavar="FILE", help="A capture file.")])
 
 
 @app.command(short_help="Can this machine be traced, and if not why?")
-def doctor() -> None:
+def doctor(
+    put_back: Annotated[
+        bool, Option("--put-back", help="Only put back what a killed capture left changed, and say it.")
+    ] = False,
+) -> None:
     """Can this machine be traced, and if not why? Also puts back what a killed capture left changed."""
+    if put_back:
+        from .capture.machine.journal import restore_stale
+
+        _write(f"{escape(line)}\n" for line in restore_stale())
+        return
     from .capture.doctor import examine
     from .report.text.doctor import diagnoses_text
 
