@@ -51,7 +51,9 @@ class CaptureFiles:
             path = self._names.path(self.number)
         else:
             path = options.output or time.strftime(f"{node.replace('/', '_')}-%Y%m%d-%H%M%S.pcapng")
-        self.current = OutputFile(path, force=options.force, is_stopped=is_stopped)
+        self.may_remove = options.rotates and (options.keep is not None or options.max_size is not None)
+        """Whether it was said that old files may go."""
+        self.current = self._open(path, force=options.force)
 
     def _adopt(self, found: list[FoundFile]) -> None:
         """Go on behind what an earlier run left under this name: it counts as the oldest of the ring, so that a capture
@@ -87,7 +89,12 @@ class CaptureFiles:
     def open_next(self) -> OutputFile:
         """A file to go on in, which is not the current one yet. Raises TtraceError."""
         assert self._names is not None
-        return OutputFile(self._names.path(self.number + 1), is_stopped=self._is_stopped)
+        return self._open(self._names.path(self.number + 1))
+
+    def _open(self, path: str, *, force: bool = False) -> OutputFile:
+        output = OutputFile(path, force=force, is_stopped=self._is_stopped)
+        output.make_room = lambda: self.may_remove and self.remove_oldest()
+        return output
 
     def go_on_in(self, following: OutputFile) -> None:
         """Close the current file, to which all is written, and make another the current one."""

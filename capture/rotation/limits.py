@@ -41,7 +41,6 @@ class Limits:
     def __init__(self, options: CaptureOptions, files: CaptureFiles) -> None:
         """Raises TtraceError where less than the reserve is free already, and nothing of the ring can go."""
         self._options, self._files = options, files
-        self._may_remove = options.keep is not None or (options.rotates and options.max_size is not None)
         self._reserve = _reserve(options.min_free, files.current)
         self._seen = _Seen()
         self._head = 0
@@ -52,7 +51,7 @@ class Limits:
         """The limit that ends the capture, as it was asked to."""
         self.failure: TtraceError | None = None
         """Why it has to end otherwise."""
-        if self._reserve and not (self._may_remove and files.whole) and _free(files.current) <= self._reserve:
+        if self._reserve and not (files.may_remove and files.whole) and _free(files.current) <= self._reserve:
             raise self._shortage()
 
     def begun(self, feed: "Feed") -> None:
@@ -91,13 +90,13 @@ class Limits:
         """Remove what has to go, or say why the capture has to end."""
         now, files = time.monotonic(), self._files
         while self._options.max_size is not None and files.kept_bytes >= self._options.max_size:
-            if not (self._may_remove and files.remove_oldest()):
+            if not (files.may_remove and files.remove_oldest()):
                 self.reached = f"--max-size is reached: {files.kept_bytes:,} bytes"
                 return
         used = files.written - self._seen.written
         if self._reserve and (now - self._seen.at_s >= _LOOK_S or used >= self._seen.spare):
             while (spare := _free(files.current) - self._reserve) <= 0:
-                if not (self._may_remove and files.remove_oldest()):
+                if not (files.may_remove and files.remove_oldest()):
                     self.failure = self._shortage()
                     return
             self._seen = _Seen(now, spare, files.written)

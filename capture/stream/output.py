@@ -19,6 +19,7 @@ from .own_file import OwnFile, check_owner
 STDOUT = "-"
 _STDOUT_NAMES = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 _READER_POLL_S = 0.05
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _PATIENCE_S = 3.0
 """How long a reader that does not read may keep a capture that was asked to end."""
 
@@ -35,6 +36,8 @@ class OutputFile:
         self.written = 0
         """Bytes written, always a whole number of blocks."""
         self._is_stopped = is_stopped
+        self.make_room: Callable[[], bool] = lambda: False
+        """Called when the disk is full: frees some of it, or returns False."""
         self._file: OwnFile | None = None
         self._waiting: list[bytes] | None = None
         try:
@@ -110,6 +113,9 @@ class OutputFile:
                     done += os.write(self._fd, blocks[done:])
                 except BlockingIOError:
                     self._wait_for_room()
+                except OSError as error:
+                    if error.errno not in _NO_ROOM or not self.make_room():
+                        raise
         except OSError as error:
             self._cut(blocks, done)
             if error.errno == errno.EPIPE:

@@ -164,6 +164,23 @@ def test_reserve_ends_a_capture_of_which_nothing_may_go(network, start, disk, op
     assert correlate_captures([str(path) for path in files]).packets.count > 0
 
 
+@pytest.mark.fault(
+    "room", "the disk of a ring is full all at once", "the oldest files go until there is room; nothing is lost"
+)
+def test_full_disk_removes_the_oldest_of_a_ring(network, start, disk):
+    capture = start(network.router, output=f"{disk}/out.pcapng", rotate_size=MIB, keep=100, min_free=0, trace=False)
+    capture.wait_ready()
+    flood(network, 1000)
+    wait_until(lambda: len(numbers(disk)) > 3, 20.0, "four files")
+    (disk / "other").write_bytes(bytes(os.statvfs(disk).f_bavail * 4096))
+    flood(network, 500)
+    summary = capture.stop()
+    assert summary["removed"] >= 2
+    assert summary["lost"] == 0
+    assert sent(disk)[-500:] == list(range(500))
+    assert all(read_capture(path).truncated_at is None for path in disk.glob("out-*"))
+
+
 @pytest.mark.fault("room", "less than the reserve is free when a capture begins", "refused; no file is left")
 def test_reserve_that_is_not_there_refuses_the_capture(network, start, disk):
     capture = start(network.router, output=f"{disk}/x.pcapng", min_free=20 * MIB)
