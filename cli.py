@@ -22,6 +22,10 @@ from .cli_options import (
     Duration,
     Explained,
     Force,
+    FreezeAfter,
+    FreezeBefore,
+    FreezeMost,
+    FreezeOn,
     InContainers,
     Interfaces,
     Keep,
@@ -102,6 +106,10 @@ def capture(
     keep: Keep = None,
     max_size: MaxSize = None,
     min_free: MinFree = None,
+    freeze_on: FreezeOn = None,
+    freeze_before: FreezeBefore = None,
+    freeze_after: FreezeAfter = None,
+    freeze_most: FreezeMost = None,
 ) -> None:
     """Record this node: packets, netfilter trace, conntrack and rules, in one pcapng file."""
     from .capture import BrokenOffError, CaptureOptions, run_capture
@@ -129,6 +137,10 @@ def capture(
         keep=keep,
         max_size=max_size,
         min_free=min_free,
+        freeze_on=tuple(freeze_on or ()),
+        freeze_before_s=defaults.freeze_before_s if freeze_before is None else freeze_before,
+        freeze_after_s=defaults.freeze_after_s if freeze_after is None else freeze_after,
+        freeze_most=defaults.freeze_most if freeze_most is None else freeze_most,
     )
     try:
         with in_passing(sys.stderr), capture_status() as show:

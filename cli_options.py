@@ -89,6 +89,19 @@ MinFree = Annotated[
     int | None,
     Option("--min-free", metavar="SIZE", parser=size, help="To stay free on the disk. Default: 1 %, 64M to 1G."),
 ]
+FreezeOn = Annotated[
+    list[str] | None,
+    Option("--freeze-on", metavar="drop|reset|NFT", help="Keep this part of the ring when it happens; again for more."),
+]
+FreezeBefore = Annotated[
+    float | None, Option("--freeze-before", metavar="S", min=0, help="Kept from so long before. Default: 30.")
+]
+FreezeAfter = Annotated[
+    float | None, Option("--freeze-after", metavar="S", min=0, help="Kept until so long after. Default: 10.")
+]
+FreezeMost = Annotated[
+    int | None, Option("--freeze-most", metavar="N", min=1, help="Parts that are kept at most. Default: 10.")
+]
 ConnectionFilter = Annotated[
     str | None,
     Option("--filter", metavar="EXPR", help="Connections by what they wore anywhere: 'host 172.17.0.2 and port 8080'."),

@@ -13,6 +13,8 @@ Measured on two cores, three capture points, 10 Gbit/s of TCP: with everything k
 """
 
 
+FREEZE_WORDS: Final = ("drop", "reset")
+"""What may freeze a ring, beside an nft match."""
 RINGS_MIB: Final = 256
 """Memory of all packet rings together."""
 LARGEST_DEFAULT_RING_MIB: Final = 16
@@ -68,6 +70,20 @@ class CaptureOptions:
     min_free: int | None = None
     """Bytes that are to stay free on the file system of the output; None: 1 % of it, 64 MiB to 1 GiB."""
 
+    freeze_on: tuple[str, ...] = ()
+    """What makes a part of the ring be kept: `drop`, `reset`, or an nft match."""
+    freeze_before_s: float = 30.0
+    """From so long before that."""
+    freeze_after_s: float = 10.0
+    """Until so long behind it."""
+    freeze_most: int = 10
+    """Parts that are kept; later ones are not."""
+
+    @property
+    def freeze_matches(self) -> tuple[str, ...]:
+        """The nft matches among what freezes the ring."""
+        return tuple(text for text in self.freeze_on if text not in FREEZE_WORDS)
+
     @property
     def rotates(self) -> bool:
         """Whether the output is a ring of files."""
@@ -81,6 +97,10 @@ class CaptureOptions:
             )
         if self.rotates and self.output == "-":
             raise UsageError("stdout is no ring of files", "name the ring with `-w`, or leave out `--rotate-…`")
+        if self.freeze_on and not self.rotates:
+            raise UsageError("--freeze-on keeps a part of a ring of files", "add `--rotate-size` or `--rotate-time`")
+        if "drop" in self.freeze_on and not self.trace:
+            raise UsageError("--freeze-on drop is found in the trace", "leave out `--no-trace`")
         if None not in (self.max_size, self.rotate_size) and self.max_size < 2 * self.rotate_size:  # type: ignore[operator]
             raise UsageError(
                 f"--max-size {self.max_size:,} has no room for two files of --rotate-size {self.rotate_size:,}",
@@ -147,6 +167,8 @@ class CaptureSummary:
     """Of a ring: the files that are there, the oldest first."""
     removed: int = 0
     """Files of the ring that were removed."""
+    frozen: tuple[str, ...] = ()
+    """Folders with the parts of the ring that were kept."""
     ending: str = ""
     """Why it ended by itself, other than by its duration or count: a limit that was asked for."""
 

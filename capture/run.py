@@ -14,6 +14,7 @@ from .machine.journal import Journal, restore_stale
 from .machine.rights import check_rights
 from .options import BrokenOffError, CaptureOptions, CaptureStatus, CaptureSummary
 from .rotation.files import CaptureFiles
+from .rotation.freezing import seen_bits
 from .rotation.seam import Rotation
 from .session import (
     Session,
@@ -84,6 +85,7 @@ def run_capture(
         finally:
             _end_sources(session)
             session.warnings += session.journal.restore()
+        rotation.end(session)
         return _result(session, feed, failure)
 
 
@@ -165,7 +167,8 @@ def _begin(session: Session) -> "Feed":
     from .stream.feed import Feed, compile_kernels
 
     compile_kernels()
-    feed = Feed(session.arena, session.output, session.rings, session.sockets, session.options.count)
+    watched = seen_bits(session.options)
+    feed = Feed(session.arena, session.output, session.rings, session.sockets, session.options.count, watched)
     session.stack.callback(feed.close)
     for source in session.sources:
         with _going_on_without(session):

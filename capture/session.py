@@ -69,16 +69,13 @@ class Session:
     """Grows with everything heard that makes earlier snapshots untrue."""
     ending: str = ""
     """The limit that ended the capture."""
+    frozen: list[str] = field(default_factory=list)
+    """Folders with parts of the ring that are kept."""
 
     @property
     def output(self) -> OutputFile:
         """The file that is written."""
         return self.files.current
-
-    def warn(self, warning: str) -> None:
-        """Say this in the summary, once."""
-        if warning not in self.warnings:
-            self.warnings.append(warning)
 
 
 def open_point(session: Session, target: Target, link: Link) -> Ring:

@@ -41,10 +41,19 @@ def summary_of(session: Session, feed: "Feed") -> CaptureSummary:
         conntrack_events=sum(namespace.conntrack_events for namespace in namespaces),
         netlink_lost=sum(namespace.lost for namespace in namespaces),
         warnings=session.warnings.told(),
-        files=(*(file.path for file in session.files.whole), session.output.path) if session.files.ring else (),
+        files=_ring(session),
         removed=session.files.removed,
+        frozen=tuple(session.frozen),
         ending=session.ending,
     )
+
+
+def _ring(session: Session) -> tuple[str, ...]:
+    """The files of the ring that are there: the last one may be in a folder that is kept."""
+    if not session.files.ring:
+        return ()
+    last = [session.output.path] if session.output.where == session.output.path else []
+    return (*(file.path for file in session.files.whole), *last)
 
 
 def _namespace_summary(session: Session, feed: "Feed", number: int) -> NamespaceSummary:

@@ -2,5 +2,6 @@
 
 For other rooms:
     files: CaptureFiles
+    freezing: seen_bits
     seam: Rotation
 """

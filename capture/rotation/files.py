@@ -26,6 +26,20 @@ class RingFile:
     bytes: int
     identity: tuple[int, int]
     """Device and inode: what stands in its place by now is not removed."""
+    ended_ns: int
+    """Until when it has what was recorded."""
+
+    @classmethod
+    def of(cls, output: OutputFile, ended_ns: int) -> "RingFile":
+        """The file that is written, which is whole now."""
+        status = os.fstat(output.descriptor)
+        return cls(output.path, output.written, (status.st_dev, status.st_ino), ended_ns)
+
+    def is_there(self) -> bool:
+        """Whether its path still leads to it. Raises OSError where it leads to nothing."""
+        status = os.lstat(self.path)
+        # The number of a file that was deleted is soon that of another.
+        return ((status.st_dev, status.st_ino), status.st_size) == (self.identity, self.bytes)
 
 
 class CaptureFiles:
@@ -66,7 +80,7 @@ class CaptureFiles:
         for file in found:
             with suppress(OSError):
                 if os.lstat(file.path).st_uid in own:
-                    self.whole.append(RingFile(file.path, file.bytes, file.identity))
+                    self.whole.append(RingFile(file.path, file.bytes, file.identity, file.changed_ns))
 
     def __enter__(self) -> Self:
         return self
@@ -96,14 +110,22 @@ class CaptureFiles:
         output.make_room = lambda: self.may_remove and self.remove_oldest()
         return output
 
-    def go_on_in(self, following: OutputFile) -> None:
-        """Close the current file, to which all is written, and make another the current one."""
-        status = os.fstat(self.current.descriptor)
-        self.whole.append(RingFile(self.current.path, self.current.written, (status.st_dev, status.st_ino)))
+    def go_on_in(self, following: OutputFile, ended_ns: int) -> None:
+        """Close the current file, to which all until `ended_ns` is written, and make another the current one."""
+        self.whole.append(RingFile.of(self.current, ended_ns))
         self.written_before += self.current.written
         self.current.close()
         self.current = following
         self.number += 1
+
+    def frozen_folder(self, name: str) -> Path:
+        """What a folder for a part of the ring is to be called."""
+        assert self._names is not None
+        return self._names.frozen(name)
+
+    def frozen_folders(self) -> list[Path]:
+        """Those that are there."""
+        return self._names.frozen_folders() if self._names else []
 
     def remove_oldest(self) -> bool:
         """Remove the oldest whole file; returns whether there was one."""
@@ -111,9 +133,7 @@ class CaptureFiles:
             return False
         oldest = self.whole.popleft()
         with suppress(OSError):  # somebody took it away
-            status = os.lstat(oldest.path)
-            # The number of a file that was deleted is soon that of another.
-            if ((status.st_dev, status.st_ino), status.st_size) == (oldest.identity, oldest.bytes):
+            if oldest.is_there():
                 Path(oldest.path).unlink()
                 self.removed += 1
         return True

@@ -22,6 +22,8 @@ class FoundFile:
     bytes: int
     identity: tuple[int, int]
     """Device and inode."""
+    changed_ns: int
+    """When it was written for the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,18 @@ class RingNames:
         """Of the file with this number, which is begun now."""
         return str(self.folder / f"{self.stem}-{number:0{_DIGITS}}-{time.strftime('%Y%m%d-%H%M%S')}{self.suffix}")
 
+    def frozen(self, name: str) -> Path:
+        """A folder for a part of the ring that is kept."""
+        return self.folder / f"{self.stem}-frozen-{name}"
+
+    def frozen_folders(self) -> list[Path]:
+        """Those that are there."""
+        begin = self.frozen("").name
+        try:
+            return sorted(path for path in self.folder.iterdir() if path.name.startswith(begin) and path.is_dir())
+        except OSError:
+            return []
+
     def found(self) -> list[FoundFile]:
         """The regular files of such names, by number: those of earlier runs."""
         name = re.compile(rf"{re.escape(self.stem)}-(\d{{{_DIGITS},9}})-\d{{8}}-\d{{6}}{re.escape(self.suffix)}")
@@ -56,7 +70,7 @@ class RingNames:
                     match = name.fullmatch(entry.name)
                     if match and stat.S_ISREG((status := entry.stat(follow_symlinks=False)).st_mode):
                         identity = status.st_dev, status.st_ino
-                        files.append(FoundFile(entry.path, int(match[1]), status.st_size, identity))
+                        files.append(FoundFile(entry.path, int(match[1]), status.st_size, identity, status.st_mtime_ns))
         except OSError:
             return []  # opening the first file will say what is wrong
         return sorted(files, key=lambda file: (file.number, file.path))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...errors import TtraceError
@@ -20,6 +21,7 @@ from ..session import Session, begin_file, write_statistics
 from ..snapshots import CaptureTimes, Snapshot, capture_snapshot, take_snapshots
 from ..sources.conntrack import dump_conntrack
 from .files import CaptureFiles
+from .freezing import Freezing
 from .limits import Limits
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Rotation:
     def __init__(self, options: CaptureOptions, files: CaptureFiles) -> None:
         """Raises TtraceError where there is no room to begin with."""
         self._limits = Limits(options, files)
+        self._freezing = Freezing(options, files)
         self._told: list[_Told] = []
         """The snapshots of the last change of files."""
         self._good_until_s = 0.0
@@ -81,9 +84,14 @@ class Rotation:
 
         Raises TtraceError when the current file cannot be written.
         """
-        if self._limits.is_due:
+        self._freezing.look(session, feed)
+        if self._limits.is_due or self._freezing.is_due(feed):
             self._turn(session, feed)
         self._look(session, feed)
+
+    def end(self, session: Session) -> None:
+        """All is written."""
+        self._freezing.end(session)
 
     def finish(self, session: Session, feed: "Feed") -> int:
         """End the current file where it is, for there is no room for what the kernel still holds; returns until when
@@ -106,7 +114,9 @@ class Rotation:
         try:
             following = session.files.open_next()
         except TtraceError as error:
-            session.warn(f"no further file was begun: {error.message}")
+            why = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error.message
+            folder = Path(session.output.path).parent
+            session.warnings.append(f"for a while no further file of the ring could be begun in `{folder}`: {why}")
             self._limits.failed()
             return
         end_ns = feed.written_until_ns
@@ -115,7 +125,8 @@ class Rotation:
         except BaseException:
             following.close()
             raise
-        session.files.go_on_in(following)
+        session.files.go_on_in(following, end_ns)
+        self._freezing.move_whole(session)
         # What was written because a buffer was half full may be later.
         session.since_ns = max(end_ns, feed.last_packet_ns)
         begin_file(session, feed)
@@ -141,8 +152,7 @@ class Rotation:
                 self._told.append(_Told(snapshot.netns, snapshot.kind, start, stop, digest))
             feed.receive()
             feed.write_until(0)  # what waits is for the next file, unless there is too much
-        for warning in warnings:
-            session.warn(warning)
+        session.warnings += warnings
         now = time.monotonic()
         self._good_until_s = now + _SHARE * (now - began_s)
 

@@ -3,5 +3,5 @@
 For other rooms:
     legacy: are_legacy_tables_hidden, has_legacy_tables, legacy_tables
     ruleset: read_ruleset
-    tracing_table: TracingTable, ask_nft, load_nftables
+    tracing_table: TracingTable, ask_nft, load_nftables, split_match
 """

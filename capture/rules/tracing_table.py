@@ -18,20 +18,25 @@ Each bucket holds one second's worth, so short bursts are traced completely.
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import TtraceError
 from ..machine.netns import Netns
 from ..machine.programs import forget_plugins
-from ..sockets.numbers import NETLINK_NETFILTER
+from ..sockets.numbers import FREEZE_CHAIN, NETLINK_NETFILTER, TRACING_TABLE
 
 if TYPE_CHECKING:
     from nftables import Nftables
 
-TABLE = "ttrace"
+TABLE = TRACING_TABLE
 FIRST_PRIORITY = -350
 LAST_PRIORITY = 350
+FREEZE_PRIORITY = -199
+"""Behind conntrack (-200), and before any translation: its state and the original addresses can both be matched."""
+_FREEZE_RATE = "limit rate 4/second burst 4 packets"
+"""A match that everything fits must not trace everything: it is enough to know that it was there."""
 _FIRST_HOOKS = ("prerouting", "output")
 _LAST_HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 
@@ -68,9 +73,13 @@ class TracingTable:
         with netns.entered():
             self._context = load_nftables()
 
-    def load(self, *, match: str | None, limit: int) -> None:
-        """Add the table; from now on packets are traced. Raises TtraceError with nft's message or the owner's pid."""
-        code, _, error, _ = ask_nft(self._context, table_text(match=match, limit=limit))
+    def load(self, *, match: str | None, limit: int, trace: bool = True, freeze_on: Sequence[str] = ()) -> None:
+        """Add the table; from now on packets are traced. Raises TtraceError with nft's message or the owner's pid.
+
+        `freeze_on`: matches of packets of which a trace message is to tell, also without `trace`.
+        """
+        text = table_text(match=match, limit=limit, trace=trace, freeze_on=freeze_on)
+        code, _, error, _ = ask_nft(self._context, text)
         if code == 0:
             return
         reason = _first_line(error)
@@ -83,6 +92,12 @@ class TracingTable:
             raise TtraceError(
                 f"cannot trace in {self.netns.description}: {reason}",
                 hint=self._owner_hint() or "it needs root (CAP_NET_ADMIN); or capture with `--no-trace`",
+            )
+        # nft does not say which line it means: all else may be right.
+        if freeze_on and ask_nft(self._context, table_text(match=match, limit=limit, trace=trace))[0] == 0:
+            raise TtraceError(
+                f"--freeze-on `{'; '.join(freeze_on)}`: {reason}",
+                hint="it is `drop`, `reset` or an nft match, for example `tcp dport 8080 ct state invalid`",
             )
         if match:
             raise TtraceError(
@@ -111,21 +126,26 @@ class TracingTable:
         return f"another ttrace capture{who} is tracing in this namespace: end it, or capture with `--no-trace`"
 
 
-def table_text(*, match: str | None, limit: int) -> str:
+def table_text(*, match: str | None, limit: int, trace: bool = True, freeze_on: Sequence[str] = ()) -> str:
     """The table as nft text. `match` alternatives are separated by `;`; `limit` is packets per second, 0 for none."""
     lines = [f"table inet {TABLE} {{", "  flags owner"]
-    for name, rate in _buckets(limit).items():
-        lines += [f"  limit {name} {{", f"    rate {rate}/second burst {rate} packets", "  }"]
-    rules = [f"    {match_text} {rule}" for match_text in split_match(match) for rule in _mark_rules(limit)]
-    for hook in _FIRST_HOOKS:
-        lines += [f"  chain {hook}_first {{", _hook_line(hook, FIRST_PRIORITY), *rules, "  }"]
-    for hook in _LAST_HOOKS:
-        lines += [f"  chain {hook}_last {{", _hook_line(hook, LAST_PRIORITY), "  }"]
+    if trace:
+        for name, rate in _buckets(limit).items():
+            lines += [f"  limit {name} {{", f"    rate {rate}/second burst {rate} packets", "  }"]
+        rules = [f"    {match_text} {rule}" for match_text in split_match(match) for rule in _mark_rules(limit)]
+        for hook in _FIRST_HOOKS:
+            lines += [f"  chain {hook}_first {{", _hook_line(hook, FIRST_PRIORITY), *rules, "  }"]
+        for hook in _LAST_HOOKS:
+            lines += [f"  chain {hook}_last {{", _hook_line(hook, LAST_PRIORITY), "  }"]
+    if freeze_on:
+        rules = [f"    {text} {_FREEZE_RATE} meta nftrace set 1" for text in freeze_on]
+        for hook in _FIRST_HOOKS:
+            lines += [f"  chain {FREEZE_CHAIN}_{hook} {{", _hook_line(hook, FREEZE_PRIORITY), *rules, "  }"]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def split_match(match: str | None) -> list[str]:
-    """The alternatives of a trace match, [""] for none. Raises TtraceError if it would break out of its rule."""
+def split_match(match: str | None, option: str = "--trace-match") -> list[str]:
+    """The alternatives of a match, [""] for none. Raises TtraceError if it would break out of its rule."""
     if match is None:
         return [""]
     depth = 0
@@ -134,10 +154,10 @@ def split_match(match: str | None) -> list[str]:
         if depth < 0 or character in '\n#"':
             break
     if depth != 0 or any(character in match for character in '\n#"'):
-        raise TtraceError(f"--trace-match `{match}`: not a plain nft match", hint="for example `tcp dport 8080`")
+        raise TtraceError(f"{option} `{match}`: not a plain nft match", hint="for example `tcp dport 8080`")
     alternatives = [part.strip() for part in match.split(";") if part.strip()]
     if not alternatives:
-        raise TtraceError("--trace-match is empty", hint="for example `tcp dport 8080`")
+        raise TtraceError(f"{option} is empty", hint="for example `tcp dport 8080`")
     return alternatives
 
 

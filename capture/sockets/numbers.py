@@ -38,6 +38,22 @@ NFT_NEWGEN: Final = NFNL_SUBSYS_NFTABLES << 8 | 15  # NFT_MSG_NEWGEN (nf_tables.
 NFT_GETGEN: Final = NFNL_SUBSYS_NFTABLES << 8 | 16  # NFT_MSG_GETGEN
 NFT_TRACE: Final = NFNL_SUBSYS_NFTABLES << 8 | 17  # NFT_MSG_TRACE
 
+# linux/netfilter/nf_tables.h: attributes of a trace message.
+NLA_TYPE_MASK: Final = 0x3FFF  # linux/netlink.h, without the flags of an attribute's type
+NFTA_TRACE_TABLE: Final = 1
+NFTA_TRACE_CHAIN: Final = 2
+NFTA_TRACE_RULE_HANDLE: Final = 3
+NFTA_TRACE_TYPE: Final = 4
+NFTA_TRACE_VERDICT: Final = 5
+NFTA_TRACE_POLICY: Final = 16
+NFTA_VERDICT_CODE: Final = 1
+NFT_TRACETYPE_POLICY: Final = 1
+NFT_TRACETYPE_RULE: Final = 3
+TRACING_TABLE: Final = "ttrace"
+"""Our own table."""
+FREEZE_CHAIN: Final = "freeze"
+"""How its chains are called whose rules are for `--freeze-on`: this, and the hook."""
+
 # linux/netfilter/nfnetlink_log.h: what a listener asks for.
 NFULA_CFG_CMD: Final = 1
 NFULA_CFG_MODE: Final = 2

@@ -4,7 +4,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ..machine.netns import own_netns
-from ..rules.tracing_table import TracingTable
+from ..rules.tracing_table import TracingTable, split_match
 from ..sockets.numbers import NFNLGRP_NFTRACE
 from .source import Source
 
@@ -38,12 +38,13 @@ class Nftrace(Source):
         A message's time may be that of its receipt, so what the first namespaces say is received meanwhile.
         """
         options = self.session.options
-        if not options.trace:
+        freeze_on = [each for text in options.freeze_matches for each in split_match(text, "--freeze-on")]
+        if not options.trace and not freeze_on:
             return
         for listener, _ in self.session.sockets:
             table = TracingTable(listener.netns)
             self._tables.append(table)
-            table.load(match=options.trace_match, limit=options.trace_limit)
+            table.load(match=options.trace_match, limit=options.trace_limit, trace=options.trace, freeze_on=freeze_on)
             feed.receive()
 
     def end(self) -> None:

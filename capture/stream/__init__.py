@@ -1,6 +1,7 @@
 """From the sockets' memory into the file: one loop of compiled kernels.
 
 For other rooms:
+    columns: SEEN_DROP, SEEN_MATCH, SEEN_RESET
     feed: Feed, compile_kernels
     output: OutputFile
     own_file: sudo_user

@@ -17,7 +17,10 @@ RING_FINISHED: Final = 6  # blocks read to the end and not yet given back to the
 RING_INTERFACE: Final = 7  # pcapng interface id
 RING_ETHERNET: Final = 8  # 1: a VLAN tag the kernel took out can be put back
 RING_PACKETS: Final = 9  # packets written
-RING_COLUMNS: Final = 10
+RING_WATCHED: Final = 10  # 1: resets are looked for
+RING_SEEN_FIRST_NS: Final = 11  # time of the first one since Python last asked; 0 for none
+RING_SEEN_LAST_NS: Final = 12
+RING_COLUMNS: Final = 13
 
 # Columns of an inbox: finished pcapng blocks that wait for their turn, and the netlink socket whose messages they hold.
 INBOX_BASE: Final = 0  # offset of its memory in the arena
@@ -38,7 +41,15 @@ INBOX_WAKE: Final = 14  # descriptor that is readable when there is something to
 INBOX_STAMPS: Final = 15  # arena offset of the ring buffer with the times of messages (stamps.py), 0 for none
 INBOX_STAMPS_BYTES: Final = 16  # its size
 INBOX_LAST_NS: Final = 17  # time of the last message: it goes back only when the clock is set back
-INBOX_COLUMNS: Final = 18
+INBOX_WATCHED: Final = 18  # SEEN bits of what is looked for
+INBOX_SEEN: Final = 19  # those of what was seen since Python last asked
+INBOX_SEEN_FIRST_NS: Final = 20  # when for the first time; 0 for never
+INBOX_SEEN_LAST_NS: Final = 21
+INBOX_COLUMNS: Final = 22
+
+SEEN_DROP: Final = 1
+SEEN_MATCH: Final = 2
+SEEN_RESET: Final = 4
 
 NO_SOCKET: Final = -2
 """Instead of a descriptor, of an inbox that is filled in another way."""

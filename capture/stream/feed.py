@@ -20,6 +20,7 @@ from .intake import Integers, make_intake, make_sink
 from .layouts import BLOCK_STATUS_WORD, EVENT_WORDS, TP_STATUS_USER
 from .output import OutputFile
 from .unwritten import take_back
+from .watching import take_seen
 
 
 class Feed:
@@ -32,8 +33,10 @@ class Feed:
         points: list[tuple[Ring, int]],
         sockets: list[tuple[NetfilterSocket, int]],
         packet_limit: int | None,
+        watched: int = 0,
     ) -> None:
-        """`points` and `sockets` come with their pcapng interface ids."""
+        """`points` and `sockets` come with their pcapng interface ids. `watched`: SEEN bits of what is looked for."""
+        self._watched = watched
         self._output = output
         self.full_ns: int | None = None
         """Until when every packet was taken, once the packet limit is reached."""
@@ -55,6 +58,7 @@ class Feed:
         for inbox, (listener, interface) in zip(self._intake.inboxes[:-1], sockets, strict=True):
             self._fill_from(listener, inbox)
             inbox[columns.INBOX_INTERFACE] = interface
+            inbox[columns.INBOX_WATCHED] = watched
         for ring, interface in points:
             self.add_ring(ring, interface)
 
@@ -113,6 +117,7 @@ class Feed:
         row[0, columns.RING_BLOCK_BYTES] = ring.block_bytes
         row[0, columns.RING_BLOCKS] = ring.blocks * BLOCK_BYTES // ring.block_bytes
         row[0, columns.RING_INTERFACE] = interface
+        row[0, columns.RING_WATCHED] = bool(self._watched & columns.SEEN_RESET)
         row[0, columns.RING_ETHERNET] = ring.link_type is LinkType.ETHERNET
         self._replace_rings(np.concatenate([self._intake.rings, row]))
         # Edge-triggered: a ring stays readable as long as blocks are held back, and would wake us all the time.
@@ -162,6 +167,10 @@ class Feed:
             int(timeout_s * 1e9),
         )  # fmt: skip
         self._note_progress()
+
+    def take_seen(self) -> tuple[int, int, int]:
+        """(SEEN bits, first time, last time) of what was looked for and seen since the last call."""
+        return take_seen(self._intake.rings, self._intake.inboxes)
 
     @property
     def settled_ns(self) -> int:

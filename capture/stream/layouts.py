@@ -40,6 +40,9 @@ PACKET_OUTGOING: Final = 4
 ADDRESSES_BYTES: Final = 2 * 6  # ETH_ALEN each: the tag stands behind both
 TAG_BYTES: Final = 4  # VLAN_HLEN
 ETH_P_8021Q: Final = 0x8100
+ETH_P_8021AD: Final = 0x88A8
+ETH_P_IP: Final = 0x0800
+ETH_P_IPV6: Final = 0x86DD
 
 # Enhanced packet block (draft-ietf-opsawg-pcapng, section 4.3), from its begin; words in this machine's order.
 EPB_TYPE_WORD: Final = 0
@@ -67,6 +70,7 @@ MESSAGE_LENGTH_WORD: Final = 0
 MESSAGE_TYPE_HALFWORD: Final = 2
 MESSAGE_FLAGS_HALFWORD: Final = 3
 MESSAGE_HEADER_BYTES: Final = 16
+NFGENMSG_BYTES: Final = 4  # struct nfgenmsg (linux/netfilter/nfnetlink.h), behind it
 PSEUDO_HEADER_BYTES: Final = len(NETLINK_HEADER)
 PSEUDO_HEADER_0, PSEUDO_HEADER_1, PSEUDO_HEADER_2, PSEUDO_HEADER_3 = unpack("=4I", NETLINK_HEADER)
 """Its bytes as words: big-endian fields, as they lie in memory."""

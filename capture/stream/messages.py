@@ -35,6 +35,7 @@ from .columns import (
     INBOX_OVERRUNS,
     INBOX_TAIL,
     INBOX_TRACE,
+    INBOX_WATCHED,
     NEVER,
     NO_SOCKET,
 )
@@ -59,6 +60,7 @@ from .layouts import (
 )
 from .message_times import clock_offset, skip_stamps, take_time
 from .syscalls import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_ns, error_number, memcpy, recvmmsg
+from .watching import look_at_message
 
 _RECEIPTS: Final = 16  # from one socket before something else has its turn: rings fill up meanwhile
 _COMPACT_BYTES: Final = 1 << 16  # not worth the while with less
@@ -135,6 +137,8 @@ def _keep_datagram(intake: Intake, inbox: Integer, datagram: Integer, length: In
             flags = np.int64(intake.halfwords[(message >> 1) + MESSAGE_FLAGS_HALFWORD])
             _keep_message(intake, inbox, message, length, time_ns)
             _count(intake.inboxes, inbox, kind, flags)
+            if kind == NFT_TRACE and intake.inboxes[inbox, INBOX_WATCHED]:
+                look_at_message(intake, inbox, message, length, time_ns)
         message += _aligned(length)
 
 

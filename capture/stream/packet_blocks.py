@@ -14,6 +14,7 @@ from .columns import (
     RING_LEFT,
     RING_NEXT,
     RING_PACKETS,
+    RING_WATCHED,
     SINK_BYTES,
     WRITTEN_PACKETS,
 )
@@ -44,6 +45,7 @@ from .layouts import (
 )
 from .rings import finish_block, packet_time
 from .syscalls import memcpy
+from .watching import look_at_packets
 
 _DIRECT_BYTES: Final = 1 << 12  # packets of this length or more are not copied
 _OVERHEAD: Final = EPB_DATA + EPB_OPTIONS + EPB_TRAILER
@@ -72,6 +74,8 @@ def write_packets(
         begin, position = _write_packet(intake, sink, progress, ring, packet, time_ns, begin, position)
         packet += np.int64(words[header + PACKET_NEXT_WORD])
         count += 1
+    if rings[ring, RING_WATCHED]:
+        look_at_packets(intake, ring, rings[ring, RING_NEXT], count)
     rings[ring, RING_NEXT] = packet
     rings[ring, RING_LEFT] -= count
     rings[ring, RING_PACKETS] += count

@@ -292,7 +292,7 @@ def _base_chain(rulesets: list[Ruleset], family: str, table: str, name: str, hoo
         found = next((h for h in _NAMED_HOOKS if h in lowered), "unknown")
     priority = 0
     if (family, table) == OWN_TABLE:
-        priority = LAST_PRIORITY if name.endswith("last") else -350
+        priority = LAST_PRIORITY if name.endswith("last") else -199 if name.startswith("freeze") else -350
     else:
         priority = _LEGACY_PRIORITY.get((table, found), _LEGACY_PRIORITY.get((table, "*"), 0))
     return BaseChain(kind="nat" if table == "nat" else "filter", hook=found, priority=priority, policy="accept")

@@ -72,6 +72,7 @@ def capture_summary(summary: "CaptureSummary", *, broken_off: bool = False) -> s
         f"{size(summary.bytes)} in {_where(summary)}"
         f"{'' if summary.is_there else ', which is gone'}"
     )
+    lines += [f"  kept: {folder}" for folder in summary.frozen]
     if summary.ending:
         lines.append(f"  ended: {summary.ending}")
     width = max((len(f"{p.netns} {p.interface}") for p in summary.points), default=0)
@@ -92,7 +93,8 @@ def _where(summary: "CaptureSummary") -> str:
     if not summary.files:
         return summary.file
     removed = f", {summary.removed:,} removed" if summary.removed else ""
-    return f"a ring of {plural(len(summary.files), 'file')}{removed}: {summary.files[0]} to {summary.file}"
+    first = f"{summary.files[0]} to " if summary.files[:1] != (summary.file,) else ""
+    return f"a ring of {plural(len(summary.files), 'file')}{removed}: {first}{summary.file}"
 
 
 @contextmanager
