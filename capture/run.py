@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 StatusCallback = Callable[[CaptureStatus], None]
 _TICK_S = 0.25
-_SETTLE_S = 0.02
-"""How long to wait for the last packets before looking again."""
 _PENDING_S = 0.05
 """How soon a source has its turn that waits for it."""
 
@@ -270,8 +268,7 @@ def _finish(session: Session, feed: "Feed", rotation: Rotation) -> None:
     # Packets are taken for longer than they are traced: a chain that saw one of which there is no frame would be told
     # of a packet that went nowhere.
     end_ns = time.time_ns()
-    _drain_rings(session, feed, rotation, end_ns)
-    feed.pause_after(None)
+    rotation.drain(session, feed, end_ns)
     if rotation.is_over:
         rotation.finish(session, feed)
         return
@@ -288,19 +285,6 @@ def _finish(session: Session, feed: "Feed", rotation: Rotation) -> None:
     for number, (listener, interface) in enumerate(session.sockets):
         listener.read_lost()
         write_statistics(session, interface, feed.messages_written(number) + listener.lost, listener.lost)
-
-
-def _drain_rings(session: Session, feed: "Feed", rotation: Rotation, end_ns: int) -> None:
-    """Write packets up to `end_ns`, as far as there is room: the kernel needs up to a block timeout to hand the last
-    ones over."""
-    rotation.record(session, feed)
-    while feed.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not feed.is_full:
-        if rotation.is_over:
-            return
-        feed.record(_SETTLE_S, -1, newest_ns=end_ns)
-        rotation.record(session, feed)
-    while not rotation.is_over and feed.write_some(end_ns):
-        rotation.record(session, feed)
 
 
 def _end_sources(session: Session) -> None:

@@ -57,6 +57,8 @@ class CaptureFiles:
         self.written_before = 0
         """Bytes written to earlier files of this run."""
         self.removed = 0
+        self.warnings: list[str] = []
+        """What could not be done, said nowhere yet."""
         self._names: RingNames | None = None
         if options.rotates:
             self._names = RingNames.of(options, node)
@@ -132,10 +134,14 @@ class CaptureFiles:
         if not self.whole:
             return False
         oldest = self.whole.popleft()
-        with suppress(OSError):  # somebody took it away
+        try:
             if oldest.is_there():
                 Path(oldest.path).unlink()
                 self.removed += 1
+        except FileNotFoundError:
+            pass  # somebody took it away
+        except OSError as error:
+            self.warnings.append(f"`{oldest.path}` could not be removed from the ring: {error.strerror}")
         return True
 
 

@@ -19,6 +19,7 @@ from ...pcapng.write import enhanced_packet, snapshot_packets
 from ..options import CaptureOptions
 from ..session import Session, begin_file, write_statistics
 from ..snapshots import CaptureTimes, Snapshot, capture_snapshot, take_snapshots
+from ..sockets.ring import HOLD_BACK_NS
 from ..sources.conntrack import dump_conntrack
 from .files import CaptureFiles
 from .freezing import Freezing
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 _SHARE: Final = 10
 """Taking snapshots may cost one part in so many of the time: those at hand do where they are not older than what they
 took times this, and nothing they tell of has changed that we heard of."""
+
+_SETTLE_S: Final = 0.02
+"""How long to wait for the last packets before looking again."""
 
 
 @dataclass(slots=True)
@@ -89,6 +93,19 @@ class Rotation:
             self._turn(session, feed)
         self._look(session, feed)
 
+    def drain(self, session: Session, feed: "Feed", end_ns: int) -> None:
+        """Write packets up to `end_ns`, in as many files as that takes and as far as there is room: the kernel needs up
+        to a block timeout to hand the last ones over."""
+        self.record(session, feed)
+        while feed.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not feed.is_full:
+            if self.is_over:
+                break
+            feed.record(_SETTLE_S, -1, newest_ns=end_ns)
+            self.record(session, feed)
+        while not self.is_over and feed.write_some(end_ns):
+            self.record(session, feed)
+        feed.pause_after(None)
+
     def end(self, session: Session) -> None:
         """All is written."""
         self._freezing.end(session)
@@ -105,6 +122,8 @@ class Rotation:
     def _look(self, session: Session, feed: "Feed") -> None:
         self._limits.look()
         session.ending = self._limits.reached
+        session.warnings += session.files.warnings
+        session.files.warnings.clear()
         self._limits.pause(feed)
 
     def _turn(self, session: Session, feed: "Feed") -> None:
