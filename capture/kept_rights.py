@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,12 +44,16 @@ def begin_with_few_rights() -> None:
     # NumPy's threads would keep them, and nothing here needs these.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
-    keep_in_process(_AT_FIRST)
+    with suppress(OSError):  # it will be said when the others cannot be given up either
+        keep_in_process(_AT_FIRST)
 
 
 def give_up_rights(session: "Session") -> None:
     """Give up, for good, what the rest of this capture does not need. The process must be the capture's alone."""
-    keep_in_process(kept_rights(session))
+    try:
+        keep_in_process(kept_rights(session))
+    except OSError as error:
+        session.warnings.append(f"rights of root that are not needed could not be given up: {error.strerror}")
 
 
 def kept_rights(session: "Session") -> set[int]:

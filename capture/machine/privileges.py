@@ -9,6 +9,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,14 +60,15 @@ def held_capabilities() -> int:
 def keep_in_process(kept: Collection[int]) -> None:
     """`keep_in_thread` for this thread and, by and by, all others of the process. For good. Raises OSError."""
     global _process_keeps
-    _process_keeps = frozenset(kept)
-    follow_process()
+    keep_in_thread(kept)
+    _process_keeps = _thread.keeps = frozenset(kept)
 
 
 def follow_process() -> None:
-    """Give up, in this thread, what the process has given up meanwhile. Raises OSError."""
+    """Give up, in this thread, what the process has given up meanwhile."""
     if getattr(_thread, "keeps", None) != _process_keeps and _process_keeps is not None:
-        keep_in_thread(_process_keeps)
+        with suppress(OSError):  # the process could, so this thread can
+            keep_in_thread(_process_keeps)
         _thread.keeps = _process_keeps
 
 

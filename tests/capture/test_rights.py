@@ -112,6 +112,21 @@ def test_what_a_capture_needs_for_other_namespaces_and_folders_is_kept(network, 
     assert "warning" not in process.said
 
 
+@tried("the kernel refuses to take rights away (seccomp)", "a warning; the capture runs")
+def test_rights_that_cannot_be_given_up_are_a_warning(network, tmp_path):
+    script = (
+        "import errno, os; from ttrace.capture.machine import privileges\n"
+        "def refuse(*_): raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))\n"
+        "privileges.keep_in_thread = refuse\n"
+        "from ttrace.cli import main; main()\n"
+    )
+    command = [IP, "netns", "exec", network.router, sys.executable, "-c", script, "capture", "--duration", "0.1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "warning: rights of root that are not needed could not be given up: Operation not permitted" in done.stderr
+
+
 def test_a_capture_from_python_leaves_the_process_its_rights(network, start):
     capture = start(network.router)
     capture.wait_ready()
