@@ -3,6 +3,9 @@
 No logic, and nothing heavy is imported before it is needed: `ttrace --help` takes 0.1 s.
 """
 
+from . import cli_interrupt  # isort: skip - before all else: see there
+
+import signal
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -51,6 +54,8 @@ from .cli_streams import in_passing, usable
 from .errors import TtraceError, UsageError
 from .escaping import escape, escape_lines, guard
 from .report import Form
+
+cli_interrupt.allow()
 
 app = typer.Typer(
     add_completion=False,
@@ -327,6 +332,8 @@ def main() -> None:
         _fail(error)
     except _WrongUsage as error:
         _misused(error)
+    except KeyboardInterrupt:  # before or behind what click sees of it
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         # `ttrace correlate … | head`: the reader has seen enough. Nothing more can be written, not even at exit.
         sys.stderr.close()

@@ -24,7 +24,7 @@ from .rules.legacy import legacy_tables
 from .rules.tracing_table import ask_nft, load_nftables
 from .sockets.arena import Arena
 from .sockets.bpf import accept_all, load_libpcap
-from .sockets.ring import BLOCK_BYTES, SMALLEST_BLOCKS, open_ring
+from .sockets.ring import SMALLEST_UNITS, UNIT_BYTES, open_ring
 from .sources import SOURCES
 from .targets import resolve_targets
 
@@ -160,14 +160,15 @@ def _ring_can_run() -> str | None:
     """What is missing for packet rings, in the namespace of the thread."""
     try:
         open_ring(
-            Arena(slots=1, slot_bytes=SMALLEST_BLOCKS * BLOCK_BYTES),
+            Arena(slots=1, slot_bytes=SMALLEST_UNITS * UNIT_BYTES),
             own_netns(),
             interface="lo",
             index=1,
             link_type=LinkType.ETHERNET,
             mac=b"",
             program=accept_all(_TRIED_SNAPLEN),
-            blocks=SMALLEST_BLOCKS,
+            units=SMALLEST_UNITS,
+            packet_bytes=_TRIED_SNAPLEN,
         )
     except TtraceError as error:
         return str(error)

@@ -2,39 +2,29 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ..errors import TtraceError
-from ..kernels.folders import CAPTURE, kernel_folders
-from ..pcapng.write import name_resolution
+from ..kernels.folders import kernel_folders
+from .descriptors import check_descriptors, raise_limit, told
+from .ending import end_sources, finish
 from .kept_rights import begin_with_few_rights, give_up_rights
 from .machine.journal import Journal, restore_stale
 from .machine.rights import check_rights
+from .opening import begin, compile_first, open_rings, open_sockets, reserve
 from .options import BrokenOffError, CaptureOptions, CaptureStatus, CaptureSummary
+from .recording_snapshots import begin_snapshots
 from .rotation.files import CaptureFiles
-from .rotation.freezing import seen_bits
 from .rotation.seam import Rotation
-from .session import (
-    Session,
-    add_interface,
-    add_point,
-    add_snapshot,
-    begin_section,
-    close_rings,
-    write_statistics,
-)
-from .snapshots import CaptureTimes, container_names, take_snapshots
-from .sockets.arena import Arena
-from .sockets.netfilter import WAITING_BYTES, arena_bytes, open_netfilter_socket
-from .sockets.ring import BLOCK_BYTES, HOLD_BACK_NS, RingBudget, ring_budget
-from .sources import SOURCES, CannotRunError
-from .stop import StopSignals
+from .session import Session, close_rings, write_statistics
+from .sources import SOURCES
+from .stop import StoppedError, StopSignals, bound_s
 from .summary import status_of, summary_of
-from .targets import Targets, resolve_targets
+from .targets import resolve_targets
 from .unwritten import note_unwritten
-from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS, Watch
+from .watch import Watch
 
 if TYPE_CHECKING:
     from .stream.feed import Feed
@@ -43,12 +33,14 @@ StatusCallback = Callable[[CaptureStatus], None]
 _TICK_S = 0.25
 _PENDING_S = 0.05
 """How soon a source has its turn that waits for it."""
+_FIRST_SNAPSHOTS_S = 10.0
+"""The capture says that it has begun when the first snapshots are there, but waits no longer for them."""
 
 
 def run_capture(
     options: CaptureOptions, *, status: StatusCallback | None = None, own_process: bool = False
 ) -> CaptureSummary:
-    """Capture until a signal (SIGINT, SIGTERM, SIGHUP), the duration or the count ends it; blocks meanwhile.
+    """Capture until a signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT), the duration or the count ends it; blocks meanwhile.
 
     `status` is called about four times a second. With `own_process` the process is there for this capture alone, and
     gives up what rights are not needed once all is open, for good (`kept_rights.py`). Raises TtraceError; a
@@ -56,43 +48,40 @@ def run_capture(
     """
     options.refuse_contradictions()
     check_rights(other_namespaces=bool(options.netns or options.containers))
+    raise_limit()
     if own_process:
         begin_with_few_rights()
+    try:
+        with ExitStack() as stack:
+            stop = stack.enter_context(StopSignals())
+            session, rotation = _open(options, stack, stop)
+            return _run(session, rotation, stop, status, own_process=own_process)
+    except StoppedError as stopped:
+        raise TtraceError("ended by a signal before it captured anything") from stopped
+
+
+def _open(options: CaptureOptions, stack: ExitStack, stop: StopSignals) -> tuple[Session, Rotation]:
+    """Find what to capture, and open the rings: from then on packets are buffered."""
     node = options.node_name or socket.gethostname()
-    with ExitStack() as stack:
-        stop = stack.enter_context(StopSignals())
+    with told():
         warnings = _found_at_the_start()
         targets = resolve_targets(options, stop_fd=stop.fd)
-        stack.callback(targets.close)
-        files = stack.enter_context(CaptureFiles(options, node, is_stopped=lambda: stop.requested))
-        rotation = Rotation(options, files)
-        _compile_first()
-        arena, budget = _reserve(options, targets)
-        stack.callback(arena.close)
-        session = Session(options, node, targets, files, arena, Journal(), stack, budget, time.time_ns())
-        stack.callback(close_rings, session)
-        session.warnings += warnings + targets.warnings
-        session.sources = [kind(session) for kind in SOURCES]
-        try:
-            _open_rings(session)
-            _open_sockets(session)
-            feed = _begin(session)
-            if own_process:
-                give_up_rights(session)
-            failure = _record(session, feed, rotation, stop, status)
-        finally:
-            _end_sources(session)
-            session.warnings += session.journal.restore()
-        rotation.end(session)
-        return _result(session, feed, failure)
-
-
-def _result(session: Session, feed: "Feed", failure: TtraceError | None) -> CaptureSummary:
-    """What was recorded. Raises BrokenOffError with it where `failure` ended the capture."""
-    summary = summary_of(session, feed)
-    if failure:
-        raise BrokenOffError(failure, summary) from failure
-    return summary
+    stack.callback(targets.close)
+    check_descriptors(targets)
+    stop.bound_s = bound_s(len(targets.targets))
+    files = stack.enter_context(CaptureFiles(options, node, is_stopped=lambda: stop.requested))
+    rotation = Rotation(options, files)
+    compile_first(stop)
+    arena, budget = reserve(options, targets)
+    stack.callback(arena.close)
+    session = Session(options, node, targets, files, arena, Journal(), stack, budget)
+    stack.callback(close_rings, session)
+    stack.callback(session.workers.close)
+    session.warnings += warnings + targets.warnings
+    session.sources = [kind(session) for kind in SOURCES]
+    stop.break_off = session.journal.restore
+    open_rings(session)
+    return session, rotation
 
 
 def _found_at_the_start() -> list[str]:
@@ -103,93 +92,24 @@ def _found_at_the_start() -> list[str]:
     return warnings
 
 
-def _compile_first() -> None:
-    """The first time on a machine, compile the kernels (some seconds) before the rings open: they would fill up.
-
-    Afterwards they are kept, and loaded while the rings already buffer.
-    """
-    if not kernel_folders().are_complete(CAPTURE):
-        from .stream.feed import compile_kernels
-
-        compile_kernels()
-        kernel_folders().mark_complete(CAPTURE)
-
-
-def _reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:
-    """Address space for every ring there may be, and how much memory the rings get."""
-    points = sum(len(target.chosen) for target in targets.targets)
-    expected, most = (0, 0) if options.interfaces else (EXPECTED_ARRIVALS, MAX_ARRIVALS)
-    budget = ring_budget(options.ring_mib, points + expected)
-    arena = Arena(
-        slots=points + most,
-        slot_bytes=budget.share_blocks * BLOCK_BYTES,
-        buffer_bytes=len(targets.targets) * arena_bytes(options.buffer_mib) + WAITING_BYTES,
-    )
-    return arena, budget
-
-
-def _open_rings(session: Session) -> None:
-    """Write the file's head and open every ring; packets are buffered from here on."""
-    begin_section(session)
-    for target in session.targets.targets:
-        with target.netns.entered():
-            for link in target.chosen:
-                add_point(session, target, link)
-    if not session.rings:
-        raise TtraceError(session.warnings[-1] if session.warnings else "no interface to capture on")
-    session.started_ns = session.since_ns = time.time_ns()
-
-
-def _open_sockets(session: Session) -> None:
-    """Listen to netfilter in every namespace; nothing is traced yet."""
-    groups = sorted(group for source in session.sources for group in source.groups)
-    wakes = [kind for source in session.sources for kind in source.wakes]
-    for target in session.targets.targets:
-        listener = open_netfilter_socket(
-            session.arena, target.netns, buffer_mib=session.options.buffer_mib, groups=groups, wakes=wakes
-        )
-        session.stack.callback(listener.close)
-        session.sockets.append((listener, add_interface(session, target, "netlink", "netfilter")))
-        for source in session.sources:
-            with _going_on_without(session):
-                source.open(listener)
-    session.snapshot_interface = add_interface(session, None, "snapshot", "snapshot")
-    session.output.append(name_resolution(container_names(session.targets)))
-
-
-def _begin(session: Session) -> "Feed":
-    """Load the converter, while packets are being buffered, and only then start tracing.
-
-    A message's time is that of its receipt: one that waits for numba to be imported would get a wrong one.
-    """
-    from .stream.feed import Feed, compile_kernels
-
-    compile_kernels()
-    watched = seen_bits(session.options)
-    feed = Feed(session.arena, session.output, session.rings, session.sockets, session.options.count, watched)
-    session.stack.callback(feed.close)
-    for source in session.sources:
-        with _going_on_without(session):
-            source.begin(feed)
-    session.output.begin()
-    return feed
-
-
-@contextmanager
-def _going_on_without(session: Session) -> Iterator[None]:
-    """What a source lacks is a warning."""
+def _run(
+    session: Session, rotation: Rotation, stop: StopSignals, status: StatusCallback | None, *, own_process: bool
+) -> CaptureSummary:
+    """Listen, record, and end. Raises BrokenOffError with what was recorded where that ended before it was asked to."""
     try:
-        yield
-    except CannotRunError as missing:
-        session.warnings.append(str(missing))
-
-
-def _snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int | None = None) -> Iterator[None]:
-    """Take the snapshots of this moment into the stream; yields after each, as they take a while."""
-    times = CaptureTimes(started_ns=session.since_ns, ended_ns=ended_ns)
-    for snapshot in take_snapshots(session.options, times, session.node, session.targets, session.warnings):
-        add_snapshot(session, feed, snapshot, moment)
-        yield
+        open_sockets(session)
+        feed = begin(session)
+        if own_process:
+            give_up_rights(session)
+        failure = _record(session, feed, rotation, stop, status)
+    finally:
+        end_sources(session)
+        session.warnings += session.journal.restore()
+    rotation.end(session)
+    summary = summary_of(session, feed)
+    if failure:
+        raise BrokenOffError(failure, summary) from failure
+    return summary
 
 
 def _record(
@@ -198,55 +118,72 @@ def _record(
     """Record from the first snapshots to the last; returns why it ended before it was asked to, if so."""
     failure = None
     try:
-        for _ in _snapshots(session, feed, "start"):
-            feed.receive()
-            feed.write_until(time.time_ns() - HOLD_BACK_NS)
-        failure = _run(session, feed, rotation, stop, status)
+        failure = _follow(session, feed, rotation, stop, status)
         if failure and session.output.where is None:
             raise failure  # nobody reads what else would be written
-        _end_sources(session)
-        _finish(session, feed, rotation)
+        end_sources(session)
+        finish(session, feed, rotation)
     except TtraceError as error:
         note_unwritten(session, feed)
         return failure or error
     return failure or rotation.failure or session.output.trouble()
 
 
-def _run(
+def _follow(
     session: Session, feed: "Feed", rotation: Rotation, stop: StopSignals, status: StatusCallback | None
 ) -> TtraceError | None:
     """Record; between whiles see to what is seldom. Returns what became of the file or the disk, if that ended it."""
-    # Measured from when the rings opened, on a clock that nobody sets.
-    opened = time.monotonic() - (time.time_ns() - session.started_ns) / 1e9
-    deadline = None if session.options.duration_s is None else opened + session.options.duration_s
     watch = Watch(session, feed, stop)
-    for source in session.sources:
-        source.follow(feed)
+    feed.wake_for(watch.fileno())
+    begin_snapshots(session, feed, "start")
+    begun = next_tick = time.monotonic()
+    is_ready = False
     try:
-        next_tick = time.monotonic()
-        rotation.begin(session, feed)
         while not rotation.is_over and not stop.requested and not feed.is_full:
             now = time.monotonic()
+            if not is_ready and (not session.workers.pending or now > begun + _FIRST_SNAPSHOTS_S):
+                is_ready = True
+                _say_begun(session, feed, rotation)
             if now >= next_tick:
                 next_tick = now + _TICK_S
                 _note_losses(session, feed)
                 if failure := session.output.trouble():
                     return failure
-                if status:
+                if status and is_ready:
                     status(status_of(session, feed))
-            if deadline is not None and now >= deadline:
+            left_s = _left_s(session, rotation, now) if is_ready else _TICK_S
+            if left_s <= 0:
                 break
-            ends = (deadline, rotation.due_s)
-            until = min([next_tick, *(end for end in ends if end is not None and end > now)])
             is_pending = any(source.is_pending for source in session.sources)
-            feed.record(min(until - now, _PENDING_S) if is_pending else until - now, watch.fileno())
+            feed.record(min(next_tick - now, left_s, _PENDING_S if is_pending else _TICK_S))
             watch.wait(0)
-            for source in session.sources:
-                source.record(feed)
-            rotation.record(session, feed)
+            session.workers.see_to_results()
+            if is_ready:
+                _have_turns(session, feed, rotation)
         return rotation.failure
     finally:
         watch.close()
+
+
+def _say_begun(session: Session, feed: "Feed", rotation: Rotation) -> None:
+    """Tell all who have a turn that the snapshots of the start are in the file."""
+    for source in session.sources:
+        source.follow(feed)
+    rotation.begin(session, feed)
+
+
+def _have_turns(session: Session, feed: "Feed", rotation: Rotation) -> None:
+    for source in session.sources:
+        source.record(feed)
+    rotation.record(session, feed)
+
+
+def _left_s(session: Session, rotation: Rotation, now_s: float) -> float:
+    """How long the loop may run: until the end of the capture's duration, or the change of files that is next."""
+    duration_s = session.options.duration_s
+    left_s = _TICK_S if duration_s is None else duration_s - session.elapsed_s
+    due_s = rotation.due_s
+    return left_s if due_s is None or due_s <= now_s else min(left_s, due_s - now_s)
 
 
 def _note_losses(session: Session, feed: "Feed") -> None:
@@ -260,33 +197,3 @@ def _note_losses(session: Session, feed: "Feed") -> None:
         if listener.lost != listener.reported_lost:
             write_statistics(session, interface, feed.messages(number)[0] + listener.lost, listener.lost)
             listener.reported_lost = listener.lost
-
-
-def _finish(session: Session, feed: "Feed", rotation: Rotation) -> None:
-    """Tracing has ended: take what the kernel still holds, the last snapshots and the final statistics."""
-    feed.receive()
-    # Packets are taken for longer than they are traced: a chain that saw one of which there is no frame would be told
-    # of a packet that went nowhere.
-    end_ns = time.time_ns()
-    rotation.drain(session, feed, end_ns)
-    if rotation.is_over:
-        rotation.finish(session, feed)
-        return
-    feed.end_packets()
-    # With a packet limit, the packets ended with the last one wanted.
-    ended_ns = end_ns if feed.full_ns is None else feed.full_ns
-    for _ in _snapshots(session, feed, "stop", ended_ns):
-        feed.receive()
-    feed.write_until(time.time_ns())
-    for number, (ring, interface) in enumerate(session.rings):
-        ring.read_statistics()
-        # Not the kernel's count: that goes on until now, and the packets in the file end with the capture.
-        write_statistics(session, interface, feed.ring_packets(number) + ring.lost, ring.lost)
-    for number, (listener, interface) in enumerate(session.sockets):
-        listener.read_lost()
-        write_statistics(session, interface, feed.messages_written(number) + listener.lost, listener.lost)
-
-
-def _end_sources(session: Session) -> None:
-    for source in reversed(session.sources):
-        source.end()

@@ -20,6 +20,7 @@ from ..pcapng.write import (
 from .machine.journal import Journal
 from .machine.links import Link, kernel_name
 from .options import CaptureOptions, PointSummary
+from .parallel import Workers, in_parallel
 from .rotation.files import CaptureFiles
 from .snapshots import Snapshot, container_names
 from .sockets.arena import Arena
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from .stream.feed import Feed
 
 
+_WORKERS = 4
+"""Reading snapshots is mostly Python, of which one thread runs at a time."""
+
+
 @dataclass(slots=True)
 class Session:
     """What is open while a capture runs."""
@@ -47,8 +52,10 @@ class Session:
     journal: Journal
     stack: ExitStack
     ring_budget: RingBudget
-    started_ns: int
-    """When the rings were open."""
+    started_ns: int = 0
+    """When the rings were open, in nanoseconds since 1970."""
+    started_s: float = 0.0
+    """The same moment on the monotonic clock, which nobody sets."""
     since_ns: int = 0
     """From when on every packet is in the current file."""
     rings: list[tuple[Ring, int]] = field(default_factory=list)
@@ -61,6 +68,8 @@ class Session:
     interfaces: int = 0
     """Interface description blocks written."""
     snapshot_interface: int = 0
+    workers: Workers = field(default_factory=lambda: Workers(_WORKERS))
+    """Threads for what takes long beside the loop."""
     programs: dict[tuple[int, LinkType], bytes] = field(default_factory=dict)
     """Compiled filter by inode of the namespace and link type."""
     earlier: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -77,6 +86,16 @@ class Session:
         """The file that is written."""
         return self.files.current
 
+    def begin_now(self) -> None:
+        """The capture covers what comes from now on."""
+        self.started_ns = self.since_ns = time.time_ns()
+        self.started_s = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long ago that was."""
+        return time.monotonic() - self.started_s
+
 
 def open_point(session: Session, target: Target, link: Link) -> Ring:
     """Open a capture point, in whose namespace the thread must be. Raises TtraceError."""
@@ -89,26 +108,32 @@ def open_point(session: Session, target: Target, link: Link) -> Ring:
             link_type=link.link_type,
             interface=kernel_name(link.index) or link.name,
         )
-    blocks = session.ring_budget.next_blocks(sum(ring.blocks for ring, _ in session.rings))
+    units = session.ring_budget.next_units(sum(ring.units for ring, _ in session.rings))
     return open_ring(
         session.arena, target.netns, interface=link.name, index=link.index, link_type=link.link_type,
-        mac=link.mac_bytes, program=session.programs[key], blocks=blocks,
+        mac=link.mac_bytes, program=session.programs[key], units=units,
+        packet_bytes=min(options.snaplen, link.longest_bytes),
     )  # fmt: skip
 
 
-def add_point(session: Session, target: Target, link: Link) -> None:
-    """Open a capture point that was chosen before. One that cannot be had is a warning, unless it was named.
-
-    The thread must be in the target's namespace. Raises TtraceError.
-    """
+def open_points(session: Session, target: Target) -> list[Ring]:
+    """Open the capture points of a namespace that were chosen before. One that cannot
+    be had is a warning, unless it was named. Raises TtraceError, with none left open."""
+    opened: list[Ring] = []
     try:
-        ring = open_point(session, target, link)
-    except PointError as error:
-        if session.options.interfaces:
-            raise
-        session.warnings.append(error.message)
-    else:
-        add_ring(session, target, ring)
+        with target.netns.entered():
+            for link in target.chosen:
+                try:
+                    opened.append(open_point(session, target, link))
+                except PointError as error:
+                    if session.options.interfaces:
+                        raise
+                    session.warnings.append(error.message)
+    except BaseException:
+        for ring in opened:
+            ring.close()
+        raise
+    return opened
 
 
 def add_ring(session: Session, target: Target, ring: Ring) -> int:
@@ -136,8 +161,7 @@ def end_ring(session: Session, feed: "Feed", number: int) -> None:
 
 def close_rings(session: Session) -> None:
     """Close all capture points. Nothing may be read from them any more."""
-    for ring, _ in session.rings:
-        ring.close()
+    in_parallel(Ring.close, [ring for ring, _ in session.rings])
 
 
 def point_summary(ring: Ring, packets: int) -> PointSummary:

@@ -15,7 +15,6 @@ from ..errors import TtraceError
 from .machine.libc import LIBC
 from .machine.links import (
     Link,
-    namespace_ids,
     read_addresses,
     read_links,
     read_neighbours,
@@ -24,6 +23,7 @@ from .machine.links import (
     routing,
 )
 from .machine.netns import Netns, plain_text
+from .machine.nsids import namespace_ids
 from .options import CaptureOptions
 from .rules.ruleset import read_ruleset
 from .targets import Targets
@@ -106,22 +106,38 @@ class _Timex(ctypes.Structure):
 def take_snapshots(
     options: CaptureOptions, times: CaptureTimes, node: str, targets: Targets, warnings: list[str]
 ) -> Iterator[Snapshot]:
-    """Yield all snapshots of this moment; what can't be read becomes a warning."""
-    yield capture_snapshot(options, times, targets)
-    yield _snapshot("node", None, _node(node))
-    yield _snapshot("containers", None, _containers(targets))
-    known = [*(target.netns for target in targets.targets), *targets.others]
+    """Yield all snapshots of this moment, one after the other; what can't be read becomes a warning."""
+    yield from node_snapshots(options, times, node, targets)
     for target in targets.targets:
-        netns = target.netns
+        yield from netns_snapshots(target.netns, targets.known, warnings)
         try:
-            yield from _network(netns, known)
+            yield ruleset_snapshot(target.netns)
         except TtraceError as error:
-            warnings.append(f"{netns.description}: links and routes not all recorded: {error.message}")
-        yield _snapshot("sysctls", netns, _sysctls(netns))
-        try:
-            yield ruleset_snapshot(netns)
-        except TtraceError as error:
-            warnings.append(f"{netns.description}: no rules recorded: {error.message}")
+            warnings.append(f"{target.netns.description}: no rules recorded: {error.message}")
+
+
+def node_snapshots(options: CaptureOptions, times: CaptureTimes, node: str, targets: Targets) -> list[Snapshot]:
+    """What is the same for all namespaces."""
+    return [
+        capture_snapshot(options, times, targets),
+        _snapshot("node", None, _node(node)),
+        _snapshot("containers", None, _containers(targets)),
+    ]
+
+
+def netns_snapshots(netns: Netns, known: list[Netns], warnings: list[str]) -> list[Snapshot]:
+    """What decides the way of packets in one namespace, but for its rules; what can't be read becomes a warning.
+
+    Links name the namespaces of their peers if they are `known`.
+    """
+    found: list[Snapshot] = []
+    try:
+        for snapshot in _network(netns, known):
+            found.append(snapshot)  # noqa: PERF402 - what was read before a failure is kept
+    except TtraceError as error:
+        warnings.append(f"{netns.description}: links and routes not all recorded: {error.message}")
+    found.append(_snapshot("sysctls", netns, _sysctls(netns)))
+    return found
 
 
 def capture_snapshot(options: CaptureOptions, times: CaptureTimes, targets: Targets) -> Snapshot:
@@ -132,7 +148,7 @@ def capture_snapshot(options: CaptureOptions, times: CaptureTimes, targets: Targ
 def _network(netns: Netns, known: list[Netns]) -> Iterator[Snapshot]:
     """Links, addresses, routes and neighbours of one namespace. Raises TtraceError when they cannot be read."""
     with routing(netns) as route:
-        links = read_links(route, labels=namespace_ids(route, known))
+        links = read_links(route, labels=namespace_ids(netns, known))
         others = _other_macs(route, links)
         yield _snapshot("links", netns, [_link_facts(link) | {"other_macs": others[link.index]} for link in links])
         yield _snapshot("addresses", netns, read_addresses(route))

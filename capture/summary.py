@@ -1,6 +1,5 @@
 """What a capture says about itself, while it runs and at the end."""
 
-import time
 from typing import TYPE_CHECKING
 
 from .options import CaptureStatus, CaptureSummary, NamespaceSummary
@@ -14,7 +13,7 @@ def status_of(session: Session, feed: "Feed") -> CaptureStatus:
     """What has been recorded so far."""
     counts = [feed.messages(number) for number in range(len(session.sockets))]
     return CaptureStatus(
-        elapsed_s=(time.time_ns() - session.started_ns) / 1e9,
+        elapsed_s=session.elapsed_s,
         packets=feed.packets,
         bytes=session.files.written,
         trace_events=sum(count[1] for count in counts),
@@ -33,7 +32,7 @@ def summary_of(session: Session, feed: "Feed") -> CaptureSummary:
         file=session.output.where or session.output.path,
         is_there=session.output.where is not None,
         node=session.node,
-        duration_s=(time.time_ns() - session.started_ns) / 1e9,
+        duration_s=session.elapsed_s,
         bytes=session.files.written,
         points=(*points, *session.ended_points),
         namespaces=tuple(namespaces),

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from ..errors import TtraceError
 from .machine.containers import Container, NoDaemonError, running_containers
-from .machine.links import Link, named_on_command_line, namespace_ids, read_addresses, read_links, routing
+from .machine.links import Link, named_on_command_line, read_addresses, read_links, routing
 from .machine.netns import Netns, distinct_from, open_container_netns, open_netns, own_netns
+from .machine.nsids import namespace_ids
 from .options import CaptureOptions
+from .parallel import in_parallel
 
 _LIMITED_SCOPE = ("fe80:",)
 _RING_BYTES = 1 << 21
@@ -40,9 +42,14 @@ class Targets:
     """Running containers, each with the label of its namespace."""
     warnings: list[str]
 
+    @property
+    def known(self) -> list[Netns]:
+        """All namespaces that have a name here."""
+        return [*(target.netns for target in self.targets), *self.others]
+
     def close(self) -> None:
         """Close all namespaces."""
-        for netns in [*(target.netns for target in self.targets), *self.others]:
+        for netns in self.known:
             netns.close()
 
 
@@ -63,19 +70,21 @@ def resolve_targets(options: CaptureOptions, *, stop_fd: int = -1) -> Targets:
             captured[netns.inode] = netns
     _add_containers(options, captured, result, stop_fd)
     known = [*captured.values(), *result.others]
-    for netns in captured.values():
-        with routing(netns) as route:
-            links = read_links(route, labels=namespace_ids(route, known))
-            addressed = {
-                entry["index"]
-                for entry in read_addresses(route)
-                if not str(entry["address"]).startswith(_LIMITED_SCOPE)
-            }
-        result.targets.append(Target(netns, links, _choose(names, netns, links, addressed)))
+    result.targets += in_parallel(lambda netns: _target(names, netns, known), captured.values())
     _check_interfaces(names, result)
     if not names:
         limit_points(result, _available_bytes() // 2 // _RING_BYTES)
     return result
+
+
+def _target(names: tuple[str, ...], netns: Netns, known: list[Netns]) -> Target:
+    """One namespace with the interfaces to capture on. Links name the namespaces of their peers if they are `known`."""
+    with routing(netns) as route:
+        links = read_links(route, labels=namespace_ids(netns, known))
+        addressed = {
+            entry["index"] for entry in read_addresses(route) if not str(entry["address"]).startswith(_LIMITED_SCOPE)
+        }
+    return Target(netns, links, _choose(names, netns, links, addressed))
 
 
 def _add_containers(options: CaptureOptions, captured: dict[int, Netns], result: Targets, stop_fd: int) -> None:

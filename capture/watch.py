@@ -57,6 +57,7 @@ class Watch:
         for ring, _ in session.rings:
             self._add(ring)
         self._epoll.register(stop.fd, select.EPOLLIN)
+        self._epoll.register(session.workers.fd, select.EPOLLIN)
         self._links = _open_link_socket(session)
         if not session.options.interfaces:
             self._epoll.register(self._links.fileno(), select.EPOLLIN)

@@ -20,7 +20,9 @@ ARPHRD_LOOPBACK = 772
 IFF_UP = 1  # linux/if.h
 NTF_SELF = 2  # linux/neighbour.h
 NUD_PERMANENT = 0x80
-_NO_NSID = 0xFFFFFFFF  # NETNSA_NSID_NOT_ASSIGNED (linux/net_namespace.h), as u32
+_SIZES = ("IFLA_MTU", "IFLA_GSO_MAX_SIZE", "IFLA_GRO_MAX_SIZE", "IFLA_GSO_IPV4_MAX_SIZE", "IFLA_GRO_IPV4_MAX_SIZE")
+_HEADERS_BYTES = 128
+"""More than any link header with its tags."""
 # linux/rtnetlink.h RTN_*, linux/neighbour.h NUD_*
 _ROUTE_TYPES = {
     1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole", 7: "unreachable",
@@ -52,6 +54,8 @@ class Link:
     up: bool
     hardware_type: int
     """ARPHRD_* (linux/if_arp.h)."""
+    longest_bytes: int = (1 << 16) + _HEADERS_BYTES
+    """No packet on it is longer, with all headers: super-packets (GSO, GRO) are longer than the MTU."""
 
     @property
     def is_loopback(self) -> bool:
@@ -105,6 +109,7 @@ def read_links(route: "IPRoute", *, labels: dict[int, str] | None = None) -> lis
                 peer_netns=(labels or {}).get(nsid) if nsid is not None else None,
                 up=bool(message["flags"] & IFF_UP),
                 hardware_type=message["ifi_type"],
+                longest_bytes=_HEADERS_BYTES + max(message.get_attr(name) or 0 for name in _SIZES),
             )
         )
     return links
@@ -183,14 +188,3 @@ def read_neighbours(route: "IPRoute") -> list[dict[str, object]]:
         for family in (socket.AF_INET, socket.AF_INET6)
         for message in route.get_neighbours(family=family)
     ]
-
-
-def namespace_ids(route: "IPRoute", others: list[Netns]) -> dict[int, str]:
-    """The nsid under which the namespace of `route` knows each of `others`, to its label; those it knows."""
-    labels: dict[int, str] = {}
-    for other in others:
-        nsid = route.get_netnsid(fd=other.fd)["nsid"]
-        # It has no id here, so no link here has a peer there.
-        if nsid is not None and nsid != _NO_NSID:
-            labels[nsid] = other.label
-    return labels

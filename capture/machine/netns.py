@@ -98,7 +98,8 @@ def open_netns(selector: str) -> Netns:
             hint=f"give a name of `ip netns` (there are: {existing}), a process id, or a path",
         ) from error
     inode = os.fstat(fd).st_ino
-    name = named_namespaces().get(inode)
+    # Looking at all names takes a while where there are many, and one may be looked for a hundred times.
+    name = path.name if path.parent == NAMED_DIRECTORY else named_namespaces().get(inode)
     is_root = inode == _own_inode()
     label = ROOT_LABEL if is_root else f"net:[{inode}]" if name is None else _name_label(name)
     return Netns(label=label, inode=inode, fd=fd, is_root=is_root)

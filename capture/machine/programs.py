@@ -2,9 +2,11 @@
 our rights."""
 
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Final
 
@@ -13,6 +15,7 @@ from ...kernels.trust import LOADING_VARIABLES, PROGRAM_FOLDERS, untrusted
 from .privileges import CAP_NET_ADMIN, CAP_NET_RAW, keep_in_thread
 
 _ENVIRONMENT: Final = {"PATH": ":".join(PROGRAM_FOLDERS), "LC_ALL": "C", "HOME": "/"}
+_running: set[subprocess.Popen[bytes]] = set()
 _RIGHTS: Final = (CAP_NET_ADMIN, CAP_NET_RAW)
 """What reading rules needs."""
 
@@ -48,12 +51,7 @@ def run_program(command: Sequence[str], *, timeout_s: float) -> subprocess.Compl
     def run() -> None:
         try:
             keep_in_thread(_RIGHTS)
-            result.append(
-                subprocess.run(
-                    command, executable=path, env=_ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL,
-                    capture_output=True, timeout=timeout_s, check=False,
-                )
-            )  # fmt: skip
+            result.append(_run_to_end(command, path, timeout_s))
         except BaseException as error:  # noqa: BLE001 - raised below, in the thread that waits
             result.append(error)
 
@@ -68,3 +66,37 @@ def run_program(command: Sequence[str], *, timeout_s: float) -> subprocess.Compl
     if isinstance(done, BaseException):
         raise done
     return done
+
+
+def _run_to_end(command: Sequence[str], path: str, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+    """Run it, in a process group of its own. Raises TimeoutExpired, and OSError where it cannot be run."""
+    # `start_new_session`: what it starts itself ends with it, and Ctrl-C on a terminal is for us alone.
+    process = subprocess.Popen(
+        command, executable=path, env=_ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    _running.add(process)
+    try:
+        output, said = process.communicate(timeout=timeout_s)
+        return subprocess.CompletedProcess(command, process.returncode, output, said)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        # Not to be waited for: what else has its pipes open might keep them so.
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+        process.wait()
+        raise
+    finally:
+        _running.discard(process)
+
+
+def end_programs() -> None:
+    """End, at once, whatever programs still run: nobody waits for them any more."""
+    for process in list(_running):
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -96,11 +96,12 @@ class Rotation:
     def drain(self, session: Session, feed: "Feed", end_ns: int) -> None:
         """Write packets up to `end_ns`, in as many files as that takes and as far as there is room: the kernel needs up
         to a block timeout to hand the last ones over."""
+        began_s = time.monotonic()  # the clock may be set meanwhile
         self.record(session, feed)
-        while feed.settled_ns < end_ns and time.time_ns() < end_ns + HOLD_BACK_NS and not feed.is_full:
+        while feed.settled_ns < end_ns and time.monotonic() < began_s + HOLD_BACK_NS / 1e9 and not feed.is_full:
             if self.is_over:
                 break
-            feed.record(_SETTLE_S, -1, newest_ns=end_ns)
+            feed.record(_SETTLE_S, newest_ns=end_ns)
             self.record(session, feed)
         while not self.is_over and feed.write_some(end_ns):
             self.record(session, feed)

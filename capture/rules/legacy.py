@@ -7,7 +7,7 @@ from ..machine.netns import Netns
 from ..machine.programs import run_program
 
 _FAMILIES = {"ip": ("ip_tables_names", "iptables-legacy-save"), "ip6": ("ip6_tables_names", "ip6tables-legacy-save")}
-_SAVE_TIMEOUT_S = 20
+_SAVE_TIMEOUT_S = 4
 
 
 def legacy_tables(family: str) -> list[str]:

@@ -13,6 +13,6 @@ For other rooms:
     numbers: NFULNL_CFG_CMD_BIND, NFULNL_CFG_CMD_UNBIND, NFULNL_COPY_PACKET, NLA_TYPE_MASK, NLMSG_MIN_TYPE
     numbers: NLM_F_ACK, NLM_F_DUMP, NLM_F_MULTI, TRACING_TABLE
     requests: acknowledgement, error_of, request, ruleset_generation
-    ring: BLOCK_BYTES, HOLD_BACK_NS, PointError, Ring, RingBudget, SMALLEST_BLOCKS, open_ring, ring_budget
+    ring: HOLD_BACK_NS, PointError, Ring, RingBudget, SMALLEST_UNITS, UNIT_BYTES, open_ring, ring_budget
     stamps: HEADER_BYTES, STAMP_BYTES
 """

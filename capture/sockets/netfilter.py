@@ -15,7 +15,7 @@ from ...errors import TtraceError
 from ..machine.libc import DatagramHeader, IoVector
 from ..machine.netns import Netns
 from .arena import Arena
-from .numbers import NETLINK_ADD_MEMBERSHIP, NETLINK_NETFILTER, SO_RCVBUFFORCE, SOL_NETLINK
+from .numbers import NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, NETLINK_NETFILTER, SO_RCVBUFFORCE, SOL_NETLINK
 from .stamps import HEADER_BYTES, Stamps, ring_bytes
 
 DATAGRAMS = 128
@@ -45,12 +45,16 @@ class NetfilterSocket:
     """Arena offset of the memory for blocks that wait, `WAITING_BYTES` long."""
     headers: int
     """Arena offset of the headers that recvmmsg takes, one for each datagram."""
+    buffer_bytes: int
+    """Of the kernel, for what is not received yet."""
     stamps: Stamps | None
     """The times of its messages; None where the kernel cannot take them."""
     overruns: int = 0
     """How often the kernel reported ENOBUFS."""
     lost: int = 0
     """Messages the kernel could not queue."""
+    _lost_before: int = 0
+    """What of it is not counted."""
     reported_lost: int = 0
     """The value of `lost` in the last statistics block written."""
 
@@ -62,7 +66,19 @@ class NetfilterSocket:
         for line in table.splitlines()[1:]:
             columns = line.split()
             if columns[-1] == inode:
-                self.lost = int(columns[8])
+                self.lost = int(columns[8]) - self._lost_before
+
+    def forget_lost(self) -> int:
+        """Count from now on; returns how many messages were lost before."""
+        self.read_lost()
+        lost, self.lost = self.lost, 0
+        self._lost_before += lost
+        return lost
+
+    def leave(self, groups: Iterable[int]) -> None:
+        """Hear no more of multicast `groups` (NFNLGRP_*): what comes now is no loss."""
+        for group in groups:
+            self.socket.setsockopt(SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, group)
 
     def close(self) -> None:
         """Close the socket; group memberships and the NFLOG binding end with it."""
@@ -106,7 +122,7 @@ def open_netfilter_socket(
         ) from error
     datagrams = arena.allocate(DATAGRAMS * DATAGRAM_BYTES)
     waiting = arena.allocate(WAITING_BYTES)
-    return NetfilterSocket(netns, listener, datagrams, waiting, _headers(arena, datagrams), stamps)
+    return NetfilterSocket(netns, listener, datagrams, waiting, _headers(arena, datagrams), buffer_mib << 20, stamps)
 
 
 def _headers(arena: Arena, datagrams: int) -> int:

@@ -6,6 +6,7 @@ from typing import Final
 NETLINK_NETFILTER: Final = 12
 SOL_NETLINK: Final = 270  # linux/socket.h
 NETLINK_ADD_MEMBERSHIP: Final = 1
+NETLINK_DROP_MEMBERSHIP: Final = 2
 NLM_F_REQUEST: Final = 1
 NLM_F_MULTI: Final = 2
 NLM_F_ACK: Final = 4

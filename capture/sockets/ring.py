@@ -17,7 +17,7 @@ from ..machine.netns import Netns
 from ..options import LARGEST_DEFAULT_RING_MIB, RINGS_MIB
 from .arena import Arena
 from .binding import bind_to_interface, bound_index
-from .bpf import INSTRUCTION_BYTES
+from .bpf import INSTRUCTION_BYTES, accept_all
 from .numbers import (
     PACKET_RX_RING,
     PACKET_STATISTICS,
@@ -27,18 +27,27 @@ from .numbers import (
     TPACKET_V3,
 )
 
-BLOCK_BYTES = 1 << 18
-"""What rings are measured in, and the blocks of small ones: four GSO super-packets of the largest common size (65,226
-bytes), or many small packets."""
-_LARGEST_BLOCKS = 4
-_FEWEST = 16
-"""A ring is divided into so many blocks of up to `_LARGEST_BLOCKS` times the size: each full one is a wake-up."""
+UNIT_BYTES = 1 << 18
+"""What rings are measured in."""
 BLOCK_TIMEOUT_MS = 150
 """A packet waits no longer than this until the kernel hands over its block. Each time is a wake-up too."""
+_BLOCKS = 128
+"""A ring has so many blocks, or more. A trickle fills a block with its first packet, as the kernel hands it over when
+its time is up: so a ring of little use lasts for 128 * 150 ms = 19 s in which we do not run, whatever its size.
+(16 blocks lasted 2.4 s.)"""
+_FEWEST_BLOCKS = 8
+"""But not less, for whatever packet: a longer one is cut, as by the snaplen."""
+_LARGEST_BLOCK_BYTES = 1 << 20
+"""Larger ones would save no wake-ups worth it."""
+_PACKETS_OF_A_BLOCK = 4
+"""At least, of full length, up to `_ROOMY_BLOCK_BYTES`: what is left at the end of a block is not used."""
+_ROOMY_BLOCK_BYTES = 1 << 17
+_PACKET_OVERHEAD_BYTES = 256
+"""More than there is beside a packet in its block: struct tpacket3_hdr and sockaddr_ll, alignment, the block's head."""
 HOLD_BACK_NS = (BLOCK_TIMEOUT_MS + 50) * 1_000_000
 """How long a packet may be on its way to us at most: the kernel's timers may be late."""
 
-SMALLEST_BLOCKS = 8
+SMALLEST_UNITS = 8
 """Of a ring (2 MiB), so that holding some back leaves room."""
 
 _FRAME_BYTES = 2048  # only a divisor of the block size in version 3
@@ -64,8 +73,8 @@ class Ring:
     socket: socket.socket
     offset: int
     """Where the ring begins in the arena."""
-    blocks: int
-    """Its size in units of `BLOCK_BYTES`."""
+    units: int
+    """Its size in units of `UNIT_BYTES`."""
     block_bytes: int
     """Size of the blocks the kernel hands over."""
     arena: Arena
@@ -81,6 +90,17 @@ class Ring:
         packets, drops, _ = _STATISTICS.unpack(statistics)
         self.received += packets
         self.lost += drops
+
+    def forget_lost(self) -> int:
+        """Count from now on; returns how many packets were lost before."""
+        self.read_statistics()
+        lost, self.lost = self.lost, 0
+        self.received -= lost
+        return lost
+
+    def shut(self) -> None:
+        """Let nothing more in, nor count it as lost. What is in the ring can still be read."""
+        attach_filter(self.socket, accept_all(0))
 
     def take_error(self) -> int:
         """The pending socket error (ENETDOWN when the interface went down or away), cleared by reading; 0 if none."""
@@ -103,22 +123,22 @@ class Ring:
 class RingBudget:
     """The memory of all rings, which cannot be swapped out, and how they share it."""
 
-    total_blocks: int
-    share_blocks: int
+    total_units: int
+    share_units: int
     """The most a single ring gets."""
 
-    def next_blocks(self, used_blocks: int) -> int:
-        """Blocks of one more ring when `used_blocks` are in use: a share, or what is left, but enough to work."""
-        return max(SMALLEST_BLOCKS, min(self.share_blocks, self.total_blocks - used_blocks))
+    def next_units(self, used_units: int) -> int:
+        """Size of one more ring when `used_units` are in use: a share, or what is left, but enough to work."""
+        return max(SMALLEST_UNITS, min(self.share_units, self.total_units - used_units))
 
 
 def ring_budget(ring_mib: int | None, points: int) -> RingBudget:
     """Divide `ring_mib` MiB over `points`; None is the default, which also limits what one ring gets."""
-    total = (RINGS_MIB if ring_mib is None else ring_mib) * (1 << 20) // BLOCK_BYTES
+    total = (RINGS_MIB if ring_mib is None else ring_mib) * (1 << 20) // UNIT_BYTES
     share = total // max(1, points)
     if ring_mib is None:
-        share = min(share, LARGEST_DEFAULT_RING_MIB * (1 << 20) // BLOCK_BYTES)
-    return RingBudget(total_blocks=total, share_blocks=max(SMALLEST_BLOCKS, share))
+        share = min(share, LARGEST_DEFAULT_RING_MIB * (1 << 20) // UNIT_BYTES)
+    return RingBudget(total_units=total, share_units=max(SMALLEST_UNITS, share))
 
 
 def open_ring(
@@ -130,9 +150,13 @@ def open_ring(
     link_type: LinkType,
     mac: bytes,
     program: bytes,
-    blocks: int,
+    units: int,
+    packet_bytes: int,
 ) -> Ring:
-    """Open a ring on an interface of the namespace the thread is in. Raises TtraceError naming the interface."""
+    """Open a ring on an interface of the namespace the thread is in. Raises TtraceError naming the interface.
+
+    `packet_bytes` is the longest packet that is kept.
+    """
     # Without a link header SOCK_DGRAM hands over the packet from its network header on, whatever tunnel it is.
     kind = socket.SOCK_RAW if link_type is LinkType.ETHERNET else socket.SOCK_DGRAM
     try:
@@ -143,8 +167,8 @@ def open_ring(
     except OSError as error:
         raise PointError(f"cannot capture on `{interface}` in {netns.description}: {error.strerror}") from error
     offset = None
-    block_bytes = _block_bytes(blocks)
-    length_bytes = blocks * BLOCK_BYTES // block_bytes * block_bytes
+    block_bytes = block_bytes_of(units, packet_bytes)
+    length_bytes = units * UNIT_BYTES // block_bytes * block_bytes
     try:
         _set_up(packet_socket, program, block_bytes, length_bytes)
         offset = arena.map_socket(packet_socket.fileno(), length_bytes)
@@ -155,9 +179,9 @@ def open_ring(
             arena.free_slot(offset)
         raise PointError(
             f"cannot capture on `{interface}` in {netns.description}: {error.strerror or error}",
-            hint=_memory_hint(blocks) if error.errno == errno.ENOMEM else None,
+            hint=_memory_hint(units) if error.errno == errno.ENOMEM else None,
         ) from error
-    return Ring(netns, interface, index, link_type, mac, packet_socket, offset, blocks, block_bytes, arena)
+    return Ring(netns, interface, index, link_type, mac, packet_socket, offset, units, block_bytes, arena)
 
 
 def _set_up(packet_socket: socket.socket, program: bytes, block_bytes: int, length_bytes: int) -> None:
@@ -165,18 +189,37 @@ def _set_up(packet_socket: socket.socket, program: bytes, block_bytes: int, leng
     packet_socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
     sizes = block_bytes, length_bytes // block_bytes, _FRAME_BYTES, length_bytes // _FRAME_BYTES
     packet_socket.setsockopt(SOL_PACKET, PACKET_RX_RING, _REQUEST.pack(*sizes, BLOCK_TIMEOUT_MS, 0, 0))
+    attach_filter(packet_socket, program)
+
+
+def attach_filter(packet_socket: socket.socket, program: bytes) -> None:
+    """Have the socket take what `program`, an array of struct sock_filter, lets pass. Raises OSError."""
     buffer = ctypes.create_string_buffer(program, len(program))
     filter_program = struct.pack("@HP", len(program) // INSTRUCTION_BYTES, ctypes.addressof(buffer))
     packet_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_program)  # struct sock_fprog
 
 
-def _block_bytes(blocks: int) -> int:
-    """Size of the kernel's blocks of a ring of `blocks` times `BLOCK_BYTES`."""
-    return BLOCK_BYTES * max(1, min(_LARGEST_BLOCKS, blocks // _FEWEST))
+def block_bytes_of(units: int, packet_bytes: int) -> int:
+    """Size of the kernel's blocks, a power of two, in a ring of `units` whose longest packet has `packet_bytes`."""
+    packet = packet_bytes + _PACKET_OVERHEAD_BYTES
+    least = max(_power_of_two(packet), min(_power_of_two(_PACKETS_OF_A_BLOCK * packet), _ROOMY_BLOCK_BYTES))
+    wanted = min(units * UNIT_BYTES // _BLOCKS, _LARGEST_BLOCK_BYTES)
+    most = units * UNIT_BYTES // _FEWEST_BLOCKS
+    return min(max(least, _not_above(wanted)), _not_above(most))
 
 
-def _memory_hint(blocks: int) -> str:
-    size = f"each capture point needs {blocks * BLOCK_BYTES >> 20} MiB of memory"
-    if blocks > SMALLEST_BLOCKS:
+def _power_of_two(number: int) -> int:
+    """The smallest one that is not less."""
+    return 1 << (number - 1).bit_length()
+
+
+def _not_above(number: int) -> int:
+    """The largest power of two that is not more."""
+    return 1 << (number.bit_length() - 1)
+
+
+def _memory_hint(units: int) -> str:
+    size = f"each capture point needs {units * UNIT_BYTES >> 20} MiB of memory"
+    if units > SMALLEST_UNITS:
         return f"{size}: give all of them together less with `--ring-mib N`"
     return f"{size}, the least there is: capture on fewer with `--iface NAME`"

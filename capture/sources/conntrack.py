@@ -5,6 +5,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ..machine.netns import own_netns
+from ..parallel import in_parallel
 from ..sockets.arena import Arena
 from ..sockets.netfilter import NetfilterSocket, arena_bytes, open_netfilter_socket
 from ..sockets.numbers import (
@@ -59,8 +60,7 @@ class Conntrack(Source):
     def begin(self, feed: "Feed") -> None:
         """Ask every namespace for its table. Connections that began before the capture have no other message."""
         del feed
-        for listener, _ in self.session.sockets:
-            dump_conntrack(listener)
+        in_parallel(dump_conntrack, [listener for listener, _ in self.session.sockets])
 
 
 def dump_conntrack(listener: NetfilterSocket) -> None:

@@ -4,7 +4,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ..machine.netns import own_netns
+from ..parallel import in_parallel
 from ..rules.tracing_table import TracingTable, split_match
+from ..sockets.netfilter import NetfilterSocket
 from ..sockets.numbers import NFNLGRP_NFTRACE
 from .source import Source
 
@@ -33,7 +35,8 @@ class Nftrace(Source):
             table.load(match=None, limit=_TRIED_LIMIT)
 
     def begin(self, feed: "Feed") -> None:
-        """Load the table in every namespace. Raises TtraceError: a capture that was asked to trace does not go without.
+        """Load the table in every namespace, in all at once. Raises TtraceError: a capture that was asked to trace does
+        not go without.
 
         A message's time may be that of its receipt, so what the first namespaces say is received meanwhile.
         """
@@ -41,13 +44,15 @@ class Nftrace(Source):
         freeze_on = [each for text in options.freeze_matches for each in split_match(text, "--freeze-on")]
         if not options.trace and not freeze_on:
             return
-        for listener, _ in self.session.sockets:
+
+        def load(listener: NetfilterSocket) -> None:
             table = TracingTable(listener.netns)
             self._tables.append(table)
             table.load(match=options.trace_match, limit=options.trace_limit, trace=options.trace, freeze_on=freeze_on)
-            feed.receive()
+
+        in_parallel(load, [listener for listener, _ in self.session.sockets], meanwhile=feed.receive)
 
     def end(self) -> None:
         """Close the tables, whose packets then are traced no more."""
-        while self._tables:
-            self._tables.pop().close()
+        tables, self._tables = self._tables, []
+        in_parallel(TracingTable.close, tables)

@@ -4,9 +4,7 @@ its words."""
 import time
 from typing import TYPE_CHECKING, Final
 
-from ...errors import TtraceError
-from ..session import add_snapshot
-from ..snapshots import ruleset_snapshot
+from ..recording_snapshots import begin_ruleset_snapshot
 from ..sockets.numbers import NFNLGRP_NFTABLES, NFT_NEWGEN
 from .source import Source
 
@@ -72,7 +70,4 @@ class RulesetChanges(Source):
         netns = self.session.sockets[number][0].netns
         self._recorded[number] = self._seen[number]
         self._snapshot_s[number] = time.monotonic()
-        try:
-            add_snapshot(self.session, feed, ruleset_snapshot(netns), "change")
-        except TtraceError as error:
-            self.session.warnings.append(f"{netns.description}: changed rules not recorded: {error.message}")
+        begin_ruleset_snapshot(self.session, feed, "change", netns, "changed rules not recorded")

@@ -67,7 +67,10 @@ ERROR: Final = 8  # errno of a socket that cannot be received from
 CLOCK_SECONDS: Final = 9  # struct timespec, for clock_gettime
 CLOCK_NANOSECONDS: Final = 10
 PAUSE_BYTES: Final = 11  # once so many are written since Python last asked, it has to decide something
-PROGRESS_COLUMNS: Final = 12
+LONGEST_PAUSE_NS: Final = 12  # how long nobody has to look at the rings (`Feed`)
+PAUSE_NS: Final = 13  # how long to sleep between looks at them; 0: each block wakes us
+LAST_WRITE_NS: Final = 14  # on the monotonic clock
+PROGRESS_COLUMNS: Final = 15
 
 NEVER: Final = 2**63 - 1
 """A time no packet has."""

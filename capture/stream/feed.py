@@ -14,11 +14,12 @@ from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
 from ..sockets.arena import Arena
 from ..sockets.netfilter import WAITING_BYTES, NetfilterSocket
-from ..sockets.ring import BLOCK_BYTES, Ring
+from ..sockets.ring import UNIT_BYTES, Ring
 from . import columns, loop, merge, messages, rings
 from .intake import Integers, make_intake, make_sink
 from .layouts import BLOCK_STATUS_WORD, EVENT_WORDS, TP_STATUS_USER
 from .output import OutputFile
+from .pauses import longest_pause_ns
 from .unwritten import take_back
 from .watching import take_seen
 
@@ -51,6 +52,7 @@ class Feed:
         self._unwritten = np.zeros(len(sockets), dtype=np.int64)
         self._sockets = [listener for listener, _ in sockets]
         self._epoll = select.epoll()
+        self._attention = -1
         self._intake.inboxes[:, columns.INBOX_BYTES] = WAITING_BYTES
         self._intake.inboxes[-1, columns.INBOX_BASE] = arena.allocate(WAITING_BYTES)
         self._intake.inboxes[-1, columns.INBOX_DESCRIPTOR] = columns.NO_SOCKET
@@ -115,7 +117,7 @@ class Feed:
         row = np.zeros((1, columns.RING_COLUMNS), dtype=np.int64)
         row[0, columns.RING_BASE] = ring.offset
         row[0, columns.RING_BLOCK_BYTES] = ring.block_bytes
-        row[0, columns.RING_BLOCKS] = ring.blocks * BLOCK_BYTES // ring.block_bytes
+        row[0, columns.RING_BLOCKS] = ring.units * UNIT_BYTES // ring.block_bytes
         row[0, columns.RING_INTERFACE] = interface
         row[0, columns.RING_WATCHED] = bool(self._watched & columns.SEEN_RESET)
         row[0, columns.RING_ETHERNET] = ring.link_type is LinkType.ETHERNET
@@ -159,11 +161,16 @@ class Feed:
         self._intake.octets[begin : begin + len(block)] = np.frombuffer(block, dtype=np.uint8)
         row[columns.INBOX_TAIL] += len(block)
 
-    def record(self, timeout_s: float, attention: int, *, newest_ns: int = columns.NEVER - 1) -> None:
-        """Receive and write for so long, or until something has to be decided: `attention` is readable, a ruleset has
-        changed, the packet limit is reached. Nothing later than `newest_ns` is written. Raises TtraceError."""
+    def wake_for(self, descriptor: int) -> None:
+        """Have `record` return when this descriptor is readable."""
+        self._attention = descriptor
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def record(self, timeout_s: float, *, newest_ns: int = columns.NEVER - 1) -> None:
+        """Receive and write for so long, or until something has to be decided (`loop.record`). Nothing later than
+        `newest_ns` is written. Raises TtraceError."""
         loop.record(
-            self._intake, self._sink, self._progress, self._epoll.fileno(), self._events, attention, newest_ns,
+            self._intake, self._sink, self._progress, self._epoll.fileno(), self._events, self._attention, newest_ns,
             int(timeout_s * 1e9),
         )  # fmt: skip
         self._note_progress()
@@ -191,7 +198,8 @@ class Feed:
 
     def write_until(self, horizon_ns: int) -> None:
         """Write everything up to `horizon_ns`, oldest first, and more if a buffer is half full. Raises TtraceError."""
-        self._write_until(columns.NEVER - 1 if merge.is_urgent(self._intake) else horizon_ns)
+        urgent = merge.is_urgent(self._intake) or merge.is_set_back(self._intake, time.time_ns())
+        self._write_until(columns.NEVER - 1 if urgent else horizon_ns)
 
     def write_some(self, horizon_ns: int) -> bool:
         """Write up to `horizon_ns`, but not more than `pause_after` allows; returns whether something is left.
@@ -248,6 +256,7 @@ class Feed:
     def _replace_rings(self, rows: Integers) -> None:
         times = np.zeros(len(rows) + len(self._intake.inboxes), dtype=np.int64)
         self._intake = self._intake._replace(rings=rows, times=times)
+        self._progress[columns.LONGEST_PAUSE_NS] = longest_pause_ns(rows, self._sockets)
 
     def _write_until(self, horizon_ns: int) -> None:
         while self.write_some(horizon_ns):
@@ -259,8 +268,7 @@ class Feed:
         self._output.written += int(progress[columns.WRITTEN_BYTES])
         if progress[columns.PAUSE_BYTES] != columns.NEVER:
             progress[columns.PAUSE_BYTES] -= progress[columns.WRITTEN_BYTES]
-        progress[columns.WRITTEN_BYTES] = 0
-        stopped = progress[columns.BATCH_DONE] >= 0
+        progress[columns.WRITTEN_BYTES], stopped = 0, progress[columns.BATCH_DONE] >= 0
         if stopped:
             pieces = self._sink.pieces[: progress[columns.BATCH_PIECES]].tolist()
             blocks = b"".join(ctypes.string_at(address, length) for address, length in pieces)
@@ -292,6 +300,7 @@ def compile_kernels() -> None:
     progress = np.zeros(columns.PROGRESS_COLUMNS, dtype=np.int64)
     events = np.zeros(columns.EVENTS * EVENT_WORDS, dtype=np.uint32)
     merge.is_urgent(nothing)
+    merge.is_set_back(nothing, 0)
     rings.settled_until(nothing, 0)
     messages.receive_all(nothing, progress)
     messages.count_waiting(make_intake(np.zeros(64, dtype=np.uint8), inboxes=1), 0, -1)

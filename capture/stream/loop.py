@@ -20,24 +20,32 @@ from .columns import (
     INBOX_OVERRUNS,
     INBOX_TAIL,
     INBOX_WAKE,
+    LAST_WRITE_NS,
+    LONGEST_PAUSE_NS,
     NEVER,
     NEXT_WRITE_NS,
     PAUSE_BYTES,
+    PAUSE_NS,
     WRITES,
     WRITTEN_BYTES,
     WRITTEN_PACKETS,
 )
 from .compiled import inlined_njit, kernel_njit
 from .intake import Intake, Integer, Integers, Sink, Words
-from .layouts import EVENT_DATA_WORD, EVENT_WORDS
-from .merge import is_urgent, merge
+from .layouts import EVENT_DATA_WORD, EVENT_WORDS, NANOSECONDS
+from .merge import is_set_back, is_urgent, merge
 from .messages import compact, receive, receive_all
 from .rings import release, settled_until
-from .syscalls import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_ns, epoll_wait, error_number, writev
+from .syscalls import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_ns, epoll_wait, error_number, usleep, writev
 
 _WRITE_NS: Final = 50_000_000
 """Write at most every so often, unless a buffer is half full: when woken anyway, or after twice the time."""
 _MILLISECOND_NS: Final = 1_000_000
+_PAUSE_BYTES: Final = 1 << 19
+"""Where much comes, we sleep until so much may have come, and are not woken by every block of a ring: that costs as
+much as 500 packets, and blocks are small (`sockets/ring.py`)."""
+_SLOW_BYTES: Final = 1 << 21
+"""A second: with less, blocks come so seldom that it is cheaper to be woken by them."""
 _INTERRUPTED = errno.EINTR
 
 
@@ -107,10 +115,9 @@ def record(
                 return
         if _is_reached(sink, progress) or progress[ERROR] or _heard(intake.inboxes) != heard or now_ns >= end_ns:
             return
-        count = _wait(progress, epoll, events, min(end_ns, progress[NEXT_WRITE_NS]) - now_ns)
+        count, woken = _await(progress, epoll, events, min(end_ns, progress[NEXT_WRITE_NS]) - now_ns)
         asked, fuller = _see_to_events(intake, progress, events, count, attention)
         now_ns = clock_ns(CLOCK_MONOTONIC, progress)
-        woken = count > 0
         if woken and progress[NEXT_WRITE_NS] == NEVER:
             progress[NEXT_WRITE_NS] = now_ns + 2 * _WRITE_NS
         if asked:
@@ -133,12 +140,17 @@ def _write_what_is_due(
 
     `now_ns` is on the monotonic clock, as is the time of the next writing.
     """
-    settled_ns = settled_until(intake, clock_ns(CLOCK_REALTIME, progress))
+    real_ns = clock_ns(CLOCK_REALTIME, progress)
+    settled_ns = settled_until(intake, real_ns)
     receive_all(intake, progress)
-    horizon_ns = NEVER - 1 if urgent else settled_ns
-    oldest_ns = write_until(intake, sink, progress, min(horizon_ns, newest_ns), WRITES)
+    horizon_ns = min(NEVER - 1 if urgent else settled_ns, newest_ns)
+    if is_set_back(intake, real_ns):
+        horizon_ns = NEVER - 1
+    before = progress[WRITTEN_BYTES]
+    oldest_ns = write_until(intake, sink, progress, horizon_ns, WRITES)
     if progress[BATCH_DONE] < 0:
         progress[NEXT_WRITE_NS] = NEVER if oldest_ns == NEVER else now_ns + 2 * _WRITE_NS
+        _set_pause(progress, progress[WRITTEN_BYTES] - before, now_ns)
 
 
 @inlined_njit
@@ -149,6 +161,28 @@ def _wait(progress: Integers, epoll: Integer, events: Words, wait_ns: Integer) -
     if count < 0 and error_number() != _INTERRUPTED:
         progress[ERROR] = error_number()
     return np.int64(count)
+
+
+@inlined_njit
+def _set_pause(progress: Integers, written: Integer, now_ns: Integer) -> None:
+    """Choose how to wait from now on: `written` is how many bytes came since the last writing."""
+    since_ns = max(now_ns - progress[LAST_WRITE_NS], 1)
+    progress[LAST_WRITE_NS] = now_ns
+    is_slow = written * NANOSECONDS < _SLOW_BYTES * since_ns
+    progress[PAUSE_NS] = 0 if is_slow else min(_PAUSE_BYTES * since_ns // written, progress[LONGEST_PAUSE_NS])
+
+
+@inlined_njit
+def _await(progress: Integers, epoll: Integer, events: Words, wait_ns: Integer) -> tuple[Integer, bool]:
+    """Wait for something to happen, or pause where much does.
+
+    Returns the number of events, and whether there may be something to write.
+    """
+    pausing = progress[PAUSE_NS] > 0
+    if pausing:
+        usleep(min(progress[PAUSE_NS], max(wait_ns, 0)) // 1000)
+    count = _wait(progress, epoll, events, 0 if pausing else wait_ns)
+    return count, count > 0 or pausing
 
 
 @inlined_njit

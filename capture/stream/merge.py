@@ -9,7 +9,7 @@ from .intake import Intake, Integer, Integers, Sink
 from .layouts import EPB_TOTAL_WORD
 from .messages import message_time
 from .packet_blocks import write_packets
-from .rings import is_half_full, ring_time
+from .rings import SET_BACK_NS, is_from_before, is_half_full, ring_time
 from .syscalls import memcpy
 
 
@@ -86,6 +86,19 @@ def _write_message(intake: Intake, sink: Sink, inbox: Integer, position: Integer
         inboxes[inbox, INBOX_HEAD] = 0
         inboxes[inbox, INBOX_TAIL] = 0
     return position + total
+
+
+@kernel_njit
+def is_set_back(intake: Intake, now_ns: Integer) -> bool:
+    """Whether the clock was set back, and something waits from before: its time would not come for long."""
+    for ring in range(intake.rings.shape[0]):
+        if is_from_before(intake.words, intake.rings, ring, now_ns):
+            return True
+    for inbox in range(intake.inboxes.shape[0]):
+        time_ns = message_time(intake.words, intake.inboxes, inbox)
+        if time_ns != NEVER and time_ns > now_ns + SET_BACK_NS:
+            return True
+    return False
 
 
 @kernel_njit

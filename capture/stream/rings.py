@@ -31,6 +31,7 @@ from .layouts import (
     TP_STATUS_USER,
 )
 
+SET_BACK_NS: Final = 1_000_000_000  # later than now by so much is what came before the clock was set back
 _LATE_NS: Final = 10_000_000  # a packet may come into the ring so long after it got its time
 
 
@@ -123,6 +124,13 @@ def _filled_until(words: Words, block: Integer, now_ns: Integer) -> Integer:
     opened = descriptor + BLOCK_OPENED_WORD
     opened_ns = np.int64(words[opened]) * NANOSECONDS + np.int64(words[opened + 1])
     return max(opened_ns - _LATE_NS, now_ns - HOLD_BACK_NS)
+
+
+@inlined_njit
+def is_from_before(words: Words, rings: Integers, ring: Integer, now_ns: Integer) -> bool:
+    """Whether the ring's next packet is from before the clock was set back: its time is still to come."""
+    time_ns = ring_time(words, rings, ring)
+    return bool(time_ns != NEVER and time_ns > now_ns + SET_BACK_NS)
 
 
 @inlined_njit

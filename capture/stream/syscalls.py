@@ -17,6 +17,7 @@ _int, _pointer = types.int32, types.intp
 
 epoll_wait: Final[Any] = types.ExternalFunction("epoll_wait", _int(_int, _pointer, _int, _int))
 recvmmsg: Final[Any] = types.ExternalFunction("recvmmsg", _int(_int, _pointer, types.uint32, _int, _pointer))
+usleep: Final[Any] = types.ExternalFunction("usleep", _int(types.uint32))
 writev: Final[Any] = types.ExternalFunction("writev", types.intp(_int, _pointer, _int))
 memcpy: Final[Any] = types.ExternalFunction("memcpy", _pointer(_pointer, _pointer, types.uintp))
 _clock_gettime: Final[Any] = types.ExternalFunction("clock_gettime", _int(_int, _pointer))

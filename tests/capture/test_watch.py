@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from ttrace.capture import CaptureOptions, watch
+from ttrace.capture.parallel import Workers
 from ttrace.errors import TtraceError
 
 
@@ -17,7 +18,8 @@ def test_interface_that_cannot_be_captured_is_said_once(network, router, monkeyp
 
     monkeypatch.setattr(watch, "open_point", refuse)
     session = SimpleNamespace(
-        rings=[], sockets=[], options=CaptureOptions(), warnings=[], arena=SimpleNamespace(free_slots=1),
+        rings=[], sockets=[], options=CaptureOptions(), warnings=[], workers=Workers(),
+        arena=SimpleNamespace(free_slots=1),
         targets=SimpleNamespace(targets=[SimpleNamespace(netns=router)]),
     )  # fmt: skip
     stop_fd, other_fd = os.pipe()

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from ttrace.capture import recording_snapshots
+from ttrace.capture.parallel import Result
 from ttrace.capture.sources import ruleset_changes
 from ttrace.capture.sources.ruleset_changes import RulesetChanges
 from ttrace.errors import TtraceError
@@ -38,12 +40,16 @@ def changes(monkeypatch):
             raise TtraceError("no rules here")
         return netns.description
 
-    monkeypatch.setattr(ruleset_changes, "ruleset_snapshot", snapshot)
-    monkeypatch.setattr(ruleset_changes, "add_snapshot", lambda *arguments: recorded.append(arguments[2:]))
+    class Workers:
+        def submit(self, task, then):
+            then(Result(task))
+
+    monkeypatch.setattr(recording_snapshots, "ruleset_snapshot", snapshot)
+    monkeypatch.setattr(recording_snapshots, "_add", lambda *arguments: recorded.append(arguments[2:]))
     sockets = [(SimpleNamespace(netns=SimpleNamespace(description=name)), 0) for name in ("root", "broken")]
     generations = [5, 7]
     feed = SimpleNamespace(generations=lambda number: generations[number])
-    source = RulesetChanges(SimpleNamespace(sockets=sockets, warnings=[]))
+    source = RulesetChanges(SimpleNamespace(sockets=sockets, warnings=[], workers=Workers()))
     source.follow(feed)
     return SimpleNamespace(source=source, feed=feed, generations=generations, now=now, recorded=recorded)
 

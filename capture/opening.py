@@ -1,0 +1,139 @@
+"""Opens what a capture listens with, in the order that loses nothing: rings, sockets, the loop, the sources."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from ..errors import TtraceError
+from ..kernels.folders import CAPTURE, kernel_folders
+from ..pcapng.write import name_resolution
+from .options import CaptureOptions
+from .parallel import in_parallel
+from .rotation.freezing import seen_bits
+from .session import Session, add_interface, add_ring, begin_section, open_points
+from .snapshots import container_names
+from .sockets.arena import Arena
+from .sockets.netfilter import WAITING_BYTES, arena_bytes, open_netfilter_socket
+from .sockets.ring import UNIT_BYTES, Ring, RingBudget, ring_budget
+from .sources import CannotRunError
+from .stop import StopSignals
+from .targets import Target, Targets
+from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS
+
+if TYPE_CHECKING:
+    from .stream.feed import Feed
+
+
+def compile_first(stop: StopSignals) -> None:
+    """The first time on a machine, compile the kernels (some seconds) before the rings open: they would fill up.
+
+    Afterwards they are kept, and loaded while the rings already buffer. Raises StoppedError at a signal: all else
+    before the loop is short, or looks at `stop` itself.
+    """
+    if not kernel_folders().are_complete(CAPTURE):
+        with stop.raising():
+            from .stream.feed import compile_kernels
+
+            compile_kernels()
+            kernel_folders().mark_complete(CAPTURE)
+
+
+def reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:
+    """Address space for every ring there may be, and how much memory the rings get."""
+    points = sum(len(target.chosen) for target in targets.targets)
+    expected, most = (0, 0) if options.interfaces else (EXPECTED_ARRIVALS, MAX_ARRIVALS)
+    budget = ring_budget(options.ring_mib, points + expected)
+    arena = Arena(
+        slots=points + most,
+        slot_bytes=budget.share_units * UNIT_BYTES,
+        buffer_bytes=len(targets.targets) * arena_bytes(options.buffer_mib) + WAITING_BYTES,
+    )
+    return arena, budget
+
+
+def open_rings(session: Session) -> None:
+    """Write the file's head and open every ring; packets are buffered from here on.
+
+    All at once: the kernel takes some 10 ms for each, in which it waits.
+    """
+    begin_section(session)
+    targets = session.targets.targets
+    opened: list[list[Ring]] = []
+
+    def open_all(target: Target) -> list[Ring]:
+        rings = open_points(session, target)
+        opened.append(rings)
+        return rings
+
+    try:
+        found = in_parallel(open_all, targets)
+    except BaseException:
+        for ring in chain.from_iterable(opened):
+            ring.close()
+        raise
+    for target, rings in zip(targets, found, strict=True):
+        for ring in rings:
+            add_ring(session, target, ring)
+    if not session.rings:
+        raise TtraceError(session.warnings[-1] if session.warnings else "no interface to capture on")
+    session.begin_now()
+
+
+def open_sockets(session: Session) -> None:
+    """Listen to netfilter in every namespace; nothing is traced yet."""
+    groups = sorted(group for source in session.sources for group in source.groups)
+    wakes = [kind for source in session.sources for kind in source.wakes]
+    for target in session.targets.targets:
+        listener = open_netfilter_socket(
+            session.arena, target.netns, buffer_mib=session.options.buffer_mib, groups=groups, wakes=wakes
+        )
+        session.stack.callback(listener.close)
+        session.sockets.append((listener, add_interface(session, target, "netlink", "netfilter")))
+        for source in session.sources:
+            with _going_on_without(session):
+                source.open(listener)
+    session.snapshot_interface = add_interface(session, None, "snapshot", "snapshot")
+    session.output.append(name_resolution(container_names(session.targets)))
+
+
+def begin(session: Session) -> "Feed":
+    """Load the converter, while packets are being buffered, and only then start tracing.
+
+    A message's time is that of its receipt: one that waits for numba to be imported would get a wrong one.
+    """
+    from .stream.feed import Feed, compile_kernels
+
+    compile_kernels()
+    watched = seen_bits(session.options)
+    feed = Feed(session.arena, session.output, session.rings, session.sockets, session.options.count, watched)
+    session.stack.callback(feed.close)
+    for source in session.sources:
+        with _going_on_without(session):
+            source.begin(feed)
+    session.output.begin()
+    _forget_losses(session, feed)
+    return feed
+
+
+def _forget_losses(session: Session, feed: "Feed") -> None:
+    """Where something was lost until now, the capture begins only now: it was not ready for what came before.
+
+    While numba is loaded nobody empties the rings. Losses are those of the time that a capture says it covers.
+    """
+    feed.receive()
+    feed.write_until(time.time_ns())
+    lost = sum([ring.forget_lost() for ring, _ in session.rings])
+    lost += sum([listener.forget_lost() for listener, _ in session.sockets])
+    if lost:
+        session.begin_now()
+
+
+@contextmanager
+def _going_on_without(session: Session) -> Iterator[None]:
+    """What a source lacks is a warning."""
+    try:
+        yield
+    except CannotRunError as missing:
+        session.warnings.append(str(missing))

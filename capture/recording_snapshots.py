@@ -1,0 +1,61 @@
+"""Takes snapshots while the capture goes on: in threads, since reading them takes a while and may hang."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..errors import TtraceError
+from .machine.netns import Netns
+from .parallel import Result
+from .session import Session, add_snapshot
+from .snapshots import CaptureTimes, Snapshot, netns_snapshots, node_snapshots, ruleset_snapshot
+
+if TYPE_CHECKING:
+    from .stream.feed import Feed
+
+
+def begin_snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int | None = None) -> None:
+    """Have the snapshots of `moment` taken into the stream; those of all namespaces at once."""
+    times = CaptureTimes(started_ns=session.since_ns, ended_ns=ended_ns)
+    _add(session, feed, moment, node_snapshots(session.options, times, session.node, session.targets))
+    known = session.targets.known
+    for target in session.targets.targets:
+        read = partial(netns_snapshots, target.netns, known, session.warnings)
+        _submit(session, feed, moment, target.netns, "no snapshot", read)
+        begin_ruleset_snapshot(session, feed, moment, target.netns, "no rules recorded")
+
+
+def begin_ruleset_snapshot(session: Session, feed: "Feed", moment: str, netns: Netns, missing: str) -> None:
+    """Have the rules of one namespace read into the stream; `missing` begins the warning if they cannot be."""
+    _submit(session, feed, moment, netns, missing, lambda: [ruleset_snapshot(netns)])
+
+
+def finish_snapshots(session: Session, feed: "Feed", patience_s: float) -> None:
+    """Wait for all that were begun, but no longer than this; what is not there then is left out, with a warning."""
+    deadline_s = time.monotonic() + patience_s
+    while session.workers.pending and time.monotonic() < deadline_s:
+        session.workers.see_to_results(0.05)
+        feed.receive()
+    if session.workers.pending:
+        session.warnings.append(f"{session.workers.pending} snapshots were not there in time and are left out")
+        session.workers.abandon()
+
+
+def _submit(
+    session: Session, feed: "Feed", moment: str, netns: Netns, missing: str, task: Callable[[], list[Snapshot]]
+) -> None:
+    def see_to(result: Result) -> None:
+        try:
+            _add(session, feed, moment, result.get())
+        except TtraceError as error:
+            session.warnings.append(f"{netns.description}: {missing}: {error.message}")
+
+    session.workers.submit(task, see_to)
+
+
+def _add(session: Session, feed: "Feed", moment: str, snapshots: list[Snapshot]) -> None:
+    for snapshot in snapshots:
+        # With the time at which it comes into the stream, not a few ms ago: what is older may be written already.
+        add_snapshot(session, feed, replace(snapshot, time_ns=time.time_ns()), moment)
