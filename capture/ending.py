@@ -13,6 +13,7 @@ from .stop import snapshots_bound_s
 if TYPE_CHECKING:
     from .stream.feed import Feed
 
+
 def finish(session: Session, feed: "Feed", rotation: Rotation) -> None:
     """Tracing has ended: take what the kernel still holds, the last snapshots and the final statistics."""
     patience_s = snapshots_bound_s(len(session.targets.targets))

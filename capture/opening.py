@@ -34,7 +34,7 @@ def compile_first(stop: StopSignals) -> None:
     """
     if not kernel_folders().are_complete(CAPTURE):
         with stop.raising():
-            from .stream.feed import compile_kernels
+            from .stream.compile import compile_kernels
 
             compile_kernels()
             kernel_folders().mark_complete(CAPTURE)
@@ -103,7 +103,8 @@ def begin(session: Session) -> "Feed":
 
     A message's time is that of its receipt: one that waits for numba to be imported would get a wrong one.
     """
-    from .stream.feed import Feed, compile_kernels
+    from .stream.compile import compile_kernels
+    from .stream.feed import Feed
 
     compile_kernels()
     watched = seen_bits(session.options)

@@ -69,7 +69,7 @@ def _steps(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def _capture() -> None:
-    from ..capture.stream.feed import compile_kernels
+    from ..capture.stream.compile import compile_kernels
 
     compile_kernels()
 

@@ -2,7 +2,8 @@
 
 For other rooms:
     columns: SEEN_DROP, SEEN_MATCH, SEEN_RESET
-    feed: Feed, compile_kernels
+    compile: compile_kernels
+    feed: Feed
     output: OutputFile
     own_file: sudo_user
 """
