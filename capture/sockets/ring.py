@@ -153,10 +153,7 @@ def open_ring(
     units: int,
     packet_bytes: int,
 ) -> Ring:
-    """Open a ring on an interface of the namespace the thread is in. Raises TtraceError naming the interface.
-
-    `packet_bytes` is the longest packet that is kept.
-    """
+    """Open a ring for packets of up to `packet_bytes`, in the thread's namespace. Raises TtraceError, PointError."""
     # Without a link header SOCK_DGRAM hands over the packet from its network header on, whatever tunnel it is.
     kind = socket.SOCK_RAW if link_type is LinkType.ETHERNET else socket.SOCK_DGRAM
     try:

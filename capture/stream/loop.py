@@ -166,7 +166,7 @@ def _wait(progress: Integers, epoll: Integer, events: Words, wait_ns: Integer) -
 @inlined_njit
 def _set_pause(progress: Integers, written: Integer, now_ns: Integer) -> None:
     """Choose how to wait from now on: `written` is how many bytes came since the last writing."""
-    since_ns = max(now_ns - progress[LAST_WRITE_NS], 1)
+    since_ns = min(max(now_ns - progress[LAST_WRITE_NS], 1), NANOSECONDS)
     progress[LAST_WRITE_NS] = now_ns
     is_slow = written * NANOSECONDS < _SLOW_BYTES * since_ns
     progress[PAUSE_NS] = 0 if is_slow else min(_PAUSE_BYTES * since_ns // written, progress[LONGEST_PAUSE_NS])

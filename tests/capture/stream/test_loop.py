@@ -21,6 +21,7 @@ def recorded(intake, *, newest_ns: int = columns.NEVER - 1, longest_pause_ns: in
     descriptor = os.memfd_create("written")
     progress = np.zeros(columns.PROGRESS_COLUMNS, np.int64)
     progress[columns.LONGEST_PAUSE_NS] = longest_pause_ns
+    progress[columns.PAUSE_BYTES] = columns.NEVER
     events = np.zeros(columns.EVENTS * EVENT_WORDS, np.uint32)
     with select.epoll() as epoll:
         sink = make_sink(descriptor, columns.NEVER)
@@ -73,6 +74,7 @@ def test_under_load_the_loop_pauses_and_else_it_waits():
     intake = made_up([[many] * 100], blocks=200)
     progress = np.zeros(columns.PROGRESS_COLUMNS, np.int64)
     progress[columns.LONGEST_PAUSE_NS] = 5_000_000
+    progress[columns.PAUSE_BYTES] = columns.NEVER
     progress[columns.LAST_WRITE_NS] = time.monotonic_ns() - 50_000_000
     sink = make_sink(os.open(os.devnull, os.O_WRONLY), columns.NEVER)
     loop._write_what_is_due(intake, sink, progress, time.monotonic_ns(), columns.NEVER - 1, False)
