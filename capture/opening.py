@@ -3,16 +3,16 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..errors import TtraceError
 from ..kernels.folders import CAPTURE, kernel_folders
 from ..pcapng.write import name_resolution
+from .machine.links import Link
 from .options import CaptureOptions
 from .parallel import in_parallel
 from .rotation.freezing import seen_bits
-from .session import Session, add_interface, add_ring, begin_section, open_points
+from .session import Session, add_interface, add_ring, begin_section, open_chosen
 from .snapshots import container_names
 from .sockets.arena import Arena
 from .sockets.netfilter import WAITING_BYTES, arena_bytes, open_netfilter_socket
@@ -59,23 +59,24 @@ def open_rings(session: Session) -> None:
     All at once: the kernel takes some 10 ms for each, in which it waits.
     """
     begin_section(session)
-    targets = session.targets.targets
-    opened: list[list[Ring]] = []
+    opened: list[Ring] = []
 
-    def open_all(target: Target) -> list[Ring]:
-        rings = open_points(session, target)
-        opened.append(rings)
-        return rings
+    def open_one(point: tuple[Target, Link]) -> Ring | None:
+        ring = open_chosen(session, *point)
+        if ring:
+            opened.append(ring)
+        return ring
 
+    points = [(target, link) for target in session.targets.targets for link in target.chosen]
     try:
-        found = in_parallel(open_all, targets)
+        rings = in_parallel(open_one, points)
     except BaseException:
-        for ring in chain.from_iterable(opened):
+        for ring in opened:
             ring.close()
         raise
-    for target, rings in zip(targets, found, strict=True):
-        for ring in rings:
-            add_ring(session, target, ring)
+    for (target, _), one in zip(points, rings, strict=True):
+        if one:
+            add_ring(session, target, one)
     if not session.rings:
         raise TtraceError(session.warnings[-1] if session.warnings else "no interface to capture on")
     session.begin_now()

@@ -116,24 +116,19 @@ def open_point(session: Session, target: Target, link: Link) -> Ring:
     )  # fmt: skip
 
 
-def open_points(session: Session, target: Target) -> list[Ring]:
-    """Open the capture points of a namespace that were chosen before. One that cannot
-    be had is a warning, unless it was named. Raises TtraceError, with none left open."""
-    opened: list[Ring] = []
+def open_chosen(session: Session, target: Target, link: Link) -> Ring | None:
+    """Open a capture point that was chosen before. One that cannot be had is a warning, unless it was named.
+
+    Raises TtraceError.
+    """
     try:
         with target.netns.entered():
-            for link in target.chosen:
-                try:
-                    opened.append(open_point(session, target, link))
-                except PointError as error:
-                    if session.options.interfaces:
-                        raise
-                    session.warnings.append(error.message)
-    except BaseException:
-        for ring in opened:
-            ring.close()
-        raise
-    return opened
+            return open_point(session, target, link)
+    except PointError as error:
+        if session.options.interfaces:
+            raise
+        session.warnings.append(error.message)
+        return None
 
 
 def add_ring(session: Session, target: Target, ring: Ring) -> int:

@@ -12,7 +12,7 @@ from ttrace.capture.doctor import examine
 from ttrace.capture.machine.links import Link
 from ttrace.capture.machine.netns import open_netns
 from ttrace.capture.rules.ruleset import read_ruleset
-from ttrace.capture.session import open_points
+from ttrace.capture.session import open_chosen
 from ttrace.capture.sockets.ring import PointError
 from ttrace.capture.targets import Target, Targets, limit_points, resolve_targets
 from ttrace.capture.warnings import MOST, Warnings
@@ -210,11 +210,11 @@ def test_an_interface_that_is_gone_at_the_start_is_a_warning(router, monkeypatch
     monkeypatch.setattr("ttrace.capture.session.open_ring", _refuse)
     session.ring_budget = SimpleNamespace(next_blocks=lambda _: 8, next_units=lambda _: 8)
     session.arena = None
-    open_points(session, Target(router, [], [gone("gone0")]))
+    open_chosen(session, Target(router, [], []), gone("gone0"))
     assert session.warnings == ["cannot capture on `gone0`"]
     session.options = CaptureOptions(interfaces=("gone0",))
     with pytest.raises(TtraceError, match="cannot capture on `gone0`"):
-        open_points(session, Target(router, [], [gone("gone0")]))
+        open_chosen(session, Target(router, [], []), gone("gone0"))
 
 
 def _refuse(*_, interface, **__):
