@@ -3,7 +3,6 @@
 import re
 import subprocess
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,24 +11,19 @@ from ttrace.correlate import correlate_captures
 from ttrace.lab import wait_until
 from ttrace.pcapng.read import read_capture
 
-from .test_limits import flood, numbers
+from ..test_capture import snapshots
+from .test_limits import LONG_S, flood, numbers
 
 
 def frozen(folder: Path) -> list[Path]:
     return sorted(folder.glob("out-frozen-*"))
 
 
-def icmp_times(folder: Path) -> list[int]:
-    """Times of the echo requests that the files of a folder have at eth0."""
-    found = []
-    for path in sorted(folder.glob("*.pcapng")):
-        capture = read_capture(path)
-        eth0 = [number for number, interface in enumerate(capture.interfaces) if interface.name == "eth0"]
-        for record in capture.records:
-            start = int(record["offset"])
-            if record["interface"] in eth0 and capture.data[start + 23] == 1 and capture.data[start + 34] == 8:
-                found.append(int(record["time_ns"]))
-    return found
+def span_ns(folder: Path) -> tuple[int, int]:
+    """From when to when the files of a folder have every packet, as they say."""
+    files = sorted(folder.glob("*.pcapng"))
+    began = snapshots(files[0])["start", "capture", None]["started_ns"]
+    return began, snapshots(files[-1])["stop", "capture", None]["ended_ns"]
 
 
 @pytest.fixture
@@ -45,7 +39,7 @@ def ring(network, start, tmp_path):
             network.router, output=f"{tmp_path}/out.pcapng", rotate_time_s=0.2, keep=4,
             **{"freeze_before_s": 0.5, "freeze_after_s": 0.5} | options,
         )  # fmt: skip
-        wait_until(lambda: len(numbers(tmp_path)) == 4 and numbers(tmp_path)[-1] > 5, 20.0, "the ring is full")
+        wait_until(lambda: len(numbers(tmp_path)) == 4 and numbers(tmp_path)[-1] > 5, LONG_S, "the ring is full")
         return capture
 
     yield begin
@@ -95,21 +89,20 @@ def test_what_happens_keeps_the_time_around_it(network, ring, tmp_path, options,
     before_ns = time.time_ns()
     happen(network)
     behind_ns = time.time_ns()
-    wait_until(lambda: frozen(tmp_path), 20.0, "a folder")
+    wait_until(lambda: frozen(tmp_path), LONG_S, "a folder")
     (folder,) = frozen(tmp_path)
     assert re.fullmatch(rf"out-frozen-\d{{8}}-\d{{6}}-{why}", folder.name)
     assert folder.stat().st_mode & 0o777 == 0o700
     there = numbers(tmp_path)[-1]
-    wait_until(lambda: numbers(tmp_path)[-1] > there + 8, 20.0, "the ring has gone round")
+    wait_until(lambda: numbers(tmp_path)[-1] > there + 8, LONG_S, "the ring has gone round")
     summary = capture.stop()
     assert summary["frozen"] == [str(folder)]
     assert summary["warnings"] == []
     kept = numbers(folder)
     assert kept == list(range(kept[0], kept[-1] + 1))
-    times = icmp_times(folder)
-    assert times[0] < behind_ns - 500_000_000
-    assert times[-1] > before_ns + 480_000_000
-    assert all(later - earlier < 200_000_000 for earlier, later in pairwise(times))
+    began_ns, ended_ns = span_ns(folder)
+    assert began_ns < behind_ns - 500_000_000
+    assert ended_ns > before_ns + 500_000_000
     assert numbers(tmp_path)[0] > kept[-1]
     assert not set(numbers(tmp_path)) & set(kept)
     result = correlate_captures([f"r={folder}"])
@@ -121,7 +114,7 @@ def test_nothing_is_kept_where_nothing_happens(network, ring, tmp_path):
     capture = ring(freeze_on=["drop", "reset", "udp dport 4321"])
     flood(network, 100)
     there = numbers(tmp_path)[-1]
-    wait_until(lambda: numbers(tmp_path)[-1] > there + 4, 20.0, "the ring has gone round")
+    wait_until(lambda: numbers(tmp_path)[-1] > there + 4, LONG_S, "the ring has gone round")
     assert capture.stop()["frozen"] == []
     assert frozen(tmp_path) == []
 
@@ -129,9 +122,9 @@ def test_nothing_is_kept_where_nothing_happens(network, ring, tmp_path):
 @pytest.mark.fault("ring", "what freezes it never ends", "--freeze-most parts are kept; a warning, and it goes on")
 def test_what_never_ends_keeps_so_many_parts(ring, tmp_path):
     capture = ring(freeze_on=["icmp type echo-request"], freeze_most=2, freeze_before_s=0, freeze_after_s=0.1)
-    wait_until(lambda: len(frozen(tmp_path)) == 2, 30.0, "two parts")
+    wait_until(lambda: len(frozen(tmp_path)) == 2, LONG_S, "two parts")
     there = numbers(tmp_path)[-1]
-    wait_until(lambda: numbers(tmp_path)[-1] > there + 12, 30.0, "the ring has gone round")
+    wait_until(lambda: numbers(tmp_path)[-1] > there + 12, LONG_S, "the ring has gone round")
     summary = capture.stop()
     assert len(frozen(tmp_path)) == 2
     assert summary["warnings"] == ["2 parts of the ring are kept, and nothing that was seen later (--freeze-most)"]
@@ -142,7 +135,7 @@ def test_what_never_ends_keeps_so_many_parts(ring, tmp_path):
 def test_end_of_the_capture_ends_the_part(network, ring, tmp_path):
     capture = ring(freeze_on=["udp dport 4321"], freeze_after_s=100)
     match(network)
-    wait_until(lambda: frozen(tmp_path), 20.0, "a folder")
+    wait_until(lambda: frozen(tmp_path), LONG_S, "a folder")
     summary = capture.stop()
     (folder,) = frozen(tmp_path)
     assert Path(summary["file"]).parent == folder
