@@ -56,10 +56,15 @@ class Rotation:
         self._limits = Limits(options, files)
         self._freezing = Freezing(options, files)
         self._told: list[_Told] = []
-        """The snapshots of the last change of files."""
+        """The snapshots that were taken last."""
+        self._taking: Iterator[_Told] | None = None
+        """Those that are being taken, one each time the loop comes back: all of many namespaces take seconds."""
+        self._taken: list[_Told] = []
+        self._spent_s = 0.0
+        """On taking them."""
         self._good_until_s = 0.0
         self._heard = -1
-        """The session's `changes` then."""
+        """The session's `changes` when they were begun."""
         self._at_head: dict[tuple[str | None, str], bytes] = {}
         """Digests of the snapshots at the head of the current file."""
 
@@ -67,6 +72,11 @@ class Rotation:
     def due_s(self) -> float | None:
         """When another file is due, on the monotonic clock, if at any time."""
         return self._limits.due_s
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it wants its turn at once."""
+        return self._taking is not None
 
     @property
     def is_over(self) -> bool:
@@ -89,7 +99,7 @@ class Rotation:
         Raises TtraceError when the current file cannot be written.
         """
         self._freezing.look(session, feed)
-        if self._limits.is_due or self._freezing.is_due(feed):
+        if (self._limits.is_due or self._freezing.is_due(feed)) and self._has_snapshots(session):
             self._turn(session, feed)
         self._look(session, feed)
 
@@ -116,7 +126,8 @@ class Rotation:
         packets were taken."""
         end_ns = feed.written_until_ns
         feed.end_packets()
-        self._take(session, feed)
+        while not self._has_snapshots(session):
+            feed.receive()
         self._end_file(session, feed, end_ns)
         return end_ns
 
@@ -129,8 +140,6 @@ class Rotation:
 
     def _turn(self, session: Session, feed: "Feed") -> None:
         """Go on in the next file; where that cannot be begun, in this one, with a warning."""
-        if time.monotonic() >= self._good_until_s or self._heard != session.changes:
-            self._take(session, feed)
         try:
             following = session.files.open_next()
         except TtraceError as error:
@@ -160,21 +169,20 @@ class Rotation:
                 dump_conntrack(listener)
         self._limits.begun(feed)
 
-    def _take(self, session: Session, feed: "Feed") -> None:
-        """Take snapshots, while the stream goes on."""
-        began_s, warnings = time.monotonic(), list[str]()
-        self._heard, self._told = session.changes, []
-        times = CaptureTimes(started_ns=session.since_ns, ended_ns=None)
-        for snapshot in take_snapshots(session.options, times, session.node, session.targets, warnings):
-            if snapshot.kind != "capture":
-                start, stop = list(_as_packets(snapshot, "start")), list(_as_packets(snapshot, "stop"))
-                digest = blake2b(b"".join(start), digest_size=16).digest()
-                self._told.append(_Told(snapshot.netns, snapshot.kind, start, stop, digest))
-            feed.receive()
-            feed.write_until(0)  # what waits is for the next file, unless there is too much
-        session.warnings += warnings
-        now = time.monotonic()
-        self._good_until_s = now + _SHARE * (now - began_s)
+    def _has_snapshots(self, session: Session) -> bool:
+        """Whether there are snapshots for the next file; takes one more where not."""
+        began_s = time.monotonic()
+        if self._taking is None:
+            if began_s < self._good_until_s and self._heard == session.changes:
+                return True
+            self._taking, self._taken, self._heard, self._spent_s = _snapshots(session), [], session.changes, 0.0
+        try:
+            self._taken.append(next(self._taking))
+        except StopIteration:
+            self._told, self._taking = self._taken, None
+            self._good_until_s = time.monotonic() + _SHARE * self._spent_s
+        self._spent_s += time.monotonic() - began_s
+        return self._taking is None
 
     def _end_file(self, session: Session, feed: "Feed", end_ns: int) -> None:
         """What is last in a file: the snapshots, as far as they are others than at its head, and the statistics."""
@@ -190,6 +198,16 @@ class Rotation:
             listener.read_lost()
             listener.reported_lost = listener.lost
             write_statistics(session, interface, feed.messages_written(number) + listener.lost, listener.lost)
+
+
+def _snapshots(session: Session) -> Iterator[_Told]:
+    """Take all but the one of the capture itself, which differs from file to file."""
+    times = CaptureTimes(started_ns=session.since_ns, ended_ns=None)
+    for snapshot in take_snapshots(session.options, times, session.node, session.targets, session.warnings):
+        if snapshot.kind != "capture":
+            start, stop = list(_as_packets(snapshot, "start")), list(_as_packets(snapshot, "stop"))
+            digest = blake2b(b"".join(start), digest_size=16).digest()
+            yield _Told(snapshot.netns, snapshot.kind, start, stop, digest)
 
 
 def _capture(session: Session, ended_ns: int | None) -> Snapshot:

@@ -22,10 +22,10 @@ LONG_S = 200.0
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 16 MiB."""
+    """A file system of its own, of 32 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)], check=True)
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
@@ -124,17 +124,17 @@ def test_max_size_of_one_file_ends_the_capture(network, start, tmp_path):
 )
 def test_reserve_removes_the_oldest_of_a_ring(network, start, disk):
     capture = start(
-        network.router, output=f"{disk}/out.pcapng", rotate_size=MIB, keep=100, min_free=8 * MIB, trace=False
+        network.router, output=f"{disk}/out.pcapng", rotate_size=MIB, keep=100, min_free=16 * MIB, trace=False
     )
     capture.wait_ready()
-    flood(network, 6000)
+    flood(network, 9000)
     summary = capture.stop()
     status = os.statvfs(disk)
-    assert status.f_bavail * status.f_frsize > 7 * MIB
+    assert status.f_bavail * status.f_frsize > 14 * MIB
     assert summary["removed"] > 5
     assert summary["lost"] == 0
     packets = sent(disk)
-    assert packets == list(range(packets[0], 6000))
+    assert packets == list(range(packets[0], 9000))
 
 
 @pytest.mark.parametrize(
@@ -150,16 +150,16 @@ def test_reserve_removes_the_oldest_of_a_ring(network, start, disk):
     ],
 )  # fmt: skip
 def test_reserve_ends_a_capture_of_which_nothing_may_go(network, start, disk, options):
-    capture = start(network.router, output=f"{disk}/out.pcapng", min_free=8 * MIB, trace=False, **options)
+    capture = start(network.router, output=f"{disk}/out.pcapng", min_free=16 * MIB, trace=False, **options)
     capture.wait_ready()
-    flood(network, 6000)
+    flood(network, 9000)
     message, hint = capture.wait_for("error")
     assert "bytes are free where" in message
-    assert "8,388,608 are to stay so" in message
+    assert "16,777,216 are to stay so" in message
     assert "--min-free" in hint
     assert capture.process.wait(10) == 1
     status = os.statvfs(disk)
-    assert status.f_bavail * status.f_frsize > 7 * MIB
+    assert status.f_bavail * status.f_frsize > 14 * MIB
     files = sorted(disk.glob("out*.pcapng"))
     assert all(read_capture(path).truncated_at is None for path in files)
     assert not options or numbers(disk)[0] == 1
@@ -185,9 +185,9 @@ def test_full_disk_removes_the_oldest_of_a_ring(network, start, disk):
 
 @pytest.mark.fault("room", "less than the reserve is free when a capture begins", "refused; no file is left")
 def test_reserve_that_is_not_there_refuses_the_capture(network, start, disk):
-    capture = start(network.router, output=f"{disk}/x.pcapng", min_free=20 * MIB)
+    capture = start(network.router, output=f"{disk}/x.pcapng", min_free=40 * MIB)
     message, _ = capture.wait_for("error")
-    assert "20,971,520 are to stay so" in message
+    assert "41,943,040 are to stay so" in message
     assert capture.process.wait(10) == 1
     assert list(disk.iterdir()) == []
 

@@ -7,12 +7,17 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.result.values import InterfaceHop
+from ttrace.lab import wait_until
 from ttrace.pcapng.read import is_packet_interface, read_capture
 from ttrace.tests.correlate.same_in_parts import assert_same_in_parts
 
+from ..conftest import ip
 from ..test_capture import snapshots
+from .test_limits import LONG_S
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -176,3 +181,44 @@ def tells_of_translations(path: Path) -> None:
     steps = {(step.old, step.evidence, step.rule and step.rule.text) for path in paths for step in path.rewrites}
     assert any("--to-destination 10.9.0.2:80" in (text or "") for _, _, text in steps)
     assert any(old == "10.9.0.2" and evidence == "conntrack" for old, evidence, _ in steps), steps
+
+
+@pytest.mark.fault(
+    "ring", "an interface comes and goes between two files", "the files that it was there in describe it"
+)
+def test_interfaces_come_and_go_between_files(network, start, tmp_path):
+    capture = start(network.router, output=f"{tmp_path}/out.pcapng", rotate_time_s=0.3)
+
+    def interfaces(number: int) -> list[str]:
+        path = files_of(tmp_path)[number]
+        return [one.name for one in read_capture(path).interfaces]
+
+    def later(count: int = 2) -> None:
+        there = len(files_of(tmp_path))
+        wait_until(lambda: len(files_of(tmp_path)) >= there + count, LONG_S, "further files")
+
+    capture.wait_ready()
+    later()
+    ip("-n", network.router, "link", "add", "veth9", "type", "veth", "peer", "name", "eth9", "netns", network.server)
+    ip("-n", network.router, "link", "set", "veth9", "master", "br0", "up")
+    ip("-n", network.server, "addr", "add", "10.9.0.9/24", "dev", "eth9")
+    ip("-n", network.server, "link", "set", "eth9", "up")
+    wait_until(lambda: "veth9" in interfaces(-2), LONG_S, "veth9 is captured")
+    network.run(network.client, "ping", "-q", "-c", "5", "-i", "0.002", "10.9.0.9")
+    later()
+    ip("-n", network.router, "link", "del", "veth9")
+    wait_until(lambda: "veth9" not in interfaces(-2), LONG_S, "veth9 is forgotten")
+    network.ping(count=3)
+    later()
+    summary = capture.stop()
+    usual = ["br0", "eth0", "veth0"]
+    described = [sorted(interfaces(number)[:-2]) for number in (0, -1)]
+    assert described == [usual, usual]
+    assert all(interfaces(number)[-2:] == ["netfilter", "snapshot"] for number in (0, -1))
+    written = {point["interface"]: point["packets"] for point in summary["points"]}
+    found = Counter(index for path in files_of(tmp_path) for _, index, _ in packets_of(path))
+    assert sorted(found.values()) == sorted(count for count in written.values() if count)
+    assert written["veth9"] >= 10
+    result = correlate_captures([f"r={tmp_path}"])
+    assert "veth9" in {point.interface for point in result.topology.points}
+    assert {row["name"] for row in result.topology.namespaces[0].links.values()} >= {*usual, "veth9"}

@@ -199,3 +199,13 @@ def test_nonsense_about_a_ring(tmp_path, facts):
     head = struct.pack("<II", 0x0A0D0D0A, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
     path.write_bytes(head + b"".join(block for _, block in blocks[1:]))
     assert correlate_captures([str(path)]).packets.count > 3
+
+
+def test_files_of_a_ring_behind_each_other_are_one_capture(tmp_path):
+    """As `cat` and `mergecap -a` make one of them."""
+    whole = [PCAPS / "docker-http" / f"{node}.pcapng" for node in ("master", "slave")]
+    joined = []
+    for path in whole:
+        joined.append(tmp_path / path.name)
+        joined[-1].write_bytes(b"".join(file.read_bytes() for file in cut(path, tmp_path / path.stem, 4)))
+    assert said([str(path) for path in joined]) == said([str(path) for path in whole])
