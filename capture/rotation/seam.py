@@ -125,6 +125,7 @@ class Rotation:
         """End the current file where it is, for there is no room for what the kernel still holds; returns until when
         packets were taken."""
         end_ns = feed.written_until_ns
+        _read_losses(session)
         feed.end_packets()
         while not self._has_snapshots(session):
             feed.receive()
@@ -149,6 +150,7 @@ class Rotation:
             self._limits.failed()
             return
         end_ns = feed.written_until_ns
+        _read_losses(session)
         try:
             self._end_file(session, feed, end_ns)
         except BaseException:
@@ -191,13 +193,19 @@ class Rotation:
             if self._at_head.get((one.netns, one.kind)) != one.digest:
                 _write(session, one.stop, end_ns)
         for number, (ring, interface) in enumerate(session.rings):
-            ring.read_statistics()
-            ring.reported_lost = ring.lost
             write_statistics(session, interface, feed.ring_packets(number) + ring.lost, ring.lost)
         for number, (listener, interface) in enumerate(session.sockets):
-            listener.read_lost()
-            listener.reported_lost = listener.lost
             write_statistics(session, interface, feed.messages_written(number) + listener.lost, listener.lost)
+
+
+def _read_losses(session: Session) -> None:
+    """What is lost until now is told at the end of the file."""
+    for ring, _ in session.rings:
+        ring.read_statistics()
+        ring.reported_lost = ring.lost
+    for listener, _ in session.sockets:
+        listener.read_lost()
+        listener.reported_lost = listener.lost
 
 
 def _snapshots(session: Session) -> Iterator[_Told]:
