@@ -120,5 +120,7 @@ Memory = Annotated[
     int | None,
     Option("--memory", metavar="MIB", min=512, help="MiB it may take; more goes to TMPDIR. Default: half of the free."),
 ]
-Captures = Annotated[list[str], Argument(metavar="FILE...", help="FILE, NODE=FILE or NODE/INTERFACE=FILE.")]
+Captures = Annotated[
+    list[str], Argument(metavar="FILE...", help="FILE, NODE=FILE or NODE/INTERFACE=FILE; a folder for all in it.")
+]
 Prefix = Annotated[str, Option("--prefix", metavar="NAME", help="Prefix of the names of its namespaces.")]
