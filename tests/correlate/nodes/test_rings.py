@@ -209,3 +209,41 @@ def test_files_of_a_ring_behind_each_other_are_one_capture(tmp_path):
         joined.append(tmp_path / path.name)
         joined[-1].write_bytes(b"".join(file.read_bytes() for file in cut(path, tmp_path / path.stem, 4)))
     assert said([str(path) for path in joined]) == said([str(path) for path in whole])
+
+
+@pytest.mark.fault("ring", "correlate: a file in the folder of a ring is no capture", "one line that names it")
+def test_garbage_in_the_folder_is_named(tmp_path):
+    cut(PCAPS / "docker-http" / "master.pcapng", tmp_path / "m", 3)
+    (tmp_path / "m" / "odd.pcapng").write_bytes(b"no capture at all")
+    with pytest.raises(TtraceError, match=r"odd\.pcapng` is not a capture file"):
+        correlate_captures([str(tmp_path / "m")])
+
+
+@pytest.mark.fault("ring", "correlate: a folder holds the rings of two runs", "nothing is claimed of the time between")
+def test_rings_of_two_runs_in_one_folder(tmp_path):
+    """The capture was started again: what passed meanwhile is in neither."""
+    files = cut(PCAPS / "docker-http" / "master.pcapng", tmp_path / "m", 7)
+    other = cut(PCAPS / "docker-http" / "master.pcapng", tmp_path / "other", 7, ring="b")
+    for path in files[4:]:
+        path.unlink()
+        shutil.copy(other[files.index(path)], path)
+    files[3].unlink()
+    result = correlate_captures([f"m={tmp_path / 'm'}"])
+    assert len({span for spans in result.coverage.files.values() for span in spans}) == 2
+    assert len(set(result.topology.piece_of)) == 2
+    outcomes = {result.path(number).outcome for number in range(1, result.packets.count + 1)}
+    assert "lost" not in outcomes
+
+
+@pytest.mark.fault(
+    "ring", "correlate: the first files of a ring are gone, as they are in time", "the rest tells what it has"
+)
+def test_first_files_are_gone(tmp_path):
+    files = cut(PCAPS / "docker-http" / "master.pcapng", tmp_path / "m", 5)
+    for path in files[:2]:
+        path.unlink()
+    result = correlate_captures([f"m={tmp_path / 'm'}"])
+    assert result.packets.count > 3
+    began = min(begin for spans in result.coverage.files.values() for begin, _ in spans)
+    assert began >= min(int(read_capture(path).records["time_ns"].min()) for path in files[2:])
+    assert result.topology.namespaces[0].has_conntrack
