@@ -155,8 +155,7 @@ def _follow(
             if left_s <= 0:
                 break
             is_pending = any(source.is_pending for source in session.sources)
-            wait = min(next_tick - now, left_s, _PENDING_S if is_pending else _TICK_S)
-            feed.record(0.0 if rotation.is_busy else wait)
+            feed.record(min(next_tick - now, left_s, _PENDING_S if is_pending else _TICK_S))
             watch.wait(0)
             session.workers.see_to_results()
             if is_ready:

@@ -32,6 +32,7 @@ _SHARE: Final = 10
 """Taking snapshots may cost one part in so many of the time: those at hand do where they are not older than what they
 took times this, and nothing they tell of has changed that we heard of."""
 
+_NOW_S: Final = 0.0001
 _SETTLE_S: Final = 0.02
 """How long to wait for the last packets before looking again."""
 
@@ -70,13 +71,8 @@ class Rotation:
 
     @property
     def due_s(self) -> float | None:
-        """When another file is due, on the monotonic clock, if at any time."""
-        return self._limits.due_s
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether it wants its turn at once."""
-        return self._taking is not None
+        """When it wants its turn, on the monotonic clock, if at any time: another file is due, or begun upon."""
+        return self._limits.due_s if self._taking is None else time.monotonic() + _NOW_S
 
     @property
     def is_over(self) -> bool:
