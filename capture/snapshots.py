@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import TtraceError
@@ -24,12 +23,10 @@ from .machine.links import (
 )
 from .machine.netns import Netns, plain_text
 from .machine.nsids import namespace_ids
+from .machine.rtnetlink import MOST, Routing
 from .options import CaptureOptions
 from .rules.ruleset import read_ruleset
 from .targets import Targets
-
-if TYPE_CHECKING:
-    from pyroute2 import IPRoute
 
 _SYSCTLS = (
     "net/ipv4/ip_forward",
@@ -132,7 +129,7 @@ def netns_snapshots(netns: Netns, known: list[Netns], warnings: list[str]) -> li
     """
     found: list[Snapshot] = []
     try:
-        for snapshot in _network(netns, known):
+        for snapshot in _network(netns, known, warnings):
             found.append(snapshot)  # noqa: PERF402 - what was read before a failure is kept
     except TtraceError as error:
         warnings.append(f"{netns.description}: links and routes not all recorded: {error.message}")
@@ -145,7 +142,7 @@ def capture_snapshot(options: CaptureOptions, times: CaptureTimes, targets: Targ
     return _snapshot("capture", None, _settings(options, times, targets))
 
 
-def _network(netns: Netns, known: list[Netns]) -> Iterator[Snapshot]:
+def _network(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[Snapshot]:
     """Links, addresses, routes and neighbours of one namespace. Raises TtraceError when they cannot be read."""
     with routing(netns) as route:
         links = read_links(route, labels=namespace_ids(netns, known))
@@ -154,6 +151,9 @@ def _network(netns: Netns, known: list[Netns]) -> Iterator[Snapshot]:
         yield _snapshot("addresses", netns, read_addresses(route))
         yield _snapshot("routes", netns, read_routes(route))
         yield _snapshot("neighbours", netns, read_neighbours(route))
+    if route.left_out:
+        what = " and ".join(sorted(route.left_out))
+        warnings.append(f"{netns.description}: of its {what} the first {MOST:,} are recorded")
 
 
 def ruleset_snapshot(netns: Netns) -> Snapshot:
@@ -229,7 +229,7 @@ def _containers(targets: Targets) -> list[dict[str, object]]:
     ]
 
 
-def _other_macs(route: "IPRoute", links: list[Link]) -> defaultdict[int, list[str]]:
+def _other_macs(route: Routing, links: list[Link]) -> defaultdict[int, list[str]]:
     """As read_other_macs; none where the kernel does not list them."""
     from pyroute2.netlink.exceptions import NetlinkError
 

@@ -14,8 +14,9 @@ For other rooms:
     netns: Netns, distinct_from, open_container_netns, open_netns, own_netns, plain_text
     nsids: namespace_ids
     privileges: CAP_BPF, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_IPC_LOCK, CAP_NET_ADMIN
-    privileges: CAP_NET_RAW, CAP_PERFMON, CAP_SETPCAP, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, follow_process
-    privileges: keep_in_process
+    privileges: CAP_NET_RAW, CAP_PERFMON, CAP_SETPCAP, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE
+    privileges: follow_process, keep_in_process
     programs: end_programs, forget_plugins, run_program
     rights: OTHER_NAMESPACES, WITHOUT_ROOT, check_rights, missing_capabilities
+    rtnetlink: MOST, Routing
 """

@@ -5,14 +5,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
 from .netns import Netns, plain_text
-
-if TYPE_CHECKING:
-    from pyroute2 import IPRoute
+from .rtnetlink import Routing
 
 # linux/if_arp.h
 ARPHRD_ETHER = 1
@@ -74,26 +71,20 @@ class Link:
 
 
 @contextmanager
-def routing(netns: Netns) -> Iterator["IPRoute"]:
-    """A pyroute2 IPRoute whose socket is in `netns`; what it cannot read or make out is a TtraceError."""
-    from pyroute2 import IPRoute
+def routing(netns: Netns) -> Iterator[Routing]:
+    """The lists of `netns`; what of them cannot be read or made out is a TtraceError."""
     from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkError
 
     try:
-        with netns.entered():
-            route = IPRoute()
-        try:
-            yield route
-        finally:
-            route.close()
+        yield Routing(netns)
     except (OSError, NetlinkError, NetlinkDecodeError) as error:
         raise TtraceError(f"cannot read the links of {netns.description}: {error}") from error
 
 
-def read_links(route: "IPRoute", *, labels: dict[int, str] | None = None) -> list[Link]:
+def read_links(route: Routing, *, labels: dict[int, str] | None = None) -> list[Link]:
     """All interfaces; `labels` names peer namespaces by their nsid."""
     links = []
-    for message in route.get_links():
+    for message in route.links():
         info = message.get_attr("IFLA_LINKINFO")
         nsid = message.get_attr("IFLA_LINK_NETNSID")
         links.append(
@@ -133,12 +124,12 @@ def named_on_command_line(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(plain_text(os.fsencode(name)) for name in names)
 
 
-def read_other_macs(route: "IPRoute", links: list[Link]) -> dict[int, list[str]]:
+def read_other_macs(route: Routing, links: list[Link]) -> dict[int, list[str]]:
     """Interface index to the unicast MAC addresses that an interface takes frames for beside its own: those of macvlan
     children, in whatever namespace, and of whatever else asked for them (dev_uc_add of net/core/dev_addr_lists.c)."""
     own = {(link.index, link.mac) for link in links}
     found: dict[int, list[str]] = {}
-    for message in route.fdb("dump"):
+    for message in route.bridge_entries():
         mac = message.get_attr("NDA_LLADDR")
         listed = message["flags"] & NTF_SELF and message["state"] & NUD_PERMANENT
         if listed and mac and not int(mac[:2], 16) & 1 and (message["ifindex"], mac) not in own:
@@ -146,7 +137,7 @@ def read_other_macs(route: "IPRoute", links: list[Link]) -> dict[int, list[str]]
     return found
 
 
-def read_addresses(route: "IPRoute") -> list[dict[str, object]]:
+def read_addresses(route: Routing) -> list[dict[str, object]]:
     """All addresses, as `addresses` of docs/file-format.md."""
     return [
         {
@@ -155,11 +146,11 @@ def read_addresses(route: "IPRoute") -> list[dict[str, object]]:
             "address": message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"),
             "prefix": message["prefixlen"],
         }
-        for message in route.get_addr()
+        for message in route.addresses()
     ]
 
 
-def read_routes(route: "IPRoute") -> list[dict[str, object]]:
+def read_routes(route: Routing) -> list[dict[str, object]]:
     """All routes of all tables, as `routes` of docs/file-format.md."""
     return [
         {
@@ -171,12 +162,11 @@ def read_routes(route: "IPRoute") -> list[dict[str, object]]:
             "table": message.get_attr("RTA_TABLE") or message["table"],
             "type": _ROUTE_TYPES.get(message["type"], str(message["type"])),
         }
-        for family in (socket.AF_INET, socket.AF_INET6)
-        for message in route.get_routes(family=family)
+        for message in route.routes()
     ]
 
 
-def read_neighbours(route: "IPRoute") -> list[dict[str, object]]:
+def read_neighbours(route: Routing) -> list[dict[str, object]]:
     """The ARP and NDP tables, as `neighbours` of docs/file-format.md."""
     return [
         {
@@ -185,6 +175,5 @@ def read_neighbours(route: "IPRoute") -> list[dict[str, object]]:
             "mac": message.get_attr("NDA_LLADDR"),
             "state": _NEIGHBOUR_STATES.get(message["state"], str(message["state"])),
         }
-        for family in (socket.AF_INET, socket.AF_INET6)
-        for message in route.get_neighbours(family=family)
+        for message in route.neighbours()
     ]
