@@ -106,7 +106,7 @@ def take_snapshots(
     """Yield all snapshots of this moment, one after the other; what can't be read becomes a warning."""
     yield from node_snapshots(options, times, node, targets)
     for target in targets.targets:
-        yield from netns_snapshots(target.netns, targets.known, warnings)
+        yield from _netns(target.netns, targets.known, warnings)
         try:
             yield ruleset_snapshot(target.netns)
         except TtraceError as error:
@@ -127,14 +127,15 @@ def netns_snapshots(netns: Netns, known: list[Netns], warnings: list[str]) -> li
 
     Links name the namespaces of their peers if they are `known`.
     """
-    found: list[Snapshot] = []
+    return list(_netns(netns, known, warnings))
+
+
+def _netns(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[Snapshot]:
     try:
-        for snapshot in _network(netns, known, warnings):
-            found.append(snapshot)  # noqa: PERF402 - what was read before a failure is kept
+        yield from _network(netns, known, warnings)
     except TtraceError as error:
         warnings.append(f"{netns.description}: links and routes not all recorded: {error.message}")
-    found.append(_snapshot("sysctls", netns, _sysctls(netns)))
-    return found
+    yield _snapshot("sysctls", netns, _sysctls(netns))
 
 
 def capture_snapshot(options: CaptureOptions, times: CaptureTimes, targets: Targets) -> Snapshot:
