@@ -1,5 +1,5 @@
 # The front door: `make demo` shows ttrace at work, `make test` proves it. Each installs what it needs and is quick the second time.
-.PHONY: help setup warm-up demo quick test test-all check bench bench-large recordings clean
+.PHONY: help setup warm-up demo quick test test-all fuzz check bench bench-large recordings clean
 # Workers share the tests; all kernels are compiled before, so that no two of them compile the same.
 PYTEST = .venv/bin/pytest -n auto --maxprocesses 4
 
@@ -8,6 +8,7 @@ help:
 	@echo "make quick       the tests for in between: without root, under a minute"
 	@echo "make test        all tests, on real traffic; as root, 8 minutes"
 	@echo "make test-all    these, and those that take longer than anybody waits"
+	@echo "make fuzz        ten minutes of damaged captures for every parser"
 	@echo "make check       linters and type checker"
 	@echo "make bench       measurements, side by side with tcpdump, dumpcap, tshark and others; as root"
 	@echo "make bench-large the same, and ten times as many packets to correlate"
@@ -31,6 +32,9 @@ test: warm-up
 
 test-all: warm-up
 	$(PYTEST) -m ""
+
+fuzz: warm-up
+	.venv/bin/python -m ttrace.tests.fuzz --seconds 600
 
 check: setup
 	.venv/bin/ruff check

@@ -22,8 +22,9 @@ def by_type(data: bytes) -> dict[int, bytes]:
 
 
 def number(value: bytes | None, default: int = 0) -> int:
-    """A number of nf_tables, which are big-endian; `default` for an attribute that is not there."""
-    return int.from_bytes(value, "big") if value else default
+    """A number of nf_tables, which are big-endian and have 8 bytes at most; `default` for an attribute that is not
+    there."""
+    return int.from_bytes(value[:8], "big") if value else default
 
 
 def name(value: bytes | None) -> str:

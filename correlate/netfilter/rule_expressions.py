@@ -125,8 +125,9 @@ def _with_ranges(found: list[Statement]) -> list[Statement]:
 
 def _load(reader: _Reader, into: bytes | None, operand: Operand) -> None:
     first = reader.register(into)
-    for stale in range(first + 1, first + max(-(-operand.size // 4), 1)):
-        reader.registers.pop(stale, None)
+    # The size is what a message says, which may be anything.
+    for stale in [register for register in reader.registers if first < register < first + -(-operand.size // 4)]:
+        del reader.registers[stale]
     reader.registers[first] = operand
 
 

@@ -104,9 +104,15 @@ def _transport_operand(protocol: int | None, offset: int, size: int) -> Operand:
     return Operand(f"@th,{8 * offset},{8 * size}", size=size)
 
 
+_MOST_BYTES: Final = 64
+"""Of a value: NFT_DATA_VALUE_MAXLEN of linux/netfilter/nf_tables.h. What claims more is none of the kernel's."""
+
+
 def value_text(operand: Operand, value: bytes) -> str:
     """One value that an operand is compared with; `…` where its form is not known."""
     form = operand.form
+    if len(value) > _MOST_BYTES:
+        return "…"
     if form == "address":
         return _address_text(operand, value)
     if form == "name":

@@ -98,7 +98,7 @@ def _constant(operand: Operand) -> str:
         return operand.name
     if operand.size in (4, 16):
         return str(ip_address(operand.value))
-    return str(int.from_bytes(operand.value, "big")) if operand.size == 2 else UNKNOWN
+    return str(int.from_bytes(operand.value[:8], "big")) if operand.size == 2 else UNKNOWN
 
 
 def _other(one: Other, family: str) -> str:

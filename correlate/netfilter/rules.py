@@ -75,12 +75,12 @@ def parse_ruleset(data: dict[str, Any], time_ns: int = 0) -> Ruleset:
     listing = data.get("json")
     for entry in (listing or {}).get("nftables", []):
         chain = entry.get("chain")
-        if chain and "hook" in chain:
+        if chain and chain.get("hook"):
             ruleset.chains[(chain["family"], chain["table"], chain["name"])] = BaseChain(
-                kind=chain.get("type", "filter"),
+                kind=chain.get("type") or "filter",
                 hook=chain["hook"],
-                priority=int(chain.get("prio", 0)),
-                policy=chain.get("policy", "accept"),
+                priority=chain.get("prio") or 0,
+                policy=chain.get("policy") or "accept",
             )
     listed = _parse_nft(data.get("nft") or "")
     for family, key in (("ip", "ip"), ("ip6", "ip6")):

@@ -91,6 +91,7 @@ _CHAIN: Final = {
     "hook": _TEXT_OR_NONE,
     "prio": _Maybe(int),
     "type": _TEXT_OR_NONE,
+    "policy": _TEXT_OR_NONE,
 }
 _SAVED: Final = _Maybe({"ip": _TEXT_OR_NONE, "ip6": _TEXT_OR_NONE})
 SHAPES: Final[dict[str, Any]] = {

@@ -134,7 +134,7 @@ def _merged(parts: Sequence[CaptureFacts]) -> CaptureFacts:
         trace_events=sum(facts.trace_events for facts in parts),
         conntrack_events=sum(facts.conntrack_events for facts in parts),
         malformed=max(facts.malformed for facts in parts),
-        undecoded=tuple(sorted(undecoded.items(), key=lambda item: -item[1])),
+        undecoded=tuple(sorted(undecoded.items(), key=lambda item: (-item[1], item[0]))),
         sharing=Sharing(
             file=Standing.merged([(facts.packets, facts.sharing.file) for facts in parts]),
             node=Standing.merged(nodes) if nodes else None,
@@ -159,4 +159,4 @@ def _undecoded(rows: npt.NDArray[np.void]) -> tuple[tuple[str, int], ...]:
         name = "unreadable ip" if kind in (ETHERTYPE_IPV4, ETHERTYPE_IPV6) else protocol_name(0, kind)
         if name != "arp":
             found[name] = found.get(name, 0) + count
-    return tuple(sorted(found.items(), key=lambda item: -item[1]))
+    return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0])))

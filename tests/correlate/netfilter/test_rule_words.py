@@ -147,3 +147,27 @@ def test_any_structure_of_an_extension_is_some_words(info, revision):
         for name in names:
             assert name in words("nat", made.extension(kind, name, revision, info))
             assert words("nat", made.extension(kind, name, revision, info), "ip6")
+
+
+HUGE = b"\xff" * 3000
+"""As a number it has more digits than Python writes."""
+
+
+@pytest.mark.fault("messages of rules", "numbers of 3,000 bytes, loads of 4 GB", "words with `…`, at once")
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        made.payload(2, 2, 2) + made.compare(HUGE),
+        made.payload(1, 8, 4) + made.compare(HUGE),
+        made.expression("payload", made.word(1, 1), *(made.attribute(i, HUGE) for i in (2, 3, 4))),
+        made.payload(2, 2, 0xFFFFFFFF) + made.compare(b"\1"),
+        made.expression("reject", made.attribute(1, HUGE), made.attribute(2, HUGE)),
+        made.expression("meta", made.attribute(2, HUGE), made.attribute(1, HUGE)) + made.compare(HUGE),
+        made.expression("ct", made.attribute(2, HUGE), made.attribute(1, HUGE)) + made.compare(HUGE),
+        made.constant(1, HUGE) + made.expression("nat", *(made.attribute(i, HUGE) for i in range(1, 8))),
+    ],
+)
+def test_numbers_that_are_none_of_the_kernel_s(expressions):
+    for family in ("ip", "ip6", "inet", "bridge", "netdev"):
+        for table in ("nat", "mine"):
+            assert len(words(table, expressions, family)) < 500
