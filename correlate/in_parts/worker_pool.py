@@ -1,5 +1,6 @@
 """Several processes that work on parts at the same time."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -7,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Final, TypeVar
@@ -18,6 +20,8 @@ Work = TypeVar("Work")
 Answer = TypeVar("Answer")
 
 _MOST_WORKERS: Final = 8
+_PR_SET_PDEATHSIG: Final = 1
+"""Linux, uapi/linux/prctl.h."""
 
 
 class WorkerPool:
@@ -56,6 +60,8 @@ class WorkerPool:
                     yield answers.popleft().result()
             except BaseException:
                 working.close()  # at once, not when they are through with their parts
+                for worker in list((getattr(pool, "_processes", None) or {}).values()):
+                    worker.kill()  # one that holds the interpreter would not look for that
                 raise
 
 
@@ -63,6 +69,9 @@ def _end_with(end: Connection, working: Connection) -> None:
     """End this process when the one that began it ends, however it does, or says that nothing more is wanted."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; it is the first one's to say what follows
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # By the kernel, whatever this process is at; where there is no such thing, or the other ended before, by the pipe.
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     working.close()
 
     def wait() -> None:
