@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ..pcapng.read import CaptureFile, read_capture
 from ..pcapng.record_times import RecordTimes
+from ..pcapng.shrinking import refuse_shorter
 from .clocks.align import align_clocks
 from .clocks.reference_time import frames_set_back
 from .decode.files import decode_packets
@@ -19,6 +20,7 @@ from .netfilter.rule_history import build_histories
 from .netfilter.rules import parse_rulesets
 from .netfilter.sources import decode_messages
 from .nodes.file_facts import file_facts
+from .nodes.limits import within_limits
 from .nodes.merged import take_apart
 from .nodes.pieces import name_pieces
 from .nodes.rings import in_ring_order
@@ -42,23 +44,29 @@ from .result.correlation import Correlation
 
 
 def correlate_captures(
-    files: Sequence[str | Source], progress: Progress = unheard, *, vxlan_ports: Sequence[int] = ()
+    files: Sequence[str | Source],
+    progress: Progress = unheard,
+    *,
+    vxlan_ports: Sequence[int] = (),
+    max_expanded: int | None = None,
 ) -> Correlation:
     """Reconstruct every hop and rewrite from the captures of one or more nodes.
 
     `files`: paths, `NODE=path` or `NODE/INTERFACE=path`. `vxlan_ports`: UDP ports of VXLAN, beside what is known by its
-    content. Raises TtraceError when a file cannot be used.
+    content. `max_expanded`: most bytes that may come out of a compressed file (pcapng/spool.py). Raises TtraceError
+    when a file cannot be used.
     """
     sources = parse_sources(files)
     progress("reading", None)
-    captures, sources = take_apart([read_capture(s.path) for s in sources], sources)
+    captures, sources = take_apart([read_capture(s.path, max_expanded) for s in sources], sources)
     captures, sources = in_ring_order(captures, sources, captures)
     sources = name_pieces(captures, sources)
     snapshots = gather_snapshots(captures, sources)
-    topology = build_topology(captures, sources, snapshots)
+    topology = within_limits(build_topology(captures, sources, snapshots))
     progress("decoding", None)
     decoded, reach = decode_packets(captures, topology, vxlan_ports)
     messages = [decode_messages(c, i, topology.file_namespaces[i], reach) for i, c in enumerate(captures)]
+    refuse_shorter()
     return correlate_decoded(captures, snapshots, topology, decoded, messages, reach, progress)
 
 

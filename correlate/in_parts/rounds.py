@@ -17,6 +17,7 @@ from ..clocks.delays import Pairs, add_delays
 from ..netfilter.rule_history import build_histories
 from ..netfilter.rules import parse_rulesets
 from ..nodes.file_facts import file_facts
+from ..nodes.limits import within_limits
 from ..nodes.merged import take_files_apart
 from ..nodes.pieces import name_files
 from ..nodes.rings import in_ring_order
@@ -74,7 +75,8 @@ def correlate_in_parts(
     sources = name_files(opened, sources)
     captures = [chunked.capture for chunked in opened]
     snapshots = gather_snapshots(captures, sources)
-    decoder = Decoder(files=opened, topology=build_topology(captures, sources, snapshots), vxlan_ports=vxlan_ports)
+    topology = within_limits(build_topology(captures, sources, snapshots))
+    decoder = Decoder(files=opened, topology=topology, vxlan_ports=vxlan_ports)
     folder = WorkFolder()
     try:
         surveyed = survey(decoder, folder, lambda done: progress("surveying", done))
@@ -92,15 +94,16 @@ def correlate_in_parts(
     )
 
 
-def open_files(sources: Sequence[Source], progress: Progress) -> list[ChunkedFile]:
-    """The captures, to be read in pieces. Raises TtraceError when one cannot be read."""
+def open_files(sources: Sequence[Source], progress: Progress, max_expanded: int | None = None) -> list[ChunkedFile]:
+    """The captures, to be read in pieces. Raises TtraceError when one cannot be read. `max_expanded`: most bytes that
+    may come out of a compressed one (pcapng/spool.py)."""
     opened = []
     for number, source in enumerate(sources):
 
         def walked(done: int, size: int, number: int = number) -> None:
             progress("reading", (number + done / max(size, 1)) / len(sources))
 
-        opened.append(open_in_chunks(source.path, walked))
+        opened.append(open_in_chunks(source.path, walked, max_expanded))
     return opened
 
 

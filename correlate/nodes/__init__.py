@@ -2,6 +2,7 @@
 
 For other rooms:
     file_facts: FileFacts, file_facts
+    limits: within_limits
     merged: take_apart, take_files_apart
     pieces: name_files, name_pieces
     rings: in_ring_order

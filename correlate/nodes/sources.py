@@ -66,7 +66,7 @@ def _files_of(source: Source) -> list[Source]:
     """The source, or for a folder the captures in it, in the order of the numbers in their names. Those without a byte
     are left out: a capture that was killed while it began leaves one behind."""
     folder = Path(source.path)
-    if not folder.is_dir():
+    if not source.path or not os.path.isdir(source.path):  # noqa: PTH112 - which a name that is too long does not fail
         return [source]
     try:
         found = [path for path in folder.iterdir() if _CAPTURE.search(path.name) and path.is_file()]

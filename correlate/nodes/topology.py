@@ -15,10 +15,6 @@ from .rings import ring_file
 from .snapshots import NodeSnapshots
 from .sources import Source
 
-_CHILDREN: Final = ("macvlan", "macvtap", "ipvlan", "ipvtap")
-"""Kinds of devices that take frames of another before it does (rx_handler of drivers/net/macvlan.c)."""
-
-
 _LINK_FACTS: Final = ("index", "name", "kind", "master", "up", "peer_netns", "peer_index", "other_macs")
 """What is kept of a link, where it says anything."""
 
@@ -121,16 +117,16 @@ class Topology:
         hardware_port = point.role == Role.PORT and point.kind is None
         return namespace.label == "root" and (point.role == Role.DEVICE or hardware_port)
 
-    def is_shared(self, point: CapturePoint) -> bool:
-        """Whether frames that come in here are also for others, which take them where no capture sees it: children of
-        macvlan and ipvlan, in any namespace."""
-        own = self.namespaces[point.namespace].links.get(point.interface_index) or {}
-        beside = [n.links.values() for n in self.namespaces if n.node == point.node]
-        return bool(own.get("other_macs")) or any(
-            link.get("kind") in _CHILDREN and link.get("peer_index") == point.interface_index
-            for links in beside
-            for link in links
-        )
+    def points_of_namespaces(self) -> list[list[CapturePoint]]:
+        """The capture points in each namespace."""
+        found: list[list[CapturePoint]] = [[] for _ in self.namespaces]
+        for point in self.points:
+            found[point.namespace].append(point)
+        return found
+
+    def captured_indexes(self) -> list[set[int]]:
+        """The indexes of the interfaces that are captured in each namespace."""
+        return [{point.interface_index for point in points} for points in self.points_of_namespaces()]
 
     def node_numbers(self) -> npt.NDArray[np.int64]:
         """Number of the node of each namespace, in the order of the files."""

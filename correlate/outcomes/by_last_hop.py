@@ -123,10 +123,10 @@ def gone_on_the_wire(tables: Tables, so_far: Outcomes) -> Verdicts:
 def _all_ways_out_captured(final: LastHops) -> npt.NDArray[np.bool_]:
     """Every interface that is up in the namespace, lo aside, is a capture point."""
     complete = []
+    captured_in = final.topology.captured_indexes()
     for namespace in final.topology.namespaces:
-        captured = {p.interface_index for p in final.topology.points if p.namespace == namespace.index}
         up = {i for i, link in namespace.links.items() if link.get("up") and link["name"] != "lo"}
-        complete.append(int(bool(up) and up <= captured))
+        complete.append(int(bool(up) and up <= captured_in[namespace.index]))
     return gather(complete, final.namespace) == 1
 
 

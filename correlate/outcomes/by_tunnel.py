@@ -34,8 +34,8 @@ def never_left_its_tunnel(tables: Tables, so_far: Outcomes) -> Verdicts:
 def _tunnels_captured(topology: Topology) -> list[int]:
     """Per namespace: it has tunnel devices that are up, and each of them is a capture point."""
     found = []
+    captured_in = topology.captured_indexes()
     for namespace in topology.namespaces:
-        captured = {p.interface_index for p in topology.points if p.namespace == namespace.index}
         devices = {i for i, link in namespace.links.items() if link.get("kind") in _DEVICES and link.get("up")}
-        found.append(int(bool(devices) and devices <= captured))
+        found.append(int(bool(devices) and devices <= captured_in[namespace.index]))
     return found

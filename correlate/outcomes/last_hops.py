@@ -1,6 +1,7 @@
 """The last sighting of each packet, with what is known of the place where it was."""
 
 from enum import IntEnum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from ..netfilter.numbers import Hook
 from ..nodes.topology import Role, Topology
 from ..sightings import FRAME
 from .address_keys import address_halves, owner_keys
+
+_CHILDREN: Final = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+"""Kinds of devices that take frames of another before it does (rx_handler of drivers/net/macvlan.c)."""
 
 
 class LastHops:
@@ -46,7 +50,7 @@ class LastHops:
         self.far_location = np.where(self.is_frame, gather(self.far_of_point, place), -1)
         hardware = [int(p.role == Role.PORT and topology.is_uplink(p)) for p in points]
         self.is_hardware = self.is_frame & (gather(hardware, place) == 1)
-        shared = [int(topology.is_shared(p)) for p in points]
+        shared = [int(is_shared) for is_shared in _shared_points(topology)]
         self.is_shared = self.is_frame & (gather(shared, place) == 1)
         self.ports = np.where(self.is_frame, gather(_ports_captured(topology), place), Ports.NONE)
         self.owner_keys = _owner_table(topology, index)
@@ -112,13 +116,33 @@ class Ports(IntEnum):
 def _ports_captured(topology: Topology) -> list[int]:
     """Per capture point, of the bridge that it is."""
     found = []
+    captured_in = topology.captured_indexes()
+    ports_of: dict[tuple[int, int], set[int]] = {}
+    for namespace in topology.namespaces:
+        for index, link in namespace.links.items():
+            if link.get("up") and link.get("master"):
+                ports_of.setdefault((namespace.index, link["master"]), set()).add(index)
     for point in topology.points:
-        links = topology.namespaces[point.namespace].links
-        ports = {i for i, link in links.items() if link.get("master") == point.interface_index and link.get("up")}
-        captured = {p.interface_index for p in topology.points if p.namespace == point.namespace}
+        ports, captured = ports_of.get((point.namespace, point.interface_index), set()), captured_in[point.namespace]
         some = bool(ports & captured)
         found.append(int(Ports.ALL if some and ports <= captured else Ports.SOME if some else Ports.NONE))
     return found
+
+
+def _shared_points(topology: Topology) -> list[bool]:
+    """Per capture point: frames that come in here are also for others, which take them where no capture sees it:
+    children of macvlan and ipvlan, in any namespace."""
+    parents = {
+        (namespace.node, link.get("peer_index"))
+        for namespace in topology.namespaces
+        for link in namespace.links.values()
+        if link.get("kind") in _CHILDREN
+    }
+    return [
+        (point.node, point.interface_index) in parents
+        or bool(topology.namespaces[point.namespace].links.get(point.interface_index, {}).get("other_macs"))
+        for point in topology.points
+    ]
 
 
 def gather(values: list[int], index: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

@@ -58,8 +58,9 @@ class Beyond:
     def build(cls, topology: Topology, arrivals: Arrivals) -> "Beyond":
         """From the snapshots' addresses, and from what was seen coming in by uplinks."""
         addresses, owner = [], []
+        points = topology.points_of_namespaces()
         for namespace in topology.namespaces:
-            uplinks = [p for p in topology.points if p.namespace == namespace.index and topology.is_uplink(p)]
+            uplinks = [p for p in points[namespace.index] if topology.is_uplink(p)]
             # A bridge with hardware in it has the address that the wire knows.
             masters = [namespace.links.get(p.interface_index, {}).get("master") for p in uplinks]
             captured = {p.interface_index for p in uplinks} | {m for m in masters if m}

@@ -13,6 +13,7 @@ from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
 from ..clocks.clock import Clock
 from ..nodes.topology import Topology
+from .slots import number_slots
 
 WHERE: Final = np.dtype(
     [
@@ -59,13 +60,13 @@ class Run(NamedTuple):
 
 def places_of(topology: Topology, clocks: list[Clock]) -> npt.NDArray[np.void]:
     """WHERE of each capture point."""
-    nodes = list(topology.nodes)
-    machines = list(dict.fromkeys(topology.machine(node) for node in nodes))
+    nodes = {node: number for number, node in enumerate(topology.nodes)}
+    machines = {machine: n for n, machine in enumerate(dict.fromkeys(topology.machine(node) for node in nodes))}
     certainty = {clock.node: clock.certainty for clock in clocks}
     found = np.zeros(max(len(topology.points), 1), WHERE)
     for row, point in zip(found, topology.points, strict=False):
-        row["node"] = nodes.index(point.node)
-        row["machine"] = machines.index(topology.machine(point.node))
+        row["node"] = nodes[point.node]
+        row["machine"] = machines[topology.machine(point.node)]
         row["uplink"] = topology.is_uplink(point)
         row["error_ns"], row["from_ns"], row["to_ns"], row["growth"] = certainty[point.node]
     return found
@@ -102,6 +103,34 @@ def turned(early, late, early_ns, late_ns, where, falls):
 def rises(early, late):
     """Whether a point that does not tell directions saw the second later with a higher TTL: no packet gains hops."""
     return early.place == late.place and early.direction == 0 and late.direction == 0 and late.ttl > early.ttl
+
+
+@njit(cache=True)
+def on_one_node(run):
+    """Whether all of a run were seen there."""
+    first = run.where[run.sightings[run.rows[0]].place].node
+    for row in run.rows:  # noqa: SIM110 - no generators in kernels
+        if run.where[run.sightings[row].place].node != first:
+            return False
+    return True
+
+
+@njit(cache=True)
+def any_rises(run, occurrence):
+    """Whether `rises` is true of any two of a run, in order of time, that are the same occurrence at their points."""
+    keys, slots = np.empty(run.rows.size, np.int64), np.empty(run.rows.size, np.int64)
+    for i in range(run.rows.size):
+        row = run.sightings[run.rows[i]]
+        keys[i] = np.int64(occurrence[i]) << 32 | np.int64(row.place) if row.direction == 0 else -1
+    lowest = np.full(number_slots(keys, slots), 256)
+    for i in range(run.rows.size):
+        if keys[i] < 0:
+            continue
+        ttl = np.int64(run.sightings[run.rows[i]].ttl)
+        if ttl > lowest[slots[i]]:
+            return True
+        lowest[slots[i]] = ttl
+    return False
 
 
 @njit(cache=True)

@@ -19,7 +19,19 @@ from ..decode.payload import by_payload, contradict
 from ..flows.connections import Connections
 from ..schema import ONE_PACKET_NS
 from ..sightings import FRAME, told
-from .apart import Run, any_turned, apart, apart_from_any, find_heaps, rises, ttl_falls, turned, turned_from_any
+from .apart import (
+    Run,
+    any_rises,
+    any_turned,
+    apart,
+    apart_from_any,
+    find_heaps,
+    on_one_node,
+    rises,
+    ttl_falls,
+    turned,
+    turned_from_any,
+)
 from .copies import find_copies
 from .doubt import doubt_lone, doubt_overtaking
 from .match_told import assign_told, fits_one
@@ -205,6 +217,8 @@ def _may_be_one(rows, sightings, times, where):
 @njit(cache=True)
 def _fits(run, occurrence, each):
     """The k-th sighting at every point can be one packet, by what tells equal packets apart."""
+    if run.heap[run.heap.size - 1] == 0 and on_one_node(run):
+        return not any_rises(run, occurrence)  # all that `turned` asks there, without comparing each with each
     members, count = np.empty((each, occurrence.size // each), np.int64), np.zeros(each, np.int64)
     several = torn = False
     for i in range(occurrence.size):
@@ -247,7 +261,7 @@ def _assign_nearest(run, packet, ambiguous, count):
     is one that is clearly apart in time."""
     rows, sightings, times, slots = run.rows, run.sightings, run.times, run.slots
     base = count
-    had = np.full((rows.size, run.near.shape[0]), np.int32(-1))  # the sighting of each packet at each point
+    had = np.full((min(rows.size, NEIGHBOURS), run.near.shape[0]), np.int32(-1))  # by packet and point: the sighting
     payload = np.zeros(rows.size, np.uint64)
     residue = np.zeros(rows.size, np.uint16)
     latest = np.zeros(rows.size, np.int64)
@@ -257,11 +271,12 @@ def _assign_nearest(run, packet, ambiguous, count):
         rival = np.int64(-1)
         for p in range(count - 1, max(base, count - NEIGHBOURS) - 1, -1):
             k = p - base
-            if times[rows[i]] - times[rows[latest[k]]] > ONE_PACKET_NS or had[k, slots[i]] >= 0:
+            points = had[k % NEIGHBOURS]
+            if times[rows[i]] - times[rows[latest[k]]] > ONE_PACKET_NS or points[slots[i]] >= 0:
                 continue
-            if contradict(payload[k], residue[k], row.payload, row.residue) or turned_from_any(run, had[k], i):
+            if contradict(payload[k], residue[k], row.payload, row.residue) or turned_from_any(run, points, i):
                 continue
-            if found < 0 and not apart_from_any(run, had[k], i):
+            if found < 0 and not apart_from_any(run, points, i):
                 found = np.int64(p)
             elif rival < 0:
                 rival = np.int64(p)
@@ -270,15 +285,14 @@ def _assign_nearest(run, packet, ambiguous, count):
         if found < 0:
             found = count
             count += 1
+            had[(found - base) % NEIGHBOURS] = -1
         if rival >= 0:
             ambiguous[found] = True
             ambiguous[rival] = True
         k = found - base
         packet[rows[i]] = found
-        had[k, slots[i]] = i
+        had[k % NEIGHBOURS, slots[i]] = i
         latest[k] = i
-        if payload[k] == 0:
-            payload[k] = row.payload
-        if residue[k] == 0:
-            residue[k] = row.residue
+        payload[k] = row.payload if payload[k] == 0 else payload[k]
+        residue[k] = row.residue if residue[k] == 0 else residue[k]
     return count

@@ -24,12 +24,13 @@ def path_text(path: Path, note: str = "") -> str:
     shown: tuple[str, str] | None = None
     node = None
     ttl: int | None = None
+    start_ns = path.start_ns
     for index, hop, chains in _steps(path.hops):
         if hop.node != node:
             lines.append(f"  {hop.node}")
             node = hop.node
         if isinstance(hop, InterfaceHop):
-            lines.append(_interface_line(hop, path, shown, ttl))
+            lines.append(_interface_line(hop, start_ns, shown, ttl))
             shown, ttl = (hop.source, hop.destination), hop.ttl
         elif isinstance(hop, KernelHop):
             lines += _named_lines(hop.kind, [hop.says])
@@ -95,13 +96,9 @@ def _steps(hops: tuple[Hop, ...]) -> list[tuple[int, Hop, list[ChainHop]]]:
     return steps
 
 
-def _interface_line(hop: InterfaceHop, path: Path, shown: tuple[str, str] | None, ttl: int | None) -> str:
+def _interface_line(hop: InterfaceHop, start_ns: int, shown: tuple[str, str] | None, ttl: int | None) -> str:
     label = f"{hop.interface}{within(hop.netns, hop.container)}"
-    offset = (
-        "+" + duration(hop.time_ns - path.start_ns)
-        if hop.time_ns >= path.start_ns
-        else duration(hop.time_ns - path.start_ns)
-    )
+    offset = ("+" if hop.time_ns >= start_ns else "") + duration(hop.time_ns - start_ns)
     direction = hop.direction if hop.direction != "unknown" else "?"
     line = f"    {label:<{_LABEL}}{direction:<4}{offset:>10}"
     if (hop.source, hop.destination) != shown or hop.ttl != ttl:
