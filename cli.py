@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, Never
 
 import typer
-from typer import Argument, Option
+from typer import Option
 
 from . import __version__
+from .cli_machine import begin, begin_reading, in_plain_words
 from .cli_options import (
     CaptureFilter,
+    CaptureName,
     Captures,
     ConnectionFilter,
     Count,
@@ -32,6 +34,7 @@ from .cli_options import (
     InContainers,
     Interfaces,
     Keep,
+    MaxExpanded,
     MaxSize,
     Memory,
     MinFree,
@@ -87,6 +90,8 @@ def common(
     ] = False,
 ) -> None:
     """Options of ttrace itself."""
+    del version
+    begin()
 
 
 @app.command(short_help="Record packets, trace and rules of this node.")
@@ -168,6 +173,7 @@ def correlate(
     vxlan_port: VxlanPorts = None,
     explained: Explained = None,
     memory: Memory = None,
+    max_expanded: MaxExpanded = None,
 ) -> None:
     """Reconstruct every hop and rewrite from the captures of one or more nodes."""
     if paths not in (None, "all"):
@@ -177,6 +183,7 @@ def correlate(
     if output:
         check_report(output, captures)
     end_tidily()
+    begin_reading()
     with importing():
         from .correlate import correlate_captures, correlate_files
         from .correlate.explain.frame_reference import find_frame
@@ -186,11 +193,12 @@ def correlate(
 
     with stages() as show:
         if explained:
-            whole = correlate_captures(captures, show, vxlan_ports=vxlan_port or ())
+            whole = correlate_captures(captures, show, vxlan_ports=vxlan_port or (), max_expanded=max_expanded)
             frames = [find_frame(whole, reference) for reference in explained]
         else:
-            budget = memory << 20 if memory else None
-            result = correlate_files(captures, show, vxlan_ports=vxlan_port or (), memory=budget)
+            result = correlate_files(
+                captures, show, vxlan_ports=vxlan_port or (), memory=memory, max_expanded=max_expanded
+            )
             telling = Telling.chosen(
                 result, expression=filter_, connections=connection or (), paths=path or (), every_path=paths == "all"
             )
@@ -201,12 +209,15 @@ def correlate(
 
 
 @app.command(short_help="Say what a capture holds.")
-def show(file: Annotated[str, Argument(metavar="FILE", help="A capture file.")]) -> None:
+def show(file: CaptureName, max_expanded: MaxExpanded = None) -> None:
     """Say what a capture holds: node, capture points, times, losses, trace, rules."""
-    from .correlate.summaries.one_file import describe_capture
-    from .report.text.capture_file import description_text
+    end_tidily()
+    begin_reading()
+    with importing():
+        from .correlate.summaries.one_file import describe_capture
+        from .report.text.capture_file import description_text
 
-    _write(description_text(capture) for capture in describe_capture(file))
+    _write(description_text(capture) for capture in describe_capture(file, max_expanded))
 
 
 @app.command(short_help="Can this machine be traced, and if not why?")
@@ -338,3 +349,5 @@ def main() -> None:
         # `ttrace correlate … | head`: the reader has seen enough. Nothing more can be written, not even at exit.
         sys.stderr.close()
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - what is not known is raised again
+        _fail(in_plain_words(error))

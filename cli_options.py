@@ -27,6 +27,10 @@ def file_size(text: str) -> int:
     return wanted
 
 
+def _bytes(mebibytes: int | None) -> int | None:
+    return mebibytes << 20 if mebibytes else None
+
+
 Interfaces = Annotated[
     list[str] | None,
     Option(
@@ -118,9 +122,26 @@ Explained = Annotated[
 ]
 Memory = Annotated[
     int | None,
-    Option("--memory", metavar="MIB", min=512, help="MiB it may take; more goes to TMPDIR. Default: half of the free."),
+    Option(
+        "--memory",
+        metavar="MIB",
+        min=512,
+        callback=_bytes,
+        help="MiB it may take; more goes to TMPDIR. Default: half of the free.",
+    ),
 ]
 Captures = Annotated[
     list[str], Argument(metavar="FILE...", help="FILE, NODE=FILE or NODE/INTERFACE=FILE; a folder for all in it.")
 ]
+MaxExpanded = Annotated[
+    int | None,
+    Option(
+        "--max-expanded",
+        metavar="MIB",
+        min=1,
+        callback=_bytes,
+        help="MiB that a compressed file may hold. Default: 100 times its size, and 1024 at least.",
+    ),
+]
+CaptureName = Annotated[str, Argument(metavar="FILE", help="A capture file.")]
 Prefix = Annotated[str, Option("--prefix", metavar="NAME", help="Prefix of the names of its namespaces.")]

@@ -41,3 +41,6 @@ def importing() -> Iterator[None]:
     yield
     gc.freeze()
     gc.enable()
+    from .pcapng.shrinking import tell_of_shrinking  # what is imported reads files
+
+    tell_of_shrinking()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..pcapng.source import is_read_once
 from .in_memory import correlate_captures
 from .in_parts.memory import bytes_needed, memory_budget, most_sightings, sightings_per_part
 from .nodes.sources import Source, parse_sources
@@ -27,6 +28,7 @@ def correlate_files(
     *,
     vxlan_ports: Sequence[int] = (),
     memory: int | None = None,
+    max_expanded: int | None = None,
 ) -> "Correlation | PartedCorrelation":
     """As `correlate_captures`, for captures of any size.
 
@@ -36,17 +38,16 @@ def correlate_files(
     sources = parse_sources(files)
     budget = memory_budget() if memory is None else memory
     size = _size(sources)
-    from_stdin = any(source.path == "-" for source in sources)
-    if not (from_stdin and memory is not None) and bytes_needed(most_sightings(size), size) <= budget:
-        return correlate_captures(sources, progress, vxlan_ports=vxlan_ports)
+    read_once = any(is_read_once(source.path) for source in sources)
+    if not (read_once and memory is not None) and bytes_needed(most_sightings(size), size) <= budget:
+        return correlate_captures(sources, progress, vxlan_ports=vxlan_ports, max_expanded=max_expanded)
     from .in_parts.rounds import correlate_in_parts, open_files
 
-    opened = open_files(sources, progress)
+    opened = open_files(sources, progress, max_expanded)
     records = sum(file.size for file in opened)
-    # What came from stdin cannot be read again.
-    if not from_stdin and bytes_needed(records, sum(file.capture.data.size for file in opened)) <= budget:
+    if not read_once and bytes_needed(records, sum(file.capture.data.size for file in opened)) <= budget:
         del opened
-        return correlate_captures(sources, progress, vxlan_ports=vxlan_ports)
+        return correlate_captures(sources, progress, vxlan_ports=vxlan_ports, max_expanded=max_expanded)
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     most = sightings_per_part(budget, workers)
     return correlate_in_parts(sources, progress, most=most, workers=workers, vxlan_ports=vxlan_ports, opened=opened)
@@ -56,6 +57,8 @@ def _size(sources: Sequence[Source]) -> int:
     """Bytes that the captures have, or will have without their compression."""
     total = 0
     for source in sources:
+        if is_read_once(source.path):
+            continue  # nobody knows, and opening a named pipe may never end
         with suppress(OSError), Path(source.path).open("rb") as file:  # reading it will say what is wrong
             factor = _EXPANDS if file.read(4).startswith(_COMPRESSED) else 1
             total += file.seek(0, os.SEEK_END) * factor

@@ -18,6 +18,7 @@ from .heard import HeardInterfaces
 from .pages import give_back
 from .read import Reader, open_reader
 from .record_times import RecordTimes
+from .shrinking import refuse_shorter
 
 _AT_ONCE: Final = 1 << 16
 """Records of the first pass."""
@@ -77,16 +78,19 @@ class ChunkedFile:
                 self._cooked.give(records)
                 yield Chunk(capture=replace(self.capture, records=records, first=at), consumed=consumed)
                 give_back(self.capture.data, begin, consumed)
+                refuse_shorter()
                 at += records.size
 
 
-def open_in_chunks(path: str | Path, progress: Callable[[int, int], None] | None = None) -> ChunkedFile:
+def open_in_chunks(
+    path: str | Path, progress: Callable[[int, int], None] | None = None, max_expanded: int | None = None
+) -> ChunkedFile:
     """Map a capture file and walk over it once. Files, compressed ones and stdin as read_capture takes them (the latter
     two go through a temporary file), the same errors, and the same interfaces in the same order.
 
     `progress` is called with the bytes that have been walked over and those of the file.
     """
-    reader = open_reader(path)
+    reader = open_reader(path, max_expanded)
     capture = reader.capture
     cooked, times, heard = CookedInterfaces(capture), RecordTimes(), HeardInterfaces(capture)
     begin = reader.position()
@@ -101,6 +105,7 @@ def open_in_chunks(path: str | Path, progress: Callable[[int, int], None] | None
             progress(reader.at, capture.data.size)
         if filled < records.size:
             break
+    refuse_shorter()
     cooked.split()
     capture.records = np.concatenate(kept)
     return ChunkedFile(capture=capture, times=times, _reader=reader, _cooked=cooked, _begin=begin)

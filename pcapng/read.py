@@ -20,6 +20,7 @@ from .cooked import split_by_interface
 from .heard import HeardInterfaces
 from .parallel_walk import LEAST_PIECE, MOST_AT_ONCE
 from .sections import SectionReader
+from .shrinking import refuse_shorter
 from .source import map_source
 
 __all__ = [
@@ -44,23 +45,24 @@ _TRIES: Final = 3
 """How often all cores may find less than half of what they looked at."""
 
 
-def read_capture(path: str | Path) -> CaptureFile:
+def read_capture(path: str | Path, max_expanded: int | None = None) -> CaptureFile:
     """Map a pcapng or classic pcap file, compressed or not, and locate its packets; `-` is stdin.
 
     Raises TtraceError when the file cannot be opened or is neither. A file that ends inside a record is read up to the
-    last whole one and says so in `truncated_at`.
+    last whole one and says so in `truncated_at`. `max_expanded`: most bytes of what was compressed (spool.py).
     """
-    reader = open_reader(path)
+    reader = open_reader(path, max_expanded)
     capture = reader.capture
     capture.records = read_all(reader)
     HeardInterfaces(capture).see(capture.records)
     split_by_interface(capture)
+    refuse_shorter()
     return capture
 
 
-def open_reader(path: str | Path) -> Reader:
+def open_reader(path: str | Path, max_expanded: int | None = None) -> Reader:
     """A reader at the start of a mapped capture file. Raises TtraceError when it cannot be opened or is none."""
-    source = map_source(path, _format)
+    source = map_source(path, _format, max_expanded)
     order = _format(source.name, bytes(source.data[:4]))
     reader = ClassicReader(source, order) if order else SectionReader(source)
     reader.capture.path = str(path)

@@ -1,23 +1,24 @@
 """From a name to mapped bytes: plain files, compressed ones (gzip, zstd, lz4) and stdin.
 
 What cannot be mapped as it is goes through a temporary file without a name, in small pieces: a capture of any size
-needs little memory, and the room it takes is given back whatever happens.
+needs little memory, and the room it takes is given back whatever happens (spool.py).
 """
 
-import mmap
+import errno
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
-from typing import Any, BinaryIO, Final, cast
+from stat import S_ISDIR, S_ISFIFO, S_ISREG
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import TtraceError
+from .shrinking import map_file
+from .spool import Spool
 
 _STDIN: Final = "-"
 
@@ -72,49 +73,80 @@ _COMPRESSIONS: Final = (
 )
 
 
-def map_source(path: Path | str, check: Check = lambda _name, _head: None) -> MappedSource:
+def map_source(
+    path: Path | str, check: Check = lambda _name, _head: None, max_expanded: int | None = None
+) -> MappedSource:
     """Map a capture file, or what stdin gives for `-`, without its compression. Raises TtraceError when it cannot be
     read.
 
     `check` is called with the name and the first four bytes before anything is copied, and may refuse them: what is no
-    capture, and expands to a thousand times its size or never ends, must not fill the disk first.
+    capture, and expands to a thousand times its size or never ends, must not fill the disk first. `max_expanded`: most
+    bytes that may come out of a compressed file; default: see spool.py.
     """
     name = "stdin" if str(path) == _STDIN else str(path)
     try:
         with _open(path) as file:
-            return _map(name, file, check)
+            return _map(name, file, check, max_expanded)
     except OSError as error:
-        raise TtraceError(f"cannot read `{name}`: {error.strerror}", _hint(error, name)) from error
+        raise TtraceError(f"cannot read `{name}`: {error.strerror or error}", _hint(error)) from error
+
+
+def is_read_once(path: Path | str) -> bool:
+    """Whether what it gives is gone once it is read: stdin, and pipes, such as the shell makes of `<(…)`."""
+    if str(path) == _STDIN:
+        return True
+    try:
+        return Path(path).is_fifo()
+    except OSError:  # a name too long to be one
+        return False
 
 
 def _open(path: Path | str) -> BinaryIO:
-    if str(path) != _STDIN:
-        return Path(path).open("rb")
-    file = open(0, "rb", closefd=False)  # noqa: SIM115 - a descriptor; the caller closes it
+    if str(path) == _STDIN:
+        file = open(0, "rb", closefd=False)  # noqa: SIM115 - a descriptor; the caller closes it
+    else:
+        # Without O_NONBLOCK a named pipe that nobody writes to is waited for.
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    mode = os.fstat(file.fileno()).st_mode
     if file.isatty():
+        file.close()
         raise TtraceError(
-            "stdin is a terminal", "pipe a capture into it, such as `zcat node.pcapng.gz | ttrace correlate -`"
+            f"{'stdin' if str(path) == _STDIN else f'`{path}`'} is a terminal",
+            "pipe a capture into it, such as `zcat node.pcapng.gz | ttrace correlate -`",
         )
+    if S_ISFIFO(mode) and str(path) != _STDIN and Path(os.path.realpath(path)).exists():
+        file.close()
+        raise TtraceError(
+            f"`{path}` is a named pipe, to which nobody may ever write", f"`ttrace … - < {path}` waits for it"
+        )
+    if str(path) != _STDIN:
+        os.set_blocking(file.fileno(), True)
     return file
 
 
-def _hint(error: OSError, name: str) -> str:
-    if isinstance(error, FileNotFoundError | PermissionError) or name == "stdin":
-        return "check the name and the rights"
-    return "check the name and the rights; a pipe is read as `-`, from stdin"
+def _hint(error: OSError) -> str:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "raise the limit with `ulimit -n`, or name fewer files at once"
+    if error.errno == errno.ENOMEM:
+        return "raise the limit with `ulimit -v`, or name fewer or smaller files"
+    if error.errno in (errno.ENXIO, errno.EISDIR):
+        return "name a file; what a socket gives is read as `-`, from stdin"
+    if error.errno == errno.EIO:
+        return "the disk gives back no data; copy the file elsewhere, and look at `dmesg`"
+    return "check the name and the rights"
 
 
-def _map(name: str, file: BinaryIO, check: Check) -> MappedSource:
-    regular = S_ISREG(os.fstat(file.fileno()).st_mode)
-    if not regular and name != "stdin":
-        file.seek(0, 2)  # raises for what is no file: nobody may ever write to a named pipe
+def _map(name: str, file: BinaryIO, check: Check, max_expanded: int | None) -> MappedSource:
+    mode = os.fstat(file.fileno()).st_mode
+    if S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
     head = _read(file, 4)
     if not head:
         raise TtraceError(f"`{name}` is empty", "the capture wrote nothing; was it stopped before it began?")
     found = next((c for c in _COMPRESSIONS if head.startswith(c.magics)), None)
-    if found is None and regular and file.tell() == len(head):
-        return MappedSource(name=name, data=_mapping(file), cut=False)
-    return _spool(name, file, head, found, check)
+    if found is None and S_ISREG(mode) and file.tell() == len(head):
+        return MappedSource(name=name, data=map_file(file.fileno(), name), cut=False)
+    return _spool(name, file, head, found, check, max_expanded)
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
@@ -125,13 +157,11 @@ def _read(file: BinaryIO, size: int) -> bytes:
     return data
 
 
-def _mapping(file: BinaryIO) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
-
-
-def _spool(name: str, file: BinaryIO, head: bytes, compression: _Compression | None, check: Check) -> MappedSource:
+def _spool(
+    name: str, file: BinaryIO, head: bytes, compression: _Compression | None, check: Check, max_expanded: int | None
+) -> MappedSource:
     """Copy to a temporary file without a name, and without the compression."""
-    with _spool_file(name) as spool:
+    with Spool(name, max_expanded if compression else None) as spool:
         first = b""
 
         def write(data: bytes) -> None:
@@ -139,19 +169,20 @@ def _spool(name: str, file: BinaryIO, head: bytes, compression: _Compression | N
             if len(first) < len(head) <= len(first + data):
                 check(name, (first + data)[: len(head)])
             first = (first + data)[: len(head)]
-            _write(spool, data, name)
+            spool.write(data)
 
         whole = True
         if compression is None:
             for piece in _pieces(file, head, 1 << 20):
                 write(piece)
         else:
-            whole = _decompress(_pieces(file, head, compression.piece), compression, write)
-        if os.fstat(spool.fileno()).st_size == 0:
+            pieces = spool.counted(_pieces(file, head, compression.piece))
+            whole = _decompress(pieces, compression, write)
+        if spool.size == 0:
             raise TtraceError(
                 f"`{name}` holds nothing that can be decompressed", "was the file changed on its way here?"
             )
-        return MappedSource(name=name, data=_mapping(spool), cut=not whole)
+        return MappedSource(name=name, data=map_file(spool.descriptor, name), cut=not whole)
 
 
 def _pieces(file: BinaryIO, head: bytes, size: int) -> Iterator[bytes]:
@@ -181,27 +212,3 @@ def _decompress(pieces: Iterator[bytes], compression: _Compression, write: Calla
             decoder, damage = compression.decoder()
             started = False
     return not started
-
-
-def _spool_file(name: str) -> BinaryIO:
-    try:
-        return cast("BinaryIO", tempfile.TemporaryFile(buffering=0))
-    except OSError as error:
-        raise _no_room(name, error) from error
-
-
-def _write(spool: BinaryIO, data: bytes, name: str) -> None:
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[spool.write(view) :]
-    except OSError as error:
-        raise _no_room(name, error) from error
-
-
-def _no_room(name: str, error: OSError) -> TtraceError:
-    folder = os.environ.get("TMPDIR") or tempfile.tempdir or "/tmp"
-    return TtraceError(
-        f"no room in `{folder}` for what `{name}` holds: {error.strerror or error}",
-        "set TMPDIR to a folder with more room",
-    )

@@ -8,6 +8,7 @@ import numpy as np
 from ...pcapng.blocks import LinkType
 from ...pcapng.capture_file import left_out
 from ...pcapng.read import CaptureFile, is_packet_interface, read_capture
+from ...pcapng.shrinking import refuse_shorter
 from ..netfilter.sources import decode_messages
 from ..nodes.merged import take_apart
 from ..nodes.snapshots import NodeSnapshots, gather_snapshots
@@ -68,14 +69,16 @@ class CaptureDescription:
     namespaces: tuple[NamespaceDescription, ...]
 
 
-def describe_capture(path: str) -> list[CaptureDescription]:
+def describe_capture(path: str, max_expanded: int | None = None) -> list[CaptureDescription]:
     """Describe a capture file; where it holds those of several nodes, each of them. Raises TtraceError when it is
     none."""
     source = Source.parse(path)
-    return [
+    described = [
         _describe(capture, named)
-        for capture, named in zip(*take_apart([read_capture(source.path)], [source]), strict=True)
+        for capture, named in zip(*take_apart([read_capture(source.path, max_expanded)], [source]), strict=True)
     ]
+    refuse_shorter()
+    return described
 
 
 def _describe(capture: CaptureFile, source: Source) -> CaptureDescription:

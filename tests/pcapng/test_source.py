@@ -20,7 +20,7 @@ from scapy.layers.l2 import CookedLinuxV2
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.result.values import InterfaceHop
 from ttrace.errors import TtraceError
-from ttrace.pcapng import source
+from ttrace.pcapng import spool
 from ttrace.pcapng.blocks import LinkType
 from ttrace.pcapng.read import read_capture
 from ttrace.pcapng.write import enhanced_packet, interface_description, interface_statistics, section_header
@@ -175,7 +175,7 @@ def test_what_expands_to_no_capture_is_refused_before_it_fills_the_disk(name, tm
     path = tmp_path / f"bomb.{name}"
     path.write_bytes(COMPRESS[name](b"A" * 20_000_000))
     written = []
-    monkeypatch.setattr(source, "_write", lambda _spool, data, _name: written.append(len(data)))
+    monkeypatch.setattr(spool.Spool, "write", lambda _spool, data: written.append(len(data)))
     with pytest.raises(TtraceError, match=r"bomb\.\w+` is not a capture file: it begins with 41 41 41 41"):
         read_capture(path)
     assert sum(written) < 4
@@ -195,7 +195,7 @@ def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path, monkeypatch):
     path.write_bytes(gzip.compress(REAL.read_bytes()))
     monkeypatch.setenv("TMPDIR", "/some/folder")
     # /dev/full is a disk without room.
-    monkeypatch.setattr(source.tempfile, "TemporaryFile", lambda **_: open("/dev/full", "wb", buffering=0))  # noqa: SIM115, PTH123
+    monkeypatch.setattr(spool.tempfile, "TemporaryFile", lambda **_: open("/dev/full", "wb", buffering=0))  # noqa: SIM115, PTH123
     with pytest.raises(TtraceError, match=r"no room in `/some/folder` .* No space left") as caught:
         read_capture(path)
     assert "TMPDIR" in caught.value.hint
