@@ -115,11 +115,10 @@ def begin(session: Session) -> "Feed":
         with _going_on_without(session):
             source.begin(feed)
     session.output.begin()
-    _forget_losses(session, feed)
     return feed
 
 
-def _forget_losses(session: Session, feed: "Feed") -> None:
+def forget_losses(session: Session, feed: "Feed") -> None:
     """Where something was lost until now, the capture begins only now: it was not ready for what came before.
 
     While numba is loaded nobody empties the rings. Losses are those of the time that a capture says it covers.

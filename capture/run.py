@@ -13,7 +13,7 @@ from .ending import end_sources, finish
 from .kept_rights import begin_with_few_rights, give_up_rights
 from .machine.journal import Journal, restore_stale
 from .machine.rights import check_rights
-from .opening import begin, compile_first, open_rings, open_sockets, reserve
+from .opening import begin, compile_first, forget_losses, open_rings, open_sockets, reserve
 from .options import BrokenOffError, CaptureOptions, CaptureStatus, CaptureSummary
 from .recording_snapshots import begin_snapshots
 from .rotation.files import CaptureFiles
@@ -118,6 +118,7 @@ def _record(
     """Record from the first snapshots to the last; returns why it ended before it was asked to, if so."""
     failure = None
     try:
+        forget_losses(session, feed)
         failure = _follow(session, feed, rotation, stop, status)
         if failure and session.output.where is None:
             raise failure  # nobody reads what else would be written
