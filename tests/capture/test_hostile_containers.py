@@ -11,6 +11,7 @@ from ttrace.capture import CaptureOptions, targets, watch
 from ttrace.capture.doctor import examine
 from ttrace.capture.machine.links import Link
 from ttrace.capture.machine.netns import open_netns
+from ttrace.capture.parallel import Workers
 from ttrace.capture.rules.ruleset import read_ruleset
 from ttrace.capture.session import open_chosen
 from ttrace.capture.sockets.ring import PointError
@@ -226,12 +227,13 @@ def watching(router):
     """(A watch of a capture in the namespace that records nothing, its session)."""
     session = SimpleNamespace(
         rings=[], sockets=[], options=CaptureOptions(), warnings=Warnings(), arena=SimpleNamespace(free_slots=1),
-        targets=SimpleNamespace(targets=[SimpleNamespace(netns=router)]),
+        targets=SimpleNamespace(targets=[SimpleNamespace(netns=router)]), workers=Workers(),
     )  # fmt: skip
     ends = os.pipe()
     opened = watch.Watch(session, None, SimpleNamespace(fd=ends[0]))
     yield opened, session
     opened.close()
+    session.workers.close()
     for fd in ends:
         os.close(fd)
 
