@@ -184,7 +184,7 @@ def correlate(
         check_report(output, captures)
     end_tidily()
     begin_reading()
-    with importing():
+    with importing(_say):
         from .correlate import correlate_captures, correlate_files
         from .correlate.explain.frame_reference import find_frame
         from .report import render_explanations, render_telling
@@ -213,7 +213,7 @@ def show(file: CaptureName, max_expanded: MaxExpanded = None) -> None:
     """Say what a capture holds: node, capture points, times, losses, trace, rules."""
     end_tidily()
     begin_reading()
-    with importing():
+    with importing(_say):
         from .correlate.summaries.one_file import describe_capture
         from .report.text.capture_file import description_text
 

@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Never
 
@@ -33,10 +33,13 @@ def end_tidily() -> None:
 
 
 @contextmanager
-def importing() -> Iterator[None]:
-    """Imports only make what stays: looking for garbage among it, now and later, takes a tenth of a short run."""
+def importing(say: Callable[[str], None]) -> Iterator[None]:
+    """Imports only make what stays: looking for garbage among it, now and later, takes a tenth of a short run.
+
+    `say` is told what will make it slow.
+    """
     if refused := kernel_folders().refused:
-        sys.stderr.write(f"warning: everything is compiled anew each time: {refused}\n")
+        say(f"warning: everything is compiled anew each time: {refused}")
     gc.disable()
     yield
     gc.freeze()

@@ -104,7 +104,7 @@ class OwnFile:
             return TtraceError(f"`{self.path}` was moved to `{where}` while it was written", hint)
         if status.st_size < written:
             hint = "the capture was ended; what it recorded is lost for the most part"
-            return TtraceError(f"`{self.path}` was cut to {status.st_size:,} bytes while it was written", hint)
+            return TtraceError(f"`{self.path}` was cut while it was written", hint)
         if self._is_read_only(written):
             hint = f"the capture was stopped; its first {written:,} bytes are whole and readable"
             return TtraceError(f"the file system of `{self.path}` has become read-only", hint)
@@ -122,7 +122,8 @@ class OwnFile:
 
     def _make(self, name: str) -> int:
         """Make a file that only its owner can read, locked. Raises OSError, FileExistsError if anything is there."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        # O_APPEND: what is written after somebody cut the file does not hide that behind a hole.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(name, flags, 0o600, dir_fd=self._folder)
         try:
             os.fchmod(descriptor, 0o600)  # whatever the umask

@@ -489,7 +489,7 @@ def replace(path):
         ),
         pytest.param(
             cut,
-            "`{}` was cut to 100 bytes while it was written",
+            "`{}` was cut while it was written",
             marks=pytest.mark.fault(
                 "output file",
                 "cut by another program while it is written",
@@ -512,6 +512,20 @@ def test_a_file_that_nobody_can_reach_ends_the_capture(tmp_path, do, words):
     for kept in tmp_path.rglob("other"):
         if kept.is_file() and kept.stat().st_size:
             packets(kept.read_bytes())
+
+
+@pytest.mark.fault("output file", "cut, and written to again at once", "noticed all the same, exit 1")
+def test_a_cut_file_is_not_hidden_by_what_is_written_behind_the_cut(tmp_path):
+    path = tmp_path / "x.pcapng"
+    with capturing("-w", str(path), text=True) as process:
+        wait_until(lambda: "capturing" in process.stderr.readline(), 20.0, "the capture has begun")
+        process.send_signal(signal.SIGSTOP)
+        ping(5)
+        os.truncate(path, 0)
+        process.send_signal(signal.SIGCONT)
+        said = process.stderr.read()
+        assert process.wait(20) == 1
+    assert f"error: `{path}` was cut while it was written" in said
 
 
 @pytest.mark.fault("output file", "deleted just before the capture is ended", "said, exit 1")

@@ -25,19 +25,26 @@ def test_docker_is_restarted_while_a_capture_runs(tmp_path):
     file = tmp_path / "master.pcapng"
     with DockerLab(f"t{os.getpid()}re") as lab:
         command = ttrace_command("capture", "-w", str(file), "--containers", "--trace-limit", "0")
-        capture = lab.popen("master", command, stdout=subprocess.DEVNULL)
-        assert any("capturing" in line for line in capture.stderr)
-        restart(lab, "master")
-        fetch = ["wget", "-q", "-O", "-", "http://192.168.77.1:8080/again"]
-        assert lab.in_container("web2", fetch, timeout_s=10.0).stdout == "hello from web1\n"
-        capture.send_signal(signal.SIGINT)
-        said = capture.communicate(timeout=30)[1]
+        with lab.popen("master", command, stdout=subprocess.DEVNULL) as capture:
+            try:
+                assert any("capturing" in line for line in capture.stderr)
+                restart(lab, "master")
+                wait_until(lambda: fetched(lab) == "hello from web1\n", 10.0, "the container's server is there again")
+            finally:
+                capture.send_signal(signal.SIGINT)
+            said = capture.communicate(timeout=30)[1]
     assert capture.returncode == 0, said
     assert "LOST" not in said
     assert "Traceback" not in said
     assert len(tshark(file, "-Y", 'http.request.uri == "/again"')) >= 2  # the uplink, docker0, the container's port
     found = snapshots(file)
     assert "DNAT" in found["stop", "ruleset", "root"]["iptables"]["ip"]
+
+
+def fetched(lab: DockerLab) -> str:
+    """What the other node gets from the published port."""
+    fetch = ["wget", "-q", "-O", "-", "http://192.168.77.1:8080/again"]
+    return lab.in_container("web2", fetch, check=False, timeout_s=10.0).stdout
 
 
 def restart(lab: DockerLab, name: str) -> None:
