@@ -18,6 +18,8 @@ _LOOK_S: Final = 1.0
 """How often to ask how much is free."""
 _RETRY_S: Final = 1.0
 """After a file that could not be begun."""
+_OVER: Final = 8
+"""A file may be longer than it should by one part in so many, and a batch, while snapshots for the next are taken."""
 _SHARE: Final = 100
 _LEAST, _MOST = 1 << 26, 1 << 30
 _SMALL: Final = 1 << 28
@@ -77,6 +79,12 @@ class Limits:
         if not self._options.rotates or now < self._not_before_s:
             return False
         return (self.due_s is not None and now >= self.due_s) or self._left_in_file() <= 0
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the current file has grown past its size by so much that it must not grow on."""
+        size = self._options.rotate_size
+        return size is not None and self.is_due and self._left_in_file() < -size // _OVER
 
     def _left_in_file(self) -> int:
         """Bytes until the current file has its size. Its end needs about the room of its head; and where snapshots are

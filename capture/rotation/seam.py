@@ -95,8 +95,13 @@ class Rotation:
         Raises TtraceError when the current file cannot be written.
         """
         self._freezing.look(session, feed)
-        if (self._limits.is_due or self._freezing.is_due(feed)) and self._has_snapshots(session):
-            self._turn(session, feed)
+        if self._limits.is_due or self._freezing.is_due(feed):
+            is_ready = self._has_snapshots(session)
+            # A flood fills the file while they are taken one by one; the kernel's rings wait that long.
+            while not is_ready and self._limits.is_overdue:
+                is_ready = self._has_snapshots(session)
+            if is_ready:
+                self._turn(session, feed)
         self._look(session, feed)
 
     def drain(self, session: Session, feed: "Feed", end_ns: int) -> None:
