@@ -252,9 +252,9 @@ def _describe_point(topology: Topology, point: CapturePoint) -> None:
         return
     point.kind = link.get("kind")
     if point.interface == f"if{point.interface_index}":
-        point.interface = link["name"]  # SLL2 has the number only
+        point.interface = link.get("name", point.interface)  # SLL2 has the number only
     point.role = Role.DEVICE
-    if link["name"] == "lo":
+    if link.get("name") == "lo":
         point.role = Role.LOOPBACK
     elif link.get("kind") == "bridge":
         point.role = Role.BRIDGE
