@@ -131,7 +131,7 @@ def _uplink_devices(topology: Topology) -> list[int]:
                 )  # hardware in a bridge: the bridge stands for it
             else:
                 master = namespace.links.get(link.get("master") or 0, {})
-                is_uplink = master.get("kind") != "bridge" and link.get("name") != "lo"
+                is_uplink = master.get("kind") != "bridge" and link["name"] != "lo"
             if is_uplink:
                 found.append((namespace.index << 32) | index)
     return found

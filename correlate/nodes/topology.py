@@ -15,8 +15,8 @@ from .rings import ring_file
 from .snapshots import NodeSnapshots
 from .sources import Source
 
-_LINK_FACTS: Final = ("index", "name", "kind", "master", "up", "peer_netns", "peer_index", "other_macs")
-"""What is kept of a link, where it says anything."""
+_LINK_FACTS: Final = ("kind", "master", "up", "peer_netns", "peer_index", "other_macs")
+"""What is kept of a link, where it says anything, beside its index and its name, which may be empty."""
 
 
 class Role(IntEnum):
@@ -235,7 +235,8 @@ def _describe_namespace(namespace: Namespace, snapshots: NodeSnapshots) -> None:
     node, label = namespace.node, namespace.label
     for links in snapshots.ever(node, label, "links"):
         for link in links:
-            namespace.links[link["index"]] = {fact: link[fact] for fact in _LINK_FACTS if link.get(fact)}
+            said = {fact: link[fact] for fact in _LINK_FACTS if link.get(fact)}
+            namespace.links[link["index"]] = {"index": link["index"], "name": link["name"], **said}
             namespace.known = True
     for held in snapshots.ever(node, label, "addresses"):
         namespace.interface_addresses = [(row["index"], row["address"]) for row in held]
@@ -252,9 +253,9 @@ def _describe_point(topology: Topology, point: CapturePoint) -> None:
         return
     point.kind = link.get("kind")
     if point.interface == f"if{point.interface_index}":
-        point.interface = link.get("name", point.interface)  # SLL2 has the number only
+        point.interface = link["name"]  # SLL2 has the number only
     point.role = Role.DEVICE
-    if link.get("name") == "lo":
+    if link["name"] == "lo":
         point.role = Role.LOOPBACK
     elif link.get("kind") == "bridge":
         point.role = Role.BRIDGE

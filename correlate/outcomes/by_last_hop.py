@@ -125,7 +125,7 @@ def _all_ways_out_captured(final: LastHops) -> npt.NDArray[np.bool_]:
     complete = []
     captured_in = final.topology.captured_indexes()
     for namespace in final.topology.namespaces:
-        up = {i for i, link in namespace.links.items() if link.get("up") and link.get("name") != "lo"}
+        up = {i for i, link in namespace.links.items() if link.get("up") and link["name"] != "lo"}
         complete.append(int(bool(up) and up <= captured_in[namespace.index]))
     return gather(complete, final.namespace) == 1
 
