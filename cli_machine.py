@@ -8,24 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from .errors import TtraceError
+from .errors import MACHINE_HINTS, TtraceError
 
 _LEAST_ADDRESS_SPACE: Final = 768 << 20
 """Bytes that the libraries, compiled kernels and the stacks of threads take of the address space before anything is
 read. With half of it they are loaded, and die in C++ where Python cannot catch it (measured with `ulimit -v`)."""
 _LEAST_DESCRIPTORS: Final = 16
 """With 5 a capture is read, with 16 it is correlated in parts."""
-_POOR: Final = {
-    errno.EMFILE: "raise the limit with `ulimit -n`, or name fewer files at once",
-    errno.ENFILE: "the machine has no more open files; end something, or raise the sysctl fs.file-max",
-    errno.ENOMEM: "raise the limit with `ulimit -v`, or name fewer or smaller files",
-    errno.EAGAIN: "raise the limit with `ulimit -u`",
-    errno.ENOSPC: "set TMPDIR to a folder with more room",
-    errno.EDQUOT: "set TMPDIR to a folder with more room",
-    errno.EFBIG: "raise the limit with `ulimit -f`",
-    errno.EIO: "the disk gives back no data; copy the file elsewhere, and look at `dmesg`",
-}
-"""What to do when the machine has no more of something."""
 
 
 def begin() -> None:
@@ -65,8 +54,8 @@ def in_plain_words(error: Exception) -> TtraceError:
             "not enough memory", "give it more (`ulimit -v`, the control group), or fewer captures at once"
         )
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
-        return TtraceError("no thread can be started", _POOR[errno.EAGAIN])
-    if isinstance(error, OSError) and error.errno in _POOR:
+        return TtraceError("no thread can be started", MACHINE_HINTS[errno.EAGAIN])
+    if isinstance(error, OSError) and error.errno in MACHINE_HINTS:
         of_file = f"`{error.filename}`: " if error.filename else ""
-        return TtraceError(f"{of_file}{error.strerror}", _POOR[error.errno])
+        return TtraceError(f"{of_file}{error.strerror}", MACHINE_HINTS[error.errno])
     raise error

@@ -1,7 +1,21 @@
 """The one error of ttrace that is meant for people: what went wrong, where, and what to do about it."""
 
+import errno
 import os
 import tempfile
+from typing import Final
+
+MACHINE_HINTS: Final = {
+    errno.EMFILE: "raise the limit with `ulimit -n`, or name fewer files at once",
+    errno.ENFILE: "the machine has no more open files; end something, or raise the sysctl fs.file-max",
+    errno.ENOMEM: "raise the limit with `ulimit -v`, or name fewer or smaller files",
+    errno.EAGAIN: "raise the limit with `ulimit -u`",
+    errno.ENOSPC: "set TMPDIR to a folder with more room",
+    errno.EDQUOT: "set TMPDIR to a folder with more room",
+    errno.EFBIG: "raise the limit with `ulimit -f`",
+    errno.EIO: "the disk gives back no data; copy the file elsewhere, and look at `dmesg`",
+}
+"""What to do when the machine has no more of something, or fails: by errno."""
 
 
 class TtraceError(Exception):

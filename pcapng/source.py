@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import TtraceError
+from ..errors import MACHINE_HINTS, TtraceError
 from .shrinking import map_file
 from .spool import Spool
 
@@ -125,15 +125,9 @@ def _open(path: Path | str) -> BinaryIO:
 
 
 def _hint(error: OSError) -> str:
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return "raise the limit with `ulimit -n`, or name fewer files at once"
-    if error.errno == errno.ENOMEM:
-        return "raise the limit with `ulimit -v`, or name fewer or smaller files"
     if error.errno in (errno.ENXIO, errno.EISDIR):
         return "name a file; what a socket gives is read as `-`, from stdin"
-    if error.errno == errno.EIO:
-        return "the disk gives back no data; copy the file elsewhere, and look at `dmesg`"
-    return "check the name and the rights"
+    return MACHINE_HINTS.get(error.errno or 0, "check the name and the rights")
 
 
 def _map(name: str, file: BinaryIO, check: Check, max_expanded: int | None) -> MappedSource:
