@@ -48,9 +48,11 @@ def _submit(
 ) -> None:
     def see_to(result: Result) -> None:
         try:
-            _add(session, feed, moment, result.get())
+            snapshots: list[Snapshot] = result.get()
         except TtraceError as error:
             session.warnings.append(f"{netns.description}: {missing}: {error.message}")
+        else:
+            _add(session, feed, moment, snapshots)  # a file that cannot be written is more than a missing snapshot
 
     session.workers.submit(task, see_to)
 
