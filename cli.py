@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Never
+from typing import Annotated, Never
 
 import typer
 from typer import Option
 
 from . import __version__
+from .cli_lab import add_lab_commands
 from .cli_machine import begin, begin_reading, in_plain_words
 from .cli_options import (
     CaptureFilter,
@@ -41,7 +42,6 @@ from .cli_options import (
     Netns,
     NodeName,
     Output,
-    Prefix,
     RingMemory,
     RotateSize,
     RotateTime,
@@ -51,7 +51,7 @@ from .cli_options import (
     TraceMatch,
     VxlanPorts,
 )
-from .cli_process import end_tidily, importing, reduce_environment
+from .cli_process import WrongUsage, end_tidily, importing, misused, reduce_environment
 from .cli_report_file import check_report, write_report
 from .cli_streams import in_passing, usable
 from .errors import TtraceError, UsageError
@@ -68,13 +68,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Where did my packet go, and who changed it? Every hop and every address rewrite, with the rule that did it.",
 )
-lab_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Two real Docker nodes in network namespaces, to try ttrace on."
-)
-app.add_typer(lab_app, name="lab")
-
-_WrongUsage: Any = typer.BadParameter.__mro__[2]
-"""What click raises for wrong usage: typer has a click of its own, or uses the package, depending on its version."""
 
 
 def _version(wanted: bool) -> None:
@@ -250,51 +243,6 @@ def warm_up() -> None:
     _write([warm_up_text(warm_up(_say))])
 
 
-@app.command(short_help="Two Docker nodes, and the way of a request.")
-def demo(
-    keep: Annotated[Path | None, Option("--keep", metavar="DIR", help="Keep the capture files here.")] = None,
-    force: Force = False,
-    recorded: Annotated[bool, Option("--recorded", help="Use the captures in pcaps/, not a lab.")] = False,
-) -> None:
-    """Two Docker nodes, a request each way through published port 8080, and the way of its packets."""
-    from .lab.demo import demo_captures
-
-    with demo_captures(keep=keep, force=force, recorded=recorded, say=_say) as files:
-        from .correlate import correlate_captures
-        from .correlate.result.select import select_handshakes
-        from .report import render
-
-        result = correlate_captures([str(file) for file in files])
-        _write(render(result, select_handshakes(result), Form.text))
-
-
-@lab_app.command("up")
-def lab_up(prefix: Prefix = "ttlab") -> None:
-    """Bring two Docker nodes up, `master` and `slave`."""
-    from . import lab
-    from .report.text.doctor import lab_text
-
-    lab.up(prefix)
-    _write([lab_text(lab.status(prefix))])
-
-
-@lab_app.command("down")
-def lab_down(prefix: Prefix = "ttlab") -> None:
-    """Take the nodes down, with everything that belongs to them."""
-    from . import lab
-
-    lab.down(prefix)
-
-
-@lab_app.command("status")
-def lab_status(prefix: Prefix = "ttlab") -> None:
-    """Say whether the nodes are up, and what runs on them."""
-    from . import lab
-    from .report.text.doctor import lab_text
-
-    _write([lab_text(lab.status(prefix))])
-
-
 def _write(pieces: Iterable[str], output: Path | None = None) -> None:
     """Write the pieces of a result to a file or to stdout."""
     if output is None:
@@ -310,6 +258,9 @@ def _say(text: str) -> None:
     sys.stderr.write(f"{escape(text)}\n")
 
 
+add_lab_commands(app, _write, _say)
+
+
 def _fail(error: TtraceError) -> Never:
     sys.stderr.write(f"error: {escape(error.message)}\n")
     if error.hint:
@@ -317,14 +268,6 @@ def _fail(error: TtraceError) -> Never:
     with suppress(OSError):  # what stdout could not take cannot be said again at exit
         sys.stdout.close()
     sys.exit(2 if isinstance(error, UsageError) else 1)
-
-
-def _misused(error: Any) -> Never:  # noqa: ANN401 - see _WrongUsage
-    """Wrong usage, as click tells it. It quotes the arguments; its own lines are those of the help."""
-    if any(escape(argument) != argument for argument in sys.argv[1:]):
-        error.message = escape(error.message)
-    error.show()
-    sys.exit(error.exit_code)
 
 
 def main() -> None:
@@ -341,8 +284,8 @@ def main() -> None:
         sys.exit(status)
     except TtraceError as error:
         _fail(error)
-    except _WrongUsage as error:
-        _misused(error)
+    except WrongUsage as error:
+        misused(error)
     except KeyboardInterrupt:  # before or behind what click sees of it
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:

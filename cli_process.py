@@ -1,4 +1,5 @@
-"""The process that a command line runs in: its environment, how it ends at a signal, how it imports what is heavy."""
+"""The process that a command line runs in: its environment, how it ends at a signal or at wrong usage,
+how it imports what is heavy."""
 
 import gc
 import os
@@ -6,10 +7,24 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Never
+from typing import Any, Never
 
+import typer
+
+from .escaping import escape
 from .kernels.folders import kernel_folders
 from .kernels.trust import LOADING_VARIABLES, PROGRAM_FOLDERS
+
+WrongUsage: Any = typer.BadParameter.__mro__[2]
+"""What click raises for wrong usage: typer has a click of its own, or uses the package, depending on its version."""
+
+
+def misused(error: Any) -> Never:  # noqa: ANN401 - see WrongUsage
+    """Wrong usage, as click tells it. It quotes the arguments; its own lines are those of the help."""
+    if any(escape(argument) != argument for argument in sys.argv[1:]):
+        error.message = escape(error.message)
+    error.show()
+    sys.exit(error.exit_code)
 
 
 def reduce_environment() -> None:
