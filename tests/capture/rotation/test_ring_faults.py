@@ -109,7 +109,9 @@ def test_kill_while_a_part_is_kept(network, start, tmp_path):
 
 @pytest.mark.fault("ring", "the oldest file may not be removed", "a warning; it goes on")
 def test_file_that_cannot_be_removed_is_a_warning(network, start, tmp_path):
-    capture = start_ring(start, network, tmp_path, keep=3)
+    capture = start_ring(start, network, tmp_path, rotate_time_s=0.5, keep=3)
+    # Of two files, the end of the first may still be being written.
+    wait_until(lambda: len(numbers(tmp_path)) == 3, LONG_S, "three files")
     first = min(tmp_path.glob("out-*.pcapng"))
     subprocess.run(["chattr", "+i", str(first)], check=True)
     try:
