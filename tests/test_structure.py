@@ -40,6 +40,7 @@ ROOMS = (
     ("result",),
     ("in_common",),
     ("summaries", "explain"),
+    ("findings",),
     ("dataframes",),
     ("pipeline",),
     ("in_memory", "in_parts"),

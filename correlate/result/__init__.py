@@ -4,9 +4,11 @@ For other rooms:
     columns: Numbers
     connection_state: STATES_TO_TELL, UNANSWERED
     correlation: Correlation
-    reasons: RULE_CHANGED, ReasonNote
+    reasons: RULE_CHANGED, ReasonNote, rule_place
     select: Selection, check_numbers, select, select_handshakes
+    show: reason_of
+    show_connections: name_of
     values: ChainHop, Connection, Encapsulation, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
     values: SequenceShift
-    words: DIRECTIONS, address_text, endpoint, protocol_name, tcp_flags_text
+    words: DIRECTIONS, address_text, endpoint, packet_info, protocol_name, tcp_flags_text
 """

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
+from ...correlate.findings.values import Finding
 from ...correlate.in_common.shared_packets import NothingInCommon
 from ...correlate.netfilter.rules import Rule
 from ...correlate.result.reasons import ReasonNote
@@ -29,8 +30,11 @@ SCHEMA: Final = 1
 
 def json_pieces(telling: Telling) -> Iterator[str]:
     """The document in pieces: one connection or path at a time, so that a large one never stands in memory whole."""
-    captures = [_capture(told.facts) for told in telling.captures.files]
-    yield f'{{"schema": {SCHEMA},\n "captures": {json.dumps(captures)},\n "connections": ['
+    findings, captured = telling.head
+    captures = [_capture(told.facts) for told in captured.files]
+    yield f'{{"schema": {SCHEMA},\n "captures": {json.dumps(captures)},\n "findings": ['
+    yield ",".join(f"\n  {json.dumps(_finding(finding))}" for finding in findings)
+    yield '\n ],\n "connections": ['
     summaries = SummaryText()
     yield from telling.each_connection(lambda told: f"\n  {_connection_text(told, summaries)}", separator=",")
     yield '\n ],\n "paths": ['
@@ -60,6 +64,13 @@ def _capture(facts: CaptureFacts) -> dict[str, Any]:
         "interfaces": [
             {"name": i.name, "netns": i.netns, "packets": i.packets, "lost": i.lost} for i in facts.interfaces
         ],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return asdict(finding) | {
+        "confidence": round(finding.confidence, 3),
+        "rule": _rule(finding.rule),
     }
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...correlate.findings.all_findings import AllFindings
+from ...correlate.findings.values import Finding
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.select import Selection
 from ...correlate.result.values import Path
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 class Outline:
     """What is told first, of a result of any size, in this order."""
 
+    findings: tuple[Finding, ...]
+    """All of them: those that say the same are one."""
     captures: CapturesTold
     connections: ConnectionsTold
     routes: RoutesTold | None
@@ -72,15 +76,18 @@ class Telling:
         return self._outline(chatter=True) if nothing_else else without_chatter
 
     def _outline(self, *, chatter: bool) -> Outline:
-        captures, connections, routes, untold = AllCaptures(), FirstConnections(), FirstRoutes(), 0
+        findings, captures = AllFindings(), AllCaptures()
+        connections, routes, untold = FirstConnections(), FirstRoutes(), 0
         for result, selection in self.parts.each():
             told = selection.paths if self.parts.in_full or chatter else selection.paths & ~result.chatter
             untold += int((selection.paths & ~told).sum())
+            findings.add(result, selection.paths)
             captures.add(result)
             connections.add(result, selection, told)
             if not self.parts.in_full:
                 routes.add(result, told)
         return Outline(
+            findings=findings.told(),
             captures=captures.told(),
             connections=connections.told(),
             routes=None if self.parts.in_full else routes.told(),
@@ -88,12 +95,13 @@ class Telling:
         )
 
     @cached_property
-    def captures(self) -> CapturesTold:
-        """Those of the outline, for who needs nothing else of it."""
-        captures = AllCaptures()
-        for result, _ in self.parts.each():
+    def head(self) -> tuple[tuple[Finding, ...], CapturesTold]:
+        """The findings and the captures of the outline, for who needs nothing else of it."""
+        findings, captures = AllFindings(), AllCaptures()
+        for result, selection in self.parts.each():
+            findings.add(result, selection.paths)
             captures.add(result)
-        return captures.told()
+        return findings.told(), captures.told()
 
     def each_connection(self, write: Callable[[ConnectionTold], str], separator: str = "") -> Iterator[str]:
         """The text of every chosen connection, in the order of their ids. Raises TtraceError when there is no room for

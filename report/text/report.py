@@ -7,7 +7,8 @@ from ...correlate.in_common.shared_packets import NothingInCommon, Scope
 from ...correlate.result.connection_state import STATES_TO_TELL, UNANSWERED
 from ...correlate.summaries.captures import CaptureFacts
 from ...escaping import safe
-from ..telling import CapturesTold, CaptureTold, ConnectionsTold, ConnectionTold, RoutesTold, Telling
+from ..telling import CapturesTold, CaptureTold, ConnectionsTold, ConnectionTold, Outline, RoutesTold, Telling
+from .findings import findings_text
 from .layout import first_of
 from .legs import losses_in_words, segments_table
 from .path import path_text
@@ -20,6 +21,7 @@ _MOST_KINDS: Final = 6
 def text_pieces(telling: Telling) -> Iterator[str]:
     """The report in pieces of whole lines."""
     outline = safe(telling.outline)
+    yield from findings_text(outline.findings, _well(outline))
     yield from _captures(outline.captures)
     yield from _connections(outline.connections)
     if outline.routes is None:
@@ -31,6 +33,12 @@ def text_pieces(telling: Telling) -> Iterator[str]:
             f"\nNot shown: {plural(outline.untold, 'path')} of ARP, multicast and neighbour discovery. "
             "`--paths all` shows them.\n"
         )
+
+
+def _well(outline: Outline) -> str:
+    """What there is, where nothing is wrong with it."""
+    connections = outline.connections
+    return f"{plural(connections.count, 'connection')} with {plural(connections.paths, 'path')}"
 
 
 def _captures(captures: CapturesTold) -> Iterator[str]:

@@ -1,0 +1,11 @@
+"""What a person wants to know first: what became of connections, and why, in one sentence each.
+
+A family is a module of pure functions from the Facts of a part to what is seen there (Seen). Families of causes come
+before families of symptoms, which leave out the connections that a cause explains (families.py). AllFindings puts what
+the parts see together, in order. A finding rests on evidence, or it is not made.
+
+For other rooms:
+    all_findings: AllFindings
+    kinds: Severity
+    values: Finding
+"""

@@ -1,0 +1,191 @@
+"""What routers say of packets that they gave up, in ICMP errors (RFC 792, RFC 1191, RFC 4443): no route, TTL, MTU."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays.grouping import hashed
+from ..outcomes.kinds import Outcome
+from ..protocols import (
+    ICMP,
+    ICMP_FRAGMENTATION_NEEDED,
+    ICMP_TIME_EXCEEDED,
+    ICMP_UNREACHABLE,
+    ICMPV6,
+    ICMPV6_TIME_EXCEEDED,
+    ICMPV6_TOO_BIG,
+    ICMPV6_UNREACHABLE,
+)
+from ..result.words import address_text, packet_info
+from .facts import Facts, Mask, Rows
+from .grouping import groups
+from .kinds import Kind
+from .seen import Extent, Seen
+from .words import ends, frames_of, last_place, node_of
+
+_Codes = Mapping[int, tuple[int, tuple[int, ...]]]
+"""Of ICMP and ICMPv6: a type, and codes of it."""
+_NO_ROUTE: Final[_Codes] = {
+    ICMP: (ICMP_UNREACHABLE, (0, 1, 6, 7, 8, 11, 12)),
+    ICMPV6: (ICMPV6_UNREACHABLE, (0, 2, 3, 6)),
+}
+"""Codes by which a router says that it does not know the way, or that nobody answers at its end."""
+_PROHIBITED: Final[_Codes] = {ICMP: (ICMP_UNREACHABLE, (9, 10, 13)), ICMPV6: (ICMPV6_UNREACHABLE, (1, 5))}
+"""Codes by which a firewall says that it does not want to."""
+_TIMED_OUT: Final[_Codes] = {ICMP: (ICMP_TIME_EXCEEDED, (0,)), ICMPV6: (ICMPV6_TIME_EXCEEDED, (0,))}
+_TOO_BIG: Final[_Codes] = {
+    ICMP: (ICMP_UNREACHABLE, (ICMP_FRAGMENTATION_NEEDED,)),
+    ICMPV6: (ICMPV6_TOO_BIG, tuple(range(256))),
+}
+
+
+def told_by_icmp_errors(facts: Facts) -> Iterator[Seen]:
+    """`no_route`, `refused` (prohibited), `ttl_expired`, `mtu_exceeded`, `mtu_black_hole`."""
+    yield from _errors(facts, _NO_ROUTE, Kind.NO_ROUTE)
+    yield from _errors(facts, _PROHIBITED, Kind.REFUSED)
+    yield from _errors(facts, _TIMED_OUT, Kind.TTL_EXPIRED)
+    yield from _too_big(facts)
+
+
+def _are(facts: Facts, codes: _Codes) -> Mask:
+    found = np.zeros(facts.own.size, np.bool_)
+    for protocol, (kind, wanted) in codes.items():
+        is_kind = (facts.head("protocol") == protocol) & (facts.head("icmp_type") == kind)
+        found |= ~facts.own & is_kind & np.isin(facts.head("icmp_code"), wanted)
+    return found
+
+
+def _errors(facts: Facts, codes: _Codes, kind: Kind) -> Iterator[Seen]:
+    errors = np.flatnonzero(_are(facts, codes) & ~facts.explained[facts.result.connection_of_path])
+    # A probe whose time to live runs out is how traceroute works, and so is a connection that went on all the same.
+    rows = facts.result.sightings.take(facts.result.head[errors])
+    server = _asked(facts)[facts.result.connection_of_path[errors]]
+    for one in groups(facts, errors, rows["source_high"], rows["source_low"], rows["icmp_code"], server):
+        yield _given_up(facts, one, kind)
+
+
+def _asked(facts: Facts) -> npt.NDArray[np.uint64]:
+    """Per connection: one number for the address of its server, as first seen."""
+    forward = np.flatnonzero(facts.own & facts.forward)[::-1]
+    found = np.zeros(facts.result.connections.count, np.uint64)
+    heads = facts.result.sightings.take(facts.result.head[forward])
+    found[facts.result.connection_of_path[forward]] = hashed(heads["destination_high"], heads["destination_low"])
+    return found
+
+
+def _about(facts: Facts, errors: Rows) -> Rows:
+    """The packets of the connections that the errors are about, which they were sent for; the errors themselves where
+    none was seen."""
+    connection = facts.result.connection_of_path
+    quoted = np.flatnonzero(np.isin(facts.result.outcomes.related, errors))
+    if quoted.size:
+        return quoted[np.argsort(facts.begin_ns[quoted], kind="stable")]
+    same = np.flatnonzero(facts.own & np.isin(connection, np.unique(connection[errors])))
+    return same if same.size else errors
+
+
+def _given_up(facts: Facts, errors: Rows, kind: Kind) -> Seen:
+    first = int(errors[0])
+    row = facts.result.sightings[int(facts.result.head[first])]
+    router = address_text(int(row["source_high"]), int(row["source_low"]))
+    about = _about(facts, errors)
+    subject = _pair(facts, about)
+    info = packet_info(row)
+    verb = {
+        Kind.NO_ROUTE: "has no route for",
+        Kind.REFUSED: "does not let through",
+        Kind.TTL_EXPIRED: "gives up",
+    }[kind]
+    back = last_place(facts, first)
+    answered = bool(facts.opened[facts.result.connection_of_path[about]].all())
+
+    def say(extent: Extent) -> str:
+        return f"{router} {verb} {subject}: ICMP {info}, {extent.of('time')}, last seen at {back}"
+
+    return Seen(
+        kind=kind, key=(router, subject, info), say=say, paths=errors, time_ns=int(facts.begin_ns[first]),
+        node=node_of(facts, first), harmless=answered or _is_traceroute(facts, about, kind),
+        evidence=frames_of(facts, first, most=1) + frames_of(facts, int(about[0]), most=1),
+    )  # fmt: skip
+
+
+def _pair(facts: Facts, paths: Rows) -> str:
+    heads = facts.result.head[paths]
+    return f"{ends(facts, heads, 'source')} -> {ends(facts, heads, 'destination')}"
+
+
+def _is_traceroute(facts: Facts, about: Rows, kind: Kind) -> bool:
+    """Probes that were sent with a small TTL, to see who gives them up (traceroute begins with 1)."""
+    return kind == Kind.TTL_EXPIRED and bool((facts.head("ttl")[about] <= _PROBE_TTL).all())
+
+
+_PROBE_TTL: Final = 30
+"""No system begins with less: 32 (RFC 1700: 64) is the least that is met."""
+
+
+def _too_big(facts: Facts) -> Iterator[Seen]:
+    errors = np.flatnonzero(_are(facts, _TOO_BIG))
+    rows = facts.result.sightings.take(facts.result.head[errors])
+    connection = facts.result.connection_of_path[errors]
+    died = _died(facts, errors) | _still_too_big(facts, errors)
+    for one in groups(
+        facts, errors, rows["source_high"], rows["source_low"], rows["window"], _asked(facts)[connection], died
+    ):
+        yield _mtu(facts, one)
+
+
+def _died(facts: Facts, errors: Rows) -> Mask:
+    """The error itself was seen to die."""
+    return np.isin(facts.result.outcomes.outcome[errors], (Outcome.DROPPED, Outcome.LOST))
+
+
+def _still_too_big(facts: Facts, errors: Rows) -> Mask:
+    """The sender of the packet went on with as large ones behind the error: it has not heard of it."""
+    result = facts.result
+    connection = result.connection_of_path
+    length, mtu = facts.head("length").astype(np.int64), facts.head("window").astype(np.int64)
+    first_error = np.full(result.connections.count, np.iinfo(np.int64).max)
+    limit = np.full(result.connections.count, np.iinfo(np.int64).max)
+    np.minimum.at(first_error, connection[errors], facts.begin_ns[errors])
+    np.minimum.at(limit, connection[errors], np.where(mtu[errors] > 0, mtu[errors], np.iinfo(np.int64).max))
+    # A sender that heard it may have had some more on the way already.
+    late = facts.own & (facts.begin_ns > first_error[connection] + _ON_THE_WAY_NS) & (first_error[connection] < 2**62)
+    again = facts.count(late & (length > limit[connection]))
+    delivered = result.outcomes.outcome == Outcome.DELIVERED
+    smaller = facts.count(late & (length <= limit[connection]) & (facts.head("payload_length") > 0) & delivered)
+    return (again > 0)[connection[errors]] & (smaller == 0)[connection[errors]]
+
+
+_ON_THE_WAY_NS: Final = 150_000_000
+"""An error is at its sender by then, where no link is longer than half the earth."""
+
+
+def _mtu(facts: Facts, errors: Rows) -> Seen:
+    first = int(errors[0])
+    row = facts.result.sightings[int(facts.result.head[first])]
+    router = address_text(int(row["source_high"]), int(row["source_low"]))
+    sender = ends(facts, facts.result.head[errors], "destination")
+    mtu = int(row["window"])
+    about = _about(facts, errors)
+    subject = _pair(facts, about)
+    died = bool((_died(facts, errors) | _still_too_big(facts, errors)).any())
+    at = last_place(facts, first)
+    reason = facts.result.path_at(first).reason
+    why = f": {reason.text}" if reason is not None and _died(facts, errors)[0] else ""
+    says_mtu = f" than {mtu} bytes" if mtu else ""
+
+    def say(extent: Extent) -> str:
+        if not died:
+            return f"{router} takes no larger packets{says_mtu} of {subject}, and told {sender}: {extent.of('time')}"
+        return (
+            f"{router} takes no larger packets{says_mtu} of {subject}, and its {extent.of('ICMP error')} "
+            f"(fragmentation needed, MTU {mtu}) did not reach the sender: last seen at {at}{why}"
+        )
+
+    return Seen(
+        kind=Kind.MTU_BLACK_HOLE if died else Kind.MTU_EXCEEDED, key=(router, subject, mtu, died), say=say,
+        paths=errors, time_ns=int(facts.begin_ns[first]), node=node_of(facts, first), harmless=not died,
+        evidence=frames_of(facts, first) + frames_of(facts, int(about[0]), most=1),
+    )  # fmt: skip

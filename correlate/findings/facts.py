@@ -1,0 +1,113 @@
+"""A part of a result, with the columns that several families ask for."""
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..decode.link_scope import stays_on_link
+from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
+from ..result.correlation import Correlation
+from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
+
+Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+class Facts:
+    """What the families look at. Only `explained` changes: between two families."""
+
+    def __init__(self, result: Correlation) -> None:
+        self.result = result
+        self.explained = np.zeros(result.connections.count, np.bool_)
+        """Per connection: a family before has found a fault of it, so that what follows from that is not said again."""
+        self._heads: dict[str, npt.NDArray[np.integer]] = {}
+
+    def head(self, column: str) -> npt.NDArray[np.integer]:
+        """A SIGHTING column of the first sighting of each path that shows the packet itself."""
+        if column not in self._heads:
+            self._heads[column] = self.result.sightings[column][self.result.head]
+        return self._heads[column]
+
+    @cached_property
+    def last(self) -> Rows:
+        """The last sighting of each path."""
+        return self.result.hops["sighting"][self.result.first_hop[1:] - 1].astype(np.int64)
+
+    @cached_property
+    def begin_ns(self) -> Rows:
+        """When each path was first seen."""
+        return self.result.times_ns[self.result.head]
+
+    @cached_property
+    def own(self) -> Mask:
+        """Per path: a packet of its connection, and no ICMP error about one."""
+        return (self.head("notes") & NOTE_ERROR) == 0
+
+    @cached_property
+    def on_link(self) -> Mask:
+        """Per path: it goes no further than its link, or to a group: nobody has to answer it."""
+        return stays_on_link(self.result.sightings.take(self.result.head))
+
+    @cached_property
+    def tcp(self) -> Mask:
+        """Per path: TCP whose flags are known."""
+        unread = (self.head("notes") & (NOTE_NO_FLAGS | NOTE_CUT)) != 0
+        return (self.head("protocol") == TCP) & self.own & ~unread
+
+    @cached_property
+    def syn(self) -> Mask:
+        """Per path: it asks for a connection."""
+        return self.tcp & ((self.head("tcp_flags") & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+
+    @cached_property
+    def syn_ack(self) -> Mask:
+        """Per path: it accepts a connection."""
+        return self.tcp & ((self.head("tcp_flags") & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+
+    @cached_property
+    def reset(self) -> Mask:
+        """Per path: it breaks a connection off."""
+        return self.tcp & ((self.head("tcp_flags") & TCP_RST) != 0)
+
+    @cached_property
+    def forward(self) -> Mask:
+        """Per path: from the client to the server."""
+        return self.result.forward_of_path
+
+    def count(self, chosen: Mask) -> Rows:
+        """Per connection: how many of its paths are chosen."""
+        return np.bincount(self.result.connection_of_path[chosen], minlength=self.result.connections.count)
+
+    @cached_property
+    def replies(self) -> Rows:
+        """Per connection: packets of the server."""
+        return self.count(self.own & ~self.forward)
+
+    @cached_property
+    def opened(self) -> Mask:
+        """Per connection: the client went on behind its SYN, so the handshake came to its end."""
+        return self.count(self.tcp & self.forward & ~self.syn & ~self.reset) > 0
+
+    @cached_property
+    def complete(self) -> Mask:
+        """Per connection: TCP, and both sides said all they had to say."""
+        ends = self.tcp & ((self.head("tcp_flags") & TCP_FIN) != 0)
+        return (self.count(ends & self.forward) > 0) & (self.count(ends & ~self.forward) > 0)
+
+    @cached_property
+    def until_ns(self) -> Rows:
+        """Per connection: until when it was watched, by the node that stopped first of those that saw it begin."""
+        ends = self.result.coverage.end_ns
+        nodes = [ends.get(one.node, 0) for one in self.result.topology.namespaces] or [0]
+        namespace = self.head("namespace").astype(np.int64)
+        until = np.full(self.result.connections.count, np.iinfo(np.int64).max)
+        np.minimum.at(until, self.result.connection_of_path, np.array(nodes, np.int64)[namespace])
+        return until
+
+    @cached_property
+    def last_word_ns(self) -> Rows:
+        """Per connection: when its last packet was first seen."""
+        last = np.zeros(self.result.connections.count, np.int64)
+        np.maximum.at(last, self.result.connection_of_path, self.begin_ns)
+        return last

@@ -1,0 +1,20 @@
+"""The families, in the order in which they look: causes before symptoms."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from .by_icmp_errors import told_by_icmp_errors
+from .by_rules import handed_to_programs, killed_by_rules
+from .by_state import half_open, lost_on_the_way, refused, unanswered
+from .facts import Facts
+from .seen import Seen
+
+FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
+    killed_by_rules,
+    told_by_icmp_errors,
+    handed_to_programs,
+    lost_on_the_way,
+    refused,
+    half_open,
+    unanswered,
+)
