@@ -6,15 +6,20 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..nodes.topology import Topology
+from ..protocols import UDP
 from ..result.correlation import Correlation
 from .facts import Facts
 from .families import FAMILIES
 from .kinds import Severity
-from .seen import Extent, Seen
+from .seen import Extent, Overall, Seen
+from .subject import Subject
 from .values import Finding
 
 _MOST_IDS: Final = 1000
 """Ids of connections and of paths that a finding carries: a flood has millions, and their first ones tell as much."""
+_ENOUGH_ANSWERS: Final = 2
+"""Connections that have to have been answered before it is known how long an answer takes."""
 
 
 @dataclass(slots=True)
@@ -22,10 +27,13 @@ class _Merged:
     """One finding in the parts that were looked at."""
 
     first: Seen
+    first_path: int
+    subject: Subject
     packets: int = 0
     connection_count: int = 0
     connections: list[int] = field(default_factory=list)
     paths: list[int] = field(default_factory=list)
+    amounts: tuple[int, ...] = ()
 
 
 class AllFindings:
@@ -33,58 +41,82 @@ class AllFindings:
 
     def __init__(self) -> None:
         self._merged: dict[tuple[object, ...], _Merged] = {}
+        self._topology: Topology | None = None
+        self._answers, self._slowest_ns = 0, 0
+        self._answering: list[npt.NDArray[np.uint64]] = []
 
     def add(self, result: Correlation, told: npt.NDArray[np.bool_]) -> None:
         """What is seen in one part. `told`: per path, whether findings about it are wanted."""
-        for seen in look(result):
+        self._topology = result.topology
+        facts = Facts(result)
+        for seen in look(facts):
             if told[seen.paths].any():
                 self._add(result, seen)
+        answered = facts.answer_ns[facts.answer_ns < np.iinfo(np.int64).max]
+        self._answers += answered.size
+        self._slowest_ns = max(self._slowest_ns, int(answered.max(initial=0)))
+        datagrams = facts.own & facts.forward & (facts.head("protocol") == UDP)
+        self._answering.append(np.unique(facts.server[datagrams & (facts.replies > 0)[result.connection_of_path]]))
 
     def _add(self, result: Correlation, seen: Seen) -> None:
-        known = self._merged.setdefault((seen.kind, seen.severity, *seen.key), _Merged(seen))
-        if seen.time_ns < known.first.time_ns:
-            known.first = seen
+        path = int(result.ids.paths[seen.paths[0]])
+        key = (seen.kind, seen.severity, *seen.key)
+        known = self._merged.get(key)
+        if known is None:
+            known = self._merged[key] = _Merged(seen, path, seen.subject, amounts=(0,) * len(seen.amounts))
+        else:
+            known.subject = known.subject.and_(seen.subject)
+            if (seen.time_ns, path) < (known.first.time_ns, known.first_path):
+                known.first, known.first_path = seen, path
         connections = np.unique(result.connection_of_path[seen.paths])
         known.packets += seen.paths.size
         known.connection_count += connections.size
-        room = max(0, _MOST_IDS - len(known.connections))
-        known.connections += result.ids.connections[connections[:room]].tolist()
-        room = max(0, _MOST_IDS - len(known.paths))
-        known.paths += result.ids.paths[seen.paths[:room]].tolist()
+        known.connections = sorted(known.connections + result.ids.connections[connections].tolist())[:_MOST_IDS]
+        known.paths = sorted(known.paths + np.sort(result.ids.paths[seen.paths])[:_MOST_IDS].tolist())[:_MOST_IDS]
+        known.amounts = tuple(a + b for a, b in zip(known.amounts, seen.amounts, strict=True))
 
     def told(self) -> tuple[Finding, ...]:
         """Those of all parts that were added: faults first, then what explains most connections, then by time."""
-        found = sorted(
-            self._merged.values(),
+        overall = Overall(
+            slowest_answer_ns=self._slowest_ns if self._answers >= _ENOUGH_ANSWERS else None,
+            answering=np.unique(np.concatenate(self._answering)) if self._answering else np.empty(0, np.uint64),
+        )
+        found = [one for one in self._merged.values() if one.first.holds is None or one.first.holds(overall)]
+        found.sort(
             key=lambda one: (
                 one.first.severity == Severity.NOTICE,
                 -one.connection_count,
                 one.first.time_ns,
+                one.first_path,
                 one.first.kind,
-            ),
+            )
         )
-        return tuple(_finding(number, one) for number, one in enumerate(found, 1))
+        return tuple(self._finding(number, one) for number, one in enumerate(found, 1))
+
+    def _finding(self, number: int, one: _Merged) -> Finding:
+        first, topology = one.first, self._topology
+        if topology is None:
+            raise ValueError("add() comes first")
+        extent = Extent(
+            packets=one.packets, connections=one.connection_count, flow=one.subject.flow(topology),
+            source=one.subject.sources.text(topology), destination=one.subject.destinations.text(topology),
+            noun=one.subject.noun, amounts=one.amounts,
+        )  # fmt: skip
+        return Finding(
+            id=number, kind=first.kind, severity=first.severity, text=first.say(extent), advice=first.advice,
+            confidence=first.confidence, time_ns=first.time_ns, node=first.node, packets=one.packets,
+            connection_count=one.connection_count, connections=tuple(one.connections), paths=tuple(one.paths),
+            rule=first.rule, evidence=first.evidence,
+        )  # fmt: skip
 
 
-def look(result: Correlation) -> list[Seen]:
+def look(facts: Facts) -> list[Seen]:
     """What all families see in one part."""
-    facts = Facts(result)
     found: list[Seen] = []
     for family in FAMILIES:
         seen = list(family(facts))
         found += seen
         for one in seen:
-            if one.severity == Severity.FAULT:
-                facts.explained[result.connection_of_path[one.paths]] = True
+            if one.severity == Severity.FAULT and one.holds is None:
+                facts.explained[facts.result.connection_of_path[one.paths]] = True
     return found
-
-
-def _finding(number: int, one: _Merged) -> Finding:
-    first = one.first
-    extent = Extent(packets=one.packets, connections=one.connection_count)
-    return Finding(
-        id=number, kind=first.kind, severity=first.severity, text=first.say(extent), advice=first.advice,
-        confidence=first.confidence, time_ns=first.time_ns, node=first.node, packets=one.packets,
-        connection_count=one.connection_count, connections=tuple(sorted(one.connections)),
-        paths=tuple(sorted(one.paths)), rule=first.rule, evidence=first.evidence,
-    )  # fmt: skip

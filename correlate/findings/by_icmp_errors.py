@@ -18,12 +18,13 @@ from ..protocols import (
     ICMPV6_TOO_BIG,
     ICMPV6_UNREACHABLE,
 )
+from ..result.show import reason_of
 from ..result.words import address_text, packet_info
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
-from .seen import Extent, Seen
-from .words import ends, frames_of, last_place, node_of
+from .seen import Extent, Seen, many
+from .words import frames_of, last_place, node_of, subject_of
 
 _Codes = Mapping[int, tuple[int, tuple[int, ...]]]
 """Of ICMP and ICMPv6: a type, and codes of it."""
@@ -58,12 +59,27 @@ def _are(facts: Facts, codes: _Codes) -> Mask:
 
 
 def _errors(facts: Facts, codes: _Codes, kind: Kind) -> Iterator[Seen]:
-    errors = np.flatnonzero(_are(facts, codes) & ~facts.explained[facts.result.connection_of_path])
-    # A probe whose time to live runs out is how traceroute works, and so is a connection that went on all the same.
+    connection = facts.result.connection_of_path
+    errors = np.flatnonzero(_are(facts, codes) & ~facts.explained[connection])
     rows = facts.result.sightings.take(facts.result.head[errors])
-    server = _asked(facts)[facts.result.connection_of_path[errors]]
-    for one in groups(facts, errors, rows["source_high"], rows["source_low"], rows["icmp_code"], server):
-        yield _given_up(facts, one, kind)
+    of_connection = connection[errors]
+    harmless = _harmless(facts, kind)[of_connection]
+    server = _asked(facts)[of_connection]
+    for one in groups(facts, errors, rows["source_high"], rows["source_low"], rows["icmp_code"], server, harmless):
+        yield _given_up(facts, one, kind, harmless=bool(_harmless(facts, kind)[connection[one[0]]]))
+
+
+def _harmless(facts: Facts, kind: Kind) -> Mask:
+    """Per connection: it went on all the same; or its packets were sent with a small TTL, to see who gives them up, as
+    traceroute does (from 1 on)."""
+    if kind != Kind.TTL_EXPIRED:
+        return facts.opened
+    large = facts.own & facts.forward & (facts.head("ttl") > _PROBE_TTL)
+    return facts.opened | (facts.count(large) == 0)
+
+
+_PROBE_TTL: Final = 30
+"""No system begins with less than 32."""
 
 
 def _asked(facts: Facts) -> npt.NDArray[np.uint64]:
@@ -76,64 +92,44 @@ def _asked(facts: Facts) -> npt.NDArray[np.uint64]:
 
 
 def _about(facts: Facts, errors: Rows) -> Rows:
-    """The packets of the connections that the errors are about, which they were sent for; the errors themselves where
-    none was seen."""
+    """The packets that errors quote, or those of the same connections; the errors themselves where none was seen."""
     connection = facts.result.connection_of_path
     quoted = np.flatnonzero(np.isin(facts.result.outcomes.related, errors))
     if quoted.size:
         return quoted[np.argsort(facts.begin_ns[quoted], kind="stable")]
     same = np.flatnonzero(facts.own & np.isin(connection, np.unique(connection[errors])))
-    return same if same.size else errors
+    return same[np.argsort(facts.begin_ns[same], kind="stable")] if same.size else errors
 
 
-def _given_up(facts: Facts, errors: Rows, kind: Kind) -> Seen:
+def _given_up(facts: Facts, errors: Rows, kind: Kind, *, harmless: bool) -> Seen:
     first = int(errors[0])
     row = facts.result.sightings[int(facts.result.head[first])]
     router = address_text(int(row["source_high"]), int(row["source_low"]))
     about = _about(facts, errors)
-    subject = _pair(facts, about)
-    info = packet_info(row)
-    verb = {
-        Kind.NO_ROUTE: "has no route for",
-        Kind.REFUSED: "does not let through",
-        Kind.TTL_EXPIRED: "gives up",
-    }[kind]
-    back = last_place(facts, first)
-    answered = bool(facts.opened[facts.result.connection_of_path[about]].all())
+    info, back = packet_info(row), last_place(facts, first)
+    verb = {Kind.NO_ROUTE: "has no way for", Kind.REFUSED: "does not let through", Kind.TTL_EXPIRED: "gives up"}[kind]
 
     def say(extent: Extent) -> str:
-        return f"{router} {verb} {subject}: ICMP {info}, {extent.of('time')}, last seen at {back}"
+        return f"{router} {verb} {extent.flow}: ICMP {info}, {many(extent.packets, 'time')}, last seen at {back}"
 
     return Seen(
-        kind=kind, key=(router, subject, info), say=say, paths=errors, time_ns=int(facts.begin_ns[first]),
-        node=node_of(facts, first), harmless=answered or _is_traceroute(facts, about, kind),
+        kind=kind, key=(router, info, int(_asked(facts)[facts.result.connection_of_path[first]])), say=say,
+        paths=errors, subject=subject_of(facts, about), time_ns=int(facts.begin_ns[first]),
+        node=node_of(facts, first), harmless=harmless,
         evidence=frames_of(facts, first, most=1) + frames_of(facts, int(about[0]), most=1),
     )  # fmt: skip
-
-
-def _pair(facts: Facts, paths: Rows) -> str:
-    heads = facts.result.head[paths]
-    return f"{ends(facts, heads, 'source')} -> {ends(facts, heads, 'destination')}"
-
-
-def _is_traceroute(facts: Facts, about: Rows, kind: Kind) -> bool:
-    """Probes that were sent with a small TTL, to see who gives them up (traceroute begins with 1)."""
-    return kind == Kind.TTL_EXPIRED and bool((facts.head("ttl")[about] <= _PROBE_TTL).all())
-
-
-_PROBE_TTL: Final = 30
-"""No system begins with less: 32 (RFC 1700: 64) is the least that is met."""
 
 
 def _too_big(facts: Facts) -> Iterator[Seen]:
     errors = np.flatnonzero(_are(facts, _TOO_BIG))
     rows = facts.result.sightings.take(facts.result.head[errors])
-    connection = facts.result.connection_of_path[errors]
+    server = _asked(facts)[facts.result.connection_of_path[errors]]
     died = _died(facts, errors) | _still_too_big(facts, errors)
-    for one in groups(
-        facts, errors, rows["source_high"], rows["source_low"], rows["window"], _asked(facts)[connection], died
-    ):
-        yield _mtu(facts, one)
+    for is_dead in (True, False):
+        some = died == is_dead
+        of = [column[some] for column in (rows["source_high"], rows["source_low"], rows["window"], server)]
+        for one in groups(facts, errors[some], *of):
+            yield _mtu(facts, one, died=is_dead)
 
 
 def _died(facts: Facts, errors: Rows) -> Mask:
@@ -162,30 +158,27 @@ _ON_THE_WAY_NS: Final = 150_000_000
 """An error is at its sender by then, where no link is longer than half the earth."""
 
 
-def _mtu(facts: Facts, errors: Rows) -> Seen:
+def _mtu(facts: Facts, errors: Rows, *, died: bool) -> Seen:
     first = int(errors[0])
     row = facts.result.sightings[int(facts.result.head[first])]
     router = address_text(int(row["source_high"]), int(row["source_low"]))
-    sender = ends(facts, facts.result.head[errors], "destination")
-    mtu = int(row["window"])
+    mtu, at = int(row["window"]), last_place(facts, first)
+    reason = reason_of(facts.result, first) if _died(facts, errors)[0] else None
+    why = f": {reason.text}" if reason is not None else ""
     about = _about(facts, errors)
-    subject = _pair(facts, about)
-    died = bool((_died(facts, errors) | _still_too_big(facts, errors)).any())
-    at = last_place(facts, first)
-    reason = facts.result.path_at(first).reason
-    why = f": {reason.text}" if reason is not None and _died(facts, errors)[0] else ""
-    says_mtu = f" than {mtu} bytes" if mtu else ""
 
     def say(extent: Extent) -> str:
+        takes = f"{router} takes no packets larger than {mtu} bytes of {extent.flow}" if mtu else f"{router} takes none"
         if not died:
-            return f"{router} takes no larger packets{says_mtu} of {subject}, and told {sender}: {extent.of('time')}"
+            return f"{takes}, and told the sender so: {many(extent.packets, 'ICMP error')}"
         return (
-            f"{router} takes no larger packets{says_mtu} of {subject}, and its {extent.of('ICMP error')} "
-            f"(fragmentation needed, MTU {mtu}) did not reach the sender: last seen at {at}{why}"
+            f"{takes}, and its {many(extent.packets, 'ICMP error')} (fragmentation needed, MTU {mtu}) did not reach "
+            f"the sender: last seen at {at}{why}"
         )
 
     return Seen(
-        kind=Kind.MTU_BLACK_HOLE if died else Kind.MTU_EXCEEDED, key=(router, subject, mtu, died), say=say,
-        paths=errors, time_ns=int(facts.begin_ns[first]), node=node_of(facts, first), harmless=not died,
-        evidence=frames_of(facts, first) + frames_of(facts, int(about[0]), most=1),
+        kind=Kind.MTU_BLACK_HOLE if died else Kind.MTU_EXCEEDED,
+        key=(router, mtu, int(_asked(facts)[facts.result.connection_of_path[first]])), say=say, paths=errors,
+        subject=subject_of(facts, about), time_ns=int(facts.begin_ns[first]), node=node_of(facts, first),
+        harmless=not died, evidence=frames_of(facts, first) + frames_of(facts, int(about[0]), most=1),
     )  # fmt: skip

@@ -5,10 +5,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays.grouping import hashed
 from ..decode.link_scope import stays_on_link
 from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from ..result.correlation import Correlation
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
+from ..sightings import FRAME, told
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -33,6 +35,24 @@ class Facts:
     def last(self) -> Rows:
         """The last sighting of each path."""
         return self.result.hops["sighting"][self.result.first_hop[1:] - 1].astype(np.int64)
+
+    def said_at(self, sightings: Rows) -> npt.NDArray[np.void]:
+        """The TOLD row of each of some sightings, all of which the kernel said."""
+        return self.result.said.take(sightings - told(self.result.sightings).start)
+
+    @cached_property
+    def last_is_told(self) -> Mask:
+        """Per path: the kernel said the last of it, and no frame shows it later."""
+        return self.result.sightings["kind"][self.last] != FRAME
+
+    def passing(self, places: list[int]) -> Mask:
+        """Per path: a frame shows it at one of these capture points."""
+        sighting = self.result.hops["sighting"]
+        seen = self.result.sightings
+        here = (seen["kind"][sighting] == FRAME) & np.isin(seen["place"][sighting], places)
+        found = np.zeros(self.last.size, np.bool_)
+        found[self.result.hops["packet"][here]] = True
+        return found
 
     @cached_property
     def begin_ns(self) -> Rows:
@@ -111,3 +131,17 @@ class Facts:
         last = np.zeros(self.result.connections.count, np.int64)
         np.maximum.at(last, self.result.connection_of_path, self.begin_ns)
         return last
+
+    @cached_property
+    def answer_ns(self) -> Rows:
+        """Per connection: how long the first answer took; the largest number where there was none."""
+        connection, never = self.result.connection_of_path, np.iinfo(np.int64).max
+        asked, answered = np.full(self.explained.size, never), np.full(self.explained.size, never)
+        for way, first in ((self.own & self.forward, asked), (self.own & ~self.forward, answered)):
+            np.minimum.at(first, connection[way], self.begin_ns[way])
+        return np.where((asked < answered) & (answered < never), answered - asked, never)
+
+    @cached_property
+    def server(self) -> npt.NDArray[np.uint64]:
+        """Per path: one number for the address and port it was first sent to."""
+        return hashed(*(self.head(name) for name in ("destination_high", "destination_low", "destination_port")))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from .by_bridge import bridged_through_rules
 from .by_icmp_errors import told_by_icmp_errors
 from .by_rules import handed_to_programs, killed_by_rules
 from .by_state import half_open, lost_on_the_way, refused, unanswered
@@ -11,6 +12,7 @@ from .seen import Seen
 
 FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     killed_by_rules,
+    bridged_through_rules,
     told_by_icmp_errors,
     handed_to_programs,
     lost_on_the_way,

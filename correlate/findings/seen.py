@@ -8,32 +8,59 @@ import numpy.typing as npt
 
 from ..netfilter.rules import Rule
 from .kinds import NOTICES, Kind, Severity
+from .subject import Subject
 from .values import Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How much of it there is, in all parts."""
+    """How much of it there is, in all parts, and whom it is about."""
 
     packets: int
     connections: int
+    flow: str
+    """`tcp 172.17.0.2:3456 (web1) -> 192.168.77.2:8080`."""
+    source: str
+    destination: str
+    noun: str
+    amounts: tuple[int, ...] = ()
+    """Sums of what its parts say beside."""
 
-    def of(self, noun: str) -> str:
-        """`1 SYN`, `3 SYNs`: its packets by a noun."""
-        return f"{self.packets:,} {noun}" if self.packets == 1 else f"{self.packets:,} {noun}s"
+    @property
+    def counted(self) -> str:
+        """Its packets: `1 SYN`, `3 SYNs`, `2 times ICMP destination unreachable (port unreachable)`."""
+        if " (" in self.noun:
+            return f"{self.packets:,} times ICMP {self.noun}" if self.packets > 1 else f"ICMP {self.noun}"
+        return many(self.packets, self.noun)
+
+
+def many(count: int, noun: str) -> str:
+    """`1 SYN`, `3 SYNs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overall:
+    """What is known of all parts, once all were looked at."""
+
+    slowest_answer_ns: int | None
+    """How long the slowest first answer to a packet took; None where there are too few to tell."""
+    answering: npt.NDArray[np.uint64]
+    """Servers that answered somebody (Facts.server), ascending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One finding of one part. What has the same `key` and kind is one finding, in whichever parts it is."""
+    """One finding of one part. What has the same kind, severity and `key` is one finding, in whichever parts it is: so
+    a key holds what differs between the groups of a family, in words or numbers that are the same in each part."""
 
     kind: Kind
     key: tuple[object, ...]
-    """What makes it the same finding: who did what to whom, without what differs from packet to packet."""
     say: Callable[[Extent], str]
     """Its sentence."""
     paths: npt.NDArray[np.int64]
     """The packets it is about: indexes of the part, in order of time."""
+    subject: Subject
     time_ns: int
     node: str | None = None
     rule: Rule | None = None
@@ -43,7 +70,11 @@ class Seen:
     """Nobody was kept from what they wanted, although findings of this kind are faults."""
     fatal: bool = False
     """A packet died of it, although findings of this kind are notices."""
+    amounts: tuple[int, ...] = ()
+    """What is to be summed up beside the packets."""
     evidence: tuple[Evidence, ...] = ()
+    holds: Callable[[Overall], bool] | None = None
+    """Whether it is said, where that depends on other parts."""
 
     @property
     def severity(self) -> Severity:

@@ -8,5 +8,5 @@ For other rooms:
     rings: in_ring_order
     snapshots: NodeSnapshots, gather_snapshots
     sources: Source, parse_sources
-    topology: Role, Topology, build_topology
+    topology: Namespace, Role, Topology, build_topology
 """

@@ -7,7 +7,7 @@ For other rooms:
     reasons: RULE_CHANGED, ReasonNote, rule_place
     select: Selection, check_numbers, select, select_handshakes
     show: reason_of
-    show_connections: name_of
+    show_connections: owner_of
     values: ChainHop, Connection, Encapsulation, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
     values: SequenceShift
     words: DIRECTIONS, address_text, endpoint, packet_info, protocol_name, tcp_flags_text

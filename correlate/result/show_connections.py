@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from ..nodes.topology import Topology
 from ..outcomes.kinds import Outcome
 from ..schema import NOTE_ERROR, NOTE_OUTER
 from ..sightings import FRAME, frames, of_kind
@@ -34,9 +35,9 @@ def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:
                 id=int(result.ids.connections[index]),
                 protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
                 client=client,
-                client_name=name_of(result, client),
+                client_name=_name_of(result, client),
                 server=server,
-                server_name=name_of(result, server),
+                server_name=_name_of(result, server),
                 reason=reason_of(result, int(failed[0])) if failed.size else None,
                 outcome=connection_outcome(result.outcomes.outcome[own if own.size else paths]),
                 state=connection_state(result, own if own.size else paths),
@@ -68,10 +69,15 @@ def _last_itself(result: Columns, index: int) -> np.void:
     return rows[itself[-1] if itself.size else -1]
 
 
-def name_of(result: Columns, end: str) -> str | None:
+def _name_of(result: Columns, end: str) -> str | None:
     """The container or namespace that has the address of an endpoint, where only one has it."""
     address = end[1:].split("]")[0] if end.startswith("[") else end.rsplit(":", 1)[0] if end.count(":") == 1 else end
-    owners = result.topology.owners.get(address, [])
+    return owner_of(result.topology, address)
+
+
+def owner_of(topology: Topology, address: str) -> str | None:
+    """The container, namespace or node that has an address, where only one has it."""
+    owners = topology.owners.get(address, [])
     if len(owners) != 1:
         return None
     node, name = owners[0]

@@ -37,14 +37,16 @@ def assert_same_in_parts(
     try:
         whole, parts = (document(Telling.chosen(one, every_path=True)) for one in (result, parted))
         assert parts["captures"] == whole["captures"]
+        assert parts["findings"] == whole["findings"]
         assert parts["connections"] == whole["connections"]
         assert parts["paths"] == whole["paths"]
         for every_path in (False, True):
             text, in_parts = (
                 "".join(render_telling(Telling.chosen(one, every_path=every_path), "text")) for one in (result, parted)
             )
-            head = text.index("\nConnections")
-            assert in_parts[in_parts.index("\nConnections") :] == text[head:]
+            captures, connections = "\nCaptures", "\nConnections"
+            assert in_parts[: in_parts.index(captures)] == text[: text.index(captures)]
+            assert in_parts[in_parts.index(connections) :] == text[text.index(connections) :]
         return parted.count
     finally:
         parted.close()
