@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from .by_bridge import bridged_through_rules
+from .by_conntrack import bound_to_nobody, wanted_by_two
 from .by_icmp_errors import told_by_icmp_errors
+from .by_routing import given_up_by_routing
 from .by_rules import handed_to_programs, killed_by_rules
 from .by_state import half_open, lost_on_the_way, refused, unanswered
 from .facts import Facts
@@ -13,6 +15,9 @@ from .seen import Seen
 FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     killed_by_rules,
     bridged_through_rules,
+    given_up_by_routing,
+    wanted_by_two,
+    bound_to_nobody,
     told_by_icmp_errors,
     handed_to_programs,
     lost_on_the_way,

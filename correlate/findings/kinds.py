@@ -49,6 +49,8 @@ class Kind(StrEnum):
     CAPTURE_LOST = "capture_lost"
     RULE_NOT_MATCHED = "rule_not_matched"
     SLOW = "slow"
+    FORWARDING_OFF = "forwarding_off"
+    """Ours: it had to be forwarded, and the namespace does not do that."""
 
 
 NOTICES: Final = frozenset(

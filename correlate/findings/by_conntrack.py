@@ -1,0 +1,155 @@
+"""What conntrack's entries tell of packets that did not arrive: tuples that two want, bindings that point nowhere."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays.grouping import first_with, hashed
+from ..outcomes.kinds import Outcome
+from ..protocols import WITH_PORTS
+from ..result.words import PROTOCOLS, address_text
+from ..schema import CONNTRACK, CONNTRACK_DESTROYED, CONNTRACK_DUMPED
+from .by_rules import place_of_end
+from .facts import Facts, Mask, Rows
+from .grouping import groups
+from .kinds import Kind
+from .seen import Extent, Seen
+from .values import Evidence
+from .words import frames_of, node_of, subject_of
+
+_LATE_NS = 2_000_000_000
+"""The entry that has the tuple was made not longer than this behind the packet that wanted it."""
+
+
+def wanted_by_two(facts: Facts) -> Iterator[Seen]:
+    """`conntrack_clash`: its translation leads to a tuple that the entry of another flow has, and it ended there.
+
+    An entry is confirmed behind the last chain of postrouting or input; of two with the same tuple the second is
+    dropped there, without a word of any rule (nf_conntrack_core.c, __nf_conntrack_confirm).
+    """
+    entries = _entries(facts)
+    paths = np.flatnonzero(_not_delivered(facts) & facts.last_is_told)
+    paths, row = _with_entry(facts, paths, facts.last[paths], entries, "translated")
+    mine = facts.result.sightings["flow"][_first_in_last_namespace(facts)[paths]]
+    other, own = entries["original"][row] != mine, facts.result.sightings["flow"][facts.last[paths]] != mine
+    alive = entries["time_ns"][row] <= facts.result.sightings["time_ns"][facts.last[paths]] + _LATE_NS
+    chosen = other & own & alive
+    paths, row = paths[chosen], row[chosen]
+    for one in groups(facts, paths, row, facts.complete[facts.result.connection_of_path[paths]]):
+        yield _clash(facts, one, entries[int(row[np.flatnonzero(paths == one[0])[0]])])
+
+
+def _clash(facts: Facts, paths: Rows, entry: np.void) -> Seen:
+    first = int(paths[0])
+    at, protocol = place_of_end(facts, first), int(entry["protocol"])
+    wanted = f"{_end(entry, 'reply_destination', protocol)} -> {_end(entry, 'reply_source', protocol)}"
+    holder = f"{_end(entry, 'original_source', protocol)} -> {_end(entry, 'original_destination', protocol)}"
+
+    def say(extent: Extent) -> str:
+        return (
+            f"{at}: {extent.flow} was to leave as {wanted}, and conntrack has that for {holder}: the kernel drops the "
+            f"one that is confirmed second, {extent.counted}"
+        )
+
+    evidence = Evidence(what="conntrack", text=f"entry {entry['id']}: {holder} as {wanted}")
+    return Seen(
+        kind=Kind.CONNTRACK_CLASH, key=(at, wanted, holder), say=say, paths=paths, subject=subject_of(facts, paths),
+        time_ns=int(facts.begin_ns[first]), node=node_of(facts, first),
+        harmless=bool(facts.complete[facts.result.connection_of_path[first]]),
+        evidence=(evidence, *frames_of(facts, first)),
+    )  # fmt: skip
+
+
+def bound_to_nobody(facts: Facts) -> Iterator[Seen]:
+    """`stale_translation`: an entry that is older than the capture leads to where nothing answers."""
+    entries = _entries(facts)
+    entries = entries[entries["event"] == CONNTRACK_DUMPED]
+    connection = facts.result.connection_of_path
+    silent = (facts.replies == 0) & (facts.count(facts.own & facts.forward) > 0)
+    paths = np.flatnonzero(_not_delivered(facts) & facts.forward & silent[connection])
+    paths, row = _with_entry(facts, paths, _first_in_last_namespace(facts)[paths], entries, "original")
+    moved = ~_same_destination(entries)[row]
+    paths, row = paths[moved], row[moved]
+    for one in groups(facts, paths, row):
+        at_row = int(row[np.flatnonzero(paths == one[0])[0]])
+        if _is_unreachable(facts, one):
+            yield _stale(facts, one, entries[at_row])
+
+
+def _stale(facts: Facts, paths: Rows, entry: np.void) -> Seen:
+    first, protocol = int(paths[0]), int(entry["protocol"])
+    at, target = place_of_end(facts, first), _end(entry, "reply_source", protocol)
+    source, name = _address(entry, "original_source"), PROTOCOLS.get(protocol, str(protocol))
+    port = f" --sport {entry['original_source_port']}" if protocol in WITH_PORTS else ""
+
+    def say(extent: Extent) -> str:
+        return (
+            f"{at} still sends {extent.flow} to {target}, by a conntrack entry that is older than the capture, and "
+            f"nothing answers there: {extent.counted}"
+        )
+
+    evidence = Evidence(what="conntrack", text=f"entry {entry['id']}, in the table when the capture began: to {target}")
+    return Seen(
+        kind=Kind.STALE_TRANSLATION, key=(at, target, name), say=say, paths=paths, subject=subject_of(facts, paths),
+        time_ns=int(facts.begin_ns[first]), node=node_of(facts, first),
+        advice=f"`conntrack -D -p {name} -s {source}{port}` removes the entry; then the rules of now decide",
+        evidence=(evidence, *frames_of(facts, first)),
+    )  # fmt: skip
+
+
+def _is_unreachable(facts: Facts, paths: Rows) -> bool:
+    """An ICMP error says that nobody answers at the target, or none of them was seen to go out."""
+    outcomes = facts.result.outcomes
+    told = (outcomes.related[paths] >= 0).any()
+    return bool(told or np.isin(outcomes.outcome[paths], (Outcome.DROPPED, Outcome.LOST)).any())
+
+
+def _entries(facts: Facts) -> npt.NDArray[np.void]:
+    """CONNTRACK rows of translated entries, without their ends."""
+    rows = np.concatenate([np.empty(0, CONNTRACK), *(one.conntrack for one in facts.result.messages)])
+    return rows[(rows["original"] != rows["translated"]) & (rows["event"] != CONNTRACK_DESTROYED)]
+
+
+def _with_entry(
+    facts: Facts, paths: Rows, sightings: Rows, entries: npt.NDArray[np.void], column: str
+) -> tuple[Rows, Rows]:
+    """(those of the paths whose sighting has the flow in `column` of an entry of its namespace, that entry's row)."""
+    seen = facts.result.sightings
+    known = hashed(entries[column], entries["namespace"])
+    found = first_with(known, hashed(seen["flow"][sightings], seen["namespace"][sightings]))
+    return paths[found >= 0], found[found >= 0]
+
+
+def _first_in_last_namespace(facts: Facts) -> Rows:
+    """Per path: its first sighting in the namespace in which it ended."""
+    hops, seen = facts.result.hops, facts.result.sightings
+    here = seen["namespace"][hops["sighting"]] == seen["namespace"][facts.last][hops["packet"]]
+    rows = np.flatnonzero(here)
+    packet, first = np.unique(hops["packet"][rows], return_index=True)
+    found = facts.last.copy()
+    found[packet] = hops["sighting"][rows[first]]
+    return found
+
+
+def _not_delivered(facts: Facts) -> Mask:
+    return (facts.result.outcomes.outcome != Outcome.DELIVERED) & facts.own
+
+
+def _same_destination(entries: npt.NDArray[np.void]) -> Mask:
+    """Per entry: it leaves the destination as it is."""
+    same = np.ones(entries.size, np.bool_)
+    for part in ("high", "low", "port"):
+        same &= entries[f"original_destination_{part}"] == entries[f"reply_source_{part}"]
+    return same
+
+
+def _address(entry: np.void, end: str) -> str:
+    return address_text(int(entry[f"{end}_high"]), int(entry[f"{end}_low"]))
+
+
+def _end(entry: np.void, end: str, protocol: int) -> str:
+    address, port = _address(entry, end), int(entry[f"{end}_port"])
+    if protocol not in WITH_PORTS:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
