@@ -18,37 +18,17 @@ from .machine.links import (
     read_links,
     read_neighbours,
     read_other_macs,
-    read_routes,
     routing,
 )
-from .machine.netns import Netns, plain_text
+from .machine.netns import Netns
 from .machine.nsids import namespace_ids
+from .machine.routes import read_routes, read_rules
 from .machine.rtnetlink import MOST, Routing
+from .machine.sysctls import read_sysctls
 from .options import CaptureOptions
 from .rules.ruleset import read_ruleset
 from .targets import Targets
 
-_SYSCTLS = (
-    "net/ipv4/ip_forward",
-    "net/ipv4/ip_nonlocal_bind",
-    "net/ipv6/conf/all/forwarding",
-    "net/bridge/bridge-nf-call-iptables",
-    "net/bridge/bridge-nf-call-ip6tables",
-    "net/bridge/bridge-nf-call-arptables",
-    "net/bridge/bridge-nf-filter-vlan-tagged",
-    "net/netfilter/nf_conntrack_acct",
-    "net/netfilter/nf_conntrack_timestamp",
-    "net/netfilter/nf_conntrack_events",
-    "net/netfilter/nf_conntrack_count",
-    "net/netfilter/nf_conntrack_max",
-    "net/netfilter/nf_conntrack_tcp_be_liberal",
-    "net/netfilter/nf_conntrack_tcp_loose",
-    "net/netfilter/nf_conntrack_checksum",
-    "net/netfilter/nf_log/2",
-    "net/netfilter/nf_log/10",
-    "net/netfilter/nf_log_all_netns",
-)
-_INTERFACE_SYSCTLS = ("rp_filter", "forwarding", "accept_local", "route_localnet", "send_redirects", "proxy_arp")
 _STA_UNSYNCHRONIZED = 0x0040  # linux/timex.h
 _TIME_ERROR = 5  # what adjtimex returns then: TIME_ERROR, the same header
 
@@ -135,7 +115,12 @@ def _netns(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[Sn
         yield from _network(netns, known, warnings)
     except TtraceError as error:
         warnings.append(f"{netns.description}: links and routes not all recorded: {error.message}")
-    yield _snapshot("sysctls", netns, _sysctls(netns))
+    sysctls, more = read_sysctls(netns)
+    if more:
+        warnings.append(
+            f"{netns.description}: the settings of some of its interfaces are not recorded: it has too many"
+        )
+    yield _snapshot("sysctls", netns, sysctls)
 
 
 def capture_snapshot(options: CaptureOptions, times: CaptureTimes, targets: Targets) -> Snapshot:
@@ -151,6 +136,7 @@ def _network(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[
         yield _snapshot("links", netns, [_link_facts(link) | {"other_macs": others[link.index]} for link in links])
         yield _snapshot("addresses", netns, read_addresses(route))
         yield _snapshot("routes", netns, read_routes(route))
+        yield _snapshot("route_rules", netns, read_rules(route))
         yield _snapshot("neighbours", netns, read_neighbours(route))
     if route.left_out:
         what = " and ".join(sorted(route.left_out))
@@ -243,25 +229,3 @@ def _other_macs(route: Routing, links: list[Link]) -> defaultdict[int, list[str]
 def _link_facts(link: object) -> dict[str, object]:
     names = ("index", "name", "mac", "mtu", "kind", "master", "peer_index", "peer_nsid", "peer_netns", "up")
     return {name: getattr(link, name) for name in names}
-
-
-def _sysctls(netns: Netns) -> dict[str, str]:
-    """Setting to value, in sysctl's own spelling with dots; those that exist here."""
-    values: dict[str, str] = {}
-    with netns.entered():
-        for name in _SYSCTLS:
-            _read_setting(values, name)
-        # An interface's name may hold a dot; sysctl spells that one as a slash.
-        for folder in sorted(Path("/proc/sys/net/ipv4/conf").iterdir()):
-            for setting in _INTERFACE_SYSCTLS:
-                _read_setting(values, f"net/ipv4/conf/{folder.name}/{setting}")
-    return values
-
-
-def _read_setting(values: dict[str, str], name: str) -> None:
-    try:
-        value = Path("/proc/sys", name).read_text().strip()
-    except OSError:
-        return
-    name = plain_text(os.fsencode(name))
-    values[name.replace(".", "\0").replace("/", ".").replace("\0", "/")] = value

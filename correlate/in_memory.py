@@ -26,6 +26,7 @@ from .nodes.pieces import name_pieces
 from .nodes.rings import in_ring_order
 from .nodes.snapshots import NodeSnapshots, gather_snapshots
 from .nodes.sources import Source, parse_sources
+from .nodes.surroundings import find_surroundings
 from .nodes.topology import Topology, build_topology
 from .outcomes.coverage import Coverage, find_coverage
 from .outcomes.next_node import Arrivals
@@ -101,4 +102,5 @@ def correlate_decoded(
     followed = follow(part, setting, progress)
     result = conclude(followed, setting, count_passages(followed).summed())
     result.opened.update(enumerate(captures))
+    result.surroundings = find_surroundings(snapshots, topology)
     return result

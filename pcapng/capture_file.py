@@ -86,6 +86,12 @@ class CaptureFile:
     """What the file holds, all of it, of its interfaces for netlink messages and snapshots, by their numbers."""
     first: int = 0
     """Records of the file before these: not 0 for a part of it (chunks.py)."""
+    frames: npt.NDArray[np.int64] | None = None
+    """Wireshark's frame numbers of the records, where others of the file lie between them (chunks.py)."""
+
+    def frame_of(self, row: int) -> int:
+        """Wireshark's frame number of a record."""
+        return self.first + row + 1 if self.frames is None else int(self.frames[row])
 
 
 def is_packet_interface(interface: Interface) -> bool:

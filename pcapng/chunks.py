@@ -76,7 +76,7 @@ class ChunkedFile:
                 return  # the file has become shorter
             if records.size:
                 self._cooked.give(records)
-                yield Chunk(capture=replace(self.capture, records=records, first=at), consumed=consumed)
+                yield Chunk(capture=replace(self.capture, records=records, frames=None, first=at), consumed=consumed)
                 give_back(self.capture.data, begin, consumed)
                 refuse_shorter()
                 at += records.size
@@ -95,27 +95,33 @@ def open_in_chunks(
     cooked, times, heard = CookedInterfaces(capture), RecordTimes(), HeardInterfaces(capture)
     begin = reader.position()
     records, kept = np.empty(_AT_ONCE, RECORD), [np.empty(0, RECORD)]
+    frames, seen = [np.empty(0, np.int64)], 0
     while True:
         filled = reader.read(records, drop=True)
         cooked.see(records[:filled])
         times.see(records[:filled], capture.interfaces)
         heard.see(records[:filled])
-        kept.append(records[:filled][of_snapshots(records[:filled], capture.interfaces)])
+        rows = np.flatnonzero(of_snapshots(records[:filled], capture.interfaces))
+        kept.append(records.take(rows))
+        frames.append(rows + seen + 1)
+        seen += filled
         if progress:
             progress(reader.at, capture.data.size)
         if filled < records.size:
             break
     refuse_shorter()
     cooked.split()
-    capture.records = np.concatenate(kept)
+    capture.records, capture.frames = np.concatenate(kept), np.concatenate(frames)
     return ChunkedFile(capture=capture, times=times, _reader=reader, _cooked=cooked, _begin=begin)
 
 
 def chunks_of_interfaces(chunked: ChunkedFile, capture: CaptureFile) -> ChunkedFile:
     """The same file, of which `capture` leaves interfaces out (`without_interfaces`): its packets in pieces, and their
     times, for which it is walked over once more."""
-    kept = capture.records[of_snapshots(capture.records, capture.interfaces)]
-    other = replace(chunked, capture=replace(capture, records=kept), times=RecordTimes())
+    rows = np.flatnonzero(of_snapshots(capture.records, capture.interfaces))
+    frames = None if capture.frames is None else capture.frames[rows]
+    kept = replace(capture, records=capture.records.take(rows), frames=frames)
+    other = replace(chunked, capture=kept, times=RecordTimes())
     for chunk in chunked.chunks():
         other.times.see(chunk.capture.records, capture.interfaces)
     return other

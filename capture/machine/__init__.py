@@ -10,13 +10,15 @@ For other rooms:
     libc: DatagramHeader, IoVector, LIBC, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_NONE
     libc: PROT_READ, PROT_READ_WRITE, mmap, munmap, unshare_network
     links: Link, kernel_name, named_on_command_line, read_addresses, read_links, read_neighbours, read_other_macs
-    links: read_routes, routing
-    netns: Netns, distinct_from, open_container_netns, open_netns, own_netns, plain_text
+    links: routing
+    netns: Netns, distinct_from, open_container_netns, open_netns, own_netns
     nsids: namespace_ids
     privileges: CAP_BPF, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_IPC_LOCK, CAP_NET_ADMIN
     privileges: CAP_NET_RAW, CAP_PERFMON, CAP_SETPCAP, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE
     privileges: follow_process, keep_in_process
     programs: end_programs, forget_plugins, run_program
     rights: OTHER_NAMESPACES, WITHOUT_ROOT, check_rights, missing_capabilities
+    routes: read_routes, read_rules
     rtnetlink: MOST, Routing
+    sysctls: read_sysctls
 """

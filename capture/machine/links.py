@@ -1,4 +1,4 @@
-"""Interfaces, addresses, routes and neighbours of a network namespace, through rtnetlink (pyroute2)."""
+"""Interfaces, addresses and neighbours of a network namespace, through rtnetlink (pyroute2)."""
 
 import os
 import socket
@@ -20,11 +20,7 @@ NUD_PERMANENT = 0x80
 _SIZES = ("IFLA_MTU", "IFLA_GSO_MAX_SIZE", "IFLA_GRO_MAX_SIZE", "IFLA_GSO_IPV4_MAX_SIZE", "IFLA_GRO_IPV4_MAX_SIZE")
 _HEADERS_BYTES = 128
 """More than any link header with its tags."""
-# linux/rtnetlink.h RTN_*, linux/neighbour.h NUD_*
-_ROUTE_TYPES = {
-    1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole", 7: "unreachable",
-    8: "prohibit", 9: "throw", 10: "nat",
-}  # fmt: skip
+# linux/neighbour.h NUD_*
 _NEIGHBOUR_STATES = {
     0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed",
     0x40: "noarp", 0x80: "permanent",
@@ -147,22 +143,6 @@ def read_addresses(route: Routing) -> list[dict[str, object]]:
             "prefix": message["prefixlen"],
         }
         for message in route.addresses()
-    ]
-
-
-def read_routes(route: Routing) -> list[dict[str, object]]:
-    """All routes of all tables, as `routes` of docs/file-format.md."""
-    return [
-        {
-            "family": message["family"],
-            "destination": message.get_attr("RTA_DST"),
-            "prefix": message["dst_len"],
-            "gateway": message.get_attr("RTA_GATEWAY"),
-            "index": message.get_attr("RTA_OIF"),
-            "table": message.get_attr("RTA_TABLE") or message["table"],
-            "type": _ROUTE_TYPES.get(message["type"], str(message["type"])),
-        }
-        for message in route.routes()
     ]
 
 

@@ -6,13 +6,21 @@ pyroute2's IPRoute reads a list to its end before it hands out the first entry; 
 """
 
 import asyncio
+import errno
 import socket
 from typing import Any, Final
 
+from .netlink_dump import dump
 from .netns import Netns
 
 MOST: Final = 20_000
 """Entries of one list; more are left out. pyroute2 decodes about 10,000 a second."""
+
+_RTM_GETROUTE: Final = 26  # linux/rtnetlink.h
+_RTM_GETRULE: Final = 34
+_RTM_GETNEXTHOP: Final = 106
+_NO_SUCH_LIST: Final = (errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.EINVAL)
+"""What a kernel answers that was built without it."""
 
 Message = Any
 """A pyroute2 nlmsg: fields by `message["index"]`, attributes by `get_attr`, None where it has none."""
@@ -34,13 +42,23 @@ class Routing:
         """All addresses."""
         return self._list("addresses", "get_addr")
 
-    def routes(self) -> list[Message]:
-        """All routes of all tables."""
-        return [
-            message
-            for family in (socket.AF_INET, socket.AF_INET6)
-            for message in self._list("routes", "get_routes", family=family)
-        ]
+    def routes(self, family: int) -> list[bytes]:
+        """All routes of all tables of a family: struct rtmsg, and attributes."""
+        return self._dump("routes", _RTM_GETROUTE, bytes([family]) + bytes(11))
+
+    def rules(self, family: int) -> list[bytes]:
+        """The rules that choose the table: struct fib_rule_hdr, and attributes. None where the kernel has no rules for
+        the family."""
+        try:
+            return self._dump("routing rules", _RTM_GETRULE, bytes([family]) + bytes(11))
+        except OSError as error:
+            if error.errno not in _NO_SUCH_LIST:
+                raise
+            return []
+
+    def nexthops(self) -> list[bytes]:
+        """The nexthop objects: struct nhmsg, and attributes."""
+        return self._dump("nexthops", _RTM_GETNEXTHOP, bytes(8))
 
     def neighbours(self) -> list[Message]:
         """The ARP and NDP tables."""
@@ -53,6 +71,12 @@ class Routing:
     def bridge_entries(self) -> list[Message]:
         """The forwarding tables of bridges, and the addresses that interfaces take frames for."""
         return self._list("bridge entries", "fdb", command="dump")
+
+    def _dump(self, what: str, kind: int, body: bytes) -> list[bytes]:
+        found, more = dump(self._netns, socket.NETLINK_ROUTE, kind, body, most=MOST)
+        if more:
+            self.left_out.add(what)
+        return found
 
     def _list(self, what: str, method: str, **arguments: object) -> list[Message]:
         with self._netns.entered():

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile
+from ..nodes.surroundings import Surroundings
 from ..packets.numbering import first_of_each, in_order_of_time
 from ..pipeline import Setting
 from ..result.columns import Numbers
@@ -42,11 +43,18 @@ class PartedCorrelation:
     """Everything found, of which one part at a time is in memory."""
 
     def __init__(
-        self, *, setting: Setting, folder: WorkFolder, parts: Sequence[str], orders: Sequence[Order], largest: int
+        self,
+        *,
+        setting: Setting,
+        folder: WorkFolder,
+        parts: Sequence[str],
+        orders: Sequence[Order],
+        largest: int,
+        surroundings: Surroundings,
     ) -> None:
         """`parts`: the file of each, in the folder; `largest`: sightings of the largest part."""
         self._setting, self._folder, self._parts = setting, folder, parts
-        self.largest = largest
+        self.largest, self.surroundings = largest, surroundings
         self._opened: dict[int, CaptureFile] = {}
         self._paths = _numbered([order.path_ns for order in orders], [order.path_place for order in orders])
         self._connections = _numbered(
@@ -82,6 +90,7 @@ class PartedCorrelation:
             opened=self._opened,
             topology=self._setting.topology,
             coverage=self._setting.coverage,
+            surroundings=self.surroundings,
             among_all=Numbers(paths=self._paths[number], connections=self._connections[number]),
         )
 

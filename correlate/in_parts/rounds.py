@@ -23,6 +23,7 @@ from ..nodes.pieces import name_files
 from ..nodes.rings import in_ring_order
 from ..nodes.snapshots import NodeSnapshots, gather_snapshots
 from ..nodes.sources import Source, parse_sources
+from ..nodes.surroundings import find_surroundings
 from ..nodes.topology import build_topology
 from ..outcomes.coverage import Coverage, find_coverage
 from ..outcomes.passages import PassageCounts
@@ -90,8 +91,9 @@ def correlate_in_parts(
         folder.close()  # whatever still holds the error
         raise
     return PartedCorrelation(
-        setting=found.setting, folder=folder, parts=rounds.parts, orders=found.orders, largest=assignment.largest
-    )
+        setting=found.setting, folder=folder, parts=rounds.parts, orders=found.orders, largest=assignment.largest,
+        surroundings=find_surroundings(snapshots, topology),
+    )  # fmt: skip
 
 
 def open_files(sources: Sequence[Source], progress: Progress, max_expanded: int | None = None) -> list[ChunkedFile]:

@@ -4,9 +4,12 @@ For other rooms:
     file_facts: FileFacts, file_facts
     limits: within_limits
     merged: take_apart, take_files_apart
+    namespace_facts: NamespaceFacts, Where
     pieces: name_files, name_pieces
     rings: in_ring_order
+    routing: ReversePath, RouteFound, lookup, reverse_path
     snapshots: NodeSnapshots, gather_snapshots
     sources: Source, parse_sources
+    surroundings: Surroundings, find_surroundings
     topology: Namespace, Role, Topology, build_topology
 """

@@ -1,18 +1,18 @@
 """Snapshots in captures -> checked data, by the node they tell of. What does not have the shape of docs/file-format.md
 is left out and counted."""
 
-import ipaddress
 import json
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...errors import TtraceError
 from ...pcapng.read import CaptureFile
 from .rings import ring_file
+from .shapes import SHAPES, TEXT_OR_NONE, Maybe, fits
 from .sources import Source
 
 
@@ -34,6 +34,8 @@ class Snapshots:
     """(time_ns, key, data)."""
     interfaces: list[int] = field(default_factory=list)
     """The interface of the file at which each stands."""
+    frames: list[int] = field(default_factory=list)
+    """Wireshark's number of the frame that holds each; of several parts the first that came."""
     damaged: int = 0
     """Frames of the snapshot interface that are none, or whose data has another shape."""
 
@@ -52,6 +54,8 @@ class NodeSnapshots:
     """(node, netns label) to (time in ns, data) of every ruleset snapshot, earliest first."""
     spans: list[tuple[int | None, int | None]] = field(default_factory=list)
     """Per file: from when to when it has every packet, as far as it says."""
+    where: dict[tuple[str, Key], tuple[int, int]] = field(default_factory=dict)
+    """Of each in `latest`: the number of its file, and the frame in it."""
     in_rings: dict[tuple[str, str | None, str], list[Any]] = field(default_factory=dict)
     """(node, netns label, kind) to what the files of a ring say, earliest first: of what comes and goes in days, the
     snapshots of its first and last file show little."""
@@ -70,73 +74,6 @@ class NodeSnapshots:
         return self.latest.get((node, Key(netns, kind, moment))) or ([] if isinstance(SHAPES.get(kind), list) else {})
 
 
-class _Maybe(NamedTuple):
-    """A key that may be missing or null."""
-
-    shape: Any
-
-
-def _is_address(value: Any) -> bool:  # noqa: ANN401 - JSON
-    try:
-        return isinstance(value, str) and bool(ipaddress.ip_address(value))
-    except ValueError:
-        return False
-
-
-_TEXT_OR_NONE: Final = _Maybe(str)
-_CHAIN: Final = {
-    "family": str,
-    "table": str,
-    "name": str,
-    "hook": _TEXT_OR_NONE,
-    "prio": _Maybe(int),
-    "type": _TEXT_OR_NONE,
-    "policy": _TEXT_OR_NONE,
-}
-_SAVED: Final = _Maybe({"ip": _TEXT_OR_NONE, "ip6": _TEXT_OR_NONE})
-SHAPES: Final[dict[str, Any]] = {
-    "capture": dict,
-    "node": {"boot_id": _TEXT_OR_NONE},
-    "containers": [{"name": str, "addresses": _Maybe([str])}],
-    "links": [
-        {
-            "index": int,
-            "name": str,
-            "kind": _TEXT_OR_NONE,
-            "master": _Maybe(int),
-            "up": _Maybe(bool),
-            "peer_netns": _TEXT_OR_NONE,
-            "peer_index": _Maybe(int),
-            "other_macs": _Maybe([str]),
-        }
-    ],
-    "addresses": [{"index": int, "address": _is_address}],
-    "sysctls": dict,
-    "ruleset": {
-        "nft": _TEXT_OR_NONE,
-        "json": _Maybe({"nftables": [{"chain": _Maybe(_CHAIN), "rule": _Maybe(dict)}]}),
-        "iptables": _SAVED,
-        "legacy": _SAVED,
-        "generation": _Maybe(int),
-    },
-}
-"""What the correlator reads of each kind, with its type; a kind that is not here is kept as it is."""
-
-
-def fits(value: Any, shape: Any) -> bool:  # noqa: ANN401 - JSON
-    """Whether a JSON value has a shape: a type, a function that tells, [shape of the items], {key: shape}, or _Maybe
-    for what may be missing."""
-    if isinstance(shape, _Maybe):
-        return value is None or fits(value, shape.shape)
-    if isinstance(shape, list):
-        return isinstance(value, list) and all(fits(item, shape[0]) for item in value)
-    if isinstance(shape, dict):
-        return isinstance(value, dict) and all(fits(value.get(key), part) for key, part in shape.items())
-    if not isinstance(shape, type):
-        return bool(shape(value))
-    return isinstance(value, shape) and not (shape is int and isinstance(value, bool))
-
-
 def gather_snapshots(captures: Sequence[CaptureFile], sources: Sequence[Source]) -> NodeSnapshots:
     """The snapshots of all files, with the node that each file was taken on: named by its source, else by itself.
 
@@ -144,7 +81,7 @@ def gather_snapshots(captures: Sequence[CaptureFile], sources: Sequence[Source])
     """
     nodes = [node_of(capture, source) for capture, source in zip(captures, sources, strict=True)]
     gathered = NodeSnapshots(file_nodes=nodes, damaged=[])
-    for capture, source, node in zip(captures, sources, nodes, strict=True):
+    for file, (capture, source, node) in enumerate(zip(captures, sources, nodes, strict=True)):
         snapshots = read_snapshots(capture)
         gathered.damaged.append(snapshots.damaged)
         in_ring = ring_file(capture) is not None
@@ -155,9 +92,10 @@ def gather_snapshots(captures: Sequence[CaptureFile], sources: Sequence[Source])
         began, ended = said.get("start", {}).get("started_ns"), said.get("stop", {}).get("ended_ns")
         gathered.spans.append((began if isinstance(began, int) else None, ended if isinstance(ended, int) else None))
         known = gathered.of_node(node, "node")
-        for time_ns, key, data in snapshots.found:
+        for (time_ns, key, data), frame in zip(snapshots.found, snapshots.frames, strict=True):
             _refuse_another_machine(known, node, key, data, source)
             gathered.latest[(node, key)] = data
+            gathered.where[(node, key)] = file, frame
             if key.kind == "ruleset":
                 _add_ruleset(gathered.rulesets.setdefault((node, key.netns), []), time_ns, data, in_ring=in_ring)
             elif in_ring and key.kind in ("links", "addresses", "containers"):
@@ -196,11 +134,14 @@ def read_snapshots(capture: CaptureFile) -> Snapshots:
     wanted = [i for i, interface in enumerate(capture.interfaces) if interface.facts.get("what") == "snapshot"]
     snapshots = Snapshots()
     pieces: dict[tuple[int, int, Key], dict[int, str]] = {}
-    for record in capture.records[np.isin(capture.records["interface"], wanted)]:
+    first_frames: dict[tuple[int, int, Key], int] = {}
+    rows = np.flatnonzero(np.isin(capture.records["interface"], wanted))
+    for row, record in zip(rows.tolist(), capture.records.take(rows), strict=True):
+        number = capture.frame_of(row)
         start, time_ns, interface = (int(record[name]) for name in ("offset", "time_ns", "interface"))
         frame = _parse(_behind_tags(bytes(capture.data[start : start + int(record["captured"])])))
         if not fits(
-            frame, {"netns": _TEXT_OR_NONE, "kind": str, "moment": str, "part": _Maybe(int), "parts": _Maybe(int)}
+            frame, {"netns": TEXT_OR_NONE, "kind": str, "moment": str, "part": Maybe(int), "parts": Maybe(int)}
         ):
             snapshots.damaged += 1
             continue
@@ -213,12 +154,14 @@ def read_snapshots(capture: CaptureFile) -> Snapshots:
                 continue
             known = pieces.setdefault((interface, time_ns, key), {})
             known[frame["part"]] = data
+            number = first_frames.setdefault((interface, time_ns, key), number)
             if len(known) < parts:
                 continue
-            data = _parse("".join(known[number] for number in sorted(known)).encode())
+            data = _parse("".join(known[part] for part in sorted(known)).encode())
         if fits(data, SHAPES.get(key.kind, object)):
             snapshots.found.append((time_ns, key, data))
             snapshots.interfaces.append(interface)
+            snapshots.frames.append(number)
         else:
             snapshots.damaged += 1
     return snapshots

@@ -1,6 +1,6 @@
 """What a correlation found: columns, and what is derived from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..netfilter.messages import KernelMessages, Said
 from ..netfilter.rulebook import RuleBook
 from ..netfilter.told import said_by_all
 from ..nodes.file_facts import FileFacts
+from ..nodes.surroundings import Surroundings
 from ..nodes.topology import Topology
 from ..outcomes.coverage import Coverage
 from ..outcomes.kinds import Outcomes, Segments
@@ -66,6 +67,8 @@ class Columns:
     reach: npt.NDArray[np.int64]
     """Bytes of the transport headers that contents were made of, per IP version (4, 6): decode/compared_bytes.py."""
     coverage: Coverage
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    """Routing, neighbours and settings of the namespaces, as their snapshots tell."""
     among_all: Numbers | None = None
     """Where these are a part of all connections: the ids they have among all."""
 

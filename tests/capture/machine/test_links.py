@@ -13,11 +13,11 @@ from ttrace.capture.machine.links import (
     read_links,
     read_neighbours,
     read_other_macs,
-    read_routes,
     routing,
 )
 from ttrace.capture.machine.netns import open_netns
 from ttrace.capture.machine.nsids import namespace_ids
+from ttrace.capture.machine.routes import read_routes
 
 PARENT, CHILD = "ttlinks-a", "ttlinks-b"
 
@@ -92,7 +92,7 @@ def test_lists_say_what_ip_says(parent):
         assert {"index": by_name(links, "eth0"), "address": "10.5.5.1", "prefix": 32} in read_addresses(route)
         assert {
             "family": 2, "destination": "10.9.0.0", "prefix": 16, "gateway": "10.3.3.7",
-            "index": by_name(links, "eth0"), "table": 300, "type": "unicast",
+            "index": by_name(links, "eth0"), "table": 300, "type": "unicast", "protocol": "boot",
         } in read_routes(route)  # fmt: skip
         assert {
             "index": by_name(links, "eth0"), "address": "10.3.3.7", "mac": "02:00:00:00:00:01", "state": "permanent"
