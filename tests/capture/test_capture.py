@@ -122,7 +122,8 @@ def test_snapshots_hold_rules_addresses_and_settings_of_start_and_stop(network, 
     for moment in ("start", "stop"):
         kinds = {kind for when, kind, _ in found if when == moment}
         assert kinds == {
-            "capture", "node", "containers", "links", "addresses", "routes", "neighbours", "ruleset", "sysctls"
+            "capture", "node", "containers", "links", "addresses", "routes", "route_rules", "neighbours", "ruleset",
+            "sysctls",
         }  # fmt: skip
     assert found["start", "node", None]["name"] == "gateway"
     rules = found["start", "ruleset", "root"]

@@ -174,7 +174,8 @@ def is_whole(path: Path, number: int, until_ns: int) -> int:
     assert np.diff(capture.records["time_ns"]).min() > -DISORDER_NS
     found = snapshots(path)
     assert {kind for moment, kind, _ in found if moment == "start"} == {
-        "capture", "node", "containers", "links", "addresses", "routes", "neighbours", "ruleset", "sysctls"
+        "capture", "node", "containers", "links", "addresses", "routes", "route_rules", "neighbours", "ruleset",
+            "sysctls",
     }  # fmt: skip
     assert "MASQUERADE" in found["start", "ruleset", "root"]["iptables"]["ip"]
     assert until_ns in (0, found["start", "capture", None]["started_ns"])
