@@ -69,8 +69,7 @@ def correlate_in_parts(
     `opened`: the captures, where they have been opened before.
     """
     sources = parse_sources(files)
-    if opened is None:
-        opened = open_files(sources, progress)
+    opened = open_files(sources, progress) if opened is None else opened
     opened, sources = take_files_apart(opened, sources)
     opened, sources = in_ring_order([chunked.capture for chunked in opened], sources, opened)
     sources = name_files(opened, sources)
