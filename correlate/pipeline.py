@@ -30,7 +30,7 @@ from .netfilter.rule_history import RuleHistory
 from .netfilter.rulebook import RuleBook, build_rule_book
 from .netfilter.rules import Ruleset
 from .netfilter.told import Told, said_by_all
-from .netfilter.verdicts import settle_legacy_verdicts
+from .netfilter.verdicts import name_unconditional_rules, settle_legacy_verdicts
 from .nodes.file_facts import FileFacts
 from .nodes.topology import Topology
 from .outcomes.coverage import Coverage
@@ -140,6 +140,7 @@ class Followed:
 def prepare(decoded: Observations, messages: list[KernelMessages], setting: Setting) -> Linked:
     """Frames and kernel messages -> sightings."""
     evaluations = build_evaluations(messages, setting.topology, setting.rulesets, setting.chain_heads)
+    name_unconditional_rules(evaluations, setting.rulesets)
     book = build_rule_book(evaluations, setting.histories)
     settle_legacy_verdicts(evaluations, book, setting.rulesets)
     everything = Told.of(evaluations, said_by_all(messages))

@@ -14,5 +14,5 @@ For other rooms:
     sources: SIGHTING_SOURCES, decode_messages, kind_names, source_of_kind
     told: Told, said_by_all
     translation_targets: is_outside, translation_targets
-    verdicts: settle_legacy_verdicts
+    verdicts: name_unconditional_rules, settle_legacy_verdicts
 """

@@ -9,7 +9,19 @@ from typing import Final
 import numpy as np
 
 from .evaluations import Chain, Evaluations
-from .numbers import NF_ACCEPT, NF_DROP, NF_QUEUE, NF_STOLEN, NFT_TRACETYPE_POLICY, QUEUED, STOLEN, UNDECIDED
+from .numbers import (
+    FAMILIES,
+    NF_ACCEPT,
+    NF_DROP,
+    NF_QUEUE,
+    NF_STOLEN,
+    NFT_TRACETYPE_POLICY,
+    NFT_TRACETYPE_RETURN,
+    NFT_TRACETYPE_RULE,
+    QUEUED,
+    STOLEN,
+    UNDECIDED,
+)
 from .rulebook import RuleBook, statement_of
 from .rules import Ruleset
 
@@ -22,6 +34,24 @@ _CODE: Final = {
 _NONE: Final = -(2**31)
 """No verdict of the kernel."""
 _OF_CHAIN: Final = {NF_DROP: NF_DROP, NF_ACCEPT: NF_ACCEPT, NF_QUEUE: QUEUED, NF_STOLEN: STOLEN}
+
+
+def name_unconditional_rules(evaluations: Evaluations, rulesets: dict[int, list[Ruleset]]) -> None:
+    """A rule of iptables-legacy without conditions, such as `-A FORWARD -j DROP`, is logged as if it were the policy of
+    its chain or its end, but with its own number (get_chainname_rulenum): make it a rule (events and evaluations are
+    changed in place)."""
+    events, names = evaluations.events, evaluations.names
+    ends = np.isin(events["type"], (NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RETURN))
+    rows = np.flatnonzero((events["legacy"] > 0) & ends)
+    if rows.size == 0:
+        return
+    keys, which = np.unique(events[["namespace", "family", "table", "chain", "rule_number"]][rows], return_inverse=True)
+    is_rule = np.zeros(keys.size, np.bool_)
+    for at, (namespace, family, table, chain, number) in enumerate(keys.tolist()):
+        key = (FAMILIES.get(family, ""), names.get(table, ""), names.get(chain, ""), number)
+        is_rule[at] = any(key in ruleset.legacy for ruleset in rulesets.get(namespace, []))
+    events["type"][rows[is_rule[which.reshape(-1)]]] = NFT_TRACETYPE_RULE
+    evaluations.rows["policy"] &= events["type"][evaluations.rows["last_event"] - 1] == NFT_TRACETYPE_POLICY
 
 
 def settle_legacy_verdicts(evaluations: Evaluations, book: RuleBook, rulesets: dict[int, list[Ruleset]]) -> None:
