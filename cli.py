@@ -50,6 +50,7 @@ from .cli_options import (
     TraceLimit,
     TraceMatch,
     VxlanPorts,
+    WhyNotRules,
 )
 from .cli_process import WrongUsage, end_tidily, importing, misused, reduce_environment
 from .cli_report_file import check_report, write_report
@@ -165,14 +166,15 @@ def correlate(
     connection: Annotated[list[int] | None, Option("--connection", metavar="N", help="All paths of this one.")] = None,
     vxlan_port: VxlanPorts = None,
     explained: Explained = None,
+    why_not: WhyNotRules = None,
     memory: Memory = None,
     max_expanded: MaxExpanded = None,
 ) -> None:
     """Reconstruct every hop and rewrite from the captures of one or more nodes."""
     if paths not in (None, "all"):
         raise typer.BadParameter("the only choice is `all`", param_hint="--paths")
-    if explained and (filter_ or paths or path or connection):
-        raise UsageError("`--explain` is about single frames", "leave out --filter, --paths, --path and --connection")
+    if explained and (filter_ or paths or path or connection or why_not):
+        raise UsageError("`--explain` is about single frames", "leave out --filter, --path(s), --connection, --why-not")
     if output:
         check_report(output, captures)
     end_tidily()
@@ -193,8 +195,9 @@ def correlate(
                 captures, show, vxlan_ports=vxlan_port or (), memory=memory, max_expanded=max_expanded
             )
             telling = Telling.chosen(
-                result, expression=filter_, connections=connection or (), paths=path or (), every_path=paths == "all"
-            )
+                result, expression=filter_, connections=connection or (), paths=path or (), every_path=paths == "all",
+                why_not=why_not or (),
+            )  # fmt: skip
     if explained:
         _write(render_explanations(whole, frames, format_), output)
         return

@@ -130,6 +130,10 @@ Memory = Annotated[
         help="MiB it may take; more goes to TMPDIR. Default: half of the free.",
     ),
 ]
+WhyNotRules = Annotated[
+    list[str] | None,
+    Option("--why-not", metavar="RULE", help="Why packets did not match this rule: 'DOCKER-USER 1'; again for more."),
+]
 Captures = Annotated[
     list[str], Argument(metavar="FILE...", help="FILE, NODE=FILE or NODE/INTERFACE=FILE; a folder for all in it.")
 ]

@@ -278,7 +278,7 @@ def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlatio
         outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, shifts=linked.shifts,
         packets=part.packets, hops=part.hops, rewrites=part.rewrites, book=linked.book, outcomes=outcomes,
         order_doubtful=part.order_doubtful,
-        reach=setting.reach, coverage=setting.coverage,
+        reach=setting.reach, coverage=setting.coverage, histories=setting.histories,
     )  # fmt: skip
 
 

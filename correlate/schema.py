@@ -140,6 +140,7 @@ CONNTRACK: Final = np.dtype(
         ("protocol", "u1"),
         ("id", "u4"),
         ("status", "u4"),
+        ("mark", "u4"),  # 0 where the message has none
         ("original", "u8"),  # flow hash of the original direction as it comes in
         ("translated", "u8"),  # flow hash of the original direction as it goes out (the reply tuple, reversed)
         ("reply", "u8"),  # flow hash of the reply direction as it comes in

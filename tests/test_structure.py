@@ -39,7 +39,7 @@ ROOMS = (
     ("outcomes",),
     ("result",),
     ("in_common",),
-    ("summaries", "explain"),
+    ("summaries", "explain", "why_not"),
     ("findings",),
     ("dataframes",),
     ("pipeline",),

@@ -91,6 +91,7 @@ class PartedCorrelation:
             topology=self._setting.topology,
             coverage=self._setting.coverage,
             surroundings=self.surroundings,
+            histories=self._setting.histories,
             among_all=Numbers(paths=self._paths[number], connections=self._connections[number]),
         )
 

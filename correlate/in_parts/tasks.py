@@ -112,7 +112,7 @@ def conclude_part(work: PartWork) -> Order:
         raise ValueError("passages come from the round before")
     result = conclude(part, shared.setting, shared.passages)
     # What all parts share is not written with each.
-    save(work.after, replace(result, files=[], topology=None, coverage=None))  # type: ignore[arg-type]
+    save(work.after, replace(result, files=[], topology=None, coverage=None, histories={}))  # type: ignore[arg-type]
     return Order.of(result)
 
 

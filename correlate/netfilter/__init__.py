@@ -4,10 +4,11 @@ For other rooms:
     evaluations: Evaluations, LAST_PRIORITY, OWN_TABLE, build_evaluations, chain_keys
     from_frames: borrow_flows, error_key, fragment_key, join_outer_headers, lend_ports_to_fragments, times_by_frames
     messages: KernelMessages, Said
-    numbers: CT_REPLY, Hook, NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN, NF_ACCEPT, NF_DROP, NF_QUEUE
-    numbers: NF_STOLEN, NF_VERDICT_MASK, QUEUED, STOLEN, UNDECIDED
+    numbers: CT_ORIGINAL, CT_REPLY, FAMILIES, Hook, NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN
+    numbers: NFT_TRACETYPE_RULE, NF_ACCEPT, NF_DROP, NF_QUEUE, NF_STOLEN, NF_VERDICT_MASK, NO_VERDICT, QUEUED, STOLEN
+    numbers: UNDECIDED
     partial_headers: complete_headers
-    rule_history: RuleHistory, build_histories
+    rule_history: Moment, RuleHistory, build_histories
     rulebook: RewriteKind, RuleBook, build_rule_book, statement_of
     rules: Rule, Ruleset, parse_rulesets
     ruleset_message: RulesetMessage

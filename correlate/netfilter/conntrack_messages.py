@@ -24,6 +24,7 @@ from .numbers import (
     CTA_IP_V4_SRC,
     CTA_IP_V6_DST,
     CTA_IP_V6_SRC,
+    CTA_MARK,
     CTA_PROTO_DST_PORT,
     CTA_PROTO_ICMP_ID,
     CTA_PROTO_ICMP_TYPE,
@@ -100,6 +101,8 @@ def _decode_entry(data, at, end, row, original, reply):
             found |= _HAS_REPLY
         elif kind == CTA_STATUS and stop - value == 4:
             row.status = be32(data, value)
+        elif kind == CTA_MARK and stop - value == 4:
+            row.mark = be32(data, value)
         elif kind == CTA_ID and stop - value == 4:
             row.id = be32(data, value)
         elif kind == CTA_TIMESTAMP_EVENT and stop - value == 8:

@@ -18,6 +18,7 @@ from .numbers import (
     NFT_TRACETYPE_RULE,
     NFULA_IFINDEX_INDEV,
     NFULA_IFINDEX_OUTDEV,
+    NFULA_MARK,
     NFULA_PACKET_HDR,
     NFULA_PAYLOAD,
     NFULA_PREFIX,
@@ -44,6 +45,8 @@ def decode_legacy_trace(data, at, end, row, header, scratch):
             return MALFORMED
         if kind == NFULA_PACKET_HDR and stop - value >= 3:
             row.hook = data[value + 2]
+        elif kind == NFULA_MARK and stop - value == 4:
+            row.mark = be32(data, value)
         elif kind == NFULA_IFINDEX_INDEV and stop - value == 4:
             row.input_index = be32(data, value)
         elif kind == NFULA_IFINDEX_OUTDEV and stop - value == 4:

@@ -30,6 +30,7 @@ CT_DELETE: Final = NFNL_SUBSYS_CTNETLINK | 2
 CTA_TUPLE_ORIG: Final = 1
 CTA_TUPLE_REPLY: Final = 2
 CTA_STATUS: Final = 3
+CTA_MARK: Final = 8
 CTA_ID: Final = 12
 CTA_TIMESTAMP_EVENT: Final = 27
 """When the event was raised, in ns of CLOCK_REALTIME."""
@@ -51,6 +52,7 @@ CTA_PROTO_ICMPV6_TYPE: Final = 8
 ULOG_PACKET: Final = NFNL_SUBSYS_ULOG | 0
 NFULA_PACKET_HDR: Final = 1
 """struct nfulnl_msg_packet_hdr: protocol (2 bytes), hook (1), padding."""
+NFULA_MARK: Final = 2
 NFULA_IFINDEX_INDEV: Final = 4
 NFULA_IFINDEX_OUTDEV: Final = 5
 NFULA_PAYLOAD: Final = 9

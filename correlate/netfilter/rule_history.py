@@ -96,6 +96,14 @@ class RuleHistory:
             return _nameless(key, changed=True)
         return found if found.text else other
 
+    def ruleset_near(self, moment: Moment) -> Ruleset | None:
+        """The snapshot that says most of a moment: one of its epoch, else the last before it, else the first behind.
+        None where there is none."""
+        before, behind = self.snapshots[: moment.snapshots][::-1], self.snapshots[moment.snapshots :]
+        nearest = [*before, *behind]
+        same = [one for one in nearest if one.known and one.epoch == moment.epoch]
+        return (same or nearest)[0].ruleset if nearest else None
+
     def _rule(self, key: Key, moment: Moment) -> Rule:
         changes = self._changes_of(key)
         before = [change for change in changes if change.epoch <= moment.epoch]

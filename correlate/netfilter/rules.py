@@ -16,6 +16,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 _HANDLE: Final = re.compile(r"\s*# handle (\d+)$")
 _COUNTERS: Final = re.compile(r"^\[\d+:\d+\]\s+")
+_SET: Final = re.compile(r"^\t(?:set|map) (\S+) \{.*?^\t\}$", re.MULTILINE | re.DOTALL)
 _NFT_COUNTER: Final = re.compile(r"\bcounter packets \d+ bytes \d+ ?")
 
 
@@ -60,6 +61,8 @@ class Ruleset:
     """(family, table, chain) of each base chain."""
     legacy_policies: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """(family, table, chain) to `accept` or `drop`, of iptables-legacy."""
+    sets: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """(family, table, name) of each set and map with a name, as nft lists it."""
     generation: int | None = None
     time_ns: int = 0
     """When the snapshot was taken, by the clock of the node."""
@@ -83,6 +86,7 @@ def parse_ruleset(data: dict[str, Any], time_ns: int = 0) -> Ruleset:
                 policy=chain.get("policy") or "accept",
             )
     listed = _parse_nft(data.get("nft") or "")
+    ruleset.sets = _parse_sets(data.get("nft") or "")
     for family, key in (("ip", "ip"), ("ip6", "ip6")):
         saved = _parse_save((data.get("iptables") or {}).get(key) or "")
         for (table, chain_name), lines in saved.items():
@@ -123,6 +127,18 @@ def _parse_nft(text: str) -> dict[tuple[str, str, str], list[tuple[int, str]]]:
         elif rows is not None and (match := _HANDLE.search(line)):
             rule = _NFT_COUNTER.sub("", line[: match.start()].strip())
             rows.append((int(match.group(1)), rule.strip()))
+    return found
+
+
+def _parse_sets(text: str) -> dict[tuple[str, str, str], str]:
+    """(family, table, name) to the lines of each set and map, from `nft -a list ruleset`; they are read when asked for
+    (why_not/nft_sets.py)."""
+    found: dict[tuple[str, str, str], str] = {}
+    for block in _SET.finditer(text):
+        table = text.rfind("\ntable ", 0, block.start())
+        words = text[table + 1 : block.start()].split(None, 3)
+        if len(words) > 2 and words[0] == "table":
+            found[(words[1], words[2], block[1])] = block[0]
     return found
 
 
@@ -169,6 +185,7 @@ def parse_rulesets(topology: Topology, snapshots: NodeSnapshots) -> dict[int, li
             later.rules = _sharing(earlier.rules, later.rules)
             later.legacy = _sharing(earlier.legacy, later.legacy)
             later.chains = _sharing(earlier.chains, later.chains)
+            later.sets = _sharing(earlier.sets, later.sets)
     return found
 
 

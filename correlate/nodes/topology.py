@@ -59,6 +59,8 @@ class Namespace:
     known: bool = False
     """A snapshot of its links is in the capture: roles and addresses are facts."""
     addresses: set[str] = field(default_factory=set)
+    broadcasts: set[str] = field(default_factory=set)
+    """Those of the networks of its addresses (IPv4)."""
     interface_addresses: list[tuple[int, str]] = field(default_factory=list)
     """(interface index, address) when the capture began."""
     links: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -241,8 +243,17 @@ def _describe_namespace(namespace: Namespace, snapshots: NodeSnapshots) -> None:
     for held in snapshots.ever(node, label, "addresses"):
         namespace.interface_addresses = [(row["index"], row["address"]) for row in held]
         namespace.addresses.update(row["address"] for row in held)
+        namespace.broadcasts.update(filter(None, map(_broadcast, held)))
     sysctls = snapshots.of_namespace(node, label, "sysctls")
     namespace.bridge_nf = str(sysctls.get("net.bridge.bridge-nf-call-iptables", "0")) == "1"
+
+
+def _broadcast(held: dict[str, Any]) -> str | None:
+    """The broadcast address of the network of an address; those of 31 bits and more have none (RFC 3021)."""
+    length = held.get("prefix")
+    if ":" in held["address"] or not isinstance(length, int) or not 0 <= length <= 30:
+        return None
+    return str(ipaddress.ip_interface(f"{held['address']}/{length}").network.broadcast_address)
 
 
 def _describe_point(topology: Topology, point: CapturePoint) -> None:

@@ -11,6 +11,7 @@ from ..decode.link_scope import is_link_chatter
 from ..flows.connections import Connections, rival_pairs
 from ..netfilter.evaluations import Evaluations
 from ..netfilter.messages import KernelMessages, Said
+from ..netfilter.rule_history import RuleHistory
 from ..netfilter.rulebook import RuleBook
 from ..netfilter.told import said_by_all
 from ..nodes.file_facts import FileFacts
@@ -69,6 +70,8 @@ class Columns:
     coverage: Coverage
     surroundings: Surroundings = field(default_factory=Surroundings)
     """Routing, neighbours and settings of the namespaces, as their snapshots tell."""
+    histories: dict[int, RuleHistory] = field(default_factory=dict)
+    """Namespace index to how its rules changed."""
     among_all: Numbers | None = None
     """Where these are a part of all connections: the ids they have among all."""
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...correlate.findings.all_findings import AllFindings
+from ...correlate.findings.asked_rules import with_asked_rules
 from ...correlate.findings.values import Finding
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.select import Selection
 from ...correlate.result.values import Path
+from ...correlate.why_not.why_not import AllWhyNots, WhyNot
 from .captures import AllCaptures, CapturesTold
 from .connections import ConnectionsTold, ConnectionTold, FirstConnections, tell_connections
 from .in_order import in_order_of_ids
@@ -32,6 +34,8 @@ class Outline:
 
     findings: tuple[Finding, ...]
     """All of them: those that say the same are one."""
+    why_not: tuple[WhyNot, ...]
+    """The rules that were asked for, which are findings too."""
     captures: CapturesTold
     connections: ConnectionsTold
     routes: RoutesTold | None
@@ -45,6 +49,8 @@ class Telling:
     """What is told of a result. What it is asked for, it finds then: part by part, with one in memory."""
 
     parts: Parts
+    why_not: Sequence[str] = ()
+    """Rules, of which is asked why they did not match."""
 
     @classmethod
     def of(cls, result: Correlation, selection: Selection) -> "Telling":
@@ -60,12 +66,16 @@ class Telling:
         connections: Sequence[int] = (),
         paths: Sequence[int] = (),
         every_path: bool = False,
+        why_not: Sequence[str] = (),
     ) -> "Telling":
-        """What is chosen of a result of any size; arguments and errors as for `select`."""
+        """What is chosen of a result of any size; arguments and errors as for `select`, and for `why_not` as for
+        AllWhyNots."""
+        AllWhyNots(why_not)  # what cannot be read is said before anything is written
         return cls(
             parts=Parts.chosen(
                 result, expression=expression, connections=connections, paths=paths, every_path=every_path
-            )
+            ),
+            why_not=why_not,
         )
 
     @cached_property
@@ -76,18 +86,21 @@ class Telling:
         return self._outline(chatter=True) if nothing_else else without_chatter
 
     def _outline(self, *, chatter: bool) -> Outline:
-        findings, captures = AllFindings(), AllCaptures()
+        findings, asked, captures = AllFindings(), AllWhyNots(self.why_not), AllCaptures()
         connections, routes, untold = FirstConnections(), FirstRoutes(), 0
         for result, selection in self.parts.each():
             told = selection.paths if self.parts.in_full or chatter else selection.paths & ~result.chatter
             untold += int((selection.paths & ~told).sum())
             findings.add(result, selection.paths)
+            asked.add(result, selection.paths)
             captures.add(result)
             connections.add(result, selection, told)
             if not self.parts.in_full:
                 routes.add(result, told)
+        rules = asked.told()
         return Outline(
-            findings=findings.told(),
+            findings=with_asked_rules(findings.told(), rules),
+            why_not=tuple(rules),
             captures=captures.told(),
             connections=connections.told(),
             routes=None if self.parts.in_full else routes.told(),
@@ -97,11 +110,12 @@ class Telling:
     @cached_property
     def head(self) -> tuple[tuple[Finding, ...], CapturesTold]:
         """The findings and the captures of the outline, for who needs nothing else of it."""
-        findings, captures = AllFindings(), AllCaptures()
+        findings, asked, captures = AllFindings(), AllWhyNots(self.why_not), AllCaptures()
         for result, selection in self.parts.each():
             findings.add(result, selection.paths)
+            asked.add(result, selection.paths)
             captures.add(result)
-        return findings.told(), captures.told()
+        return with_asked_rules(findings.told(), asked.told()), captures.told()
 
     def each_connection(self, write: Callable[[ConnectionTold], str], separator: str = "") -> Iterator[str]:
         """The text of every chosen connection, in the order of their ids. Raises TtraceError when there is no room for

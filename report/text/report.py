@@ -13,6 +13,7 @@ from .layout import first_of
 from .legs import losses_in_words, segments_table
 from .path import path_text
 from .units import duration, plural
+from .why_not import why_not_text
 from .words import rivals_words
 
 _MOST_KINDS: Final = 6
@@ -21,6 +22,7 @@ _MOST_KINDS: Final = 6
 def text_pieces(telling: Telling) -> Iterator[str]:
     """The report in pieces of whole lines."""
     outline = safe(telling.outline)
+    yield from why_not_text(outline.why_not)
     yield from findings_text(outline.findings, _well(outline))
     yield from _captures(outline.captures)
     yield from _connections(outline.connections)

@@ -1,0 +1,1 @@
+"""Tests of correlate/why_not/."""
