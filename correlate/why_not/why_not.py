@@ -151,7 +151,7 @@ def _told(asked: Asked, target: Target, topology: Topology, groups: list[Group],
     rule = next((group.rule for group in groups if group.rule is not None), None) or _rule_now(target)
     where = space.node if space.label == "root" else f"{space.label} on {space.node}"
     near = [group for group in groups if every or group.closeness < _UNRELATED] or groups
-    answers = tuple(_answer(group) for group in near)
+    answers = tuple(_answer(group, rule) for group in near)
     named = f"{where}: {rule_place(rule)}"
     if near:
         text = f"{named} {_verb(near[0])} {counted(near[0].packets)}: {near[0].sentence}"
@@ -190,9 +190,11 @@ def _rule_now(target: Target) -> Rule:
     raise AssertionError("a target is of a snapshot")
 
 
-def _answer(group: Group) -> Answer:
+def _answer(group: Group, rule: Rule) -> Answer:
     example = group.example
     text = f"{counted(group.packets)}: {group.sentence}"
+    if group.rule is not None and group.rule.text not in ("", rule.text):
+        text += f"; the rule was then {group.rule.text}"
     evidence = [EvidenceLine(what="trace", text=text, file=example.file, frame=example.frame)]
     evidence += [EvidenceLine(what="rule", text=line, file=None, frame=None) for line in example.conditions]
     if group.cause is not None and group.cause.text:

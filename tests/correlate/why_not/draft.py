@@ -8,7 +8,7 @@ from ttrace.correlate.why_not.why_not import why_not
 from ttrace.report.text.why_not import why_not_text
 
 HERE = Path(__file__).parent
-NODE, LEGACY = (str(HERE / "recordings" / f"{name}.pcapng.gz") for name in ("node", "legacy"))
+NODE, LEGACY, CHANGED = (str(HERE / "recordings" / f"{name}.pcapng.gz") for name in ("node", "legacy", "changed"))
 RULES = {
     NODE: (
         *(f"DOCKER-USER {number}" for number in range(1, 12)),
@@ -21,6 +21,7 @@ RULES = {
         *(f"DOCKER-USER {number}" for number in range(1, 5)),
         "INPUT 1", "nat DOCKER 1", "mangle PREROUTING 1",
     ),
+    CHANGED: ("FORWARD 1", "INPUT 1"),
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from ttrace.correlate.in_parts.rounds import correlate_in_parts
 from ttrace.correlate.why_not.why_not import why_not
 from ttrace.errors import TtraceError
 
-from .draft import LEGACY, NODE, RULES, expected, said
+from .draft import CHANGED, LEGACY, NODE, RULES, expected, said
 
 DNAT = "DNAT by nat DOCKER rule 2 had changed it from"
 
@@ -28,7 +28,7 @@ def first(path, rule, **asked):
     return sentences(path, rule, **asked)[0]
 
 
-@pytest.mark.parametrize("path", [NODE, LEGACY], ids=["node", "legacy"])
+@pytest.mark.parametrize("path", [NODE, LEGACY, CHANGED], ids=["node", "legacy", "changed"])
 def test_the_sections_of_all_rules_read_as_they_did_when_somebody_judged_them(path):
     assert said(recorded(path), RULES[path]) == expected(path).read_text()
 

@@ -1,7 +1,7 @@
 #!/bin/bash
-# record.sh FOLDER: records node.pcapng and legacy.pcapng there, as root. See README.md.
+# record.sh FOLDER NAME...: records node, legacy and changed there, or what is named of them, as root. See README.md.
 set -eu
-TTRACE=${TTRACE:-ttrace}; INTO=$(realpath "$1"); P=wnrec$$
+TTRACE=${TTRACE:-ttrace}; INTO=$(realpath "$1"); shift; P=wnrec$$
 in_() { local name=$1; shift; ip netns exec "$P-$name" "$@"; }
 clean() { for name in node out web dns; do ip netns pids "$P-$name" 2>/dev/null | xargs -r kill; ip netns del "$P-$name" 2>/dev/null || true; done; }
 trap clean EXIT
@@ -50,7 +50,7 @@ except OSError as error:
 }
 
 recorded() { # recorded NAME COMMANDS...: what they do is in NAME.pcapng
-  ip netns exec "$P-node" $TTRACE capture -w "$INTO/$1.pcapng" --force --node-name node 2>"$INTO/$1.err" & local capture=$!; shift
+  ip netns exec "$P-node" $TTRACE capture -w "$INTO/$1.pcapng" --force --node-name node ${INSIDE:-} 2>"$INTO/$1.err" & local capture=$!; shift
   for _ in $(seq 600); do grep -q ^capturing "$INTO"/*.err && break; sleep 0.1; done
   "$@"; sleep 0.4; kill -TERM $capture; wait $capture; rm "$INTO"/*.err
 }
@@ -63,6 +63,7 @@ node() {
   ask dns tcp 172.17.0.2 80 40003                                              # bridged, dropped in DOCKER-USER
 }
 
+record_node() {
 network 1
 in_ node iptables-restore <<R
 *raw
@@ -128,7 +129,7 @@ table inet fw {
 R
 serve web tcp 80; serve dns udp 53
 recorded node node
-clean
+}
 
 legacy() {
   ask out tcp 192.168.77.1 8080 40001                                          # the published port
@@ -136,6 +137,7 @@ legacy() {
   ask out tcp 192.168.77.1 97 40007                                            # INPUT drops it
 }
 
+record_legacy() {
 network 0
 in_ node iptables-legacy-restore <<R
 *nat
@@ -163,4 +165,30 @@ COMMIT
 R
 serve web tcp 80
 recorded legacy legacy
-gzip -9nf "$INTO"/node.pcapng "$INTO"/legacy.pcapng
+}
+
+changed() {
+  ask out tcp 192.168.77.1 8080 40001                                          # what it was first does not match
+  in_ node iptables -R FORWARD 1 -p tcp -m conntrack --ctorigdstport 8080 --ctdir ORIGINAL -j DROP; sleep 0.3
+  ask out tcp 192.168.77.1 8080 40002                                          # now it does
+  in_ node iptables -D FORWARD 1; sleep 0.3
+  ask out tcp 192.168.77.1 8080 40003                                          # and then there is none
+}
+
+record_changed() {
+network 0
+in_ node iptables-restore <<R
+*nat
+-A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+*filter
+-A FORWARD -p tcp --dport 8080 -j DROP
+COMMIT
+R
+in_ web iptables -A INPUT -p tcp --dport 8080 -j DROP
+serve web tcp 80
+INSIDE="--netns $P-web" recorded changed changed
+}
+
+[ $# -gt 0 ] || set -- node legacy changed
+for recording in "$@"; do "record_$recording"; clean; gzip -9nf "$INTO/$recording.pcapng"; done
