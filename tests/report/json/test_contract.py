@@ -41,6 +41,12 @@ REWRITE = {
     "kind": str, "undo": bool,
     "evidence": str, "rule": (dict, type(None)),
 }  # fmt: skip
+FINDING = {
+    "id": int, "kind": str, "severity": str, "text": str, "advice": text_or_none, "confidence": (int, float),
+    "time_ns": int, "node": text_or_none, "packets": int, "connection_count": int, "connections": list, "paths": list,
+    "rule": (dict, type(None)), "evidence": list,
+}  # fmt: skip
+EVIDENCE = {"what": str, "text": str, "file": text_or_none, "frame": number_or_none, "line": number_or_none}
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +70,13 @@ def assert_fields(values: list[dict], fields: dict[str, object]) -> None:
 def test_every_field_has_its_type(result):
     found = document(result)
     assert found["schema"] == 1
-    assert set(found) == {"schema", "captures", "connections", "paths"}
+    assert set(found) == {"schema", "captures", "findings", "connections", "paths"}
     hops = [hop for path in found["paths"] for hop in path["hops"]]
     chains = [hop for hop in hops if hop["kind"] == "chain"]
     rewrites = [rewrite for path in found["paths"] for rewrite in path["rewrites"]]
     assert_fields(found["captures"], CAPTURE)
+    assert_fields(found["findings"], FINDING)
+    assert_fields([one for finding in found["findings"] for one in finding["evidence"]], EVIDENCE)
     assert_fields([i for capture in found["captures"] for i in capture["interfaces"]], INTERFACE)
     assert_fields(found["connections"], CONNECTION)
     assert_fields([view for connection in found["connections"] for view in connection["views"]], VIEW)
@@ -78,6 +86,7 @@ def test_every_field_has_its_type(result):
     assert_fields([match for hop in chains for match in hop["rules"]], MATCH)
     assert_fields(rewrites, REWRITE)
     rules = [r["rule"] for r in rewrites] + [p["reason"]["rule"] for p in found["paths"] if p["reason"]]
+    rules += [finding["rule"] for finding in found["findings"]]
     assert_fields([rule for rule in rules if rule], RULE)
     assert {hop["kind"] for hop in hops} == {"interface", "chain"}
     assert all(set(hop["frame"]) == {"file", "number"} for hop in hops if hop["kind"] == "interface")
