@@ -12,6 +12,7 @@ import typer.main
 
 from ttrace.cli import app
 from ttrace.correlate import correlate_captures
+from ttrace.correlate.findings.kinds import Kind
 from ttrace.correlate.in_common.shared_packets import NothingInCommon, Scope
 from ttrace.correlate.in_common.why_nothing import Obstacle
 from ttrace.correlate.nodes.snapshots import SHAPES
@@ -105,3 +106,13 @@ def test_every_injected_fault_is_in_the_list_of_faults(tmp_path):
         cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     assert (ROOT / "docs" / "faults.md").read_text() == made.read_text()
+
+
+def test_every_kind_of_finding_that_a_family_makes_is_documented():
+    text = (ROOT / "docs" / "findings.md").read_text()
+    sources = "".join(
+        path.read_text() for path in (ROOT / "correlate" / "findings").glob("*.py") if path.stem != "kinds"
+    )
+    made = {Kind[name] for name in re.findall(r"Kind\.([A-Z_]+)", sources)}
+    assert Kind.RULE_DROP in made
+    assert not {kind for kind in made if f"`{kind}`" not in text}
