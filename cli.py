@@ -16,6 +16,7 @@ import typer
 from typer import Option
 
 from . import __version__
+from .cli_check import add_check_command
 from .cli_lab import add_lab_commands
 from .cli_machine import begin, begin_reading, in_plain_words
 from .cli_options import (
@@ -261,6 +262,7 @@ def _say(text: str) -> None:
     sys.stderr.write(f"{escape(text)}\n")
 
 
+add_check_command(app, _write, _say)
 add_lab_commands(app, _write, _say)
 
 

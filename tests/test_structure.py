@@ -41,6 +41,7 @@ ROOMS = (
     ("in_common",),
     ("summaries", "explain", "why_not"),
     ("findings",),
+    ("expectations",),
     ("dataframes",),
     ("pipeline",),
     ("in_memory", "in_parts"),

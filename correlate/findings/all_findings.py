@@ -39,7 +39,9 @@ class _Merged:
 class AllFindings:
     """Finds them part by part."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_ids: int = _MOST_IDS) -> None:
+        """`most_ids`: connections that a finding carries."""
+        self._most_ids = most_ids
         self._merged: dict[tuple[object, ...], _Merged] = {}
         self._topology: Topology | None = None
         self._answers, self._slowest_ns = 0, 0
@@ -71,7 +73,7 @@ class AllFindings:
         connections = np.unique(result.connection_of_path[seen.paths])
         known.packets += seen.paths.size
         known.connection_count += connections.size
-        known.connections = sorted(known.connections + result.ids.connections[connections].tolist())[:_MOST_IDS]
+        known.connections = sorted(known.connections + result.ids.connections[connections].tolist())[: self._most_ids]
         known.paths = sorted(known.paths + np.sort(result.ids.paths[seen.paths])[:_MOST_IDS].tolist())[:_MOST_IDS]
         known.amounts = tuple(a + b for a, b in zip(known.amounts, seen.amounts, strict=True))
 

@@ -2,7 +2,7 @@
 
 For other rooms:
     columns: Numbers
-    connection_state: STATES_TO_TELL, UNANSWERED
+    connection_state: COMPLETE, CUT, STATES_TO_TELL, UNANSWERED
     correlation: Correlation
     reasons: RULE_CHANGED, ReasonNote, rule_place
     select: Selection, check_numbers, select, select_handshakes

@@ -1,4 +1,8 @@
-"""What is told of a result, which first, and what is left out: decided here once, for every form to lay out."""
+"""What is told of a result, which first, and what is left out: decided here once, for every form to lay out.
+
+For other rooms:
+    checking: judge
+"""
 
 from .captures import CapturesTold, CaptureTold
 from .connections import ConnectionsTold, ConnectionTold
