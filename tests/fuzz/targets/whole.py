@@ -20,7 +20,8 @@ def report(paths: list[Path]) -> Correlation:
     frames = [hop["frame"] for path in document["paths"] for hop in path["hops"] if hop["kind"] == "interface"]
     assert len(frames) == sum(capture["packets"] for capture in document["captures"])
     text = "".join(render(result, chosen, "text"))
-    assert text.startswith("Captures\n")
+    assert text.startswith(("Findings: ", "No fault of the network is seen: "))
+    assert "\nCaptures\n" in text
     for path in paths:
         text += "".join(map(description_text, describe_capture(str(path))))
     unsafe = {letter for letter in text if not letter.isprintable() and letter != "\n"}
