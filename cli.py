@@ -42,6 +42,7 @@ from .cli_options import (
     MinFree,
     Netns,
     NodeName,
+    Only,
     Output,
     RingMemory,
     RotateSize,
@@ -168,14 +169,17 @@ def correlate(
     vxlan_port: VxlanPorts = None,
     explained: Explained = None,
     why_not: WhyNotRules = None,
+    only: Only = None,
     memory: Memory = None,
     max_expanded: MaxExpanded = None,
 ) -> None:
     """Reconstruct every hop and rewrite from the captures of one or more nodes."""
     if paths not in (None, "all"):
         raise typer.BadParameter("the only choice is `all`", param_hint="--paths")
-    if explained and (filter_ or paths or path or connection or why_not):
-        raise UsageError("`--explain` is about single frames", "leave out --filter, --path(s), --connection, --why-not")
+    if explained and (filter_ or paths or path or connection or why_not or only):
+        raise UsageError(
+            "`--explain` is about single frames", "leave out --filter, --path(s), --connection, --why-not, --only"
+        )
     if output:
         check_report(output, captures)
     end_tidily()
@@ -197,7 +201,7 @@ def correlate(
             )
             telling = Telling.chosen(
                 result, expression=filter_, connections=connection or (), paths=path or (), every_path=paths == "all",
-                why_not=why_not or (),
+                why_not=why_not or (), only=only or (),
             )  # fmt: skip
     if explained:
         _write(render_explanations(whole, frames, format_), output)

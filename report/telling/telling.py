@@ -21,6 +21,8 @@ from ...correlate.why_not.why_not import AllWhyNots, WhyNot
 from .captures import AllCaptures, CapturesTold
 from .connections import ConnectionsTold, ConnectionTold, FirstConnections, tell_connections
 from .in_order import in_order_of_ids
+from .only import check_only
+from .only import only as left_by
 from .parts import Parts
 from .routes import FirstRoutes, RoutesTold
 
@@ -67,16 +69,14 @@ class Telling:
         paths: Sequence[int] = (),
         every_path: bool = False,
         why_not: Sequence[str] = (),
+        only: Sequence[str] = (),
     ) -> "Telling":
         """What is chosen of a result of any size; arguments and errors as for `select`, and for `why_not` as for
         AllWhyNots."""
         AllWhyNots(why_not)  # what cannot be read is said before anything is written
-        return cls(
-            parts=Parts.chosen(
-                result, expression=expression, connections=connections, paths=paths, every_path=every_path
-            ),
-            why_not=why_not,
-        )
+        check_only(only)
+        parts = Parts.chosen(result, expression=expression, connections=connections, paths=paths, every_path=every_path)
+        return cls(parts=left_by(parts, only) if only else parts, why_not=why_not)
 
     @cached_property
     def outline(self) -> Outline:

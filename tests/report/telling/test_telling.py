@@ -15,6 +15,7 @@ from ttrace.correlate.in_parts.rounds import correlate_in_parts
 from ttrace.correlate.progress import unheard
 from ttrace.correlate.result.select import select
 from ttrace.correlate.result.values import ChainHop
+from ttrace.errors import UsageError
 from ttrace.report import Form, render_telling
 from ttrace.report.telling import ConnectionTold, Telling
 from ttrace.tests.correlate.scene import IN, OUT, Node, docker_host
@@ -283,3 +284,17 @@ def test_an_outline_goes_through_the_parts_once(parted):
     telling, loaded = counting(Telling.chosen(parted))
     text(telling)
     assert loaded == list(range(parted.count))
+
+
+def test_only_what_findings_or_outcomes_are_about_is_told(two_hosts, parted, busy):
+    def chosen(result, *words: str) -> tuple[list[int], list[int]]:
+        found = document(Telling.chosen(result, only=words))
+        return [one["id"] for one in found["connections"]], [one["id"] for one in found["paths"]]
+
+    assert chosen(two_hosts, "fault") == chosen(two_hosts, "rule_drop") == chosen(two_hosts, "dropped") == ([2], [4])
+    assert chosen(two_hosts, "delivered") == ([1], [1, 2, 3])
+    assert chosen(two_hosts, "delivered", "fault") == ([1, 2], [1, 2, 3, 4])
+    assert chosen(two_hosts, "notice") == ([], [])
+    assert chosen(parted, "fault") == chosen(busy, "fault") == ([busy.connections.count], [busy.packets.count])
+    with pytest.raises(UsageError, match="no outcome, and no kind or severity"):
+        Telling.chosen(two_hosts, only=["gone"])
