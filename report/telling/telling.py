@@ -53,6 +53,8 @@ class Telling:
     parts: Parts
     why_not: Sequence[str] = ()
     """Rules, of which is asked why they did not match."""
+    only: Sequence[str] = ()
+    """Outcomes, kinds and severities, by which `parts` were chosen."""
 
     @classmethod
     def of(cls, result: Correlation, selection: Selection) -> "Telling":
@@ -76,7 +78,7 @@ class Telling:
         AllWhyNots(why_not)  # what cannot be read is said before anything is written
         check_only(only)
         parts = Parts.chosen(result, expression=expression, connections=connections, paths=paths, every_path=every_path)
-        return cls(parts=left_by(parts, only) if only else parts, why_not=why_not)
+        return cls(parts=left_by(parts, only) if only else parts, why_not=why_not, only=only)
 
     @cached_property
     def outline(self) -> Outline:

@@ -23,7 +23,7 @@ def text_pieces(telling: Telling) -> Iterator[str]:
     """The report in pieces of whole lines."""
     outline = safe(telling.outline)
     yield from why_not_text(outline.why_not)
-    yield from findings_text(outline.findings, _well(outline))
+    yield from findings_text(outline.findings, _well(outline), telling.only)
     yield from _captures(outline.captures)
     yield from _connections(outline.connections)
     if outline.routes is None:

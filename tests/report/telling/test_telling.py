@@ -298,3 +298,6 @@ def test_only_what_findings_or_outcomes_are_about_is_told(two_hosts, parted, bus
     assert chosen(parted, "fault") == chosen(busy, "fault") == ([busy.connections.count], [busy.packets.count])
     with pytest.raises(UsageError, match="no outcome, and no kind or severity"):
         Telling.chosen(two_hosts, only=["gone"])
+    assert text(Telling.chosen(two_hosts, only=["notice"])).startswith(
+        "No fault in what `--only notice` chose is seen: 0 "
+    )
