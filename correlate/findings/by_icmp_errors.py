@@ -60,13 +60,19 @@ def _are(facts: Facts, codes: _Codes) -> Mask:
 
 def _errors(facts: Facts, codes: _Codes, kind: Kind) -> Iterator[Seen]:
     connection = facts.result.connection_of_path
-    errors = np.flatnonzero(_are(facts, codes) & ~facts.explained[connection])
+    errors = np.flatnonzero(_are(facts, codes) & ~facts.explained[connection] & _is_about_something(facts))
     rows = facts.result.sightings.take(facts.result.head[errors])
     of_connection = connection[errors]
     harmless = _harmless(facts, kind)[of_connection]
     server = _asked(facts)[of_connection]
     for one in groups(facts, errors, rows["source_high"], rows["source_low"], rows["icmp_code"], server, harmless):
         yield _given_up(facts, one, kind, harmless=bool(_harmless(facts, kind)[connection[one[0]]]))
+
+
+def _is_about_something(facts: Facts) -> Mask:
+    """Per path: its connection has packets of its own. Of what an error quotes and nobody saw, not even the ends are
+    known here: the flow of such a row is that of the error."""
+    return (facts.count(facts.own) > 0)[facts.result.connection_of_path]
 
 
 def _harmless(facts: Facts, kind: Kind) -> Mask:
@@ -92,13 +98,13 @@ def _asked(facts: Facts) -> npt.NDArray[np.uint64]:
 
 
 def _about(facts: Facts, errors: Rows) -> Rows:
-    """The packets that errors quote, or those of the same connections; the errors themselves where none was seen."""
+    """The packets that errors quote, or those of the same connections; none where none was seen."""
     connection = facts.result.connection_of_path
     quoted = np.flatnonzero(np.isin(facts.result.outcomes.related, errors))
     if quoted.size:
         return quoted[np.argsort(facts.begin_ns[quoted], kind="stable")]
     same = np.flatnonzero(facts.own & np.isin(connection, np.unique(connection[errors])))
-    return same[np.argsort(facts.begin_ns[same], kind="stable")] if same.size else errors
+    return same[np.argsort(facts.begin_ns[same], kind="stable")]
 
 
 def _given_up(facts: Facts, errors: Rows, kind: Kind, *, harmless: bool) -> Seen:
@@ -121,7 +127,7 @@ def _given_up(facts: Facts, errors: Rows, kind: Kind, *, harmless: bool) -> Seen
 
 
 def _too_big(facts: Facts) -> Iterator[Seen]:
-    errors = np.flatnonzero(_are(facts, _TOO_BIG))
+    errors = np.flatnonzero(_are(facts, _TOO_BIG) & _is_about_something(facts))
     rows = facts.result.sightings.take(facts.result.head[errors])
     server = _asked(facts)[facts.result.connection_of_path[errors]]
     died = _died(facts, errors) | _still_too_big(facts, errors)
