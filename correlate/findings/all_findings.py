@@ -11,6 +11,7 @@ from ..protocols import UDP
 from ..result.correlation import Correlation
 from .facts import Facts
 from .families import FAMILIES
+from .grouping import MOST_GROUPS
 from .kinds import Severity
 from .seen import Extent, Overall, Seen
 from .subject import Subject
@@ -93,7 +94,7 @@ class AllFindings:
                 one.first.kind,
             )
         )
-        return tuple(self._finding(number, one) for number, one in enumerate(found, 1))
+        return tuple(self._finding(number, one) for number, one in enumerate(_first_of_each_kind(found), 1))
 
     def _finding(self, number: int, one: _Merged) -> Finding:
         first, topology = one.first, self._topology
@@ -110,6 +111,18 @@ class AllFindings:
             connection_count=one.connection_count, connections=tuple(one.connections), paths=tuple(one.paths),
             rule=first.rule, evidence=first.evidence,
         )  # fmt: skip
+
+
+def _first_of_each_kind(found: list[_Merged]) -> list[_Merged]:
+    """As many of each kind as one part tells: a scan of all ports is in many parts."""
+    counts: dict[tuple[object, object], int] = {}
+    chosen = []
+    for one in found:
+        key = one.first.kind, one.first.severity
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= MOST_GROUPS:
+            chosen.append(one)
+    return chosen
 
 
 def look(facts: Facts) -> list[Seen]:
