@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ..outcomes.kinds import Outcome, Reason
 from ..protocols import ICMP, ICMP_ECHO, ICMPV6, ICMPV6_ECHO, UDP
 from ..result.show import reason_of
+from ..sightings import FRAME
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
@@ -64,14 +65,20 @@ def _refused(facts: Facts, paths: Rows) -> Seen:
     server, at = Ends.of(last, "destination").text(facts.result.topology), last_place(facts, first)
     reason = reason_of(facts.result, first)
     how = f"ICMP {reason.error.says}" if reason and reason.error else "RST"
-    # Of a namespace whose rules were traced, a filter that answers in its place would be known.
-    traced = facts.result.topology.namespaces[int(last["namespace"][0])].known and facts.result.said.size
+    # Of a packet that was traced, a rule that answers in its place would be known.
+    traced = facts.result.topology.namespaces[int(last["namespace"][0])].known and _is_traced(facts, first)
     why = "nobody listens there" if traced else "nobody listens there, or a filter says so in its place"
 
     def say(extent: Extent) -> str:
         return f"{server} refuses {extent.flow}: {extent.counted} answered with {how}; {why} (seen at {at})"
 
     return _seen(facts, Kind.REFUSED, (server, at, how), say, paths, _answer_frame(facts, first))
+
+
+def _is_traced(facts: Facts, path: int) -> bool:
+    result = facts.result
+    hops = result.hops["sighting"][result.first_hop[path] : result.first_hop[path + 1]]
+    return bool((result.sightings["kind"][hops] != FRAME).any())
 
 
 def _answer_frame(facts: Facts, path: int) -> tuple[Evidence, ...]:
