@@ -57,6 +57,7 @@ from .cli_options import (
 from .cli_process import WrongUsage, end_tidily, importing, misused, reduce_environment
 from .cli_report_file import check_report, write_report
 from .cli_streams import in_passing, usable
+from .cli_upkeep import add_upkeep_commands
 from .errors import TtraceError, UsageError
 from .escaping import escape, escape_lines, guard
 from .report import Form
@@ -221,36 +222,6 @@ def show(file: CaptureName, max_expanded: MaxExpanded = None) -> None:
     _write(description_text(capture) for capture in describe_capture(file, max_expanded))
 
 
-@app.command(short_help="Can this machine be traced, and if not why?")
-def doctor(
-    put_back: Annotated[
-        bool, Option("--put-back", help="Only put back what a killed capture left changed, and say it.")
-    ] = False,
-) -> None:
-    """Can this machine be traced, and if not why? Also puts back what a killed capture left changed."""
-    if put_back:
-        from .capture.machine.journal import restore_stale
-
-        _write(f"{escape(line)}\n" for line in restore_stale())
-        return
-    from .capture.doctor import examine
-    from .report.text.doctor import diagnoses_text
-
-    diagnoses = examine()
-    _write([diagnoses_text(diagnoses)])
-    if any(diagnosis.state == "missing" for diagnosis in diagnoses):
-        raise typer.Exit(1)
-
-
-@app.command(name="warm-up", short_help="Compile everything now, not at the first use.")
-def warm_up() -> None:
-    """Compile everything that capture and correlate need, and keep it: half a minute, once for each version."""
-    from .report.text.doctor import warm_up_text
-    from .warm_up.steps import warm_up
-
-    _write([warm_up_text(warm_up(_say))])
-
-
 def _write(pieces: Iterable[str], output: Path | None = None) -> None:
     """Write the pieces of a result to a file or to stdout."""
     if output is None:
@@ -267,6 +238,7 @@ def _say(text: str) -> None:
 
 
 add_check_command(app, _write, _say)
+add_upkeep_commands(app, _write, _say)
 add_lab_commands(app, _write, _say)
 
 

@@ -1,0 +1,41 @@
+"""The commands about this machine itself: `ttrace doctor` and `ttrace warm-up`."""
+
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from .escaping import escape
+
+
+def add_upkeep_commands(app: typer.Typer, write: Callable[[Iterable[str]], None], say: Callable[[str], None]) -> None:
+    """Add the commands to `app`; they hand their results to `write`, and `say` what goes on."""
+
+    @app.command(short_help="Can this machine be traced, and if not why?")
+    def doctor(
+        put_back: Annotated[
+            bool, Option("--put-back", help="Only put back what a killed capture left changed, and say it.")
+        ] = False,
+    ) -> None:
+        """Can this machine be traced, and if not why? Also puts back what a killed capture left changed."""
+        if put_back:
+            from .capture.machine.journal import restore_stale
+
+            write(f"{escape(line)}\n" for line in restore_stale())
+            return
+        from .capture.doctor import examine
+        from .report.text.doctor import diagnoses_text
+
+        diagnoses = examine()
+        write([diagnoses_text(diagnoses)])
+        if any(diagnosis.state == "missing" for diagnosis in diagnoses):
+            raise typer.Exit(1)
+
+    @app.command(name="warm-up", short_help="Compile everything now, not at the first use.")
+    def warm_up() -> None:
+        """Compile everything that capture and correlate need, and keep it: half a minute, once for each version."""
+        from .report.text.doctor import warm_up_text
+        from .warm_up.steps import warm_up
+
+        write([warm_up_text(warm_up(say))])
