@@ -8,7 +8,7 @@ import numpy as np
 
 from ..netfilter.numbers import Hook
 from ..nodes.namespace_facts import NamespaceFacts, Where
-from ..nodes.routing import ReversePath, RouteFound, lookup, reverse_path
+from ..nodes.routing import NO_ROUTE, ReversePath, RouteFound, lookup, reverse_path
 from ..outcomes.kinds import Outcome, Reason
 from ..result.words import address_text
 from .facts import Facts, Rows
@@ -18,9 +18,8 @@ from .seen import Extent, Seen
 from .values import Evidence
 from .words import frames_of, node_of, subject_of, where
 
-_GIVES_UP: Final = ("blackhole", "unreachable", "prohibit", "no route")
-_OPEN: Final = (Reason.BEHIND_HOOK, Reason.UNPROVEN, Reason.HOOK, Reason.ICMP, Reason.INSIDE)
-"""What was last seen in prerouting for one of these reasons may have been given up by routing."""
+_OPEN: Final = (Reason.BEHIND_HOOK, Reason.ICMP)
+"""All of prerouting let it pass, and no later hook saw it; or it was given up with an ICMP error."""
 
 
 class _Cause(NamedTuple):
@@ -54,17 +53,25 @@ def given_up_by_routing(facts: Facts) -> Iterator[Seen]:
     last = result.sightings.take(facts.last[paths])
     ends = [last[f"{end}_{half}"] for end in ("source", "destination") for half in ("high", "low")]
     for one in groups(facts, paths, last["namespace"], said["input_index"], *ends):
-        packet = _asked(facts, int(one[0]))
-        cause = _cause(facts, packet) if packet is not None else None
-        if packet is not None and cause is not None:
-            yield _seen(facts, one, cause)
+        cause = _cause_at(facts, int(one[0]), at_stop=False)
+        if cause is None:
+            continue
+        later = _cause_at(facts, int(one[0]), at_stop=True)
+        # Which of both held for the packet is not known where they differ.
+        yield _seen(facts, one, cause._replace(sure=cause.sure and later is not None and later.why == cause.why))
 
 
-def _asked(facts: Facts, path: int) -> _Packet | None:
+def _cause_at(facts: Facts, path: int, *, at_stop: bool) -> _Cause | None:
+    """By what was recorded when the capture began, or when it ended."""
+    packet = _asked(facts, path, at_stop=at_stop)
+    return _cause(facts, packet) if packet is not None else None
+
+
+def _asked(facts: Facts, path: int, *, at_stop: bool) -> _Packet | None:
     row = facts.result.sightings[int(facts.last[path])]
     namespace = facts.result.topology.namespaces[int(row["namespace"])]
     index = int(facts.said_at(facts.last[path : path + 1])["input_index"][0])
-    known = facts.result.surroundings.of(namespace.node, namespace.label)
+    known = facts.result.surroundings.of(namespace.node, namespace.label, at_stop=at_stop)
     interface = known.interface(index)
     if interface is None or known.routes is None:
         return None
@@ -78,13 +85,13 @@ def _cause(facts: Facts, packet: _Packet) -> _Cause | None:
     """The first of the kernel's questions that it fails, in their order."""
     if (martian := _martian(packet)) is not None:
         return martian
-    back = reverse_path(packet.facts, packet.source, packet.interface, destination=packet.destination)
+    back = reverse_path(packet.facts, packet.source, packet.interface, destination=packet.destination, mark=None)
     if back is not None and back.passes is False:
         return _reverse_path(facts, packet, back)
-    found = lookup(packet.facts, packet.destination, source=packet.source, iif=packet.interface)
+    found = lookup(packet.facts, packet.destination, source=packet.source, iif=packet.interface, mark=None)
     if found is None:
         return None
-    if found.type in _GIVES_UP:
+    if found.is_rejected:
         return _no_route(facts, packet, found)
     if found.type == "unicast" and _forwards(packet) == 0:
         version = ip_address(packet.destination).version
@@ -128,7 +135,7 @@ def _reverse_path(facts: Facts, packet: _Packet, back: ReversePath) -> _Cause:
 
 
 def _no_route(facts: Facts, packet: _Packet, found: RouteFound) -> _Cause:
-    through = f", as its {found.type} route says: {found.text}" if found.type != "no route" else ""
+    through = f", as its {found.type} route says: {found.text}" if found.type != NO_ROUTE else ""
     why = f"{packet.at} has no route to {packet.destination} for what comes in by {packet.interface}{through}"
     return _Cause(Kind.NO_ROUTE, why, _route_evidence(facts, found), found.sure)
 

@@ -7,7 +7,7 @@ For other rooms:
     namespace_facts: NamespaceFacts, Where
     pieces: name_files, name_pieces
     rings: in_ring_order
-    routing: ReversePath, RouteFound, lookup, reverse_path
+    routing: NO_ROUTE, ReversePath, RouteFound, lookup, reverse_path
     snapshots: NodeSnapshots, gather_snapshots
     sources: Source, parse_sources
     surroundings: Surroundings, find_surroundings

@@ -64,6 +64,7 @@ class Netns:
     addresses: list[dict[str, Any]] = field(default_factory=list)
     ruleset: dict[str, Any] | None = None
     bridge_nf: bool = False
+    sysctls: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -125,6 +126,11 @@ class Node:
         space.addresses += [{"index": index, "address": address, "prefix": 24} for address in addresses]
         if captured:
             self._declare(netns, name, index, "packets", link_type, filter_text)
+
+    def set_sysctls(self, netns: str = "root", **settings: str) -> None:
+        """Settings as the snapshot has them; `__` stands for a dot in their names."""
+        named = {name.replace("__", "."): value for name, value in settings.items()}
+        self._namespaces[netns].sysctls.update(named)
 
     def change_link(self, name: str, *, netns: str = "root", **facts: Any) -> None:
         """What a snapshot says of an interface, otherwise."""
@@ -257,7 +263,7 @@ class Node:
                 self.snapshot("links", space.links, netns=space.label)
                 self.snapshot("addresses", space.addresses, netns=space.label)
                 setting = {"net.bridge.bridge-nf-call-iptables": "1" if space.bridge_nf else "0"}
-                self.snapshot("sysctls", setting, netns=space.label)
+                self.snapshot("sysctls", setting | space.sysctls, netns=space.label)
                 if space.ruleset is not None:
                     self.snapshot("ruleset", space.ruleset, netns=space.label)
         path = folder / f"{self.name}.pcapng"

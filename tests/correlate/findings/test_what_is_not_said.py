@@ -1,0 +1,58 @@
+"""Captures that look like faults and are none: a filter, one direction, a broadcast."""
+
+from scapy.layers.inet import IP, TCP, UDP
+
+from ttrace.report.telling import Telling
+
+from ..scene import DOCKER0, DROP, DROP_RULE, ETH0, IN, Direction, Node, correlate, docker_host
+
+CLIENT, SERVER = "10.0.0.1", "10.9.0.1"
+SECOND_US = 1_000_000
+
+
+def findings(tmp_path, node: Node):
+    return Telling.chosen(correlate(tmp_path, node)).head[0]
+
+
+def plain() -> Node:
+    node = Node("host", snapshots=False)
+    node.interface("eth0", 2)
+    return node
+
+
+def segment(number: int, flags: str, *, back: bool = False) -> IP:
+    ends = (SERVER, CLIENT, 80, 40_000 + number) if back else (CLIENT, SERVER, 40_000 + number, 80)
+    header = IP(src=ends[0], dst=ends[1], id=number + 1 + 100 * back)
+    return header / TCP(sport=ends[2], dport=ends[3], flags=flags, seq=7, ack=8 if back else 0)
+
+
+def test_a_filter_that_took_syns_and_syn_acks_alone(tmp_path):
+    node = plain()
+    for number in range(5):
+        node.see("eth0", Direction.UNKNOWN, number * SECOND_US, segment(number, "S"))
+        node.see("eth0", Direction.UNKNOWN, number * SECOND_US + 90, segment(number, "SA", back=True))
+    assert not findings(tmp_path, node)
+
+
+def test_a_filter_that_took_syns_alone(tmp_path):
+    node = plain()
+    for number in range(5):
+        node.see("eth0", Direction.UNKNOWN, number * SECOND_US, segment(number, "S"))
+    assert not findings(tmp_path, node)
+
+
+def test_questions_of_which_one_direction_was_captured(tmp_path):
+    node = plain()
+    for number in range(5):
+        query = IP(src=CLIENT, dst=SERVER, id=number + 1) / UDP(sport=40_000 + number, dport=53) / b"query"
+        node.see("eth0", Direction.UNKNOWN, number * SECOND_US, query)
+    assert not findings(tmp_path, node)
+
+
+def test_a_broadcast_that_a_rule_drops_keeps_nobody_from_anything(tmp_path):
+    host = docker_host()
+    packet = IP(src="172.17.0.2", dst="172.17.0.255", id=1) / UDP(sport=138, dport=138) / b"who is there"
+    host.see("docker0", IN, 0, packet)
+    host.trace(5, packet, "FORWARD", iif=DOCKER0, oif=ETH0, rules=[("FORWARD", DROP_RULE, DROP)], policy=None)
+    (found,) = findings(tmp_path, host)
+    assert (found.kind, found.severity) == ("rule_drop", "notice")
