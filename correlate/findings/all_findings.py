@@ -45,7 +45,7 @@ class AllFindings:
         self._most_ids = most_ids
         self._merged: dict[tuple[object, ...], _Merged] = {}
         self._topology: Topology | None = None
-        self._answers, self._slowest_ns = 0, 0
+        self._answers, self._opened, self._slowest_ns = 0, 0, 0
         self._answering: list[npt.NDArray[np.uint64]] = []
 
     def add(self, result: Correlation, told: npt.NDArray[np.bool_]) -> None:
@@ -57,6 +57,7 @@ class AllFindings:
                 self._add(result, seen)
         answered = facts.answer_ns[facts.answer_ns < np.iinfo(np.int64).max]
         self._answers += answered.size
+        self._opened += int(facts.opened.sum())
         self._slowest_ns = max(self._slowest_ns, int(answered.max(initial=0)))
         datagrams = facts.own & facts.forward & (facts.head("protocol") == UDP)
         self._answering.append(np.unique(facts.server[datagrams & (facts.replies > 0)[result.connection_of_path]]))
@@ -82,6 +83,8 @@ class AllFindings:
         """Those of all parts that were added: faults first, then what explains most connections, then by time."""
         overall = Overall(
             slowest_answer_ns=self._slowest_ns if self._answers >= _ENOUGH_ANSWERS else None,
+            answers=self._answers,
+            opened=self._opened,
             answering=np.unique(np.concatenate(self._answering)) if self._answering else np.empty(0, np.uint64),
         )
         found = [one for one in self._merged.values() if one.first.holds is None or one.first.holds(overall)]

@@ -1,12 +1,14 @@
 """What conntrack's entries tell of packets that did not arrive: tuples that two want, bindings that point nowhere."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..arrays.grouping import first_with, hashed
-from ..outcomes.kinds import Outcome
+from ..netfilter.numbers import Hook
+from ..outcomes.kinds import Outcome, Reason
 from ..protocols import WITH_PORTS
 from ..result.words import PROTOCOLS, address_text
 from ..schema import CONNTRACK, CONNTRACK_DESTROYED, CONNTRACK_DUMPED
@@ -18,8 +20,11 @@ from .seen import Extent, Seen
 from .values import Evidence
 from .words import frames_of, node_of, subject_of
 
-_LATE_NS = 2_000_000_000
+_LATE_NS: Final = 2_000_000_000
 """The entry that has the tuple was made not longer than this behind the packet that wanted it."""
+_CONFIRMING: Final = (Hook.POSTROUTING, Hook.INPUT)
+_OPEN: Final = (Reason.UNPROVEN, Reason.HANDED_OVER, Reason.HOOK, Reason.BEHIND_HOOK)
+"""What a packet ends for that no rule and no router gave up."""
 
 
 def wanted_by_two(facts: Facts) -> Iterator[Seen]:
@@ -29,12 +34,12 @@ def wanted_by_two(facts: Facts) -> Iterator[Seen]:
     dropped there, without a word of any rule (nf_conntrack_core.c, __nf_conntrack_confirm).
     """
     entries = _entries(facts)
-    paths = np.flatnonzero(_not_delivered(facts) & facts.last_is_told)
+    paths = np.flatnonzero(_not_delivered(facts) & facts.last_is_told & _is_open(facts))
+    paths = paths[np.isin(facts.said_at(facts.last[paths])["hook"], _CONFIRMING)]
     paths, row = _with_entry(facts, paths, facts.last[paths], entries, "translated")
     mine = facts.result.sightings["flow"][_first_in_last_namespace(facts)[paths]]
     other, own = entries["original"][row] != mine, facts.result.sightings["flow"][facts.last[paths]] != mine
-    alive = entries["time_ns"][row] <= facts.result.sightings["time_ns"][facts.last[paths]] + _LATE_NS
-    chosen = other & own & alive
+    chosen = other & own & _is_alive(facts, entries[row], facts.result.sightings["time_ns"][facts.last[paths]])
     paths, row = paths[chosen], row[chosen]
     for one in groups(facts, paths, row, facts.complete[facts.result.connection_of_path[paths]]):
         yield _clash(facts, one, entries[int(row[np.flatnonzero(paths == one[0])[0]])])
@@ -66,15 +71,15 @@ def bound_to_nobody(facts: Facts) -> Iterator[Seen]:
     entries = _entries(facts)
     entries = entries[entries["event"] == CONNTRACK_DUMPED]
     connection = facts.result.connection_of_path
-    silent = (facts.replies == 0) & (facts.count(facts.own & facts.forward) > 0)
-    paths = np.flatnonzero(_not_delivered(facts) & facts.forward & silent[connection])
+    silent = (facts.replies == 0) & ~facts.explained
+    # A router says that nobody answers there: that nothing was seen of an answer would prove little.
+    told = facts.result.outcomes.related >= 0
+    paths = np.flatnonzero(_not_delivered(facts) & facts.forward & told & silent[connection])
     paths, row = _with_entry(facts, paths, _first_in_last_namespace(facts)[paths], entries, "original")
     moved = ~_same_destination(entries)[row]
     paths, row = paths[moved], row[moved]
     for one in groups(facts, paths, row):
-        at_row = int(row[np.flatnonzero(paths == one[0])[0]])
-        if _is_unreachable(facts, one):
-            yield _stale(facts, one, entries[at_row])
+        yield _stale(facts, one, entries[int(row[np.flatnonzero(paths == one[0])[0]])])
 
 
 def _stale(facts: Facts, paths: Rows, entry: np.void) -> Seen:
@@ -86,7 +91,7 @@ def _stale(facts: Facts, paths: Rows, entry: np.void) -> Seen:
     def say(extent: Extent) -> str:
         return (
             f"{at} still sends {extent.flow} to {target}, by a conntrack entry that is older than the capture, and "
-            f"nothing answers there: {extent.counted}"
+            f"nothing answers there: {extent.counted}, given up with an ICMP error"
         )
 
     evidence = Evidence(what="conntrack", text=f"entry {entry['id']}, in the table when the capture began: to {target}")
@@ -98,11 +103,18 @@ def _stale(facts: Facts, paths: Rows, entry: np.void) -> Seen:
     )  # fmt: skip
 
 
-def _is_unreachable(facts: Facts, paths: Rows) -> bool:
-    """An ICMP error says that nobody answers at the target, or none of them was seen to go out."""
-    outcomes = facts.result.outcomes
-    told = (outcomes.related[paths] >= 0).any()
-    return bool(told or np.isin(outcomes.outcome[paths], (Outcome.DROPPED, Outcome.LOST)).any())
+def _is_open(facts: Facts) -> Mask:
+    return np.isin(facts.result.outcomes.reason, _OPEN)
+
+
+def _is_alive(facts: Facts, entries: npt.NDArray[np.void], time_ns: Rows) -> Mask:
+    """Per entry (a CONNTRACK row): it was in the table at that time, as far as its end would have been told."""
+    rows = np.concatenate([np.empty(0, CONNTRACK), *(one.conntrack for one in facts.result.messages)])
+    ends = rows[rows["event"] == CONNTRACK_DESTROYED]
+    end_ns = np.full(entries.size, np.iinfo(np.int64).max)
+    at = first_with(hashed(ends["id"], ends["namespace"]), hashed(entries["id"], entries["namespace"]))
+    end_ns[at >= 0] = ends["time_ns"][at[at >= 0]]
+    return (entries["time_ns"] <= time_ns + _LATE_NS) & (time_ns <= end_ns)
 
 
 def _entries(facts: Facts) -> npt.NDArray[np.void]:

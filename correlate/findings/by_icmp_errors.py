@@ -130,7 +130,8 @@ def _too_big(facts: Facts) -> Iterator[Seen]:
     errors = np.flatnonzero(_are(facts, _TOO_BIG) & _is_about_something(facts))
     rows = facts.result.sightings.take(facts.result.head[errors])
     server = _asked(facts)[facts.result.connection_of_path[errors]]
-    died = _died(facts, errors) | _still_too_big(facts, errors)
+    arrived = facts.result.outcomes.outcome[errors] == Outcome.DELIVERED
+    died = _died(facts, errors) | (_still_too_big(facts, errors) & ~arrived)
     for is_dead in (True, False):
         some = died == is_dead
         of = [column[some] for column in (rows["source_high"], rows["source_low"], rows["window"], server)]
@@ -164,6 +165,10 @@ _ON_THE_WAY_NS: Final = 150_000_000
 """An error is at its sender by then, where no link is longer than half the earth."""
 
 
+_PROBABLY: Final = 0.7
+"""That an error did not arrive, where only what the sender did then tells it."""
+
+
 def _mtu(facts: Facts, errors: Rows, *, died: bool) -> Seen:
     first = int(errors[0])
     row = facts.result.sightings[int(facts.result.head[first])]
@@ -174,9 +179,10 @@ def _mtu(facts: Facts, errors: Rows, *, died: bool) -> Seen:
     about = _about(facts, errors)
 
     def say(extent: Extent) -> str:
-        takes = f"{router} takes no packets larger than {mtu} bytes of {extent.flow}" if mtu else f"{router} takes none"
+        size = f"packets larger than {mtu} bytes" if mtu else "packets as large as those"
+        takes = f"{router} takes no {size} of {extent.flow}"
         if not died:
-            return f"{takes}, and told the sender so: {many(extent.packets, 'ICMP error')}"
+            return f"{takes}, and says so: {many(extent.packets, 'ICMP error')}"
         return (
             f"{takes}, and its {many(extent.packets, 'ICMP error')} (fragmentation needed, MTU {mtu}) did not reach "
             f"the sender: last seen at {at}{why}"
@@ -186,5 +192,6 @@ def _mtu(facts: Facts, errors: Rows, *, died: bool) -> Seen:
         kind=Kind.MTU_BLACK_HOLE if died else Kind.MTU_EXCEEDED,
         key=(router, mtu, int(_asked(facts)[facts.result.connection_of_path[first]])), say=say, paths=errors,
         subject=subject_of(facts, about), time_ns=int(facts.begin_ns[first]), node=node_of(facts, first),
-        harmless=not died, evidence=frames_of(facts, first) + frames_of(facts, int(about[0]), most=1),
+        harmless=not died, confidence=1.0 if not died or _died(facts, errors).any() else _PROBABLY,
+        evidence=frames_of(facts, first) + frames_of(facts, int(about[0]), most=1),
     )  # fmt: skip

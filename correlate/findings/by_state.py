@@ -1,7 +1,7 @@
 """Connections that never began, or broke off, and nothing says why: what their own packets tell."""
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -94,13 +94,14 @@ def half_open(facts: Facts) -> Iterator[Seen]:
     accepted, asked = facts.count(facts.syn_ack), facts.count(facts.syn)
     waited = facts.until_ns - facts.last_word_ns >= _WAIT_NS
     stuck = (accepted > 0) & (asked > 0) & ~facts.opened & (facts.count(facts.reset) == 0) & ~facts.explained
-    stuck &= (accepted > 1) | (asked > 1) | waited
+    repeated = (accepted > 1) | (asked > 1)
+    stuck &= repeated | waited
     paths = np.flatnonzero(stuck[connection] & (facts.syn | facts.syn_ack))
-    for one in _by_server(facts, paths):
-        yield _half_open(facts, one)
+    for one in _by_server(facts, paths, repeated[connection[paths]]):
+        yield _half_open(facts, one, is_repeated=bool(repeated[connection[one[0]]]))
 
 
-def _half_open(facts: Facts, paths: Rows) -> Seen:
+def _half_open(facts: Facts, paths: Rows, *, is_repeated: bool) -> Seen:
     asks, answers = paths[facts.syn[paths]], paths[facts.syn_ack[paths]]
     asked_at, at = last_place(facts, int(asks[0])), last_place(facts, int(answers[0]))
 
@@ -111,9 +112,13 @@ def _half_open(facts: Facts, paths: Rows) -> Seen:
             f"{many(accepted, 'SYN-ACK')}, last seen at {at}, and no ACK"
         )
 
+    def holds(overall: Overall) -> bool:
+        """A filter may have taken SYNs alone."""
+        return is_repeated or overall.opened > 0
+
     return _seen(
-        facts, Kind.HALF_OPEN, (_asked_server(facts, asks), asked_at), say, paths,
-        frames_of(facts, int(answers[0])), amounts=(asks.size, answers.size),
+        facts, Kind.HALF_OPEN, (_asked_server(facts, asks), asked_at, is_repeated), say, paths,
+        frames_of(facts, int(answers[0])), amounts=(asks.size, answers.size), holds=None if is_repeated else holds,
     )  # fmt: skip
 
 
@@ -126,17 +131,31 @@ def unanswered(facts: Facts) -> Iterator[Seen]:
     silent = (facts.replies == 0) & (facts.count(~facts.own) == 0) & ~facts.opened & ~facts.explained
     silent &= facts.count(facts.tcp & facts.forward & ~facts.syn) == 0
     long = (asked > 1) | (waited_ns >= _WAIT_NS)
+    repeated = facts.count(facts.syn) > 1
     paths = np.flatnonzero(asks & (silent & (long | (waited_ns >= _SOON_NS)))[connection])
-    for one in _by_server(facts, paths, ~long[connection[paths]]):
-        yield _unanswered(facts, one, is_long=bool(long[connection[one[0]]]), is_datagram=bool(datagram[one[0]]))
+    for one in _by_server(facts, paths, long[connection[paths]], repeated[connection[paths]]):
+        of = connection[one[0]]
+        how = _Silence(bool(long[of]), is_repeated=bool(repeated[of]), is_datagram=bool(datagram[one[0]]))
+        yield _unanswered(facts, one, how)
 
 
-def _unanswered(facts: Facts, paths: Rows, *, is_long: bool, is_datagram: bool) -> Seen:
+class _Silence(NamedTuple):
+    """What tells that there was no answer."""
+
+    is_long: bool
+    """An answer would have been there by then."""
+    is_repeated: bool
+    """TCP itself missed it: the SYN was sent again."""
+    is_datagram: bool
+    """Of a kind that may need none."""
+
+
+def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
     first = int(paths[0])
     at = last_place(facts, first)
     target = Ends.of(facts.result.sightings.take(facts.last[paths[:1]]), "destination").text(facts.result.topology)
     waited_ns = int((facts.until_ns - facts.last_word_ns)[facts.result.connection_of_path[first]])
-    only = "" if is_long else f"; the captures go on for {waited_ns / 1e6:.0f} ms only"
+    only = "" if silence.is_long else f"; the captures go on for {waited_ns / 1e6:.0f} ms only"
     server = facts.server[first]
 
     def say(extent: Extent) -> str:
@@ -145,14 +164,16 @@ def _unanswered(facts: Facts, paths: Rows, *, is_long: bool, is_datagram: bool) 
         return f"nobody answers {extent.flow}: {extent.counted}{of}, last seen at {at}{behind}{only}"
 
     def holds(overall: Overall) -> bool:
-        """Many datagrams need no answer: one is missed where others get it from there."""
-        answers_others = not is_datagram or bool(np.isin(server, overall.answering))
+        """Many datagrams need no answer: one is missed where others get it from there. And a capture, or its filter,
+        may show one direction alone."""
+        answers_others = not silence.is_datagram or bool(np.isin(server, overall.answering))
         slowest_ns = overall.slowest_answer_ns
-        return answers_others and (is_long or (slowest_ns is not None and waited_ns >= _TIMES * slowest_ns))
+        waited = silence.is_long or (slowest_ns is not None and waited_ns >= _TIMES * slowest_ns)
+        return answers_others and waited and overall.answers > 0
 
     return _seen(
-        facts, Kind.UNANSWERED, (_asked_server(facts, paths), at, is_long), say, paths,
-        confidence=1.0 if is_long else _PROBABLY, holds=holds if is_datagram or not is_long else None,
+        facts, Kind.UNANSWERED, (_asked_server(facts, paths), at, silence), say, paths,
+        confidence=1.0 if silence.is_long else _PROBABLY, holds=None if silence.is_repeated else holds,
     )  # fmt: skip
 
 

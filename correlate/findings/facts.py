@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ..arrays.grouping import hashed
 from ..decode.link_scope import stays_on_link
+from ..outcomes.address_keys import address_halves, address_keys
 from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from ..result.correlation import Correlation
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
@@ -66,8 +67,12 @@ class Facts:
 
     @cached_property
     def on_link(self) -> Mask:
-        """Per path: it goes no further than its link, or to a group: nobody has to answer it."""
-        return stays_on_link(self.result.sightings.take(self.result.head))
+        """Per path: it goes no further than its link, to a group or by broadcast: nobody has to answer it."""
+        heads = self.result.sightings.take(self.result.head)
+        groups = {address for one in self.result.topology.namespaces for address in one.broadcasts}
+        known = np.unique(address_keys(*address_halves(groups)))
+        sent_to = address_keys(heads["destination_high"].copy(), heads["destination_low"].copy())
+        return stays_on_link(heads) | np.isin(sent_to, known)
 
     @cached_property
     def tcp(self) -> Mask:

@@ -45,6 +45,10 @@ class Overall:
 
     slowest_answer_ns: int | None
     """How long the slowest first answer to a packet took; None where there are too few to tell."""
+    answers: int
+    """Connections in which somebody answered: the captures show both directions."""
+    opened: int
+    """TCP connections that went on behind their SYN: the captures hold more than SYNs."""
     answering: npt.NDArray[np.uint64]
     """Servers that answered somebody (Facts.server), ascending."""
 

@@ -1,6 +1,7 @@
 """The end of a packet's way: what became of it, and why.
 
 For other rooms:
+    address_keys: address_halves, address_keys
     coverage: Coverage, find_coverage, missed, watch_of_point
     judges: OF_ALL_PARTS, OF_ONE_PART, decide
     kinds: OUTCOMES, Outcome, Outcomes, REASON_KIND, Reason, Segments
