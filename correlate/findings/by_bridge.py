@@ -27,10 +27,11 @@ def bridged_through_rules(facts: Facts) -> Iterator[Seen]:
     paths = np.flatnonzero(killed & facts.last_is_told & facts.own)
     if paths.size == 0:
         return
+    came_by = set(facts.said_at(facts.last[paths])["input_index"].tolist())
     for namespace in facts.result.topology.namespaces:
         if not namespace.bridge_nf:
             continue
-        for bridge in _captured_bridges(facts, namespace):
+        for bridge in sorted(came_by.intersection(_captured_bridges(facts, namespace))):
             here = paths[_is_bridged(facts, namespace, bridge)[paths]]
             for one in groups(facts, here, facts.said_at(facts.last[here])["hook"]):
                 yield _bridged(facts, namespace, bridge, one)

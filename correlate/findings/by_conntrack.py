@@ -34,6 +34,8 @@ def wanted_by_two(facts: Facts) -> Iterator[Seen]:
     dropped there, without a word of any rule (nf_conntrack_core.c, __nf_conntrack_confirm).
     """
     entries = _entries(facts)
+    if entries.size == 0:
+        return
     paths = np.flatnonzero(_not_delivered(facts) & facts.last_is_told & _is_open(facts))
     paths = paths[np.isin(facts.said_at(facts.last[paths])["hook"], _CONFIRMING)]
     paths, row = _with_entry(facts, paths, facts.last[paths], entries, "translated")
@@ -70,6 +72,8 @@ def bound_to_nobody(facts: Facts) -> Iterator[Seen]:
     """`stale_translation`: an entry that is older than the capture leads to where nothing answers."""
     entries = _entries(facts)
     entries = entries[entries["event"] == CONNTRACK_DUMPED]
+    if entries.size == 0 or facts.quoted.size == 0:
+        return
     connection = facts.result.connection_of_path
     silent = (facts.replies == 0) & ~facts.explained
     # A router says that nobody answers there: that nothing was seen of an answer would prove little.

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from ..arrays.grouping import hashed
 from ..outcomes.kinds import Outcome
 from ..protocols import (
     ICMP,
@@ -63,10 +61,12 @@ def _errors(facts: Facts, codes: _Codes, kind: Kind) -> Iterator[Seen]:
     errors = np.flatnonzero(_are(facts, codes) & ~facts.explained[connection] & _is_about_something(facts))
     rows = facts.result.sightings.take(facts.result.head[errors])
     of_connection = connection[errors]
-    harmless = _harmless(facts, kind)[of_connection]
-    server = _asked(facts)[of_connection]
-    for one in groups(facts, errors, rows["source_high"], rows["source_low"], rows["icmp_code"], server, harmless):
-        yield _given_up(facts, one, kind, harmless=bool(_harmless(facts, kind)[connection[one[0]]]))
+    harmless = _harmless(facts, kind)
+    server = facts.asked[of_connection]
+    for one in groups(
+        facts, errors, rows["source_high"], rows["source_low"], rows["icmp_code"], server, harmless[of_connection]
+    ):
+        yield _given_up(facts, one, kind, harmless=bool(harmless[connection[one[0]]]))
 
 
 def _is_about_something(facts: Facts) -> Mask:
@@ -88,23 +88,13 @@ _PROBE_TTL: Final = 30
 """No system begins with less than 32."""
 
 
-def _asked(facts: Facts) -> npt.NDArray[np.uint64]:
-    """Per connection: one number for the address of its server, as first seen."""
-    forward = np.flatnonzero(facts.own & facts.forward)[::-1]
-    found = np.zeros(facts.result.connections.count, np.uint64)
-    heads = facts.result.sightings.take(facts.result.head[forward])
-    found[facts.result.connection_of_path[forward]] = hashed(heads["destination_high"], heads["destination_low"])
-    return found
-
-
 def _about(facts: Facts, errors: Rows) -> Rows:
     """The packets that errors quote, or those of the same connections; none where none was seen."""
-    connection = facts.result.connection_of_path
-    quoted = np.flatnonzero(np.isin(facts.result.outcomes.related, errors))
+    quoted = facts.quoted[np.isin(facts.result.outcomes.related[facts.quoted], errors)]
     if quoted.size:
         return quoted[np.argsort(facts.begin_ns[quoted], kind="stable")]
-    same = np.flatnonzero(facts.own & np.isin(connection, np.unique(connection[errors])))
-    return same[np.argsort(facts.begin_ns[same], kind="stable")]
+    same = facts.paths_of(np.unique(facts.result.connection_of_path[errors]))
+    return same[facts.own[same]]
 
 
 def _given_up(facts: Facts, errors: Rows, kind: Kind, *, harmless: bool) -> Seen:
@@ -119,7 +109,7 @@ def _given_up(facts: Facts, errors: Rows, kind: Kind, *, harmless: bool) -> Seen
         return f"{router} {verb} {extent.flow}: ICMP {info}, {many(extent.packets, 'time')}, last seen at {back}"
 
     return Seen(
-        kind=kind, key=(router, info, int(_asked(facts)[facts.result.connection_of_path[first]])), say=say,
+        kind=kind, key=(router, info, int(facts.asked[facts.result.connection_of_path[first]])), say=say,
         paths=errors, subject=subject_of(facts, about), time_ns=int(facts.begin_ns[first]),
         node=node_of(facts, first), harmless=harmless,
         evidence=frames_of(facts, first, most=1) + frames_of(facts, int(about[0]), most=1),
@@ -129,7 +119,7 @@ def _given_up(facts: Facts, errors: Rows, kind: Kind, *, harmless: bool) -> Seen
 def _too_big(facts: Facts) -> Iterator[Seen]:
     errors = np.flatnonzero(_are(facts, _TOO_BIG) & _is_about_something(facts))
     rows = facts.result.sightings.take(facts.result.head[errors])
-    server = _asked(facts)[facts.result.connection_of_path[errors]]
+    server = facts.asked[facts.result.connection_of_path[errors]]
     arrived = facts.result.outcomes.outcome[errors] == Outcome.DELIVERED
     died = _died(facts, errors) | (_still_too_big(facts, errors) & ~arrived)
     for is_dead in (True, False):
@@ -190,7 +180,7 @@ def _mtu(facts: Facts, errors: Rows, *, died: bool) -> Seen:
 
     return Seen(
         kind=Kind.MTU_BLACK_HOLE if died else Kind.MTU_EXCEEDED,
-        key=(router, mtu, int(_asked(facts)[facts.result.connection_of_path[first]])), say=say, paths=errors,
+        key=(router, mtu, int(facts.asked[facts.result.connection_of_path[first]])), say=say, paths=errors,
         subject=subject_of(facts, about), time_ns=int(facts.begin_ns[first]), node=node_of(facts, first),
         harmless=not died, confidence=1.0 if not died or _died(facts, errors).any() else _PROBABLY,
         evidence=frames_of(facts, first) + frames_of(facts, int(about[0]), most=1),

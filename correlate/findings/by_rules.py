@@ -25,9 +25,9 @@ def killed_by_rules(facts: Facts) -> Iterator[Seen]:
     dropped = (outcomes.outcome == Outcome.DROPPED) & np.isin(outcomes.reason, (Reason.RULE, Reason.POLICY))
     paths = np.flatnonzero(dropped)
     namespace, chain = result.sightings["namespace"][facts.last[paths]], _chains(facts, paths)
-    harmless = _harmless(facts)[paths]
-    for one in groups(facts, paths, namespace, chain, outcomes.rule[paths], facts.own[paths], harmless):
-        yield _killed(facts, one)
+    harmless = _harmless(facts)
+    for one in groups(facts, paths, namespace, chain, outcomes.rule[paths], facts.own[paths], harmless[paths]):
+        yield _killed(facts, one, harmless=bool(harmless[one[0]]))
 
 
 def _chains(facts: Facts, paths: Rows) -> Rows:
@@ -46,7 +46,7 @@ def _harmless(facts: Facts) -> Mask:
     return facts.on_link | (facts.complete[facts.result.connection_of_path] & facts.own)
 
 
-def _killed(facts: Facts, paths: Rows) -> Seen:
+def _killed(facts: Facts, paths: Rows, *, harmless: bool) -> Seen:
     result, first = facts.result, int(paths[0])
     by_policy = result.outcomes.reason[first] == Reason.POLICY
     reason = reason_of(result, first)
@@ -64,7 +64,7 @@ def _killed(facts: Facts, paths: Rows) -> Seen:
     return Seen(
         kind=kind, key=(at, cause, bool(facts.own[first])), say=say, paths=paths, subject=subject_of(facts, paths),
         time_ns=int(facts.begin_ns[first]), node=node_of(facts, first), rule=rule,
-        harmless=bool(_harmless(facts)[first]), evidence=frames_of(facts, first) + _rule_evidence(rule),
+        harmless=harmless, evidence=frames_of(facts, first) + _rule_evidence(rule),
     )  # fmt: skip
 
 

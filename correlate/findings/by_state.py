@@ -83,8 +83,8 @@ def _is_traced(facts: Facts, path: int) -> bool:
 
 def _answer_frame(facts: Facts, path: int) -> tuple[Evidence, ...]:
     """The frame that refused it."""
-    connection = facts.result.connection_of_path
-    answers = np.flatnonzero((connection == connection[path]) & ((facts.reset & ~facts.forward) | ~facts.own))
+    paths = facts.paths_of(facts.result.connection_of_path[path : path + 1])
+    answers = paths[(facts.reset[paths] & ~facts.forward[paths]) | ~facts.own[paths]]
     return frames_of(facts, int(answers[0]), most=1) if answers.size else ()
 
 
@@ -92,7 +92,7 @@ def half_open(facts: Facts) -> Iterator[Seen]:
     """`half_open`: the server accepted, and the client never went on."""
     connection = facts.result.connection_of_path
     accepted, asked = facts.count(facts.syn_ack), facts.count(facts.syn)
-    waited = facts.until_ns - facts.last_word_ns >= _WAIT_NS
+    waited = facts.watched_ns >= _WAIT_NS
     stuck = (accepted > 0) & (asked > 0) & ~facts.opened & (facts.count(facts.reset) == 0) & ~facts.explained
     repeated = (accepted > 1) | (asked > 1)
     stuck &= repeated | waited
@@ -127,7 +127,7 @@ def unanswered(facts: Facts) -> Iterator[Seen]:
     connection = facts.result.connection_of_path
     datagram = (facts.head("protocol") == UDP) & ~np.isin(facts.head("destination_port"), _ANSWERED_PORTS)
     asks = facts.own & facts.forward & ~facts.on_link & (_waits_for_an_answer(facts) | datagram)
-    asked, waited_ns = facts.count(asks), facts.until_ns - facts.last_word_ns
+    asked, waited_ns = facts.count(asks), facts.watched_ns
     silent = (facts.replies == 0) & (facts.count(~facts.own) == 0) & ~facts.opened & ~facts.explained
     silent &= facts.count(facts.tcp & facts.forward & ~facts.syn) == 0
     long = (asked > 1) | (waited_ns >= _WAIT_NS)
@@ -154,7 +154,7 @@ def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
     first = int(paths[0])
     at = last_place(facts, first)
     target = Ends.of(facts.result.sightings.take(facts.last[paths[:1]]), "destination").text(facts.result.topology)
-    waited_ns = int((facts.until_ns - facts.last_word_ns)[facts.result.connection_of_path[first]])
+    waited_ns = int(facts.watched_ns[facts.result.connection_of_path[first]])
     only = "" if silence.is_long else f"; the captures go on for {waited_ns / 1e6:.0f} ms only"
     server = facts.server[first]
 

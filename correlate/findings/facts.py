@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays.grouping import hashed
+from ..arrays.grouping import Runs, hashed, runs_of_ids
 from ..decode.link_scope import stays_on_link
 from ..outcomes.address_keys import address_halves, address_keys
 from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
@@ -103,6 +103,36 @@ class Facts:
     def count(self, chosen: Mask) -> Rows:
         """Per connection: how many of its paths are chosen."""
         return np.bincount(self.result.connection_of_path[chosen], minlength=self.result.connections.count)
+
+    @cached_property
+    def _of_connections(self) -> Runs:
+        return runs_of_ids(self.result.connection_of_path, self.result.connections.count)
+
+    def paths_of(self, connections: Rows) -> Rows:
+        """The paths of some connections, in order of time."""
+        runs = self._of_connections
+        found = [runs.rows[runs.start[one] : runs.start[one + 1]] for one in connections.tolist()]
+        paths = np.concatenate([np.empty(0, np.int64), *found])
+        return paths[np.argsort(self.begin_ns[paths], kind="stable")]
+
+    @cached_property
+    def quoted(self) -> Rows:
+        """Paths that an ICMP error is about."""
+        return np.flatnonzero(self.result.outcomes.related >= 0)
+
+    @cached_property
+    def asked(self) -> npt.NDArray[np.uint64]:
+        """Per connection: one number for the address of its server, as first seen."""
+        forward = np.flatnonzero(self.own & self.forward)[::-1]
+        found = np.zeros(self.result.connections.count, np.uint64)
+        high, low = self.head("destination_high")[forward], self.head("destination_low")[forward]
+        found[self.result.connection_of_path[forward]] = hashed(high, low)
+        return found
+
+    @cached_property
+    def watched_ns(self) -> Rows:
+        """Per connection: how long it was watched behind its last packet."""
+        return self.until_ns - self.last_word_ns
 
     @cached_property
     def replies(self) -> Rows:
