@@ -42,7 +42,7 @@ def add_check_command(app: typer.Typer, write: Callable[[Iterable[str]], None], 
                 "nothing is expected", "say what: --expect 'tcp any -> :8080 delivered', --expect-no fault"
             )
         if junit:
-            check_report(junit, captures)
+            check_report(junit, captures, "--junit")
         end_tidily()
         begin_reading()
         with importing(say):
@@ -61,7 +61,7 @@ def add_check_command(app: typer.Typer, write: Callable[[Iterable[str]], None], 
             )
             judged = judge(result, wanted)
         if junit:
-            write_report(junit, [junit_text(judged)])
+            write_report(junit, [junit_text(judged)], "--junit")
         write(expectations_text(judged))
         if not all(one.holds for one in judged):
             raise typer.Exit(1)
