@@ -7,6 +7,6 @@ the parts see together, in order. A finding rests on evidence, or it is not made
 For other rooms:
     all_findings: AllFindings
     asked_rules: with_asked_rules
-    kinds: Kind, Severity
+    kinds: Kind, MOST_OF_A_KIND, Severity
     values: Finding
 """

@@ -11,8 +11,7 @@ from ..protocols import UDP
 from ..result.correlation import Correlation
 from .facts import Facts
 from .families import FAMILIES
-from .grouping import MOST_GROUPS
-from .kinds import Severity
+from .kinds import MOST_OF_A_KIND, Severity
 from .seen import Extent, Overall, Seen
 from .subject import Subject
 from .values import Finding
@@ -123,7 +122,7 @@ def _first_of_each_kind(found: list[_Merged]) -> list[_Merged]:
     for one in found:
         key = one.first.kind, one.first.severity
         counts[key] = counts.get(key, 0) + 1
-        if counts[key] <= MOST_GROUPS:
+        if counts[key] <= MOST_OF_A_KIND:
             chosen.append(one)
     return chosen
 

@@ -1,15 +1,11 @@
 """Packets of which the same is to be said, as groups."""
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
 from ..arrays.grouping import group_ids, hashed
 from .facts import Facts, Rows
-
-MOST_GROUPS: Final = 200
-"""Findings of one kind that are told of a part: a scan of all ports has 65,536 of them. Those of most packets are."""
+from .kinds import MOST_OF_A_KIND
 
 
 def groups(facts: Facts, paths: Rows, *columns: npt.NDArray[np.generic]) -> list[Rows]:
@@ -23,5 +19,5 @@ def groups(facts: Facts, paths: Rows, *columns: npt.NDArray[np.generic]) -> list
     np.minimum.at(first, which, facts.begin_ns[paths])
     order = np.lexsort((facts.begin_ns[paths], which))
     bounds = np.append(0, np.cumsum(count))
-    chosen = np.lexsort((first, -count))[:MOST_GROUPS]
+    chosen = np.lexsort((first, -count))[:MOST_OF_A_KIND]
     return [paths[order[bounds[one] : bounds[one + 1]]] for one in chosen.tolist()]

@@ -65,3 +65,7 @@ NOTICES: Final = frozenset(
     }
 )
 """Kinds that are notices, unless a packet died of it."""
+
+
+MOST_OF_A_KIND: Final = 200
+"""Findings of one kind that are told: a scan of all ports has 65,536 of them. Those of most packets are."""

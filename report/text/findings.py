@@ -1,10 +1,11 @@
 """The findings, which a report begins with."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ...correlate.findings.kinds import Severity
+from ...correlate.findings.kinds import MOST_OF_A_KIND, Severity
 from ...correlate.findings.values import Finding
 from .layout import first_of
 from .units import plural
@@ -30,7 +31,10 @@ def findings_text(findings: Sequence[Finding], well: str, only: Sequence[str] = 
     for finding in findings[:_MOST]:
         yield from _lines(finding)
     if len(findings) > _MOST:
-        yield f"  … and {len(findings) - _MOST:,} more: `--format json` has all of them\n"
+        yield f"  … and {len(findings) - _MOST:,} more: `--format json` has them\n"
+    counts_of_kinds = Counter(finding.kind for finding in findings)
+    for kind in [kind for kind, count in counts_of_kinds.items() if count >= MOST_OF_A_KIND]:
+        yield f"  … {MOST_OF_A_KIND} of kind {kind} are told, the most of one kind: there may be more\n"
     yield "\n"
 
 

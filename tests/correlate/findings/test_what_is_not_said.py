@@ -2,6 +2,8 @@
 
 from scapy.layers.inet import IP, TCP, UDP
 
+from ttrace.correlate.findings.kinds import MOST_OF_A_KIND
+from ttrace.report import render_telling
 from ttrace.report.telling import Telling
 
 from ..scene import DOCKER0, DROP, DROP_RULE, ETH0, IN, Direction, Node, correlate, docker_host
@@ -56,3 +58,17 @@ def test_a_broadcast_that_a_rule_drops_keeps_nobody_from_anything(tmp_path):
     host.trace(5, packet, "FORWARD", iif=DOCKER0, oif=ETH0, rules=[("FORWARD", DROP_RULE, DROP)], policy=None)
     (found,) = findings(tmp_path, host)
     assert (found.kind, found.severity) == ("rule_drop", "notice")
+
+
+def test_more_of_a_kind_than_are_told_are_not_passed_over_in_silence(tmp_path):
+    node = plain()
+    for number in range(201):
+        node.see(
+            "eth0", Direction.UNKNOWN, 1000 * number, IP(src=CLIENT, dst=SERVER) / TCP(dport=1 + number, flags="S")
+        )
+        refusal = IP(src=SERVER, dst=CLIENT) / TCP(sport=1 + number, dport=20, flags="RA", ack=1)
+        node.see("eth0", Direction.UNKNOWN, 1000 * number + 100, refusal)
+    result = correlate(tmp_path, node)
+    text = "".join(render_telling(Telling.chosen(result), "text"))
+    assert len(Telling.chosen(result).head[0]) == MOST_OF_A_KIND
+    assert "200 of kind refused are told, the most of one kind: there may be more" in text
