@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..nodes.topology import Topology
-from ..protocols import UDP
 from ..result.correlation import Correlation
 from .facts import Facts
 from .families import FAMILIES
@@ -58,8 +57,8 @@ class AllFindings:
         self._answers += answered.size
         self._opened += int(facts.opened.sum())
         self._slowest_ns = max(self._slowest_ns, int(answered.max(initial=0)))
-        datagrams = facts.own & facts.forward & (facts.head("protocol") == UDP)
-        self._answering.append(np.unique(facts.server[datagrams & (facts.replies > 0)[result.connection_of_path]]))
+        asks = facts.own & facts.forward
+        self._answering.append(np.unique(facts.server[asks & (facts.replies > 0)[result.connection_of_path]]))
 
     def _add(self, result: Correlation, seen: Seen) -> None:
         path = int(result.ids.paths[seen.paths[0]])
@@ -96,9 +95,9 @@ class AllFindings:
                 one.first.kind,
             )
         )
-        return tuple(self._finding(number, one) for number, one in enumerate(_first_of_each_kind(found), 1))
+        return tuple(self._finding(number, one, overall) for number, one in enumerate(_first_of_each_kind(found), 1))
 
-    def _finding(self, number: int, one: _Merged) -> Finding:
+    def _finding(self, number: int, one: _Merged, overall: Overall) -> Finding:
         first, topology = one.first, self._topology
         if topology is None:
             raise ValueError("add() comes first")
@@ -106,6 +105,7 @@ class AllFindings:
             packets=one.packets, connections=one.connection_count, flow=one.subject.flow(topology),
             source=one.subject.sources.text(topology), destination=one.subject.destinations.text(topology),
             noun=one.subject.noun, amounts=one.amounts,
+            answers_others=first.server is not None and bool(np.isin(np.uint64(first.server), overall.answering)),
         )  # fmt: skip
         return Finding(
             id=number, kind=first.kind, severity=first.severity, text=first.say(extent), advice=first.advice,

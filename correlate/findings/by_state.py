@@ -24,8 +24,8 @@ _SOON_NS: Final = 5_000_000
 _TIMES: Final = 50
 """So many times as long as the slowest answer in the captures took: an answer has most likely not been on its way."""
 _PROBABLY: Final = 0.7
-_ANSWERED_PORTS: Final = (53, 67, 69, 123, 161, 500, 3478)
-"""UDP services whose clients wait for an answer: DNS, DHCP, TFTP, NTP, SNMP, IKE, STUN."""
+_ANSWERED_PORTS: Final = (53, 69, 123, 161, 500, 3478)
+"""UDP services whose clients wait for an answer: DNS, TFTP, NTP, SNMP, IKE, STUN."""
 _SERVER: Final = ("destination_high", "destination_low", "destination_port", "protocol")
 
 
@@ -51,8 +51,9 @@ def refused(facts: Facts) -> Iterator[Seen]:
     asks = facts.own & facts.forward & ~facts.explained[connection]
     told = asks & (result.outcomes.reason == Reason.REFUSED)
     # A SYN that was not seen to arrive, and came back as RST with nothing else.
-    reset_at_once = (facts.count(facts.reset & ~facts.forward) > 0) & (facts.count(facts.syn_ack) == 0) & ~facts.opened
-    told |= asks & facts.syn & reset_at_once[connection]
+    told |= asks & facts.syn & (facts.count(facts.reset & ~facts.forward) > 0)[connection]
+    # Who accepted at any time, and breaks off later, does not refuse.
+    told &= ((facts.count(facts.syn_ack) == 0) & ~facts.opened)[connection]
     paths = np.flatnonzero(told)
     last = result.sightings.take(facts.last[paths])
     for one in groups(facts, paths, *(last[name] for name in _SERVER), last["namespace"], last["place"]):
@@ -91,17 +92,23 @@ def _answer_frame(facts: Facts, path: int) -> tuple[Evidence, ...]:
 def half_open(facts: Facts) -> Iterator[Seen]:
     """`half_open`: the server accepted, and the client never went on."""
     connection = facts.result.connection_of_path
-    accepted, asked = facts.count(facts.syn_ack), facts.count(facts.syn)
-    waited = facts.watched_ns >= _WAIT_NS
-    stuck = (accepted > 0) & (asked > 0) & ~facts.opened & (facts.count(facts.reset) == 0) & ~facts.explained
-    repeated = (accepted > 1) | (asked > 1)
-    stuck &= repeated | waited
+    # A server that has no ACK sends its SYN-ACK again, a client that has no SYN-ACK its SYN (RFC 6298, 2). Where
+    # neither does behind the first SYN-ACK, the ACK was there, and not captured.
+    accepted_ns, last_ns = (
+        np.full(facts.explained.size, np.iinfo(np.int64).max),
+        np.zeros(facts.explained.size, np.int64),
+    )
+    np.minimum.at(accepted_ns, connection[facts.syn_ack], facts.begin_ns[facts.syn_ack])
+    again = facts.syn | facts.syn_ack
+    np.maximum.at(last_ns, connection[again], facts.begin_ns[again])
+    stuck = (last_ns > accepted_ns) & (facts.count(facts.syn) > 0) & ~facts.opened & ~facts.explained
+    stuck &= facts.count(facts.reset & facts.forward) == 0
     paths = np.flatnonzero(stuck[connection] & (facts.syn | facts.syn_ack))
-    for one in _by_server(facts, paths, repeated[connection[paths]]):
-        yield _half_open(facts, one, is_repeated=bool(repeated[connection[one[0]]]))
+    for one in _by_server(facts, paths):
+        yield _half_open(facts, one)
 
 
-def _half_open(facts: Facts, paths: Rows, *, is_repeated: bool) -> Seen:
+def _half_open(facts: Facts, paths: Rows) -> Seen:
     asks, answers = paths[facts.syn[paths]], paths[facts.syn_ack[paths]]
     asked_at, at = last_place(facts, int(asks[0])), last_place(facts, int(answers[0]))
 
@@ -112,13 +119,9 @@ def _half_open(facts: Facts, paths: Rows, *, is_repeated: bool) -> Seen:
             f"{many(accepted, 'SYN-ACK')}, last seen at {at}, and no ACK"
         )
 
-    def holds(overall: Overall) -> bool:
-        """A filter may have taken SYNs alone."""
-        return is_repeated or overall.opened > 0
-
     return _seen(
-        facts, Kind.HALF_OPEN, (_asked_server(facts, asks), asked_at, is_repeated), say, paths,
-        frames_of(facts, int(answers[0])), amounts=(asks.size, answers.size), holds=None if is_repeated else holds,
+        facts, Kind.HALF_OPEN, (_asked_server(facts, asks), asked_at), say, paths,
+        frames_of(facts, int(answers[0])), amounts=(asks.size, answers.size),
     )  # fmt: skip
 
 
@@ -147,7 +150,7 @@ class _Silence(NamedTuple):
     is_repeated: bool
     """TCP itself missed it: the SYN was sent again."""
     is_datagram: bool
-    """Of a kind that may need none."""
+    """Of a kind that may need none: a notice."""
 
 
 def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
@@ -161,7 +164,10 @@ def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
     def say(extent: Extent) -> str:
         of = f" of {extent.connections:,} connections" if extent.connections > 1 else ""
         behind = f", by then to {target}" if target != extent.destination else ""
-        return f"nobody answers {extent.flow}: {extent.counted}{of}, last seen at {at}{behind}{only}"
+        seen = f"{extent.counted}{of}, last seen at {at}{behind}{only}"
+        if extent.answers_others:
+            return f"{extent.flow} had no answer: {seen}; others had one there"
+        return f"nobody answers {extent.flow}: {seen}"
 
     def holds(overall: Overall) -> bool:
         """Many datagrams need no answer: one is missed where others get it from there. And a capture, or its filter,
@@ -174,6 +180,7 @@ def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
     return _seen(
         facts, Kind.UNANSWERED, (_asked_server(facts, paths), at, silence), say, paths,
         confidence=1.0 if silence.is_long else _PROBABLY, holds=None if silence.is_repeated else holds,
+        server=int(server), harmless=silence.is_datagram,
     )  # fmt: skip
 
 
@@ -215,10 +222,12 @@ def _seen(
     amounts: tuple[int, ...] = (),
     confidence: float = 1.0,
     holds: Callable[[Overall], bool] | None = None,
+    server: int | None = None,
+    harmless: bool = False,
 ) -> Seen:
     first = int(paths[0])
     return Seen(
         kind=kind, key=key, say=say, paths=paths, subject=subject_of(facts, paths), time_ns=int(facts.begin_ns[first]),
         node=node_of(facts, first), evidence=frames_of(facts, first) + evidence, amounts=amounts,
-        confidence=confidence, holds=holds,
+        confidence=confidence, holds=holds, server=server, harmless=harmless,
     )  # fmt: skip

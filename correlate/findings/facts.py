@@ -178,5 +178,6 @@ class Facts:
 
     @cached_property
     def server(self) -> npt.NDArray[np.uint64]:
-        """Per path: one number for the address and port it was first sent to."""
-        return hashed(*(self.head(name) for name in ("destination_high", "destination_low", "destination_port")))
+        """Per path: one number for the protocol, address and port it was first sent to."""
+        columns = ("destination_high", "destination_low", "destination_port", "protocol")
+        return hashed(*(self.head(name) for name in columns))

@@ -25,6 +25,8 @@ class Extent:
     noun: str
     amounts: tuple[int, ...] = ()
     """Sums of what its parts say beside."""
+    answers_others: bool = False
+    """The server that was asked answers other connections."""
 
     @property
     def counted(self) -> str:
@@ -77,6 +79,8 @@ class Seen:
     amounts: tuple[int, ...] = ()
     """What is to be summed up beside the packets."""
     evidence: tuple[Evidence, ...] = ()
+    server: int | None = None
+    """The one that was asked (Facts.server), where it matters whether it answers others."""
     holds: Callable[[Overall], bool] | None = None
     """Whether it is said, where that depends on other parts."""
 

@@ -18,7 +18,8 @@ def place(hop: Hop) -> str:
     """Where a hop is: `slave eth0 in`, `slave forward`."""
     at = where(hop.node, hop.netns)
     if isinstance(hop, InterfaceHop):
-        return f"{at} {hop.interface}" + (f" {hop.direction}" if hop.direction != "unknown" else "")
+        name = "" if hop.interface == at else f" {hop.interface}"  # a plain file may be called as its interface is
+        return at + name + (f" {hop.direction}" if hop.direction != "unknown" else "")
     if isinstance(hop, ChainHop):
         return f"{at} {hop.hook}"
     return f"{at}: {hop.says}"

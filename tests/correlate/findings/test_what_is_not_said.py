@@ -72,3 +72,36 @@ def test_more_of_a_kind_than_are_told_are_not_passed_over_in_silence(tmp_path):
     text = "".join(render_telling(Telling.chosen(result), "text"))
     assert len(Telling.chosen(result).head[0]) == MOST_OF_A_KIND
     assert "200 of kind refused are told, the most of one kind: there may be more" in text
+
+
+def test_a_handshake_whose_ack_was_not_captured_and_not_missed_by_anybody(tmp_path):
+    """A server that has no ACK sends its SYN-ACK again."""
+    node = plain()
+    for number in range(3):
+        node.see("eth0", Direction.UNKNOWN, number * SECOND_US, segment(number, "S"))
+        node.see("eth0", Direction.UNKNOWN, number * SECOND_US + 90, segment(number, "SA", back=True))
+    node.see("eth0", Direction.UNKNOWN, 2 * SECOND_US + 200, segment(2, "A"))
+    node.see("eth0", Direction.UNKNOWN, 9 * SECOND_US, segment(9, "A"))
+    assert not findings(tmp_path, node)
+
+
+def test_who_accepts_and_breaks_off_in_the_end_does_not_refuse(tmp_path):
+    node = plain()
+    node.see("eth0", Direction.UNKNOWN, 0, segment(1, "S"))
+    for number in range(3):
+        node.see("eth0", Direction.UNKNOWN, number * SECOND_US + 90, segment(1, "SA", back=True))
+    node.see("eth0", Direction.UNKNOWN, 4 * SECOND_US, segment(1, "RA", back=True))
+    (found,) = findings(tmp_path, node)
+    assert found.kind == "half_open"
+
+
+def test_a_server_that_answers_others_is_not_said_to_answer_nobody(tmp_path):
+    node = plain()
+    node.see("eth0", Direction.UNKNOWN, 0, segment(1, "S"))
+    node.see("eth0", Direction.UNKNOWN, SECOND_US, segment(1, "S"))
+    for number, flags, back in ((2, "S", False), (2, "SA", True), (2, "A", False)):
+        node.see("eth0", Direction.UNKNOWN, 2 * SECOND_US, segment(number, flags, back=back))
+    (found,) = findings(tmp_path, node)
+    assert found.text == (
+        "tcp 10.0.0.1:40001 -> 10.9.0.1:80 had no answer: 2 SYNs, last seen at host eth0; others had one there"
+    )
