@@ -1,12 +1,12 @@
 # The front door: `make demo` shows ttrace at work, `make test` proves it. Each installs what it needs and is quick the second time.
 .PHONY: help setup warm-up demo quick test test-all fuzz check bench bench-large recordings clean
-# Workers share the tests; all kernels are compiled before, so that no two of them compile the same.
-PYTEST = .venv/bin/pytest -n auto --maxprocesses 4
+# Workers share the tests, one more than there are cores, as many tests wait; all kernels are compiled before, so that no two of them compile the same.
+PYTEST = .venv/bin/pytest -n $(shell expr $$(nproc) + 1) --maxprocesses 4
 
 help:
 	@echo "make demo        two Docker nodes, a request each way, and the way of its packets"
 	@echo "make quick       the tests for in between: without root, under a minute"
-	@echo "make test        all tests, on real traffic; as root, 8 minutes"
+	@echo "make test        all tests, on real traffic; as root, 10 minutes"
 	@echo "make test-all    these, and those that take longer than anybody waits"
 	@echo "make fuzz        ten minutes of damaged captures for every parser"
 	@echo "make check       linters and type checker"

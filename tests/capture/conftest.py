@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import pytest
 
+from ttrace.capture.machine import journal
 from ttrace.capture.machine.netns import open_netns
 
 CAPTURE_SCRIPT = """
@@ -93,11 +94,13 @@ class Capture:
         return summary
 
 
-@pytest.fixture
-def journals(tmp_path: Path) -> Path:
-    """Where captures note the settings that they change: of this test alone, so that no capture of another test puts
-    back what this one has left on purpose."""
-    return tmp_path / "journals"
+@pytest.fixture(autouse=True)
+def journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where captures note the settings that they change, in this process as well: of this test alone, so that no
+    capture of another test puts back what this one has left on purpose, nor this one what another (test_kill.py) has."""
+    folder = tmp_path / "journals"
+    monkeypatch.setattr(journal, "JOURNAL_DIRECTORY", folder)
+    return folder
 
 
 @pytest.fixture
