@@ -11,7 +11,8 @@ from ..result.correlation import Correlation
 from .facts import Facts
 from .families import FAMILIES
 from .kinds import MOST_OF_A_KIND, Severity
-from .seen import Extent, Overall, Seen
+from .scans import both, is_scan
+from .seen import NO_TRIES, Extent, Overall, Seen, Tries
 from .subject import Subject
 from .values import Finding
 
@@ -33,6 +34,12 @@ class _Merged:
     connections: list[int] = field(default_factory=list)
     paths: list[int] = field(default_factory=list)
     amounts: tuple[int, ...] = ()
+    tried: Tries = field(default_factory=lambda: NO_TRIES)
+
+    @property
+    def severity(self) -> Severity:
+        """Of all parts together: nobody waits for the answers to a scan."""
+        return Severity.NOTICE if is_scan(self.tried) else self.first.severity
 
 
 class AllFindings:
@@ -65,8 +72,11 @@ class AllFindings:
         key = (seen.kind, seen.severity, *seen.key)
         known = self._merged.get(key)
         if known is None:
-            known = self._merged[key] = _Merged(seen, path, seen.subject, amounts=(0,) * len(seen.amounts))
+            known = self._merged[key] = _Merged(
+                seen, path, seen.subject, amounts=(0,) * len(seen.amounts), tried=seen.tried
+            )
         else:
+            known.tried = both(known.tried, seen.tried)
             known.subject = known.subject.and_(seen.subject)
             if (seen.time_ns, path) < (known.first.time_ns, known.first_path):
                 known.first, known.first_path = seen, path
@@ -86,9 +96,10 @@ class AllFindings:
             answering=np.unique(np.concatenate(self._answering)) if self._answering else np.empty(0, np.uint64),
         )
         found = [one for one in self._merged.values() if one.first.holds is None or one.first.holds(overall)]
+        found = _with_scans_as_one(found)
         found.sort(
             key=lambda one: (
-                one.first.severity == Severity.NOTICE,
+                one.severity == Severity.NOTICE,
                 -one.connection_count,
                 one.first.time_ns,
                 one.first_path,
@@ -104,15 +115,27 @@ class AllFindings:
         extent = Extent(
             packets=one.packets, connections=one.connection_count, flow=one.subject.flow(topology),
             source=one.subject.sources.text(topology), destination=one.subject.destinations.text(topology),
-            noun=one.subject.noun, amounts=one.amounts,
+            noun=one.subject.noun, amounts=one.amounts, tried=one.tried.size, is_scan=is_scan(one.tried),
             answers_others=first.server is not None and bool(np.isin(np.uint64(first.server), overall.answering)),
         )  # fmt: skip
         return Finding(
-            id=number, kind=first.kind, severity=first.severity, text=first.say(extent), advice=first.advice,
+            id=number, kind=first.kind, severity=one.severity, text=first.say(extent), advice=first.advice,
             confidence=first.confidence, time_ns=first.time_ns, node=first.node, packets=one.packets,
             connection_count=one.connection_count, connections=tuple(one.connections), paths=tuple(one.paths),
             rule=first.rule, evidence=first.evidence,
         )  # fmt: skip
+
+
+def _with_scans_as_one(found: list[_Merged]) -> list[_Merged]:
+    """Without what tells the ports of a scan one by one, where it is told as a scan."""
+    scans = [one for one in found if one.first.as_scan and is_scan(one.tried)]
+    pairs = {(one.first.kind, pair) for one in scans for pair in one.tried["pair"].tolist()}
+    return scans + [
+        one
+        for one in found
+        if not one.first.as_scan
+        and not (one.tried.size and all((one.first.kind, pair) in pairs for pair in set(one.tried["pair"].tolist())))
+    ]
 
 
 def _first_of_each_kind(found: list[_Merged]) -> list[_Merged]:
@@ -120,7 +143,7 @@ def _first_of_each_kind(found: list[_Merged]) -> list[_Merged]:
     counts: dict[tuple[object, object], int] = {}
     chosen = []
     for one in found:
-        key = one.first.kind, one.first.severity
+        key = one.first.kind, one.severity
         counts[key] = counts.get(key, 0) + 1
         if counts[key] <= MOST_OF_A_KIND:
             chosen.append(one)

@@ -14,7 +14,8 @@ from ..sightings import EVALUATION, of_kind
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
-from .seen import Extent, Seen
+from .scans import tries
+from .seen import Extent, Seen, many
 from .values import Evidence
 from .words import frames_of, node_of, subject_of, where
 
@@ -59,12 +60,13 @@ def _killed(facts: Facts, paths: Rows, *, harmless: bool) -> Seen:
 
     def say(extent: Extent) -> str:
         several = f"{extent.connections:,} connections, " if extent.connections > 1 else ""
-        return f"{at} {verb} {extent.flow}, {cause}: {several}{extent.counted}{answer}"
+        scan = f", {many(extent.tried, 'port')}, as a scan tries them" if extent.is_scan else ""
+        return f"{at} {verb} {extent.flow}, {cause}: {several}{extent.counted}{scan}{answer}"
 
     return Seen(
         kind=kind, key=(at, cause, bool(facts.own[first])), say=say, paths=paths, subject=subject_of(facts, paths),
         time_ns=int(facts.begin_ns[first]), node=node_of(facts, first), rule=rule,
-        harmless=harmless, evidence=frames_of(facts, first) + _rule_evidence(rule),
+        harmless=harmless, tried=tries(facts, paths), evidence=frames_of(facts, first) + _rule_evidence(rule),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from ..sightings import FRAME
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
+from .scans import scans, tries, without_scans
 from .seen import Extent, Overall, Seen, many
 from .subject import Ends
 from .values import Evidence
@@ -32,7 +33,7 @@ _SERVER: Final = ("destination_high", "destination_low", "destination_port", "pr
 def lost_on_the_way(facts: Facts) -> Iterator[Seen]:
     """`wire_loss`: left one node and never came to the next, though its captures were there and lost nothing."""
     paths = np.flatnonzero((facts.result.outcomes.reason == Reason.WIRE) & _lost(facts) & facts.own)
-    for one in groups(facts, paths, facts.result.sightings["place"][facts.last[paths]]):
+    for one in groups(facts, paths, facts.last_seen[paths]):
         at = last_place(facts, int(one[0]))
 
         def say(extent: Extent, at: str = at) -> str:
@@ -55,8 +56,10 @@ def refused(facts: Facts) -> Iterator[Seen]:
     # Who accepted at any time, and breaks off later, does not refuse.
     told &= ((facts.count(facts.syn_ack) == 0) & ~facts.opened)[connection]
     paths = np.flatnonzero(told)
+    yield from scans(facts, Kind.REFUSED, paths, "all refused")
+    paths = without_scans(facts, paths)
     last = result.sightings.take(facts.last[paths])
-    for one in groups(facts, paths, *(last[name] for name in _SERVER), last["namespace"], last["place"]):
+    for one in groups(facts, paths, *(last[name] for name in _SERVER), facts.last_seen[paths]):
         yield _refused(facts, one)
 
 
@@ -136,6 +139,8 @@ def unanswered(facts: Facts) -> Iterator[Seen]:
     long = (asked > 1) | (waited_ns >= _WAIT_NS)
     repeated = facts.count(facts.syn) > 1
     paths = np.flatnonzero(asks & (silent & (long | (waited_ns >= _SOON_NS)))[connection])
+    yield from scans(facts, Kind.UNANSWERED, paths, "and no answer is seen")
+    paths = without_scans(facts, paths)
     for one in _by_server(facts, paths, long[connection[paths]], repeated[connection[paths]]):
         of = connection[one[0]]
         how = _Silence(bool(long[of]), is_repeated=bool(repeated[of]), is_datagram=bool(datagram[one[0]]))
@@ -192,11 +197,11 @@ def _asked_server(facts: Facts, paths: Rows) -> int:
 def _by_server(facts: Facts, paths: Rows, *columns: npt.NDArray[np.generic]) -> list[Rows]:
     """Packets of connections to one server, as their client asks for it, and where the first of them was last seen."""
     connection, count = facts.result.connection_of_path, facts.result.connections.count
-    asks = paths[facts.forward[paths]][::-1]
+    asks = paths[facts.forward[paths]]
+    asks = asks[np.argsort(facts.begin_ns[asks], kind="stable")][::-1]
     protocol = facts.head("protocol").astype(np.uint64)
-    place = facts.result.sightings["place"][facts.last].astype(np.uint64)
     found = []
-    for values in (facts.server, protocol, place):
+    for values in (facts.server, protocol, facts.last_seen):
         of_connection = np.zeros(count, np.uint64)
         of_connection[connection[asks]] = values[asks]
         found.append(of_connection[connection[paths]])
@@ -229,5 +234,5 @@ def _seen(
     return Seen(
         kind=kind, key=key, say=say, paths=paths, subject=subject_of(facts, paths), time_ns=int(facts.begin_ns[first]),
         node=node_of(facts, first), evidence=frames_of(facts, first) + evidence, amounts=amounts,
-        confidence=confidence, holds=holds, server=server, harmless=harmless,
+        confidence=confidence, holds=holds, server=server, harmless=harmless, tried=tries(facts, paths),
     )  # fmt: skip

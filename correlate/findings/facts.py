@@ -181,3 +181,18 @@ class Facts:
         """Per path: one number for the protocol, address and port it was first sent to."""
         columns = ("destination_high", "destination_low", "destination_port", "protocol")
         return hashed(*(self.head(name) for name in columns))
+
+    @cached_property
+    def pair(self) -> npt.NDArray[np.uint64]:
+        """Per path: one number for the protocol and the addresses of both ends, as first sent."""
+        columns = ("source_high", "source_low", "destination_high", "destination_low", "protocol")
+        return hashed(*(self.head(name) for name in columns))
+
+    @cached_property
+    def last_seen(self) -> npt.NDArray[np.uint64]:
+        """Per path: one number for what is said of where it was last seen (words.last_place)."""
+        last = self.result.sightings.take(self.last)
+        is_told = np.flatnonzero(last["kind"] != FRAME)
+        hook = np.full(last.size, -1, np.int64)
+        hook[is_told] = self.said_at(self.last[is_told])["hook"]
+        return hashed(last["kind"], last["namespace"], last["place"], last["direction"], hook)

@@ -1,7 +1,8 @@
 """What a family sees in one part of a result: a finding before its packets are counted and its words are chosen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,11 @@ from ..netfilter.rules import Rule
 from .kinds import NOTICES, Kind, Severity
 from .subject import Subject
 from .values import Evidence
+
+Tries = npt.NDArray[np.void]
+TRY: Final = np.dtype([("pair", "u8"), ("server", "u8")])
+"""A client's address asks for a port of an address (Facts.pair, Facts.server)."""
+NO_TRIES: Final = np.empty(0, TRY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,10 @@ class Extent:
     noun: str
     amounts: tuple[int, ...] = ()
     """Sums of what its parts say beside."""
+    tried: int = 0
+    """Ports, of all hosts, that were tried."""
+    is_scan: bool = False
+    """Who tried them tried many of each."""
     answers_others: bool = False
     """The server that was asked answers other connections."""
 
@@ -81,6 +91,10 @@ class Seen:
     evidence: tuple[Evidence, ...] = ()
     server: int | None = None
     """The one that was asked (Facts.server), where it matters whether it answers others."""
+    tried: Tries = field(default_factory=lambda: NO_TRIES)
+    """Which ports were tried by whom, where it matters whether it is a scan."""
+    as_scan: bool = False
+    """Told only if all of it is a scan, and then in place of what has the same kind and tells its ports one by one."""
     holds: Callable[[Overall], bool] | None = None
     """Whether it is said, where that depends on other parts."""
 

@@ -97,7 +97,7 @@ class Capture:
 @pytest.fixture(autouse=True)
 def journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where captures note the settings that they change, in this process as well: of this test alone, so that no
-    capture of another test puts back what this one has left on purpose, nor this one what another (test_kill.py) has."""
+    capture of another test puts back what this one has left on purpose, nor this one what another has."""
     folder = tmp_path / "journals"
     monkeypatch.setattr(journal, "JOURNAL_DIRECTORY", folder)
     return folder

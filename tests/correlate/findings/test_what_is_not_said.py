@@ -63,10 +63,9 @@ def test_a_broadcast_that_a_rule_drops_keeps_nobody_from_anything(tmp_path):
 def test_more_of_a_kind_than_are_told_are_not_passed_over_in_silence(tmp_path):
     node = plain()
     for number in range(201):
-        node.see(
-            "eth0", Direction.UNKNOWN, 1000 * number, IP(src=CLIENT, dst=SERVER) / TCP(dport=1 + number, flags="S")
-        )
-        refusal = IP(src=SERVER, dst=CLIENT) / TCP(sport=1 + number, dport=20, flags="RA", ack=1)
+        server = f"10.9.1.{number}"
+        node.see("eth0", Direction.UNKNOWN, 1000 * number, IP(src=CLIENT, dst=server) / TCP(dport=80, flags="S"))
+        refusal = IP(src=server, dst=CLIENT) / TCP(sport=80, dport=20, flags="RA", ack=1)
         node.see("eth0", Direction.UNKNOWN, 1000 * number + 100, refusal)
     result = correlate(tmp_path, node)
     text = "".join(render_telling(Telling.chosen(result), "text"))
