@@ -163,7 +163,7 @@ def test_a_reader_that_has_seen_enough_is_no_traceback():
         f"{sys.executable} -c 'from ttrace.cli import main; main()' correlate {' '.join(FILES)} --paths all | head -n 1"
     )
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stdout == "No fault of the network is seen: 11 connections with 25 paths\n"
+    assert done.stdout == "No fault of the network is seen: 11 connections with 25 paths (25 delivered)\n"
     assert "Traceback" not in done.stderr
 
 

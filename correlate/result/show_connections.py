@@ -8,6 +8,7 @@ from ..outcomes.kinds import Outcome
 from ..schema import NOTE_ERROR, NOTE_OUTER
 from ..sightings import FRAME, frames, of_kind
 from .columns import Columns
+from .connection_ending import connection_ending
 from .connection_state import connection_state
 from .reasons import connection_outcome
 from .show import reason_of
@@ -30,6 +31,7 @@ def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:
         own = paths[(result.sightings["notes"][result.head[paths]] & NOTE_ERROR) == 0]
         failed = own[np.isin(result.outcomes.outcome[own], (Outcome.DROPPED, Outcome.LOST))]
         client, server = _ends(result, paths)
+        state = connection_state(result, own if own.size else paths)
         found.append(
             Connection(
                 id=int(result.ids.connections[index]),
@@ -40,7 +42,8 @@ def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:
                 server_name=_name_of(result, server),
                 reason=reason_of(result, int(failed[0])) if failed.size else None,
                 outcome=connection_outcome(result.outcomes.outcome[own if own.size else paths]),
-                state=connection_state(result, own if own.size else paths),
+                state=state,
+                ending=connection_ending(result, own if own.size else paths, state),
                 packets=int(paths.size),
                 views=tuple(views.get(index, [])),
                 paths=tuple(result.ids.paths[paths].tolist()),

@@ -211,6 +211,8 @@ class Connection:
     outcome: str
     state: str
     """How far it came: see connection_state.py."""
+    ending: str
+    """The same in words, with who ended it: see connection_ending.py."""
     reason: ReasonNote | None
     """Why the first packet that did not arrive did not."""
     packets: int

@@ -99,6 +99,7 @@ def _connection(connection: Connection) -> dict[str, Any]:
         "server_name": connection.server_name,
         "outcome": connection.outcome,
         "state": connection.state,
+        "ending": connection.ending,
         "reason": _reason(connection.reason),
         "views": [
             {

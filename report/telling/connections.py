@@ -34,6 +34,8 @@ class ConnectionsTold:
     count: int
     paths: int
     """Of all of them."""
+    outcomes: tuple[int, ...]
+    """How many of those came to each Outcome."""
     first: tuple[ConnectionTold, ...]
     """Without the ids of their paths, of which one connection may have millions."""
 
@@ -48,6 +50,7 @@ class FirstConnections:
 
     def __init__(self) -> None:
         self._count = self._paths = 0
+        self._outcomes = np.zeros(len(Outcome), np.int64)
         self._first: list[tuple[bool, int, ConnectionTold]] = []
         """(nothing of it failed, id, it), least first."""
 
@@ -58,6 +61,8 @@ class FirstConnections:
         paths = np.bincount(result.connection_of_path, minlength=result.connections.count)
         self._count += wanted.size
         self._paths += int(paths[wanted].sum())
+        of_wanted = np.isin(result.connection_of_path, wanted)
+        self._outcomes += np.bincount(result.outcomes.outcome[of_wanted], minlength=len(Outcome))
         failed = _failed(result)
         first = wanted[np.lexsort((wanted, ~failed[wanted]))][:_MOST]
         found = tell_connections(result, selection, first)
@@ -70,7 +75,10 @@ class FirstConnections:
 
     def told(self) -> ConnectionsTold:
         """Those of all parts that were added."""
-        return ConnectionsTold(count=self._count, paths=self._paths, first=tuple(one for _, _, one in self._first))
+        return ConnectionsTold(
+            count=self._count, paths=self._paths, outcomes=tuple(self._outcomes.tolist()),
+            first=tuple(one for _, _, one in self._first),
+        )  # fmt: skip
 
 
 def tell_connections(

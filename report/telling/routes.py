@@ -1,13 +1,16 @@
-"""Which routes are told first: what did not arrive, then what was translated, each in order of time."""
+"""Which routes are told first: what proves findings, what did not arrive, what was translated; in order of time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from ...correlate.findings.values import Finding
+from ...correlate.outcomes.kinds import OUTCOMES, Outcome
 from ...correlate.result.correlation import Correlation
-from ...correlate.result.values import Path
+from ...correlate.result.values import InterfaceHop, Path
 from ...correlate.summaries.routes import find_routes
 
 _MOST: Final = 12
@@ -21,6 +24,11 @@ class RouteTold:
     """That took it."""
     example: Path
     """The first of them."""
+    finding: int | None
+    """Number of the first finding that it is about."""
+    like: int | None
+    """Id of an example told before it, if both arrived, passed the same points and were translated alike: their chains
+    differ, as those of the first packet of a connection and of a later one do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +83,25 @@ class FirstRoutes:
                 if one.rank < same.rank:
                     same.rank, same.example = one.rank, one.example
 
-    def told(self) -> RoutesTold:
-        """Those of all parts that were added."""
-        found = sorted(self._found.values(), key=lambda one: one.rank)
-        first = [RouteTold(paths=one.paths, example=one.example) for one in found[:_MOST] if one.example is not None]
-        return RoutesTold(count=len(found), paths=sum(one.paths for one in found), first=tuple(first))
+    def told(self, findings: Sequence[Finding]) -> RoutesTold:
+        """Those of all parts that were added; `findings`: what is told before them."""
+        proves = {path: finding.id for finding in reversed(findings) for path in finding.paths}
+        of = [(proves.get(one.rank[-1], len(findings) + 1), one) for one in self._found.values()]
+        of.sort(key=lambda pair: (pair[0], pair[1].rank))
+        first: list[RouteTold] = []
+        healthy: dict[tuple[object, ...], int] = {}
+        for finding, one in of[:_MOST]:
+            if one.example is not None:
+                proof = finding if finding <= len(findings) else None
+                like = None if proof else healthy.get(_way(one.example))
+                first.append(RouteTold(paths=one.paths, example=one.example, finding=proof, like=like))
+                if one.example.outcome == OUTCOMES[Outcome.DELIVERED]:
+                    healthy.setdefault(_way(one.example), one.example.id)
+        return RoutesTold(count=len(of), paths=sum(one.paths for _, one in of), first=tuple(first))
+
+
+def _way(path: Path) -> tuple[object, ...]:
+    """The points that a path passed, what it was translated by, and whether it arrived."""
+    points = [(h.node, h.netns, h.interface, h.direction) for h in path.hops if isinstance(h, InterfaceHop)]
+    rewrites = [(r.field, r.kind, r.undo, r.rule) for r in path.rewrites]
+    return path.outcome, path.protocol, tuple(points), tuple(rewrites)

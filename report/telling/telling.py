@@ -100,12 +100,13 @@ class Telling:
             if not self.parts.in_full:
                 routes.add(result, told)
         rules = asked.told()
+        told_first = with_asked_rules(findings.told(), rules)
         return Outline(
-            findings=with_asked_rules(findings.told(), rules),
+            findings=told_first,
             why_not=tuple(rules),
             captures=captures.told(),
             connections=connections.told(),
-            routes=None if self.parts.in_full else routes.told(),
+            routes=None if self.parts.in_full else routes.told(told_first),
             untold=untold,
         )
 

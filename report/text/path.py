@@ -20,7 +20,7 @@ _MOST_OTHERS: Final = 6
 
 def path_text(path: Path, note: str = "") -> str:
     """The path as lines; `note` goes to the end of the headline."""
-    lines = [_headline(path, note)]
+    lines = [headline(path, note)]
     shown: tuple[str, str] | None = None
     node = None
     ttl: int | None = None
@@ -69,7 +69,8 @@ def _shift_lines(path: Path) -> list[str]:
     return [*lines, f"  => sequence numbers shifted on the way: {', '.join(parts)}"]
 
 
-def _headline(path: Path, note: str) -> str:
+def headline(path: Path, note: str) -> str:
+    """What it is, what became of it, and when, in one line."""
     first = path.hops[0]
     parts = [f"#{path.id} {path.protocol} {path.info}   {first.source} -> {first.destination}"]
     took = f" in {duration(path.duration_ns)}" if path.duration_ns is not None else ""

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...correlate.in_common.shared_packets import NothingInCommon, Scope
-from ...correlate.result.connection_state import STATES_TO_TELL, UNANSWERED
+from ...correlate.outcomes.kinds import OUTCOMES
+from ...correlate.result.connection_state import CUT, UNANSWERED
 from ...correlate.summaries.captures import CaptureFacts
 from ...escaping import safe
 from ..telling import CapturesTold, CaptureTold, ConnectionsTold, ConnectionTold, Outline, RoutesTold, Telling
 from .findings import findings_text
 from .layout import first_of
 from .legs import losses_in_words, segments_table
-from .path import path_text
+from .path import headline, path_text
 from .units import duration, plural
 from .why_not import why_not_text
 from .words import rivals_words
@@ -40,7 +41,10 @@ def text_pieces(telling: Telling) -> Iterator[str]:
 def _well(outline: Outline) -> str:
     """What there is, where nothing is wrong with it."""
     connections = outline.connections
-    return f"{plural(connections.count, 'connection')} with {plural(connections.paths, 'path')}"
+    of = zip(connections.outcomes, OUTCOMES, strict=True)
+    came = ", ".join(f"{count:,} {outcome}" for count, outcome in of if count)
+    counted = f"{plural(connections.count, 'connection')} with {plural(connections.paths, 'path')}"
+    return f"{counted} ({came})" if came else counted
 
 
 def _captures(captures: CapturesTold) -> Iterator[str]:
@@ -108,9 +112,9 @@ def _connection_lines(told: ConnectionTold) -> str:
     client, server = _end(connection.client, connection.client_name), _end(connection.server, connection.server_name)
     outcome = connection.outcome.upper() if connection.outcome in ("dropped", "lost") else connection.outcome
     # What goes to a group is delivered, and nobody is to answer it.
-    to_tell = connection.state in STATES_TO_TELL and (connection.state, outcome) != (UNANSWERED, "delivered")
-    state = f", {connection.state}" if to_tell else ""
-    line = f"  [{connection.id}] {connection.protocol} {client} -> {server}   {outcome}{state}"
+    to_tell = connection.ending != CUT and (connection.state, outcome) != (UNANSWERED, "delivered")
+    ending = f", {connection.ending}" if to_tell else ""
+    line = f"  [{connection.id}] {connection.protocol} {client} -> {server}   {outcome}{ending}"
     line += f"   {plural(connection.packets, 'path')}{losses_in_words(told)}\n"
     if connection.reason is not None:
         line += f"        {connection.reason.text}\n"
@@ -131,7 +135,14 @@ def _routes(routes: RoutesTold) -> Iterator[str]:
     for route in routes.first:
         several = route.paths > 1
         note = f"{plural(route.paths, 'path')} took this route" if several else "the only path that took this route"
-        yield "\n" + path_text(route.example, note)
+        if route.like is not None:
+            yield f"\n{headline(route.example, f'the points and rewrites of #{route.like}; {note}')}\n"
+        else:
+            yield "\n" + path_text(route.example, note)
+    alike = [route for route in routes.first if route.like is not None]
+    if alike:
+        other = f"`--path {alike[0].example.id}` shows another"
+        yield f"\nOf healthy routes that differ in their chains alone one is shown: {other}\n"
     if routes.more:
         more = f"{plural(routes.more, 'more route')} with {plural(routes.more_paths, 'path')}"
         yield f"\n{more}: `--filter` or `--connection N` shows them\n"
