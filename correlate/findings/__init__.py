@@ -2,11 +2,15 @@
 
 A family is a module of pure functions from the Facts of a part to what is seen there (Seen). Families of causes come
 before families of symptoms, which leave out the connections that a cause explains (families.py). AllFindings puts what
-the parts see together, in order. A finding rests on evidence, or it is not made.
+the parts see together, in order. What may be seen only where several parts are looked at together, each part brings as
+Clues; joined they are what is Common to all, which the families look at too. A finding rests on evidence, or it is not
+made.
 
 For other rooms:
     all_findings: AllFindings
     asked_rules: with_asked_rules
+    clues: clues_of, join
+    common: Clues, Common
     kinds: Kind, MOST_OF_A_KIND, Severity
     values: Finding
 """

@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from ..nodes.topology import Topology
 from ..result.correlation import Correlation
+from .clues import gather, join
+from .common import Common
 from .facts import Facts
 from .families import FAMILIES
 from .kinds import MOST_OF_A_KIND, Severity
@@ -35,6 +37,8 @@ class _Merged:
     paths: list[int] = field(default_factory=list)
     amounts: tuple[int, ...] = ()
     tried: Tries = field(default_factory=lambda: NO_TRIES)
+    is_wanted: bool = False
+    """Some of its packets, in whichever part, are among those that were asked for."""
 
     @property
     def severity(self) -> Severity:
@@ -45,9 +49,10 @@ class _Merged:
 class AllFindings:
     """Finds them part by part."""
 
-    def __init__(self, most_ids: int = _MOST_IDS) -> None:
-        """`most_ids`: connections that a finding carries."""
-        self._most_ids = most_ids
+    def __init__(self, common: Common | None = None, *, most_ids: int = _MOST_IDS) -> None:
+        """`common`: what is known of all parts; None where the result is one. `most_ids`: connections that a finding
+        carries."""
+        self._common, self._most_ids = common, most_ids
         self._merged: dict[tuple[object, ...], _Merged] = {}
         self._topology: Topology | None = None
         self._answers, self._opened, self._slowest_ns = 0, 0, 0
@@ -56,10 +61,11 @@ class AllFindings:
     def add(self, result: Correlation, told: npt.NDArray[np.bool_]) -> None:
         """What is seen in one part. `told`: per path, whether findings about it are wanted."""
         self._topology = result.topology
-        facts = Facts(result)
+        facts = Facts(result, self._common or Common.nothing(result.topology))
+        if self._common is None:
+            facts.common = join([gather(facts)])
         for seen in look(facts):
-            if told[seen.paths].any():
-                self._add(result, seen)
+            self._add(result, seen, is_wanted=bool(told[seen.paths].any()))
         answered = facts.answer_ns[facts.answer_ns < np.iinfo(np.int64).max]
         self._answers += answered.size
         self._opened += int(facts.opened.sum())
@@ -67,7 +73,7 @@ class AllFindings:
         asks = facts.own & facts.forward
         self._answering.append(np.unique(facts.server[asks & (facts.replies > 0)[result.connection_of_path]]))
 
-    def _add(self, result: Correlation, seen: Seen) -> None:
+    def _add(self, result: Correlation, seen: Seen, *, is_wanted: bool) -> None:
         path = int(result.ids.paths[seen.paths[0]])
         key = (seen.kind, seen.severity, *seen.key)
         known = self._merged.get(key)
@@ -80,6 +86,7 @@ class AllFindings:
             known.subject = known.subject.and_(seen.subject)
             if (seen.time_ns, path) < (known.first.time_ns, known.first_path):
                 known.first, known.first_path = seen, path
+        known.is_wanted |= is_wanted
         connections = np.unique(result.connection_of_path[seen.paths])
         known.packets += seen.paths.size
         known.connection_count += connections.size
@@ -95,7 +102,8 @@ class AllFindings:
             opened=self._opened,
             answering=np.unique(np.concatenate(self._answering)) if self._answering else np.empty(0, np.uint64),
         )
-        found = [one for one in self._merged.values() if one.first.holds is None or one.first.holds(overall)]
+        found = [one for one in self._merged.values() if one.is_wanted]
+        found = [one for one in found if one.first.holds is None or one.first.holds(overall)]
         found = _with_scans_as_one(found)
         found.sort(
             key=lambda one: (

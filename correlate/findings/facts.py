@@ -12,16 +12,19 @@ from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from ..result.correlation import Correlation
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
 from ..sightings import FRAME, told
+from .common import Common
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
 class Facts:
-    """What the families look at. Only `explained` changes: between two families."""
+    """What the families look at. Only `explained` changes, between two families, and `common`, before
+    them."""
 
-    def __init__(self, result: Correlation) -> None:
+    def __init__(self, result: Correlation, common: Common) -> None:
         self.result = result
+        self.common = common
         self.explained = np.zeros(result.connections.count, np.bool_)
         """Per connection: a family before has found a fault of it, so that what follows from that is not said again."""
         self._heads: dict[str, npt.NDArray[np.integer]] = {}

@@ -6,6 +6,7 @@ from typing import Final
 from .by_bridge import bridged_through_rules
 from .by_conntrack import bound_to_nobody, wanted_by_two
 from .by_icmp_errors import told_by_icmp_errors
+from .by_return import asymmetric_return
 from .by_routing import given_up_by_routing
 from .by_rules import handed_to_programs, killed_by_rules
 from .by_state import half_open, lost_on_the_way, refused, unanswered
@@ -20,6 +21,7 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     bound_to_nobody,
     told_by_icmp_errors,
     handed_to_programs,
+    asymmetric_return,
     lost_on_the_way,
     refused,
     half_open,

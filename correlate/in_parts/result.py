@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile
+from ..findings.clues import join
+from ..findings.common import Clues, Common
 from ..nodes.surroundings import Surroundings
 from ..packets.numbering import first_of_each, in_order_of_time
 from ..pipeline import Setting
@@ -39,6 +41,14 @@ class Order:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """What is kept of a part beside its file."""
+
+    order: Order
+    clues: Clues
+
+
 class PartedCorrelation:
     """Everything found, of which one part at a time is in memory."""
 
@@ -48,7 +58,7 @@ class PartedCorrelation:
         setting: Setting,
         folder: WorkFolder,
         parts: Sequence[str],
-        orders: Sequence[Order],
+        concluded: Sequence[Concluded],
         largest: int,
         surroundings: Surroundings,
     ) -> None:
@@ -56,6 +66,8 @@ class PartedCorrelation:
         self._setting, self._folder, self._parts = setting, folder, parts
         self.largest, self.surroundings = largest, surroundings
         self._opened: dict[int, CaptureFile] = {}
+        orders = [one.order for one in concluded]
+        self._clues = [one.clues for one in concluded]
         self._paths = _numbered([order.path_ns for order in orders], [order.path_place for order in orders])
         self._connections = _numbered(
             [order.connection_ns for order in orders], [order.connection_place for order in orders]
@@ -75,6 +87,11 @@ class PartedCorrelation:
     def connections(self) -> int:
         """Of all parts."""
         return sum(ids.size for ids in self._connections)
+
+    @cached_property
+    def common(self) -> Common:
+        """What findings have to know of all parts."""
+        return join(self._clues)
 
     def __iter__(self) -> Iterator[Correlation]:
         """The parts, with the ids that their paths and connections have among all."""

@@ -33,7 +33,7 @@ from .decoding import Decoder
 from .distribution import Distribution, PartTables, distribute
 from .flow_groups import Assignment, FlowGroups
 from .memory import parts_at_once
-from .result import Order, PartedCorrelation
+from .result import Concluded, PartedCorrelation
 from .survey import Survey, survey
 from .tasks import (
     PartWork,
@@ -90,7 +90,7 @@ def correlate_in_parts(
         folder.close()  # whatever still holds the error
         raise
     return PartedCorrelation(
-        setting=found.setting, folder=folder, parts=rounds.parts, orders=found.orders, largest=assignment.largest,
+        setting=found.setting, folder=folder, parts=rounds.parts, concluded=found.concluded, largest=assignment.largest,
         surroundings=find_surroundings(snapshots, topology),
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ class _Found:
     """What the last round leaves, beside the parts."""
 
     setting: Setting
-    orders: list[Order]
+    concluded: list[Concluded]
 
 
 class _Rounds:
@@ -163,8 +163,8 @@ class _Rounds:
         )
         counts = reduce(PassageCounts.with_, self._run("following packets", follow_packets, shared))
         shared = replace(shared, passages=counts.summed())
-        orders = list(self._run("explaining rewrites and outcomes", conclude_part, shared))
-        return _Found(setting=shared.setting, orders=orders)
+        concluded = list(self._run("explaining rewrites and outcomes", conclude_part, shared))
+        return _Found(setting=shared.setting, concluded=concluded)
 
     def _run(
         self, stage: str, task: Callable[[PartWork], Answer], shared: Shared, tables: Sequence[PartTables] = ()

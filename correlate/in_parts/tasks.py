@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..clocks.delays import Pairs
+from ..findings.clues import clues_of
 from ..outcomes.passages import PassageCounts, Passages
 from ..pipeline import (
     Followed,
@@ -23,7 +24,7 @@ from ..pipeline import (
     prepare,
 )
 from .distribution import PartTables
-from .result import Order
+from .result import Concluded, Order
 from .work_folder import load, save
 
 
@@ -104,8 +105,8 @@ def follow_packets(work: PartWork) -> PassageCounts:
     return count_passages(followed)
 
 
-def conclude_part(work: PartWork) -> Order:
-    """The result of the part, and in which order its paths and connections come among all."""
+def conclude_part(work: PartWork) -> Concluded:
+    """The result of the part, and what is to be known of it beside the others."""
     shared = _shared(work.shared)
     part: Followed = _before(work)
     if shared.passages is None:
@@ -113,7 +114,7 @@ def conclude_part(work: PartWork) -> Order:
     result = conclude(part, shared.setting, shared.passages)
     # What all parts share is not written with each.
     save(work.after, replace(result, files=[], topology=None, coverage=None, histories={}))  # type: ignore[arg-type]
-    return Order.of(result)
+    return Concluded(order=Order.of(result), clues=clues_of(result))
 
 
 def _before(work: PartWork) -> Any:  # noqa: ANN401 - what the task before this one made of the part

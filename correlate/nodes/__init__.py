@@ -11,5 +11,5 @@ For other rooms:
     snapshots: NodeSnapshots, gather_snapshots
     sources: Source, parse_sources
     surroundings: Surroundings, find_surroundings
-    topology: Namespace, Role, Topology, build_topology
+    topology: CapturePoint, Namespace, Role, Topology, build_topology
 """

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def judge(result: "Correlation | PartedCorrelation", expectations: Sequence[Expectation]) -> list[Judged]:
     """Each of the expectations, in their order: the findings are made first, for they are of all parts."""
-    parts, findings = Parts.chosen(result), AllFindings(most_ids=sys.maxsize)
+    parts = Parts.chosen(result)
+    findings = AllFindings(parts.common, most_ids=sys.maxsize)
     for part, selection in parts.each():
         findings.add(part, selection.paths)
     judged = AllExpectations(expectations, findings.told())

@@ -30,7 +30,7 @@ def check_only(words: Sequence[str]) -> None:
 
 def only(parts: Parts, words: Sequence[str]) -> Parts:
     """Of the chosen paths those that came to one of these outcomes, and those of connections with such findings."""
-    findings = AllFindings(most_ids=sys.maxsize)
+    findings = AllFindings(parts.common, most_ids=sys.maxsize)
     if not set(words) <= set(OUTCOMES):
         for result, selection in parts.each():
             findings.add(result, selection.paths)
@@ -47,4 +47,4 @@ def only(parts: Parts, words: Sequence[str]) -> Parts:
             connections[result.connection_of_path[paths]] = True
             yield result, replace(selection, paths=paths, connections=connections & selection.connections)
 
-    return Parts(count=parts.count, in_full=parts.in_full, each=each)
+    return Parts(count=parts.count, in_full=parts.in_full, common=parts.common, each=each)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...correlate.findings.common import Common
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.select import Selection, check_numbers, select
 
@@ -18,13 +19,15 @@ class Parts:
     count: int
     in_full: bool
     """Each chosen path is asked for, not one per route."""
+    common: Common | None
+    """What findings have to know of all parts; None where there is one."""
     each: Callable[[], Iterator[tuple[Correlation, Selection]]]
     """Goes through all of them from the start."""
 
     @classmethod
     def of_one(cls, result: Correlation, selection: Selection) -> "Parts":
         """A result that is a single part."""
-        return cls(count=1, in_full=selection.in_full, each=lambda: iter([(result, selection)]))
+        return cls(count=1, in_full=selection.in_full, common=None, each=lambda: iter([(result, selection)]))
 
     @classmethod
     def chosen(
@@ -46,4 +49,9 @@ class Parts:
         check_numbers(connections, result.connections, "connection")
         check_numbers(paths, result.paths, "path")
         first = choose(result.part(0))  # what is wrong with the expression is said before anything is written
-        return cls(count=result.count, in_full=first.in_full, each=lambda: ((part, choose(part)) for part in result))
+        return cls(
+            count=result.count,
+            in_full=first.in_full,
+            common=result.common,
+            each=lambda: ((part, choose(part)) for part in result),
+        )

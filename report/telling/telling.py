@@ -88,7 +88,7 @@ class Telling:
         return self._outline(chatter=True) if nothing_else else without_chatter
 
     def _outline(self, *, chatter: bool) -> Outline:
-        findings, asked, captures = AllFindings(), AllWhyNots(self.why_not), AllCaptures()
+        findings, asked, captures = AllFindings(self.parts.common), AllWhyNots(self.why_not), AllCaptures()
         connections, routes, untold = FirstConnections(), FirstRoutes(), 0
         for result, selection in self.parts.each():
             told = selection.paths if self.parts.in_full or chatter else selection.paths & ~result.chatter
@@ -113,7 +113,7 @@ class Telling:
     @cached_property
     def head(self) -> tuple[tuple[Finding, ...], CapturesTold]:
         """The findings and the captures of the outline, for who needs nothing else of it."""
-        findings, asked, captures = AllFindings(), AllWhyNots(self.why_not), AllCaptures()
+        findings, asked, captures = AllFindings(self.parts.common), AllWhyNots(self.why_not), AllCaptures()
         for result, selection in self.parts.each():
             findings.add(result, selection.paths)
             asked.add(result, selection.paths)
