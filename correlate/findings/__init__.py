@@ -9,7 +9,7 @@ made.
 For other rooms:
     all_findings: AllFindings
     asked_rules: with_asked_rules
-    clues: clues_of, join
+    clues: AllClues, clues_of
     common: Clues, Common
     kinds: Kind, MOST_OF_A_KIND, Severity
     values: Finding

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ..nodes.topology import Topology
 from ..result.correlation import Correlation
-from .clues import gather, join
+from .clues import AllClues, gather
 from .common import Common
 from .facts import Facts
 from .families import FAMILIES
@@ -63,7 +63,7 @@ class AllFindings:
         self._topology = result.topology
         facts = Facts(result, self._common or Common.nothing(result.topology))
         if self._common is None:
-            facts.common = join([gather(facts)])
+            facts.common = AllClues().add(gather(facts)).joined([result.ids])
         for seen in look(facts):
             self._add(result, seen, is_wanted=bool(told[seen.paths].any()))
         answered = facts.answer_ns[facts.answer_ns < np.iinfo(np.int64).max]

@@ -1,20 +1,69 @@
-"""What findings need to know of all parts before they look at one: what each part brings, and what is found in all."""
+"""What findings need to know of all parts before they look at one: what each part brings, and what is found in all.
 
-from dataclasses import dataclass
-from typing import Self
+Tables are structured arrays. Their `path` and `connection` are indexes in a part at first, and ids once the parts have
+them. What may be large is bounded to what came first, in each part and in all, so that it comes out the same.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from ..nodes.topology import Topology
+from ..schema import SIGHTING
+
+_FOUND: Final = [("time_ns", "i8"), ("part", "i4"), ("path", "i8"), ("connection", "i8"), ("key", "u8")]
+ASKED: Final = np.dtype([*_FOUND, ("high", "u8"), ("low", "u8")])
+"""A question that had no answer: `key` is what its answer would be known by; to which address."""
+SAID: Final = np.dtype([*_FOUND, ("seen", SIGHTING)])
+"""An answer to what nobody asked, as last seen in a frame."""
+ELSEWHERE: Final = np.dtype([("path", "i8"), ("said", SIGHTING)])
+"""A question, ascending, and the answer to it that came from elsewhere."""
+MOST: Final = {ASKED: 1 << 13, SAID: 1 << 13}
+"""Rows of a table that are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clues:
-    """What one part brings."""
+    """What one part brings, or several."""
 
     shows_both: npt.NDArray[np.bool_]
     """Per capture point: both ways of one connection were seen there."""
+    asked: npt.NDArray[np.void]
+    said: npt.NDArray[np.void]
+
+    def with_(self, other: "Clues", part: int) -> "Clues":
+        """Together with those of one part more, by its number."""
+        tables = {}
+        for name in TABLES:
+            more = getattr(other, name).copy()
+            more["part"] = part
+            tables[name] = earliest(np.concatenate([getattr(self, name), more]))
+        return Clues(shows_both=self.shows_both | other.shows_both, **tables)
+
+    def numbered(self, paths: list[npt.NDArray[np.int64]], connections: list[npt.NDArray[np.int64]]) -> "Clues":
+        """With ids, of which each part has those of its paths and connections."""
+        tables = {}
+        for name in TABLES:
+            rows = getattr(self, name).copy()
+            for column, ids in (("path", paths), ("connection", connections)):
+                for part in np.unique(rows["part"]).tolist():
+                    here = rows["part"] == part
+                    rows[column][here] = ids[part][rows[column][here]]
+            tables[name] = rows
+        return replace(self, **tables)
+
+
+TABLES: Final = ("asked", "said")
+
+
+def earliest(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """As many as are kept, those that came first."""
+    most = MOST[rows.dtype]
+    if rows.size <= most:
+        return rows
+    return rows.take(np.sort(np.lexsort((rows["path"], rows["part"], rows["time_ns"]))[:most]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +71,9 @@ class Common:
     """What is known of all parts."""
 
     shows_both: npt.NDArray[np.bool_]
+    elsewhere: npt.NDArray[np.void]
 
     @classmethod
     def nothing(cls, topology: Topology) -> Self:
         """Before anything is known: for whoever gathers clues."""
-        return cls(shows_both=np.zeros(len(topology.points), np.bool_))
+        return cls(shows_both=np.zeros(len(topology.points), np.bool_), elsewhere=np.empty(0, ELSEWHERE))

@@ -40,6 +40,30 @@ class Facts:
         """The last sighting of each path."""
         return self.result.hops["sighting"][self.result.first_hop[1:] - 1].astype(np.int64)
 
+    @cached_property
+    def first_frame(self) -> Rows:
+        """The first frame of each path, as a row of `sightings`; -1 where only the kernel tells of it."""
+        return self._frames(last=False)
+
+    @cached_property
+    def last_frame(self) -> Rows:
+        """The last one."""
+        return self._frames(last=True)
+
+    def _frames(self, *, last: bool) -> Rows:
+        hops = self.result.hops
+        rows = np.flatnonzero(self.result.sightings["kind"][hops["sighting"]] == FRAME)
+        rows = rows if last else rows[::-1]
+        found = np.full(self.last.size, -1, np.int64)
+        found[hops["packet"][rows]] = hops["sighting"][rows]
+        return found
+
+    def local(self, paths: Rows) -> Rows:
+        """Of paths by their ids: those of this part, by their indexes."""
+        ids = self.result.ids.paths
+        at = np.minimum(np.searchsorted(ids, paths), max(ids.size - 1, 0))
+        return at[ids[at] == paths] if ids.size else at[:0]
+
     def said_at(self, sightings: Rows) -> npt.NDArray[np.void]:
         """The TOLD row of each of some sightings, all of which the kernel said."""
         return self.result.said.take(sightings - told(self.result.sightings).start)

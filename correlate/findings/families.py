@@ -9,6 +9,7 @@ from .by_icmp_errors import told_by_icmp_errors
 from .by_return import asymmetric_return
 from .by_routing import given_up_by_routing
 from .by_rules import handed_to_programs, killed_by_rules
+from .by_source import wrong_reply_source
 from .by_state import half_open, lost_on_the_way, refused, unanswered
 from .facts import Facts
 from .seen import Seen
@@ -21,6 +22,7 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     bound_to_nobody,
     told_by_icmp_errors,
     handed_to_programs,
+    wrong_reply_source,
     asymmetric_return,
     lost_on_the_way,
     refused,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..result.values import ChainHop, Hop, InterfaceHop
-from ..result.words import packet_info, protocol_name
+from ..result.words import DIRECTIONS, endpoint, packet_info, protocol_name
 from .facts import Facts, Rows
 from .subject import Ends, Subject
 from .values import Evidence
@@ -18,11 +18,15 @@ def place(hop: Hop) -> str:
     """Where a hop is: `slave eth0 in`, `slave forward`."""
     at = where(hop.node, hop.netns)
     if isinstance(hop, InterfaceHop):
-        name = "" if hop.interface == at else f" {hop.interface}"  # a plain file may be called as its interface is
-        return at + name + (f" {hop.direction}" if hop.direction != "unknown" else "")
+        return _at_interface(at, hop.interface, hop.direction)
     if isinstance(hop, ChainHop):
         return f"{at} {hop.hook}"
     return f"{at}: {hop.says}"
+
+
+def _at_interface(at: str, interface: str, direction: str) -> str:
+    name = "" if interface == at else f" {interface}"  # a plain file may be called as its interface is
+    return at + name + (f" {direction}" if direction != "unknown" else "")
 
 
 def subject_of(facts: Facts, paths: Rows) -> Subject:
@@ -65,6 +69,28 @@ def frames_of(facts: Facts, path: int, most: int = 2) -> tuple[Evidence, ...]:
             frame=hop.frame,
         )
         for hop in chosen
+    )
+
+
+def frame_evidence(facts: Facts, row: np.void) -> Evidence:
+    """A frame, by its row in any part."""
+    point = facts.result.topology.points[int(row["place"])]
+    at = _at_interface(
+        where(point.node, facts.result.topology.namespaces[point.namespace].label),
+        point.interface,
+        DIRECTIONS[row["direction"]],
+    )
+    return Evidence(
+        what="frame", text=f"{packet_info(row)} {endpoint(row, 'source')} -> {endpoint(row, 'destination')} at {at}",
+        file=facts.result.files[row["file"]].path, frame=int(row["frame"]),
+    )  # fmt: skip
+
+
+def place_of(facts: Facts, row: np.void) -> str:
+    """Where a frame was seen, by its row in any part: `slave eth0`."""
+    point = facts.result.topology.points[int(row["place"])]
+    return _at_interface(
+        where(point.node, facts.result.topology.namespaces[point.namespace].label), point.interface, "unknown"
     )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile
-from ..findings.clues import join
-from ..findings.common import Clues, Common
+from ..findings.clues import AllClues
+from ..findings.common import Common
 from ..nodes.surroundings import Surroundings
 from ..packets.numbering import first_of_each, in_order_of_time
 from ..pipeline import Setting
@@ -41,14 +41,6 @@ class Order:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concluded:
-    """What is kept of a part beside its file."""
-
-    order: Order
-    clues: Clues
-
-
 class PartedCorrelation:
     """Everything found, of which one part at a time is in memory."""
 
@@ -58,7 +50,8 @@ class PartedCorrelation:
         setting: Setting,
         folder: WorkFolder,
         parts: Sequence[str],
-        concluded: Sequence[Concluded],
+        orders: Sequence[Order],
+        clues: AllClues,
         largest: int,
         surroundings: Surroundings,
     ) -> None:
@@ -66,8 +59,7 @@ class PartedCorrelation:
         self._setting, self._folder, self._parts = setting, folder, parts
         self.largest, self.surroundings = largest, surroundings
         self._opened: dict[int, CaptureFile] = {}
-        orders = [one.order for one in concluded]
-        self._clues = [one.clues for one in concluded]
+        self._clues = clues
         self._paths = _numbered([order.path_ns for order in orders], [order.path_place for order in orders])
         self._connections = _numbered(
             [order.connection_ns for order in orders], [order.connection_place for order in orders]
@@ -91,7 +83,8 @@ class PartedCorrelation:
     @cached_property
     def common(self) -> Common:
         """What findings have to know of all parts."""
-        return join(self._clues)
+        numbers = zip(self._paths, self._connections, strict=True)
+        return self._clues.joined([Numbers(paths=paths, connections=connections) for paths, connections in numbers])
 
     def __iter__(self) -> Iterator[Correlation]:
         """The parts, with the ids that their paths and connections have among all."""

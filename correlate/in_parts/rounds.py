@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from ...pcapng.chunks import ChunkedFile, open_in_chunks
 from ..clocks.align import align_clocks
 from ..clocks.delays import Pairs, add_delays
+from ..findings.clues import AllClues
 from ..netfilter.rule_history import build_histories
 from ..netfilter.rules import parse_rulesets
 from ..nodes.file_facts import file_facts
@@ -33,7 +34,7 @@ from .decoding import Decoder
 from .distribution import Distribution, PartTables, distribute
 from .flow_groups import Assignment, FlowGroups
 from .memory import parts_at_once
-from .result import Concluded, PartedCorrelation
+from .result import Order, PartedCorrelation
 from .survey import Survey, survey
 from .tasks import (
     PartWork,
@@ -90,8 +91,8 @@ def correlate_in_parts(
         folder.close()  # whatever still holds the error
         raise
     return PartedCorrelation(
-        setting=found.setting, folder=folder, parts=rounds.parts, concluded=found.concluded, largest=assignment.largest,
-        surroundings=find_surroundings(snapshots, topology),
+        setting=found.setting, folder=folder, parts=rounds.parts, orders=found.orders, clues=found.clues,
+        largest=assignment.largest, surroundings=find_surroundings(snapshots, topology),
     )  # fmt: skip
 
 
@@ -135,7 +136,8 @@ class _Found:
     """What the last round leaves, beside the parts."""
 
     setting: Setting
-    concluded: list[Concluded]
+    orders: list[Order]
+    clues: AllClues
 
 
 class _Rounds:
@@ -163,8 +165,11 @@ class _Rounds:
         )
         counts = reduce(PassageCounts.with_, self._run("following packets", follow_packets, shared))
         shared = replace(shared, passages=counts.summed())
-        concluded = list(self._run("explaining rewrites and outcomes", conclude_part, shared))
-        return _Found(setting=shared.setting, concluded=concluded)
+        orders, clues = [], AllClues()
+        for order, found in self._run("explaining rewrites and outcomes", conclude_part, shared):
+            orders.append(order)
+            clues.add(found)
+        return _Found(setting=shared.setting, orders=orders, clues=clues)
 
     def _run(
         self, stage: str, task: Callable[[PartWork], Answer], shared: Shared, tables: Sequence[PartTables] = ()

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..clocks.delays import Pairs
 from ..findings.clues import clues_of
+from ..findings.common import Clues
 from ..outcomes.passages import PassageCounts, Passages
 from ..pipeline import (
     Followed,
@@ -24,7 +25,7 @@ from ..pipeline import (
     prepare,
 )
 from .distribution import PartTables
-from .result import Concluded, Order
+from .result import Order
 from .work_folder import load, save
 
 
@@ -105,7 +106,7 @@ def follow_packets(work: PartWork) -> PassageCounts:
     return count_passages(followed)
 
 
-def conclude_part(work: PartWork) -> Concluded:
+def conclude_part(work: PartWork) -> tuple[Order, Clues]:
     """The result of the part, and what is to be known of it beside the others."""
     shared = _shared(work.shared)
     part: Followed = _before(work)
@@ -114,7 +115,7 @@ def conclude_part(work: PartWork) -> Concluded:
     result = conclude(part, shared.setting, shared.passages)
     # What all parts share is not written with each.
     save(work.after, replace(result, files=[], topology=None, coverage=None, histories={}))  # type: ignore[arg-type]
-    return Concluded(order=Order.of(result), clues=clues_of(result))
+    return Order.of(result), clues_of(result)
 
 
 def _before(work: PartWork) -> Any:  # noqa: ANN401 - what the task before this one made of the part
