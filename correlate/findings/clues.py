@@ -5,6 +5,7 @@ A result in memory is one part, and goes the same way.
 
 from ..result.columns import Numbers
 from ..result.correlation import Correlation
+from .by_proxy import joined, talks_of
 from .by_return import both_ways
 from .by_source import asked_in_vain, from_elsewhere, said_unasked
 from .common import Clues, Common
@@ -18,7 +19,9 @@ def clues_of(result: Correlation) -> Clues:
 
 def gather(facts: Facts) -> Clues:
     """The same, of a part whose columns are known."""
-    return Clues(shows_both=both_ways(facts), asked=asked_in_vain(facts), said=said_unasked(facts))
+    return Clues(
+        shows_both=both_ways(facts), asked=asked_in_vain(facts), said=said_unasked(facts), talks=talks_of(facts)
+    )
 
 
 class AllClues:
@@ -39,4 +42,8 @@ class AllClues:
         if self._clues is None:
             raise ValueError("add() comes first")
         clues = self._clues.numbered([one.paths for one in numbers], [one.connections for one in numbers])
-        return Common(shows_both=clues.shows_both, elsewhere=from_elsewhere(clues.asked, clues.said))
+        return Common(
+            shows_both=clues.shows_both,
+            elsewhere=from_elsewhere(clues.asked, clues.said),
+            passed_on=joined(clues.talks),
+        )

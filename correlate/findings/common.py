@@ -18,9 +18,25 @@ ASKED: Final = np.dtype([*_FOUND, ("high", "u8"), ("low", "u8")])
 """A question that had no answer: `key` is what its answer would be known by; to which address."""
 SAID: Final = np.dtype([*_FOUND, ("seen", SIGHTING)])
 """An answer to what nobody asked, as last seen in a frame."""
+TALK: Final = np.dtype(
+    [
+        *_FOUND,
+        ("answer_ns", "i8"),
+        ("last_high", "u8"),
+        ("last_low", "u8"),
+        ("last_place", "u4"),
+        ("last_namespace", "u2"),
+        ("last_direction", "u1"),
+        ("head", SIGHTING),
+    ]
+)
+"""A connection by the first bytes of its request and answer (`key`): when they were first seen, where its request began
+(`head`) and to where it was last seen to go."""
+PASSED_ON: Final = np.dtype([("taken", TALK), ("own", TALK), ("doubtful", "?")])
+"""Connections that a program took, and those that it went on with; and whether others fit as well."""
 ELSEWHERE: Final = np.dtype([("path", "i8"), ("said", SIGHTING)])
 """A question, ascending, and the answer to it that came from elsewhere."""
-MOST: Final = {ASKED: 1 << 13, SAID: 1 << 13}
+MOST: Final = {ASKED: 1 << 13, SAID: 1 << 13, TALK: 1 << 17}
 """Rows of a table that are kept."""
 
 
@@ -32,6 +48,7 @@ class Clues:
     """Per capture point: both ways of one connection were seen there."""
     asked: npt.NDArray[np.void]
     said: npt.NDArray[np.void]
+    talks: npt.NDArray[np.void]
 
     def with_(self, other: "Clues", part: int) -> "Clues":
         """Together with those of one part more, by its number."""
@@ -55,7 +72,7 @@ class Clues:
         return replace(self, **tables)
 
 
-TABLES: Final = ("asked", "said")
+TABLES: Final = ("asked", "said", "talks")
 
 
 def earliest(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
@@ -72,8 +89,13 @@ class Common:
 
     shows_both: npt.NDArray[np.bool_]
     elsewhere: npt.NDArray[np.void]
+    passed_on: npt.NDArray[np.void]
 
     @classmethod
     def nothing(cls, topology: Topology) -> Self:
         """Before anything is known: for whoever gathers clues."""
-        return cls(shows_both=np.zeros(len(topology.points), np.bool_), elsewhere=np.empty(0, ELSEWHERE))
+        return cls(
+            shows_both=np.zeros(len(topology.points), np.bool_),
+            elsewhere=np.empty(0, ELSEWHERE),
+            passed_on=np.empty(0, PASSED_ON),
+        )

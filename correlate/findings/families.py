@@ -6,6 +6,7 @@ from typing import Final
 from .by_bridge import bridged_through_rules
 from .by_conntrack import bound_to_nobody, wanted_by_two
 from .by_icmp_errors import told_by_icmp_errors
+from .by_proxy import proxied
 from .by_return import asymmetric_return
 from .by_routing import given_up_by_routing
 from .by_rules import handed_to_programs, killed_by_rules
@@ -28,4 +29,5 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     refused,
     half_open,
     unanswered,
+    proxied,
 )

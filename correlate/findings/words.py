@@ -45,6 +45,8 @@ def subject_of(facts: Facts, paths: Rows) -> Subject:
 
 def _nouns(facts: Facts, paths: Rows) -> frozenset[str]:
     """What the packets are."""
+    if paths.size == 0:
+        return frozenset()
     for what, chosen in (("SYN", facts.syn), ("SYN-ACK", facts.syn_ack), ("RST", facts.reset)):
         if chosen[paths].all():
             return frozenset((what,))
