@@ -53,6 +53,7 @@ from .cli_options import (
     TraceMatch,
     VxlanPorts,
     WhyNotRules,
+    Whys,
 )
 from .cli_process import WrongUsage, end_tidily, importing, misused, reduce_environment
 from .cli_report_file import check_report, write_report
@@ -169,6 +170,7 @@ def correlate(
     connection: Annotated[list[int] | None, Option("--connection", metavar="N", help="All paths of this one.")] = None,
     vxlan_port: VxlanPorts = None,
     explained: Explained = None,
+    why: Whys = None,
     why_not: WhyNotRules = None,
     only: Only = None,
     memory: Memory = None,
@@ -177,9 +179,9 @@ def correlate(
     """Reconstruct every hop and rewrite from the captures of one or more nodes."""
     if paths not in (None, "all"):
         raise typer.BadParameter("the only choice is `all`", param_hint="--paths")
-    if explained and (filter_ or paths or path or connection or why_not or only):
+    if explained and (filter_ or paths or path or connection or why or why_not or only):
         raise UsageError(
-            "`--explain` is about single frames", "leave out --filter, --path(s), --connection, --why-not, --only"
+            "`--explain` is about single frames", "leave out --filter, --path(s), --connection, --why(-not), --only"
         )
     if output:
         check_report(output, captures)
@@ -202,7 +204,7 @@ def correlate(
             )
             telling = Telling.chosen(
                 result, expression=filter_, connections=connection or (), paths=path or (), every_path=paths == "all",
-                why_not=why_not or (), only=only or (),
+                why_not=why_not or (), only=only or (), why=why or (),
             )  # fmt: skip
     if explained:
         _write(render_explanations(whole, frames, format_), output)

@@ -134,6 +134,10 @@ WhyNotRules = Annotated[
     list[str] | None,
     Option("--why-not", metavar="RULE", help="Why packets did not match this rule: 'DOCKER-USER 1'; again for more."),
 ]
+Whys = Annotated[
+    list[int] | None,
+    Option("--why", metavar="N", help="The evidence of this finding in full, instead of the report; again for more."),
+]
 Only = Annotated[
     list[str] | None,
     Option("--only", metavar="KIND|fault|notice|OUTCOME", help="What such findings are about; again for more."),

@@ -141,6 +141,7 @@ CONNTRACK: Final = np.dtype(
         ("id", "u4"),
         ("status", "u4"),
         ("mark", "u4"),  # 0 where the message has none
+        ("frame", "u4"),  # Wireshark's frame number in its file
         ("original", "u8"),  # flow hash of the original direction as it comes in
         ("translated", "u8"),  # flow hash of the original direction as it goes out (the reply tuple, reversed)
         ("reply", "u8"),  # flow hash of the reply direction as it comes in

@@ -41,7 +41,7 @@ ROOMS = (
     ("in_common",),
     ("summaries", "explain", "why_not"),
     ("findings",),
-    ("expectations",),
+    ("expectations", "why"),
     ("dataframes",),
     ("pipeline",),
     ("in_memory", "in_parts"),

@@ -12,5 +12,5 @@ For other rooms:
     clues: AllClues, clues_of
     common: Clues, Common
     kinds: Kind, MOST_OF_A_KIND, Severity
-    values: Finding
+    values: Evidence, Finding
 """

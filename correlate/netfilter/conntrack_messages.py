@@ -69,6 +69,7 @@ def _decode(data, messages, which, entries):
         row = entries[count]
         row.time_ns = message.time_ns
         row.namespace = message.namespace
+        row.frame = message.frame
         if message.type == CT_DELETE:
             row.event = CONNTRACK_DESTROYED
         elif message.flags & NLM_F_MULTI:

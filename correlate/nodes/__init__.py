@@ -7,6 +7,7 @@ For other rooms:
     namespace_facts: NamespaceFacts, Where
     pieces: name_files, name_pieces
     rings: in_ring_order
+    route_words: table_name
     routing: NO_ROUTE, ReversePath, RouteFound, lookup, reverse_path
     snapshots: NodeSnapshots, gather_snapshots
     sources: Source, parse_sources

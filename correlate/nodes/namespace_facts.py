@@ -14,6 +14,8 @@ class Where(NamedTuple):
     """Index of the file."""
     frame: int
     """Wireshark's number of the frame."""
+    time_ns: int = 0
+    """When it was taken, by the clock of the node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,8 +54,8 @@ class NodeSnapshots:
     """(node, netns label) to (time in ns, data) of every ruleset snapshot, earliest first."""
     spans: list[tuple[int | None, int | None]] = field(default_factory=list)
     """Per file: from when to when it has every packet, as far as it says."""
-    where: dict[tuple[str, Key], tuple[int, int]] = field(default_factory=dict)
-    """Of each in `latest`: the number of its file, and the frame in it."""
+    where: dict[tuple[str, Key], tuple[int, int, int]] = field(default_factory=dict)
+    """Of each in `latest`: the number of its file, the frame in it, and when it was taken."""
     in_rings: dict[tuple[str, str | None, str], list[Any]] = field(default_factory=dict)
     """(node, netns label, kind) to what the files of a ring say, earliest first: of what comes and goes in days, the
     snapshots of its first and last file show little."""
@@ -95,7 +95,7 @@ def gather_snapshots(captures: Sequence[CaptureFile], sources: Sequence[Source])
         for (time_ns, key, data), frame in zip(snapshots.found, snapshots.frames, strict=True):
             _refuse_another_machine(known, node, key, data, source)
             gathered.latest[(node, key)] = data
-            gathered.where[(node, key)] = file, frame
+            gathered.where[(node, key)] = file, frame, time_ns
             if key.kind == "ruleset":
                 _add_ruleset(gathered.rulesets.setdefault((node, key.netns), []), time_ns, data, in_ring=in_ring)
             elif in_ring and key.kind in ("links", "addresses", "containers"):

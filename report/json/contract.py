@@ -33,7 +33,7 @@ def json_pieces(telling: Telling) -> Iterator[str]:
     findings, captured = telling.head
     captures = [_capture(told.facts) for told in captured.files]
     yield f'{{"schema": {SCHEMA},\n "captures": {json.dumps(captures)},\n "findings": ['
-    yield ",".join(f"\n  {json.dumps(_finding(finding))}" for finding in findings)
+    yield ",".join(f"\n  {json.dumps(finding_object(finding))}" for finding in findings)
     yield '\n ],\n "connections": ['
     summaries = SummaryText()
     yield from telling.each_connection(lambda told: f"\n  {_connection_text(told, summaries)}", separator=",")
@@ -67,7 +67,8 @@ def _capture(facts: CaptureFacts) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_object(finding: Finding) -> dict[str, Any]:
+    """One finding as the contract has it."""
     return asdict(finding) | {
         "confidence": round(finding.confidence, 3),
         "rule": _rule(finding.rule),

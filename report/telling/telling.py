@@ -17,7 +17,10 @@ from ...correlate.findings.values import Finding
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.select import Selection
 from ...correlate.result.values import Path
+from ...correlate.why.values import Why
+from ...correlate.why.why import AllWhys
 from ...correlate.why_not.why_not import AllWhyNots, WhyNot
+from ...errors import UsageError
 from .captures import AllCaptures, CapturesTold
 from .connections import ConnectionsTold, ConnectionTold, FirstConnections, tell_connections
 from .in_order import in_order_of_ids
@@ -55,6 +58,8 @@ class Telling:
     """Rules, of which is asked why they did not match."""
     only: Sequence[str] = ()
     """Outcomes, kinds and severities, by which `parts` were chosen."""
+    why: Sequence[int] = ()
+    """Findings, by their ids, of which the evidence is told instead of all else."""
 
     @classmethod
     def of(cls, result: Correlation, selection: Selection) -> "Telling":
@@ -72,13 +77,24 @@ class Telling:
         every_path: bool = False,
         why_not: Sequence[str] = (),
         only: Sequence[str] = (),
+        why: Sequence[int] = (),
     ) -> "Telling":
         """What is chosen of a result of any size; arguments and errors as for `select`, and for `why_not` as for
-        AllWhyNots."""
+        AllWhyNots. Raises UsageError where `why` is none of the findings about what is chosen."""
         AllWhyNots(why_not)  # what cannot be read is said before anything is written
         check_only(only)
         parts = Parts.chosen(result, expression=expression, connections=connections, paths=paths, every_path=every_path)
-        return cls(parts=left_by(parts, only) if only else parts, why_not=why_not, only=only)
+        telling = cls(parts=left_by(parts, only) if only else parts, why_not=why_not, only=only, why=why)
+        telling._check_why()
+        return telling
+
+    def _check_why(self) -> None:
+        """Before anything is written."""
+        count = len(self.head[0]) if self.why else 0
+        for number in self.why:
+            if not 1 <= number <= count:
+                hint = f"they are numbered 1 to {count}" if count else "nothing was found about what was chosen"
+                raise UsageError(f"there is no finding {number}", hint)
 
     @cached_property
     def outline(self) -> Outline:
@@ -119,6 +135,15 @@ class Telling:
             asked.add(result, selection.paths)
             captures.add(result)
         return with_asked_rules(findings.told(), asked.told()), captures.told()
+
+    @cached_property
+    def whys(self) -> list[Why]:
+        """The findings of `why` with their evidence, in that order."""
+        findings = {finding.id: finding for finding in self.head[0]}
+        found = AllWhys([findings[number] for number in dict.fromkeys(self.why)])
+        for result, _ in self.parts.each():
+            found.add(result)
+        return found.told()
 
     def each_connection(self, write: Callable[[ConnectionTold], str], separator: str = "") -> Iterator[str]:
         """The text of every chosen connection, in the order of their ids. Raises TtraceError when there is no room for
