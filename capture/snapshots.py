@@ -6,11 +6,13 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import __version__
 from ..errors import TtraceError
+from .machine.counters import read_counters, read_node_counters
 from .machine.libc import LIBC
 from .machine.links import (
     Link,
@@ -20,6 +22,7 @@ from .machine.links import (
     read_other_macs,
     routing,
 )
+from .machine.listeners import read_listeners
 from .machine.netns import Netns
 from .machine.nsids import namespace_ids
 from .machine.routes import read_routes, read_rules
@@ -99,6 +102,7 @@ def node_snapshots(options: CaptureOptions, times: CaptureTimes, node: str, targ
         capture_snapshot(options, times, targets),
         _snapshot("node", None, _node(node)),
         _snapshot("containers", None, _containers(targets)),
+        _snapshot("counters", None, read_node_counters()),
     ]
 
 
@@ -115,6 +119,11 @@ def _netns(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[Sn
         yield from _network(netns, known, warnings)
     except TtraceError as error:
         warnings.append(f"{netns.description}: links and routes not all recorded: {error.message}")
+    with suppress(OSError):  # a kernel without sock_diag
+        listeners, more = read_listeners(netns)
+        if more:
+            warnings.append(f"{netns.description}: it has so many listening sockets that some are not recorded")
+        yield _snapshot("listeners", netns, listeners)
     sysctls, more = read_sysctls(netns)
     if more:
         warnings.append(
@@ -138,6 +147,7 @@ def _network(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[
         yield _snapshot("routes", netns, read_routes(route))
         yield _snapshot("route_rules", netns, read_rules(route))
         yield _snapshot("neighbours", netns, read_neighbours(route))
+        yield _snapshot("counters", netns, read_counters(netns, route.links()))
     if route.left_out:
         what = " and ".join(sorted(route.left_out))
         warnings.append(f"{netns.description}: of its {what} the first {MOST:,} are recorded")

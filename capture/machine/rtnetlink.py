@@ -31,12 +31,15 @@ class Routing:
 
     def __init__(self, netns: Netns) -> None:
         self._netns = netns
+        self._links: list[Message] | None = None
         self.left_out: set[str] = set()
         """Of what there are more than `MOST` entries."""
 
     def links(self) -> list[Message]:
-        """All interfaces."""
-        return self._list("links", "get_links")
+        """All interfaces, as they were when they were first asked for."""
+        if self._links is None:
+            self._links = self._list("links", "get_links")
+        return self._links
 
     def addresses(self) -> list[Message]:
         """All addresses."""

@@ -121,6 +121,25 @@ class LinkSettings:
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A socket that waits for somebody."""
+
+    protocol: str
+    """`tcp` or `udp`."""
+    address: str
+    """`0.0.0.0` and `::` are all; `::` takes IPv4 as well, unless the socket or net.ipv6.bindv6only says otherwise."""
+    port: int
+    index: int | None = None
+    """The interface that it is bound to."""
+    uid: int | None = None
+    inode: int | None = None
+    backlog: int | None = None
+    """TCP: connections that wait to be accepted, and how many may."""
+    most: int | None = None
+    line: int = 0
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NamespaceFacts:
     """One namespace at one moment. Two are equal only if they are one and the same, so that what is made of them can be
@@ -140,6 +159,11 @@ class NamespaceFacts:
     """(interface index, address)."""
     sysctls: dict[str, str] = field(default_factory=dict)
     """In sysctl's own spelling; a dot in an interface's name is a slash."""
+    listeners: tuple[Listener, ...] | None = None
+    counters: dict[str, int] | None = None
+    """By how much what the kernel counts grew during the capture: `TcpExtListenDrops`, `Ip6InNoRoutes`,
+    `conntrack.insert_failed`, `link.eth0.rx_dropped`, of the node `softnet.dropped`. What is not there did not grow;
+    None where none was read both at the start and at the end of any file."""
     where: dict[str, Where] = field(default_factory=dict)
     """Kind of snapshot (`routes`, `route_rules`, …) to the one that it was taken from."""
 
@@ -156,6 +180,10 @@ class NamespaceFacts:
         """The entry of an address at an interface."""
         known = self.neighbours or ()
         return next((one for one in known if one.index == index and one.address == address), None)
+
+    def counted(self, name: str) -> int | None:
+        """By how much a counter grew; None where that is not known."""
+        return None if self.counters is None else self.counters.get(name, 0)
 
     def sysctl(self, name: str) -> int | None:
         """A setting as a number; None where it is not known."""

@@ -125,6 +125,18 @@ SHAPES: Final[dict[str, Any]] = {
     "route_rules": [_RULE],
     "neighbours": [{"index": int, "address": _ADDRESS_OR_NONE, "mac": TEXT_OR_NONE, "state": TEXT_OR_NONE}],
     "sysctls": dict,
+    "counters": {
+        **dict.fromkeys(("snmp", "snmp6", "netstat", "conntrack", "softnet"), Maybe(_is_counts)),
+        "links": Maybe(_is_counts_of_each),
+    },
+    "listeners": [
+        {
+            "protocol": str,
+            "address": _is_address,
+            "port": int,
+            **dict.fromkeys(("index", "uid", "inode", "backlog", "most"), _NUMBER_OR_NONE),
+        }
+    ],
     "ruleset": {
         "nft": TEXT_OR_NONE,
         "json": Maybe({"nftables": [{"chain": Maybe(_CHAIN), "rule": Maybe(dict)}]}),

@@ -56,6 +56,8 @@ class NodeSnapshots:
     """Per file: from when to when it has every packet, as far as it says."""
     where: dict[tuple[str, Key], tuple[int, int, int]] = field(default_factory=dict)
     """Of each in `latest`: the number of its file, the frame in it, and when it was taken."""
+    counted: dict[tuple[str, str | None], dict[int, dict[str, Any]]] = field(default_factory=dict)
+    """(node, netns label) to what each file says, by moment, of what the kernel counts."""
     in_rings: dict[tuple[str, str | None, str], list[Any]] = field(default_factory=dict)
     """(node, netns label, kind) to what the files of a ring say, earliest first: of what comes and goes in days, the
     snapshots of its first and last file show little."""
@@ -96,7 +98,9 @@ def gather_snapshots(captures: Sequence[CaptureFile], sources: Sequence[Source])
             _refuse_another_machine(known, node, key, data, source)
             gathered.latest[(node, key)] = data
             gathered.where[(node, key)] = file, frame, time_ns
-            if key.kind == "ruleset":
+            if key.kind == "counters":
+                gathered.counted.setdefault((node, key.netns), {}).setdefault(file, {})[key.moment] = data
+            elif key.kind == "ruleset":
                 _add_ruleset(gathered.rulesets.setdefault((node, key.netns), []), time_ns, data, in_ring=in_ring)
             elif in_ring and key.kind in ("links", "addresses", "containers"):
                 known_before = gathered.in_rings.setdefault((node, key.netns, key.kind), [])

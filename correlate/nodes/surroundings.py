@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from .namespace_facts import LinkSettings, NamespaceFacts, Neighbour, Route, RouteHop, RoutingRule, Where
+from .growth import growth
+from .namespace_facts import LinkSettings, Listener, NamespaceFacts, Neighbour, Route, RouteHop, RoutingRule, Where
 from .snapshots import Key, NodeSnapshots
 from .topology import Topology
 
 _VERSIONS: Final = {2: 4, 10: 6}
 """AF_INET and AF_INET6 of Linux, as netlink gives them."""
-_KINDS: Final = ("routes", "route_rules", "neighbours", "links", "addresses", "sysctls")
+_KINDS: Final = ("routes", "route_rules", "neighbours", "links", "addresses", "sysctls", "listeners", "counters")
 
 
 Told = dict[str, dict[str, tuple[Where, Any]]]
@@ -19,13 +20,13 @@ Told = dict[str, dict[str, tuple[Where, Any]]]
 class Surroundings:
     """The facts of all namespaces, made when somebody asks for them: most runs need few."""
 
-    def __init__(self, told: dict[tuple[str, str], Told] | None = None) -> None:
+    def __init__(self, told: dict[tuple[str, str | None], Told] | None = None) -> None:
         self._told = told or {}
-        self._made: dict[tuple[str, str, bool], NamespaceFacts] = {}
+        self._made: dict[tuple[str, str | None, bool], NamespaceFacts] = {}
 
-    def of(self, node: str, label: str, *, at_stop: bool = False) -> NamespaceFacts:
-        """The facts of one namespace as they were when the capture began, or ended; of what is told of one of both
-        alone, those. Without any where nothing is known."""
+    def of(self, node: str, label: str | None, *, at_stop: bool = False) -> NamespaceFacts:
+        """The facts of one namespace (None: of the whole node) as they were when the capture began, or ended; of what
+        is told of one of both alone, those. Without any where nothing is known."""
         key = node, label, at_stop
         if key not in self._made:
             moments = ("stop", "start") if at_stop else ("start", "stop")
@@ -40,16 +41,17 @@ class Surroundings:
 
 def find_surroundings(snapshots: NodeSnapshots, topology: Topology) -> Surroundings:
     """Of all namespaces of the topology."""
-    names = [(namespace.node, namespace.label) for namespace in topology.namespaces]
+    names: list[tuple[str, str | None]] = [(namespace.node, namespace.label) for namespace in topology.namespaces]
+    names += [(node, None) for node in topology.nodes]
     return Surroundings({name: told for name in names if (told := _told(snapshots, *name))})
 
 
-def facts_of(snapshots: NodeSnapshots, node: str, label: str) -> NamespaceFacts:
+def facts_of(snapshots: NodeSnapshots, node: str, label: str | None) -> NamespaceFacts:
     """Of one namespace when the capture began."""
     return Surroundings({(node, label): _told(snapshots, node, label)}).of(node, label)
 
 
-def _told(snapshots: NodeSnapshots, node: str, label: str) -> Told:
+def _told(snapshots: NodeSnapshots, node: str, label: str | None) -> Told:
     found: Told = {}
     for kind in _KINDS:
         for moment in ("start", "stop"):
@@ -58,19 +60,22 @@ def _told(snapshots: NodeSnapshots, node: str, label: str) -> Told:
                 # What is the same is sent once.
                 same = "start" in before and before["start"][1] == data
                 before[moment] = Where(*snapshots.where[key]), before["start"][1] if same else data
+    if (grown := growth(snapshots.counted.get((node, label), {}).values())) is not None:
+        found["growth"] = {"stop": (found["counters"]["stop"][0], grown)}
     return found
 
 
-def _facts(node: str, label: str, told: Told, moments: tuple[str, str]) -> NamespaceFacts:
+def _facts(node: str, label: str | None, told: Told, moments: tuple[str, str]) -> NamespaceFacts:
     chosen = {kind: next(said[moment] for moment in moments if moment in said) for kind, said in told.items()}
     data = {kind: rows for kind, (_, rows) in chosen.items()}
-    where = {kind: place for kind, (place, _) in chosen.items()}
+    where = {kind: place for kind, (place, _) in chosen.items() if kind != "growth"}
     return NamespaceFacts(
         node=node, label=label,
         routes=_list(_route, data.get("routes")), rules=_list(_rule, data.get("route_rules")),
         neighbours=_list(_neighbour, data.get("neighbours")),
         links={link.index: link for link in _list(_link, data.get("links")) or ()},
         addresses=tuple((row["index"], row["address"]) for row in data.get("addresses") or ()),
+        listeners=_list(_listener, data.get("listeners")), counters=data.get("growth"),
         sysctls={name: str(value) for name, value in (data.get("sysctls") or {}).items()},
         where=where,
     )  # fmt: skip
@@ -135,6 +140,13 @@ def _more(row: dict[str, Any]) -> tuple[str, ...]:
     if row.get("l3mdev"):
         found.append("l3mdev")
     return (*found, *(f"attribute {number}" for number in row.get("unknown") or ()))
+
+
+def _listener(row: dict[str, Any], line: int) -> Listener:
+    return Listener(
+        protocol=row["protocol"], address=row["address"], port=row["port"], index=row.get("index"), uid=row.get("uid"),
+        inode=row.get("inode"), backlog=row.get("backlog"), most=row.get("most"), line=line,
+    )  # fmt: skip
 
 
 def _neighbour(row: dict[str, Any], line: int) -> Neighbour | None:

@@ -1,0 +1,89 @@
+"""What surrounds the packets, from real namespaces and from damaged files."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from ttrace.capture.machine.netns import open_netns
+from ttrace.capture.snapshots import netns_snapshots
+from ttrace.correlate.nodes.growth import growth
+from ttrace.correlate.nodes.shapes import SHAPES, fits
+from ttrace.correlate.nodes.snapshots import Key, NodeSnapshots
+from ttrace.correlate.nodes.surroundings import facts_of
+
+NAME = f"ttsurr-{os.getpid()}"
+
+
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    subprocess.run(["ip", "netns", "add", NAME], check=True)
+    try:
+        subprocess.run(["ip", "-n", NAME, "link", "set", "lo", "up"], check=True)
+        yield NAME
+    finally:
+        subprocess.run(["ip", "netns", "del", NAME], check=False)
+
+
+def record(snapshots: NodeSnapshots, moment: str) -> None:
+    netns, warnings = open_netns(NAME), []
+    for number, snapshot in enumerate(netns_snapshots(netns, [], warnings), 1):
+        data = json.loads(json.dumps(snapshot.data))
+        assert fits(data, SHAPES.get(snapshot.kind, object)), snapshot.kind
+        snapshots.latest["n", Key("x", snapshot.kind, moment)] = data
+        snapshots.where["n", Key("x", snapshot.kind, moment)] = (0, number)
+        if snapshot.kind == "counters":
+            snapshots.counted.setdefault(("n", "x"), {}).setdefault(0, {})[moment] = data
+    netns.close()
+    assert warnings == []
+
+
+def test_counters_are_told_by_how_much_they_grew_and_listeners_by_their_backlog(namespace):
+    netns = open_netns(namespace)
+    with netns.entered():
+        server, asker = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    netns.close()
+    snapshots = NodeSnapshots(file_nodes=["n"], damaged=[0])
+    with server, asker:
+        server.bind(("127.0.0.1", 4711))
+        server.listen(7)
+        record(snapshots, "start")
+        for _ in range(3):
+            asker.sendto(b"anybody there?", ("127.0.0.1", 9))
+        record(snapshots, "stop")
+    facts = facts_of(snapshots, "n", "x")
+    assert facts.counted("UdpNoPorts") == 3
+    assert facts.counted("link.lo.rx_packets") >= 6  # and the ICMP errors that answer
+    assert facts.counted("TcpExtListenDrops") == 0
+    (listener,) = (one for one in facts.listeners if one.protocol == "tcp")
+    assert (listener.address, listener.port, listener.backlog, listener.most) == ("127.0.0.1", 4711, 0, 7)
+    assert listener.uid == os.geteuid()
+    assert listener.inode
+
+
+def test_growth_is_that_of_all_files_and_of_groups_that_are_told_twice():
+    first = {
+        "start": {"snmp": {"IpInReceives": 5}},
+        "stop": {"snmp": {"IpInReceives": 7}, "snmp6": {"Ip6InReceives": 9}},
+    }
+    second = {"start": {"snmp": {"IpInReceives": 70}}, "stop": {"snmp": {"IpInReceives": 71, "UdpNoPorts": 2}}}
+    cut = {"start": {"snmp": {"IpInReceives": 1}}}
+    assert growth([first, second, cut]) == {"IpInReceives": 3, "UdpNoPorts": 2}
+    assert growth([cut]) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("routes", [{"family": 2, "destination": "nowhere", "prefix": 8, "table": 254, "type": "unicast"}]),
+        ("route_rules", [{"family": 2, "priority": "first", "action": "lookup"}]),
+        ("counters", {"snmp": {"IpInReceives": "many"}}),
+        ("counters", {"links": {"eth0": 3}}),
+        ("listeners", [{"protocol": "tcp", "address": "::", "port": None}]),
+    ],
+)
+def test_what_has_another_shape_is_not_taken(kind, data):
+    assert not fits(data, SHAPES[kind])
