@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import TtraceError
 from .machine.counters import read_counters, read_node_counters
 from .machine.libc import LIBC
+from .machine.link_settings import link_settings
 from .machine.links import (
     Link,
     read_addresses,
@@ -142,7 +143,11 @@ def _network(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[
     with routing(netns) as route:
         links = read_links(route, labels=namespace_ids(netns, known))
         others = _other_macs(route, links)
-        yield _snapshot("links", netns, [_link_facts(link) | {"other_macs": others[link.index]} for link in links])
+        settings = {message["index"]: link_settings(message) for message in route.links()}
+        yield _snapshot(
+            "links", netns,
+            [_link_facts(link) | {"other_macs": others[link.index]} | settings[link.index] for link in links],
+        )  # fmt: skip
         yield _snapshot("addresses", netns, read_addresses(route))
         yield _snapshot("routes", netns, read_routes(route))
         yield _snapshot("route_rules", netns, read_rules(route))

@@ -10,6 +10,7 @@ For other rooms:
     journal: Journal, restore_stale
     libc: DatagramHeader, IoVector, LIBC, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_NONE
     libc: PROT_READ, PROT_READ_WRITE, mmap, munmap, unshare_network
+    link_settings: link_settings
     links: Link, kernel_name, named_on_command_line, read_addresses, read_links, read_neighbours, read_other_macs
     links: routing
     listeners: read_listeners

@@ -118,6 +118,14 @@ class LinkSettings:
     mtu: int | None = None
     up: bool | None = None
     master: int | None = None
+    operstate: str | None = None
+    qdisc: str | None = None
+    port: dict[str, object] | None = None
+    """Of a bridge port: `hairpin`, `isolated`, `learning`, `state` (3: forwarding), …, as numbers."""
+    bridge: dict[str, object] | None = None
+    tunnel: dict[str, object] | None = None
+    xdp: tuple[int, ...] = ()
+    """Numbers of the programs attached to it."""
     line: int = 0
 
 

@@ -118,6 +118,10 @@ SHAPES: Final[dict[str, Any]] = {
             "other_macs": Maybe([str]),
             "mac": TEXT_OR_NONE,
             "mtu": _NUMBER_OR_NONE,
+            "operstate": TEXT_OR_NONE,
+            "qdisc": TEXT_OR_NONE,
+            **dict.fromkeys(("port", "bridge", "tunnel"), Maybe(dict)),
+            "xdp": Maybe([int]),
         }
     ],
     "addresses": [{"index": int, "address": _is_address, "prefix": _NUMBER_OR_NONE}],

@@ -160,5 +160,7 @@ def _neighbour(row: dict[str, Any], line: int) -> Neighbour | None:
 def _link(row: dict[str, Any], line: int) -> LinkSettings:
     return LinkSettings(
         index=row["index"], name=row["name"], kind=row.get("kind"), mac=row.get("mac"), mtu=row.get("mtu"),
-        up=row.get("up"), master=row.get("master"), line=line,
+        up=row.get("up"), master=row.get("master"), operstate=row.get("operstate"), qdisc=row.get("qdisc"),
+        port=row.get("port"), bridge=row.get("bridge"), tunnel=row.get("tunnel"), xdp=tuple(row.get("xdp") or ()),
+        line=line,
     )  # fmt: skip

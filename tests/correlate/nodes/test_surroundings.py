@@ -64,6 +64,23 @@ def test_counters_are_told_by_how_much_they_grew_and_listeners_by_their_backlog(
     assert listener.inode
 
 
+def test_bridge_ports_and_tunnels_say_how_they_are_set(namespace):
+    lines = [
+        "link add br0 type bridge", "link add e0 type veth peer name p0", "link set p0 master br0",
+        "link set dev p0 type bridge_slave hairpin on isolated on",
+        "link add vx type vxlan id 42 dstport 4789 local 10.1.0.1 remote 10.1.0.2 dev e0",
+    ]  # fmt: skip
+    subprocess.run(["ip", "-n", namespace, "-batch", "-"], input="\n".join(lines), text=True, check=True)
+    snapshots = NodeSnapshots(file_nodes=["n"], damaged=[0])
+    record(snapshots, "start")
+    links = {link.name: link for link in facts_of(snapshots, "n", "x").links.values()}
+    assert {"hairpin": 1, "isolated": 1, "learning": 1}.items() <= links["p0"].port.items()
+    assert links["br0"].bridge["nf_call_iptables"] == 0
+    tunnel = {"id": 42, "local": "10.1.0.1", "remote": "10.1.0.2", "port": 4789}
+    assert tunnel.items() <= links["vx"].tunnel.items()
+    assert links["e0"].port is None
+
+
 def test_growth_is_that_of_all_files_and_of_groups_that_are_told_twice():
     first = {
         "start": {"snmp": {"IpInReceives": 5}},
