@@ -34,7 +34,7 @@ def link_settings(message: Message) -> dict[str, object]:
             found[name] = value
     if info and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge":
         found["port"] = _named(info.get_attr("IFLA_INFO_SLAVE_DATA"), _PORT)
-    name, fields = _OF_KIND.get(info.get_attr("IFLA_INFO_KIND") if info else None, ("", {}))
+    name, fields = _OF_KIND.get(str(info.get_attr("IFLA_INFO_KIND")) if info else "", ("", {}))
     if name and (data := info.get_attr("IFLA_INFO_DATA")):
         found[name] = _named(data, fields)
     xdp = message.get_attr("IFLA_XDP")
