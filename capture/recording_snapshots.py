@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ..errors import TtraceError
@@ -11,6 +11,7 @@ from .machine.netns import Netns
 from .parallel import Result
 from .session import Session, add_snapshot
 from .snapshots import CaptureTimes, Snapshot, netns_snapshots, node_snapshots, ruleset_snapshot
+from .socket_snapshots import all_socket_snapshots
 
 if TYPE_CHECKING:
     from .stream.feed import Feed
@@ -25,6 +26,18 @@ def begin_snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int |
         read = partial(netns_snapshots, target.netns, known, session.warnings)
         _submit(session, feed, moment, target.netns, "no snapshot", read)
         begin_ruleset_snapshot(session, feed, moment, target.netns, "no rules recorded")
+    read_sockets = session.first_sockets if moment == "start" and session.first_sockets else _sockets(session)
+    _submit(session, feed, moment, session.targets.targets[0].netns, "no sockets recorded", read_sockets)
+
+
+def look_at_sockets(session: Session) -> None:
+    """Have the sockets of the start read: before rights are given up, for whose they are takes more than are kept."""
+    session.first_sockets = cache(_sockets(session))
+    session.workers.submit(session.first_sockets, lambda _: None)
+
+
+def _sockets(session: Session) -> Callable[[], list[Snapshot]]:
+    return partial(all_socket_snapshots, session.targets, session.owners, session.warnings)
 
 
 def begin_ruleset_snapshot(session: Session, feed: "Feed", moment: str, netns: Netns, missing: str) -> None:

@@ -15,7 +15,7 @@ from .machine.journal import Journal, restore_stale
 from .machine.rights import check_rights
 from .opening import begin, compile_first, forget_losses, open_rings, open_sockets, reserve
 from .options import BrokenOffError, CaptureOptions, CaptureStatus, CaptureSummary
-from .recording_snapshots import begin_snapshots
+from .recording_snapshots import begin_snapshots, look_at_sockets
 from .rotation.files import CaptureFiles
 from .rotation.seam import Rotation
 from .session import Session, close_rings, write_statistics
@@ -33,6 +33,8 @@ StatusCallback = Callable[[CaptureStatus], None]
 _TICK_S = 0.25
 _PENDING_S = 0.05
 """How soon a source has its turn that waits for it."""
+_OWNERS_S = 0.5
+"""Whose sockets are is looked for a while: less than this (`owners.py`)."""
 _FIRST_SNAPSHOTS_S = 10.0
 """The capture says that it has begun when the first snapshots are there, but waits no longer for them."""
 
@@ -98,8 +100,11 @@ def _run(
     """Listen, record, and end. Raises BrokenOffError with what was recorded where that ended before it was asked to."""
     try:
         open_sockets(session)
+        # Beside the loading of numba, and before rights are given up: a capture keeps too few for it.
+        look_at_sockets(session)
         feed = begin(session)
         if own_process:
+            session.workers.wait(_OWNERS_S)
             give_up_rights(session)
         failure = _record(session, feed, rotation, stop, status)
     finally:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from ..pcapng.write import (
 )
 from .machine.journal import Journal
 from .machine.links import Link, kernel_name
+from .machine.owners import Owners
 from .options import CaptureOptions, PointSummary
 from .parallel import Workers, in_parallel
 from .rotation.files import CaptureFiles
@@ -68,6 +70,10 @@ class Session:
     interfaces: int = 0
     """Interface description blocks written."""
     snapshot_interface: int = 0
+    owners: Owners = field(init=False)
+    """Whose the sockets of the namespaces are."""
+    first_sockets: Callable[[], list[Snapshot]] | None = None
+    """Reads those of the start once, and has them from then on."""
     workers: Workers = field(default_factory=lambda: Workers(_WORKERS))
     """Threads for what takes long beside the loop."""
     programs: dict[tuple[int, LinkType], bytes] = field(default_factory=dict)
@@ -80,6 +86,9 @@ class Session:
     """The limit that ended the capture."""
     frozen: list[str] = field(default_factory=list)
     """Folders with parts of the ring that are kept."""
+
+    def __post_init__(self) -> None:
+        self.owners = Owners({container.id: container.name for container, _ in self.targets.containers})
 
     @property
     def output(self) -> OutputFile:

@@ -6,7 +6,6 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from .machine.links import (
     read_other_macs,
     routing,
 )
-from .machine.listeners import read_listeners
 from .machine.netns import Netns
 from .machine.nsids import namespace_ids
 from .machine.routes import read_routes, read_rules
@@ -120,11 +118,6 @@ def _netns(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[Sn
         yield from _network(netns, known, warnings)
     except TtraceError as error:
         warnings.append(f"{netns.description}: links and routes not all recorded: {error.message}")
-    with suppress(OSError):  # a kernel without sock_diag
-        listeners, more = read_listeners(netns)
-        if more:
-            warnings.append(f"{netns.description}: it has so many listening sockets that some are not recorded")
-        yield _snapshot("listeners", netns, listeners)
     sysctls, more = read_sysctls(netns)
     if more:
         warnings.append(

@@ -16,7 +16,7 @@ from .local_http import Conversation, DaemonError, Json, StoppedError
 DEFAULT_SOCKET: Final = "/var/run/docker.sock"
 _ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _SHORT_ID: Final = 12
-"""Characters of an id that people are shown, as Docker does."""
+"""Characters."""
 _LONGEST_NAME: Final = 255
 _LARGEST_PID: Final = (1 << 31) - 1
 _HINT: Final = "is it running? DOCKER_HOST names another socket"
@@ -100,8 +100,13 @@ def _details(conversation: Conversation, listed: list[Json]) -> tuple[list[dict[
         if isinstance(_part(_part(detail, "State"), "Pid"), int):
             details.append(detail | {"Id": identity})
         else:
-            failures.append(f"/containers/{identity[:_SHORT_ID]}/json answered without a process id")
+            failures.append(f"/containers/{short_id(identity)}/json answered without a process id")
     return details, failures
+
+
+def short_id(identity: str) -> str:
+    """Of an id what people are shown, as Docker does."""
+    return identity[:_SHORT_ID]
 
 
 def _container(detail: dict[str, Any]) -> Container:
@@ -114,7 +119,7 @@ def _container(detail: dict[str, Any]) -> Container:
     name = _text(_part(detail, "Name")).lstrip("/")
     return Container(
         id=detail["Id"],
-        name=name if 0 < len(name) <= _LONGEST_NAME else detail["Id"][:_SHORT_ID],
+        name=name if 0 < len(name) <= _LONGEST_NAME else short_id(detail["Id"]),
         image=_text(_part(_part(detail, "Config"), "Image"))[:_LONGEST_NAME],
         pid=pid if 0 < pid <= _LARGEST_PID else 0,
         addresses=tuple(address for address in found if _is_address(address)),
@@ -127,9 +132,7 @@ def _named_apart(containers: list[Container]) -> list[Container]:
     counts: dict[str, int] = {}
     for container in containers:
         counts[container.name] = counts.get(container.name, 0) + 1
-    return [
-        replace(one, name=f"{one.name}@{one.id[:_SHORT_ID]}") if counts[one.name] > 1 else one for one in containers
-    ]
+    return [replace(one, name=f"{one.name}@{short_id(one.id)}") if counts[one.name] > 1 else one for one in containers]
 
 
 def _ports(ports: Json) -> Json:

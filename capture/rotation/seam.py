@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from ...pcapng.write import enhanced_packet, snapshot_packets
 from ..options import CaptureOptions
 from ..session import Session, begin_file, write_statistics
 from ..snapshots import CaptureTimes, Snapshot, capture_snapshot, take_snapshots
+from ..socket_snapshots import listener_snapshots
 from ..sockets.ring import HOLD_BACK_NS
 from ..sources.conntrack import dump_conntrack
 from .files import CaptureFiles
@@ -212,7 +214,9 @@ def _read_losses(session: Session) -> None:
 def _snapshots(session: Session) -> Iterator[_Told]:
     """Take all but the one of the capture itself, which differs from file to file."""
     times = CaptureTimes(started_ns=session.since_ns, ended_ns=None)
-    for snapshot in take_snapshots(session.options, times, session.node, session.targets, session.warnings):
+    targets, warnings = session.targets, session.warnings
+    facts = take_snapshots(session.options, times, session.node, targets, warnings)
+    for snapshot in chain(facts, listener_snapshots(targets, session.owners, warnings)):
         if snapshot.kind != "capture":
             start, stop = list(_as_packets(snapshot, "start")), list(_as_packets(snapshot, "stop"))
             digest = blake2b(b"".join(start), digest_size=16).digest()

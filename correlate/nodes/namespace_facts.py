@@ -129,6 +129,32 @@ class LinkSettings:
     line: int = 0
 
 
+class Owner(NamedTuple):
+    """The process that has a socket open."""
+
+    pid: int
+    process: str
+    """Its name, which it may choose itself."""
+    container: str | None
+    """Its container's name, or the beginning of its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """A socket that is connected to somebody."""
+
+    protocol: str
+    """`tcp` or `udp`."""
+    address: str
+    port: int
+    peer: str
+    peer_port: int
+    state: str | None = None
+    """`established`, `syn_sent`, `close_wait`, …"""
+    owner: Owner | None = None
+    line: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A socket that waits for somebody."""
@@ -145,6 +171,7 @@ class Listener:
     backlog: int | None = None
     """TCP: connections that wait to be accepted, and how many may."""
     most: int | None = None
+    owner: Owner | None = None
     line: int = 0
 
 
@@ -168,6 +195,7 @@ class NamespaceFacts:
     sysctls: dict[str, str] = field(default_factory=dict)
     """In sysctl's own spelling; a dot in an interface's name is a slash."""
     listeners: tuple[Listener, ...] | None = None
+    connections: tuple[Connected, ...] | None = None
     counters: dict[str, int] | None = None
     """By how much what the kernel counts grew during the capture: `TcpExtListenDrops`, `Ip6InNoRoutes`,
     `conntrack.insert_failed`, `link.eth0.rx_dropped`, of the node `softnet.dropped`. What is not there did not grow;

@@ -102,6 +102,13 @@ _RULE: Final = {
     **dict.fromkeys(("invert", "finds_source", "l3mdev"), Maybe(bool)),
     "unknown": Maybe([int]),
 }  # fmt: skip
+_SOCKET: Final = {
+    "protocol": str,
+    "address": _is_address,
+    "port": int,
+    **dict.fromkeys(("uid", "inode", "pid"), _NUMBER_OR_NONE),
+    **dict.fromkeys(("process", "container"), TEXT_OR_NONE),
+}
 SHAPES: Final[dict[str, Any]] = {
     "capture": dict,
     "node": {"boot_id": TEXT_OR_NONE},
@@ -133,14 +140,8 @@ SHAPES: Final[dict[str, Any]] = {
         **dict.fromkeys(("snmp", "snmp6", "netstat", "conntrack", "softnet"), Maybe(_is_counts)),
         "links": Maybe(_is_counts_of_each),
     },
-    "listeners": [
-        {
-            "protocol": str,
-            "address": _is_address,
-            "port": int,
-            **dict.fromkeys(("index", "uid", "inode", "backlog", "most"), _NUMBER_OR_NONE),
-        }
-    ],
+    "listeners": [_SOCKET | dict.fromkeys(("index", "backlog", "most"), _NUMBER_OR_NONE)],
+    "connections": [_SOCKET | {"peer": _is_address, "peer_port": int, "state": TEXT_OR_NONE}],
     "ruleset": {
         "nft": TEXT_OR_NONE,
         "json": Maybe({"nftables": [{"chain": Maybe(_CHAIN), "rule": Maybe(dict)}]}),

@@ -4,13 +4,34 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from .growth import growth
-from .namespace_facts import LinkSettings, Listener, NamespaceFacts, Neighbour, Route, RouteHop, RoutingRule, Where
+from .namespace_facts import (
+    Connected,
+    LinkSettings,
+    Listener,
+    NamespaceFacts,
+    Neighbour,
+    Owner,
+    Route,
+    RouteHop,
+    RoutingRule,
+    Where,
+)
 from .snapshots import Key, NodeSnapshots
 from .topology import Topology
 
 _VERSIONS: Final = {2: 4, 10: 6}
 """AF_INET and AF_INET6 of Linux, as netlink gives them."""
-_KINDS: Final = ("routes", "route_rules", "neighbours", "links", "addresses", "sysctls", "listeners", "counters")
+_KINDS: Final = (
+    "routes",
+    "route_rules",
+    "neighbours",
+    "links",
+    "addresses",
+    "sysctls",
+    "listeners",
+    "connections",
+    "counters",
+)
 
 
 Told = dict[str, dict[str, tuple[Where, Any]]]
@@ -75,7 +96,8 @@ def _facts(node: str, label: str | None, told: Told, moments: tuple[str, str]) -
         neighbours=_list(_neighbour, data.get("neighbours")),
         links={link.index: link for link in _list(_link, data.get("links")) or ()},
         addresses=tuple((row["index"], row["address"]) for row in data.get("addresses") or ()),
-        listeners=_list(_listener, data.get("listeners")), counters=data.get("growth"),
+        listeners=_list(_listener, data.get("listeners")), connections=_list(_connected, data.get("connections")),
+        counters=data.get("growth"),
         sysctls={name: str(value) for name, value in (data.get("sysctls") or {}).items()},
         where=where,
     )  # fmt: skip
@@ -145,8 +167,20 @@ def _more(row: dict[str, Any]) -> tuple[str, ...]:
 def _listener(row: dict[str, Any], line: int) -> Listener:
     return Listener(
         protocol=row["protocol"], address=row["address"], port=row["port"], index=row.get("index"), uid=row.get("uid"),
-        inode=row.get("inode"), backlog=row.get("backlog"), most=row.get("most"), line=line,
+        inode=row.get("inode"), backlog=row.get("backlog"), most=row.get("most"), owner=_owner(row), line=line,
     )  # fmt: skip
+
+
+def _connected(row: dict[str, Any], line: int) -> Connected:
+    return Connected(
+        protocol=row["protocol"], address=row["address"], port=row["port"], peer=row["peer"],
+        peer_port=row["peer_port"], state=row.get("state"), owner=_owner(row), line=line,
+    )  # fmt: skip
+
+
+def _owner(row: dict[str, Any]) -> Owner | None:
+    pid = row.get("pid")
+    return None if pid is None else Owner(pid, row.get("process") or "", row.get("container"))
 
 
 def _neighbour(row: dict[str, Any], line: int) -> Neighbour | None:

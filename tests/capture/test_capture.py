@@ -123,7 +123,7 @@ def test_snapshots_hold_rules_addresses_and_settings_of_start_and_stop(network, 
         kinds = {kind for when, kind, _ in found if when == moment}
         assert kinds == {
             "capture", "node", "containers", "links", "addresses", "routes", "route_rules", "neighbours", "ruleset",
-            "sysctls", "counters", "listeners",
+            "sysctls", "counters", "listeners", "connections",
         }  # fmt: skip
     assert found["start", "node", None]["name"] == "gateway"
     rules = found["start", "ruleset", "root"]

@@ -5,11 +5,15 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ttrace.capture.machine.netns import open_netns
+from ttrace.capture.machine.owners import Owners
 from ttrace.capture.snapshots import netns_snapshots
+from ttrace.capture.socket_snapshots import all_socket_snapshots
+from ttrace.capture.targets import Target, Targets
 from ttrace.correlate.nodes.growth import growth
 from ttrace.correlate.nodes.shapes import SHAPES, fits
 from ttrace.correlate.nodes.snapshots import Key, NodeSnapshots
@@ -30,7 +34,9 @@ def namespace() -> Iterator[str]:
 
 def record(snapshots: NodeSnapshots, moment: str) -> None:
     netns, warnings = open_netns(NAME), []
-    for number, snapshot in enumerate(netns_snapshots(netns, [], warnings), 1):
+    targets = Targets([Target(netns, [], [])], [], [], [])
+    sockets = all_socket_snapshots(targets, Owners({}), warnings)
+    for number, snapshot in enumerate([*netns_snapshots(netns, [], warnings), *sockets], 1):
         data = json.loads(json.dumps(snapshot.data))
         assert fits(data, SHAPES.get(snapshot.kind, object)), snapshot.kind
         snapshots.latest["n", Key("x", snapshot.kind, moment)] = data
@@ -62,6 +68,22 @@ def test_counters_are_told_by_how_much_they_grew_and_listeners_by_their_backlog(
     assert (listener.address, listener.port, listener.backlog, listener.most) == ("127.0.0.1", 4711, 0, 7)
     assert listener.uid == os.geteuid()
     assert listener.inode
+    assert (listener.owner.pid, listener.owner.process) == (os.getpid(), Path("/proc/self/comm").read_text().strip())
+
+
+def test_who_is_connected_is_told_with_the_process(namespace):
+    netns = open_netns(namespace)
+    with netns.entered():
+        server, client = socket.create_server(("127.0.0.1", 4712)), socket.socket()
+        client.connect(("127.0.0.1", 4712))
+    netns.close()
+    snapshots = NodeSnapshots(file_nodes=["n"], damaged=[0])
+    with server, client:
+        record(snapshots, "start")
+        (mine,) = (one for one in facts_of(snapshots, "n", "x").connections if one.peer_port == 4712)
+        assert (mine.protocol, mine.address, mine.peer, mine.state) == ("tcp", "127.0.0.1", "127.0.0.1", "established")
+        assert mine.port == client.getsockname()[1]
+        assert mine.owner.pid == os.getpid()
 
 
 def test_bridge_ports_and_tunnels_say_how_they_are_set(namespace):
@@ -100,6 +122,8 @@ def test_growth_is_that_of_all_files_and_of_groups_that_are_told_twice():
         ("counters", {"snmp": {"IpInReceives": "many"}}),
         ("counters", {"links": {"eth0": 3}}),
         ("listeners", [{"protocol": "tcp", "address": "::", "port": None}]),
+        ("listeners", [{"protocol": "tcp", "address": "::", "port": 80, "pid": "1"}]),
+        ("connections", [{"protocol": "tcp", "address": "::", "port": 80, "peer": "somebody", "peer_port": 1}]),
     ],
 )
 def test_what_has_another_shape_is_not_taken(kind, data):
