@@ -5,6 +5,7 @@ from typing import Final
 
 from .by_bridge import bridged_through_rules
 from .by_conntrack import bound_to_nobody, wanted_by_two
+from .by_hairpin import kept_from_its_port
 from .by_icmp_errors import told_by_icmp_errors
 from .by_proxy import proxied
 from .by_return import asymmetric_return
@@ -18,6 +19,7 @@ from .seen import Seen
 FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     killed_by_rules,
     bridged_through_rules,
+    kept_from_its_port,
     given_up_by_routing,
     wanted_by_two,
     bound_to_nobody,

@@ -1,7 +1,10 @@
 """Packets and places in words, for the sentences of findings."""
 
+from typing import Final
+
 import numpy as np
 
+from ..nodes.namespace_facts import NamespaceFacts
 from ..result.values import ChainHop, Hop, InterfaceHop
 from ..result.words import DIRECTIONS, endpoint, packet_info, protocol_name
 from .facts import Facts, Rows
@@ -105,3 +108,16 @@ def node_of(facts: Facts, path: int) -> str:
     """The node on which a path was last seen."""
     namespace = int(facts.result.sightings["namespace"][facts.last[path]])
     return facts.result.topology.namespaces[namespace].node
+
+
+_SNAPSHOTS: Final = {"link": "links", "listener": "listeners", "counter": "counters", "sysctl": "sysctls"}
+"""What evidence is to the kind of the snapshot that it is in."""
+
+
+def snapshot_evidence(
+    facts: Facts, what: str, text: str, known: NamespaceFacts, line: int | None = None, kind: str | None = None
+) -> Evidence:
+    """Something that a snapshot holds, of the namespace and moment `known`."""
+    at = known.where.get(kind or _SNAPSHOTS[what])
+    file = facts.result.files[at.file].path if at is not None else None
+    return Evidence(what=what, text=text, file=file, frame=at.frame if at is not None else None, line=line)
