@@ -69,6 +69,9 @@ InContainers = Annotated[bool, Option("--containers", help="Capture and trace in
 NodeName = Annotated[str | None, Option("--node-name", metavar="N", help="Default: the host name.")]
 Duration = Annotated[float | None, Option("--duration", metavar="S", min=0, help="Stop after S seconds.")]
 Count = Annotated[int | None, Option("--count", metavar="N", min=1, help="Stop after N packets.")]
+KernelDrops = Annotated[
+    bool, Option("--kernel-drops/--no-kernel-drops", help="Record which packets the kernel drops, and why.")
+]
 Trace = Annotated[bool, Option("--trace/--no-trace", help="Trace netfilter meanwhile.")]
 RotateSize = Annotated[
     int | None,

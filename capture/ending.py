@@ -64,3 +64,5 @@ def _write_statistics(session: Session, feed: "Feed") -> None:
         write_statistics(session, interface, feed.ring_packets(number) + ring.lost, ring.lost)
     for number, (listener, interface) in enumerate(session.sockets):
         write_statistics(session, interface, feed.messages_written(number) + listener.lost, listener.lost)
+    for source in session.sources:
+        source.write_statistics(feed)

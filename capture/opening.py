@@ -15,6 +15,7 @@ from .rotation.freezing import seen_bits
 from .session import Session, add_interface, add_ring, begin_section, open_chosen
 from .snapshots import container_names
 from .sockets.arena import Arena
+from .sockets.drops import ARENA_BYTES
 from .sockets.netfilter import WAITING_BYTES, arena_bytes, open_netfilter_socket
 from .sockets.ring import UNIT_BYTES, Ring, RingBudget, ring_budget
 from .sources import CannotRunError
@@ -48,7 +49,7 @@ def reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudge
     arena = Arena(
         slots=points + most,
         slot_bytes=budget.share_units * UNIT_BYTES,
-        buffer_bytes=len(targets.targets) * arena_bytes(options.buffer_mib) + WAITING_BYTES,
+        buffer_bytes=len(targets.targets) * arena_bytes(options.buffer_mib) + WAITING_BYTES + ARENA_BYTES,
     )
     return arena, budget
 
@@ -95,6 +96,9 @@ def open_sockets(session: Session) -> None:
         for source in session.sources:
             with _going_on_without(session):
                 source.open(listener)
+    for source in session.sources:
+        with _going_on_without(session):
+            source.describe(None)
     session.snapshot_interface = add_interface(session, None, "snapshot", "snapshot")
     session.output.append(name_resolution(container_names(session.targets)))
 
@@ -109,7 +113,9 @@ def begin(session: Session) -> "Feed":
 
     compile_kernels()
     watched = seen_bits(session.options)
-    feed = Feed(session.arena, session.output, session.rings, session.sockets, session.options.count, watched)
+    feed = Feed(
+        session.arena, session.output, session.rings, session.sockets, session.options.count, watched, session.drops
+    )
     session.stack.callback(feed.close)
     for source in session.sources:
         with _going_on_without(session):
@@ -127,6 +133,7 @@ def forget_losses(session: Session, feed: "Feed") -> None:
     feed.write_until(time.time_ns())
     lost = sum([ring.forget_lost() for ring, _ in session.rings])
     lost += sum([listener.forget_lost() for listener, _ in session.sockets])
+    lost += sum([source.forget_lost() for source in session.sources])
     if lost:
         session.begin_now()
 

@@ -57,6 +57,8 @@ class CaptureOptions:
     """Memory of all packet rings together, MiB; each gets at least 2. None: 256, and 16 for each at most."""
     buffer_mib: int = 32
     """Netlink receive buffer per namespace, MiB."""
+    kernel_drops: bool = True
+    """Record which packets the kernel drops, and why."""
     conntrack_details: bool = False
     """Switch conntrack's timestamps and counters on for the session (restored afterwards)."""
     rotate_size: int | None = None

@@ -34,6 +34,7 @@ from .targets import Target, Targets
 from .warnings import Warnings
 
 if TYPE_CHECKING:
+    from .sockets.drops import DropRecorder
     from .sources.source import Source
     from .stream.feed import Feed
 
@@ -74,6 +75,8 @@ class Session:
     """Whose the sockets of the namespaces are."""
     first_sockets: Callable[[], list[Snapshot]] | None = None
     """Reads those of the start once, and has them from then on."""
+    drops: "tuple[DropRecorder, int] | None" = None
+    """What records drops of the kernel, with the first of its pcapng interface ids, one for each namespace."""
     workers: Workers = field(default_factory=lambda: Workers(_WORKERS))
     """Threads for what takes long beside the loop."""
     programs: dict[tuple[int, LinkType], bytes] = field(default_factory=dict)
@@ -200,10 +203,13 @@ def begin_file(session: Session, feed: "Feed") -> None:
         interface = add_interface(session, listener, "netlink", "netfilter")
         session.earlier[interface] = feed.messages_written(number) + listener.lost, listener.lost
         session.sockets[number] = listener, interface
+    for source in session.sources:
+        source.describe(feed)
     session.snapshot_interface = add_interface(session, None, "snapshot", "snapshot")
     session.output.append(name_resolution(container_names(session.targets)))
     rings, sockets = ([interface for _, interface in opened] for opened in (session.rings, session.sockets))
-    feed.go_on_in(session.output, rings, [*sockets, session.snapshot_interface])
+    drops = session.drops[1] if session.drops else -1
+    feed.go_on_in(session.output, rings, [*sockets, drops, session.snapshot_interface])
 
 
 def add_interface(
@@ -214,7 +220,11 @@ def add_interface(
     It is in the namespace of `target`.
     """
     netns = target.netns if target else session.targets.targets[0].netns
-    link_types = {"netlink": LinkType.NETLINK, "snapshot": LinkType.WIRESHARK_UPPER_PDU}
+    link_types = {
+        "netlink": LinkType.NETLINK,
+        "drops": LinkType.NETLINK,
+        "snapshot": LinkType.WIRESHARK_UPPER_PDU,
+    }
     session.output.append(
         interface_description(
             link_type=ring.link_type if ring else link_types[what],

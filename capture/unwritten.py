@@ -24,3 +24,5 @@ def note_unwritten(session: Session, feed: "Feed") -> None:
             write_statistics(session, interface, ring.received, ring.lost)
         for number, (listener, interface) in enumerate(session.sockets):
             write_statistics(session, interface, feed.messages(number)[0] + listener.lost, listener.lost)
+        for source in session.sources:
+            source.note_unwritten(feed)

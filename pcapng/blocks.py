@@ -94,3 +94,22 @@ class Direction(IntEnum):
 
 NETLINK_HEADER: Final = bytes.fromhex("0000 0338 0000 0000 0000 0000 0000 000c")
 """LINKTYPE_NETLINK pseudo-header: packet type 0, ARPHRD_NETLINK (824), 10 bytes unused, NETLINK_NETFILTER (12)."""
+
+DROP_HEADER: Final = NETLINK_HEADER[:-1] + bytes([16])
+"""The same in front of a drop of the kernel, which is no message of netfilter: NETLINK_GENERIC (16)."""
+
+DROP_MESSAGE: Final = 0x7F01
+"""nlmsg_type of a drop of the kernel: ttrace's own, of no netfilter subsystem and no generic family (at most 0x3FF)."""
+
+
+class DropAttribute(IntEnum):
+    """Attributes of a drop of the kernel (docs/file-format.md)."""
+
+    REASON_NUMBER = 1
+    DEVICE = 2
+    INPUT = 3
+    PROTOCOL = 4
+    LENGTH = 5
+    REASON = 6
+    SYMBOL = 7
+    PACKET = 8

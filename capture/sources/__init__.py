@@ -8,12 +8,13 @@ For other rooms:
 """
 
 from .conntrack import Conntrack
+from .drops import KernelDrops
 from .legacy_trace import LegacyTrace
 from .nftrace import Nftrace
 from .ruleset_changes import RulesetChanges
 from .source import CannotRunError, Source
 
-SOURCES: tuple[type[Source], ...] = (Conntrack, LegacyTrace, RulesetChanges, Nftrace)
+SOURCES: tuple[type[Source], ...] = (Conntrack, LegacyTrace, RulesetChanges, KernelDrops, Nftrace)
 """In the order in which they are opened and begun; they are ended in the opposite one.
 
 What makes the kernel speak comes last, when all that hears it is there.

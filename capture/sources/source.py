@@ -54,6 +54,12 @@ class Source:
         Raises CannotRunError where it has to be gone without.
         """
 
+    def describe(self, feed: "Feed | None") -> None:
+        """Describe its own interfaces, if it has any, in a file that begins, behind those of the sockets.
+
+        `feed`: None for the first file, where it raises CannotRunError as `open` does.
+        """
+
     def begin(self, feed: "Feed") -> None:
         """Have the kernel speak: all sockets are open and are received from. Raises CannotRunError as `open` does."""
 
@@ -67,6 +73,16 @@ class Source:
 
     def record(self, feed: "Feed") -> None:
         """Its turn, each time the loop comes back: at least four times a second, and when a message wakes it."""
+
+    def write_statistics(self, feed: "Feed") -> None:
+        """Write to the end of a file what its own interfaces have received and lost there."""
+
+    def note_unwritten(self, feed: "Feed") -> None:
+        """The file takes no more: count as lost what was received and is not in it, and write the statistics."""
+
+    def forget_lost(self) -> int:
+        """Count losses from now on; returns how many there were before."""
+        return 0
 
     def end(self) -> None:
         """Have the kernel be silent, with the settings of the session left to its journal. Also called after a failure,

@@ -45,7 +45,9 @@ INBOX_WATCHED: Final = 18  # SEEN bits of what is looked for
 INBOX_SEEN: Final = 19  # those of what was seen since Python last asked
 INBOX_SEEN_FIRST_NS: Final = 20  # when for the first time; 0 for never
 INBOX_SEEN_LAST_NS: Final = 21
-INBOX_COLUMNS: Final = 22
+INBOX_RECORDS: Final = 22  # arena offset of the ring buffer with the kernel's drops, 0 for none (drop_records.py)
+INBOX_RECORDS_BYTES: Final = 23  # its size
+INBOX_COLUMNS: Final = 24
 
 SEEN_DROP: Final = 1
 SEEN_MATCH: Final = 2

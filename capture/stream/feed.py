@@ -13,9 +13,11 @@ import numpy as np
 from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
 from ..sockets.arena import Arena
+from ..sockets.drops import DropRecorder
 from ..sockets.netfilter import WAITING_BYTES, NetfilterSocket
 from ..sockets.ring import UNIT_BYTES, Ring
 from . import columns, loop, merge, messages, rings
+from .drop_inbox import DropInbox
 from .intake import Integers, make_intake, make_sink
 from .layouts import BLOCK_STATUS_WORD, EVENT_WORDS, TP_STATUS_USER
 from .output import OutputFile
@@ -35,29 +37,35 @@ class Feed:
         sockets: list[tuple[NetfilterSocket, int]],
         packet_limit: int | None,
         watched: int = 0,
+        drops: tuple[DropRecorder, int] | None = None,
     ) -> None:
-        """`points` and `sockets` come with their pcapng interface ids. `watched`: SEEN bits of what is looked for."""
+        """`points` and `sockets` come with their pcapng interface ids, and `drops` with the first of theirs. `watched`:
+        SEEN bits of what is looked for."""
         self._watched = watched
         self._output = output
         self.full_ns: int | None = None
         """Until when every packet was taken, once the packet limit is reached."""
         self._ended: Integers | None = None
         memory = np.frombuffer(memoryview((ctypes.c_uint8 * arena.length).from_address(arena.address)), dtype=np.uint8)
-        # The last inbox is for what comes from Python.
-        self._intake = make_intake(memory, inboxes=len(sockets) + 1)
+        # Behind those of the sockets, one for drops of the kernel, and one for what comes from Python.
+        self._intake = make_intake(memory, inboxes=len(sockets) + 2, namespaces=drops[0].namespaces if drops else 1)
         self._sink = make_sink(output.descriptor, columns.NEVER if packet_limit is None else packet_limit)
         self._progress = np.zeros(columns.PROGRESS_COLUMNS, dtype=np.int64)
         self._progress[columns.PAUSE_BYTES] = columns.NEVER
         self._events = np.zeros(columns.EVENTS * EVENT_WORDS, dtype=np.uint32)
         self._unwritten = np.zeros(len(sockets), dtype=np.int64)
         self._sockets = [listener for listener, _ in sockets]
+        self._inboxes = self._intake.inboxes[: len(sockets)]  # theirs
         self._epoll = select.epoll()
         self._attention = -1
         self._intake.inboxes[:, columns.INBOX_BYTES] = WAITING_BYTES
         self._intake.inboxes[-1, columns.INBOX_BASE] = arena.allocate(WAITING_BYTES)
-        self._intake.inboxes[-1, columns.INBOX_DESCRIPTOR] = columns.NO_SOCKET
-        self._intake.inboxes[-1, columns.INBOX_WAKE] = columns.NO_SOCKET
-        for inbox, (listener, interface) in zip(self._intake.inboxes[:-1], sockets, strict=True):
+        self._intake.inboxes[-2:, columns.INBOX_DESCRIPTOR] = columns.NO_SOCKET
+        self._intake.inboxes[-2:, columns.INBOX_WAKE] = columns.NO_SOCKET
+        self.drops = DropInbox(self._intake, len(sockets))
+        if drops:
+            self._epoll.register(self.drops.fill_from(*drops), select.EPOLLIN | select.EPOLLET)
+        for inbox, (listener, interface) in zip(self._inboxes, sockets, strict=True):
             self._fill_from(listener, inbox)
             inbox[columns.INBOX_INTERFACE] = interface
             inbox[columns.INBOX_WATCHED] = watched
@@ -85,13 +93,13 @@ class Feed:
         self._epoll.close()
 
     def go_on_in(self, output: OutputFile, rings: list[int], inboxes: list[int]) -> None:
-        """Write everything from now on to another file, in which rings and inboxes have these pcapng interface ids."""
+        """Write everything from now on to another file, where rings and inboxes have these pcapng interface ids."""
         self._output = output
         self._sink = self._sink._replace(descriptor=output.descriptor)
         self._intake.rings[:, columns.RING_INTERFACE] = rings
-        self._intake.inboxes[:, columns.INBOX_INTERFACE] = inboxes
         for number, interface in enumerate(inboxes):
             messages.count_waiting(self._intake, number, interface)
+        self._intake.inboxes[:, columns.INBOX_INTERFACE] = inboxes
 
     def pause_after(self, written: int | None) -> None:
         """Have `record` come back after so many more bytes; None: as many as there are."""
@@ -247,10 +255,10 @@ class Feed:
     def _take_back(self, blocks: bytes) -> int:
         """Count no more what is in these blocks; returns how many packets."""
         known = self._intake.rings if self._ended is None else self._ended
-        inboxes = self._intake.inboxes[:-1]
-        before = inboxes[:, columns.INBOX_MESSAGES].copy()
-        packets = take_back(known, inboxes, blocks)
-        self._unwritten += before - inboxes[:, columns.INBOX_MESSAGES]
+        before = self._inboxes[:, columns.INBOX_MESSAGES].copy()
+        packets = take_back(known, self._inboxes, blocks)
+        self.drops.take_back(blocks)
+        self._unwritten += before - self._inboxes[:, columns.INBOX_MESSAGES]
         return packets
 
     def _replace_rings(self, rows: Integers) -> None:
@@ -284,7 +292,7 @@ class Feed:
             progress[columns.WRITTEN_BYTES] = 0
         if self.is_full and self.full_ns is None:
             self.full_ns = int(progress[columns.LAST_PACKET_NS])
-        for listener, row in zip(self._sockets, self._intake.inboxes[:-1], strict=True):
+        for listener, row in zip(self._sockets, self._inboxes, strict=True):
             if row[columns.INBOX_OVERRUNS] != listener.overruns:
                 listener.overruns = int(row[columns.INBOX_OVERRUNS])
                 listener.read_lost()

@@ -34,6 +34,8 @@ class Intake(NamedTuple):
     """Rows of `INBOX_COLUMNS`."""
     times: Integers
     """Scratch: time of the oldest packet or message of each inlet."""
+    drops: Integers = np.zeros(1, dtype=np.int64)
+    """Drops of the kernel that were kept, by namespace, of a capture that records them."""
 
 
 class Sink(NamedTuple):
@@ -51,8 +53,11 @@ class Sink(NamedTuple):
     """Packets to write in all."""
 
 
-def make_intake(memory: Bytes, *, inboxes: int) -> Intake:
-    """An intake over an arena, with no ring yet and so many empty inboxes."""
+def make_intake(memory: Bytes, *, inboxes: int, namespaces: int = 0) -> Intake:
+    """An intake over an arena, with no ring yet and so many empty inboxes.
+
+    `namespaces`: those whose drops are recorded.
+    """
     return Intake(
         octets=memory,
         halfwords=memory.view(np.uint16),
@@ -61,6 +66,7 @@ def make_intake(memory: Bytes, *, inboxes: int) -> Intake:
         rings=np.zeros((0, columns.RING_COLUMNS), dtype=np.int64),
         inboxes=np.zeros((inboxes, columns.INBOX_COLUMNS), dtype=np.int64),
         times=np.zeros(inboxes, dtype=np.int64),
+        drops=np.zeros(namespaces, dtype=np.int64),
     )
 
 

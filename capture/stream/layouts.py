@@ -8,7 +8,7 @@ import platform
 from struct import unpack
 from typing import Final
 
-from ...pcapng.blocks import NETLINK_HEADER, BlockType, Direction, Option
+from ...pcapng.blocks import DROP_HEADER, NETLINK_HEADER, BlockType, Direction, Option
 
 NANOSECONDS: Final = 1_000_000_000
 """Of a second."""
@@ -74,9 +74,12 @@ NFGENMSG_BYTES: Final = 4  # struct nfgenmsg (linux/netfilter/nfnetlink.h), behi
 PSEUDO_HEADER_BYTES: Final = len(NETLINK_HEADER)
 PSEUDO_HEADER_0, PSEUDO_HEADER_1, PSEUDO_HEADER_2, PSEUDO_HEADER_3 = unpack("=4I", NETLINK_HEADER)
 """Its bytes as words: big-endian fields, as they lie in memory."""
+DROP_HEADER_3: Final = unpack("=4I", DROP_HEADER)[3]
+"""The word in which that of a drop is another."""
 
-# Ring buffer of stamps (Documentation/bpf/ringbuf.rst).
+# Ring buffers of BPF (Documentation/bpf/ringbuf.rst).
 BPF_RINGBUF_BUSY_BIT: Final = 1 << 31  # of a record's length: it is not complete yet
+BPF_RINGBUF_DISCARD_BIT: Final = 1 << 30  # there is nothing in it
 STAMP_TIME: Final = 8  # bytes in front of the time, in a stamp
 
 EVENT_WORDS: Final = 3 if platform.machine() == "x86_64" else 4

@@ -36,7 +36,12 @@ def take_time(intake: Intake, inbox: Integer, now_ns: Integer, offset_ns: Intege
     stamp_ns = _next_stamp(intake, inbox)
     if stamp_ns != NEVER:
         intake.longwords[inboxes[inbox, INBOX_STAMPS] >> 3] += STAMP_BYTES
-    time_ns = now_ns if stamp_ns == NEVER else min(now_ns, stamp_ns + offset_ns)
+    return np.int64(not_before(inboxes, inbox, now_ns if stamp_ns == NEVER else min(now_ns, stamp_ns + offset_ns)))
+
+
+@inlined_njit
+def not_before(inboxes: Integers, inbox: Integer, time_ns: Integer) -> Integer:
+    """This time, or that of the message before it in the inbox if it is later, unless the clock was set back."""
     last_ns = inboxes[inbox, INBOX_LAST_NS]
     inboxes[inbox, INBOX_LAST_NS] = time_ns if last_ns - time_ns > _SET_BACK_NS else max(last_ns, time_ns)
     return np.int64(inboxes[inbox, INBOX_LAST_NS])

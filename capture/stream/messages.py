@@ -33,6 +33,7 @@ from .columns import (
     INBOX_MALFORMED,
     INBOX_MESSAGES,
     INBOX_OVERRUNS,
+    INBOX_RECORDS,
     INBOX_TAIL,
     INBOX_TRACE,
     INBOX_WATCHED,
@@ -40,6 +41,7 @@ from .columns import (
     NO_SOCKET,
 )
 from .compiled import inlined_njit, kernel_njit
+from .drop_records import receive_records
 from .intake import Intake, Integer, Integers, Words
 from .layouts import (
     EPB_DATA,
@@ -71,20 +73,23 @@ _MESSAGE: Final = EPB_DATA + PSEUDO_HEADER_BYTES  # where the message begins in 
 
 @kernel_njit
 def receive_all(intake: Intake, progress: Integers) -> None:
-    """Receive what waits in every socket, a few times as many datagrams as one call takes."""
+    """Receive what waits in every socket, a few times as many datagrams as one call takes, and in every ring buffer."""
     for inbox in range(intake.inboxes.shape[0]):
-        if intake.inboxes[inbox, INBOX_DESCRIPTOR] != NO_SOCKET:
-            receive(intake, inbox, progress)
+        receive(intake, inbox, progress)
 
 
 @kernel_njit
 def receive(intake: Intake, inbox: Integer, progress: Integers) -> None:
-    """Receive what waits in one socket, with a few calls at most, unless its inbox is full. Counts ENOBUFS.
+    """Receive what waits in one socket or ring buffer, with a few calls at most, unless its inbox is full.
 
-    A message gets the time at which the kernel queued it, or else that of its receipt. An error that nobody expects
-    goes to `progress[ERROR]`.
+    A message gets the time at which the kernel queued it, or else that of its receipt. Counts ENOBUFS; an error
+    that nobody expects goes to `progress[ERROR]`.
     """
     inboxes = intake.inboxes
+    if inboxes[inbox, INBOX_RECORDS]:
+        receive_records(intake, inbox, progress)
+    if inboxes[inbox, INBOX_DESCRIPTOR] == NO_SOCKET:
+        return
     for _ in range(_RECEIPTS):
         if inboxes[inbox, INBOX_BYTES] - inboxes[inbox, INBOX_TAIL] < 2 * DATAGRAMS * DATAGRAM_BYTES:
             return
@@ -215,13 +220,15 @@ def compact(intake: Intake) -> None:
 
 @kernel_njit
 def count_waiting(intake: Intake, inbox: Integer, interface: Integer) -> Integer:
-    """How many blocks wait in an inbox; with an `interface` that is not negative, they become blocks of that one."""
+    """How many blocks wait in an inbox; with an `interface` that is not negative, that is the one (the first, if it has
+    several) which the inbox's own becomes."""
     count: Integer = 0
+    shift = interface - intake.inboxes[inbox, INBOX_INTERFACE]
     at = intake.inboxes[inbox, INBOX_HEAD]
     while at < intake.inboxes[inbox, INBOX_TAIL]:
         block = (intake.inboxes[inbox, INBOX_BASE] + at) >> 2
         if interface >= 0:
-            intake.words[block + EPB_INTERFACE_WORD] = interface
+            intake.words[block + EPB_INTERFACE_WORD] = np.int64(intake.words[block + EPB_INTERFACE_WORD]) + shift
         at += np.int64(intake.words[block + EPB_TOTAL_WORD])
         count += 1
     return count

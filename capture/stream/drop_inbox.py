@@ -1,0 +1,61 @@
+"""The Python side of `drop_records.py`: the inbox of the kernel's drops, and how many of each namespace there are."""
+
+import struct
+
+import numpy as np
+
+from ..sockets.drops import RING_BYTES, WAITING_BYTES, DropRecorder
+from . import columns
+from .drop_records import count_of_interface
+from .intake import Intake
+from .layouts import EPB_TYPE
+
+_HEAD = struct.Struct("=III")
+"""Of a block: type, length, and for a packet its interface."""
+
+
+class DropInbox:
+    """One inbox for all namespaces, whose interfaces follow each other in the file."""
+
+    def __init__(self, intake: Intake, number: int) -> None:
+        """`number`: of the inbox."""
+        self._intake, self._number = intake, number
+        self._row = intake.inboxes[number]
+        self._unwritten = np.zeros(intake.drops.size, np.int64)
+        self._is_used = False
+        self._row[columns.INBOX_INTERFACE] = -1
+
+    def fill_from(self, recorder: DropRecorder, interface: int) -> int:
+        """Have what is recorded copied into it; `interface`: pcapng interface id of the first namespace. Returns the
+        descriptor that is readable when there is much."""
+        self._is_used = True
+        self._row[columns.INBOX_BASE] = recorder.waiting
+        self._row[columns.INBOX_BYTES] = WAITING_BYTES
+        self._row[columns.INBOX_INTERFACE] = interface
+        self._row[columns.INBOX_RECORDS] = recorder.ring
+        self._row[columns.INBOX_RECORDS_BYTES] = RING_BYTES
+        self._row[columns.INBOX_WAKE] = recorder.fd
+        return recorder.fd
+
+    def kept(self, namespace: int) -> int:
+        """Drops of a namespace that were copied, and are or will be in a file."""
+        return int(self._intake.drops[namespace])
+
+    def written(self, namespace: int) -> int:
+        """Those that are in a file."""
+        interface = int(self._row[columns.INBOX_INTERFACE]) + namespace
+        return self.kept(namespace) - int(count_of_interface(self._intake, self._number, interface))
+
+    def unwritten(self, namespace: int) -> int:
+        """Those that were copied and could not be written."""
+        return int(self._unwritten[namespace])
+
+    def take_back(self, blocks: bytes) -> None:
+        """Count no more what is in these blocks. Slow: see `unwritten.take_back`."""
+        first, position = int(self._row[columns.INBOX_INTERFACE]), 0
+        while self._is_used and position + _HEAD.size <= len(blocks):
+            kind, length, interface = _HEAD.unpack_from(blocks, position)
+            if kind == EPB_TYPE and 0 <= interface - first < self._unwritten.size:
+                self._intake.drops[interface - first] -= 1
+                self._unwritten[interface - first] += 1
+            position += length
