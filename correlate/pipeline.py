@@ -18,10 +18,11 @@ from .clocks.seen_by_nodes import flows_by_addresses
 from .decode.observations import Observations
 from .flows.connections import Connections, comparable_clocks, find_connections
 from .flows.servers import Servers
-from .hops.order import order_hops
+from .hops.order import drops_apart, order_hops
 from .hops.point_order import order_points
 from .hops.rewrites import find_rewrites
 from .hops.underlay import separate_underlay
+from .netfilter.drops import said_drops
 from .netfilter.evaluations import Evaluations, build_evaluations
 from .netfilter.from_frames import borrow_flows, join_outer_headers, lend_ports_to_fragments, times_by_frames
 from .netfilter.messages import KernelMessages
@@ -115,6 +116,11 @@ class Linked:
     def conntrack(self) -> npt.NDArray[np.void]:
         """CONNTRACK rows of all files."""
         return np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in self.messages)])
+
+    @property
+    def drop_rows(self) -> npt.NDArray[np.void]:
+        """What the kernel says of its drops (netfilter/drops.py), a row for each sighting of that kind."""
+        return said_drops(self.messages)
 
     @property
     def linked(self) -> Connections:
@@ -245,8 +251,9 @@ def _judged_tables(
     setting: Setting,
     passages: Passages | None = None,
 ) -> Tables:
+    seen, drops = drops_apart(hops, part.sightings)
     return Tables(
-        hops=hops, sightings=part.sightings, outers=part.outers, times_ns=times_ns, evaluations=part.evaluations,
+        hops=seen, drops=drops, drop_rows=part.drop_rows, sightings=part.sightings, outers=part.outers, times_ns=times_ns, evaluations=part.evaluations,
         book=part.book, connections=part.linked, shifts=part.shifts, topology=setting.topology,
         coverage=setting.coverage, arrivals=setting.arrivals, crowded=setting.crowded, passages=passages,
     )  # fmt: skip
@@ -264,7 +271,7 @@ def _number_connections(
 
 def count_passages(part: Followed) -> PassageCounts:
     """Where its packets went on to, which tells of those of other parts."""
-    return PassageCounts.of(part.hops, part.linked.sightings)
+    return PassageCounts.of(drops_apart(part.hops, part.linked.sightings)[0], part.linked.sightings)
 
 
 def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlation:

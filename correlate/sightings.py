@@ -14,6 +14,8 @@ FRAME: Final = 0
 """A captured frame: an observation at a capture point."""
 EVALUATION: Final = 1
 """A base chain saw the packet; its table are the rows of the Evaluations."""
+DROP: Final = 3
+"""The kernel says that it dropped the packet (netfilter/drops.py). 2 is free: tests add a kind of their own."""
 
 
 def of_kind(sightings: npt.NDArray[np.void], kind: int) -> slice:

@@ -98,7 +98,7 @@ NETLINK_HEADER: Final = bytes.fromhex("0000 0338 0000 0000 0000 0000 0000 000c")
 DROP_HEADER: Final = NETLINK_HEADER[:-1] + bytes([16])
 """The same in front of a drop of the kernel, which is no message of netfilter: NETLINK_GENERIC (16)."""
 
-DROP_MESSAGE: Final = 0x7F01
+DROP_MESSAGE: Final = 0x7F11
 """nlmsg_type of a drop of the kernel: ttrace's own, of no netfilter subsystem and no generic family (at most 0x3FF)."""
 
 

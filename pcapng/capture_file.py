@@ -99,6 +99,11 @@ def is_packet_interface(interface: Interface) -> bool:
     return interface.facts.get("what", "packets") == "packets" and interface.link_type != LinkType.NETLINK
 
 
+def is_for_drops(interface: Interface) -> bool:
+    """Whether its records are packets that the kernel dropped."""
+    return interface.facts.get("what") == "drops"
+
+
 def of_snapshots(records: npt.NDArray[np.void], interfaces: list[Interface]) -> npt.NDArray[np.bool_]:
     """Which RECORD rows are snapshots of the facts of a node, as ttrace writes them; no other is."""
     return _of_kind(records, interfaces, "snapshot")

@@ -14,7 +14,15 @@ import numpy.typing as npt
 from ..errors import TtraceError
 from ..kernels.threads import run_all
 from .blocks import PCAP_MAGIC, PCAP_NANOSECONDS_MAGIC, BlockType
-from .capture_file import RECORD, CaptureFile, Interface, Statistics, is_packet_interface, without_interfaces
+from .capture_file import (
+    RECORD,
+    CaptureFile,
+    Interface,
+    Statistics,
+    is_for_drops,
+    is_packet_interface,
+    without_interfaces,
+)
 from .classic import ClassicReader
 from .cooked import split_by_interface
 from .heard import HeardInterfaces
@@ -28,6 +36,7 @@ __all__ = [
     "CaptureFile",
     "Interface",
     "Statistics",
+    "is_for_drops",
     "is_packet_interface",
     "read_capture",
     "without_interfaces",

@@ -17,7 +17,7 @@ from ...kernels.threads import run_all
 from ..arrays.grouping import Runs, runs_of_ids
 from ..decode.fragments import pieces_of
 from ..nodes.topology import Topology
-from ..sightings import told
+from ..sightings import DROP, of_kind, told
 from .stations import Station, stations_of
 
 HOP: Final = np.dtype(
@@ -98,6 +98,21 @@ def _gather_pieces(
     gathered = times_ns.copy()
     gathered[pieces] = first[inverse]
     return gathered
+
+
+def drops_apart(
+    hops: npt.NDArray[np.void], sightings: npt.NDArray[np.void]
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void]]:
+    """(HOP rows of where packets were seen, those of what the kernel says it dropped). A path that has nothing but
+    drops keeps them also in the first, so that every path has a hop."""
+    told_of = of_kind(sightings, DROP)
+    if told_of.start == told_of.stop:
+        return hops, hops[:0]
+    is_drop = (hops["sighting"] >= told_of.start) & (hops["sighting"] < told_of.stop)
+    others = np.zeros(int(hops["packet"].max()) + 1, np.bool_)
+    others[hops["packet"][~is_drop]] = True
+    seen = ~is_drop | ~others[hops["packet"]]
+    return hops.take(np.flatnonzero(seen)), hops.take(np.flatnonzero(is_drop))
 
 
 def path_bounds(hops: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -41,12 +41,14 @@ class Station(IntEnum):
     BRIDGE_FORWARD = 75
     BRIDGE_POSTROUTING = 78
     PORT_OUT = 80
+    DROPPED = 90
+    """Wherever it was, it is the last of it there."""
 
 
 _STATIONS: Final = {
     Hook.INGRESS: Station.INGRESS, Hook.PREROUTING: Station.PREROUTING, Hook.FORWARD: Station.FORWARD,
     Hook.INPUT: Station.INPUT, Hook.OUTPUT: Station.OUTPUT, Hook.POSTROUTING: Station.POSTROUTING,
-    Hook.EGRESS: Station.EGRESS,
+    Hook.EGRESS: Station.EGRESS, Hook.DROPPED: Station.DROPPED,
 }  # fmt: skip
 _BRIDGE_STATIONS: Final = {
     Hook.PREROUTING: Station.BRIDGE_PREROUTING, Hook.INPUT: Station.BRIDGE_INPUT,

@@ -11,11 +11,14 @@ from ..arrays.grouping import Runs, hashed
 from ..decode.fragments import pieces_of
 from ..protocols import FRAGMENT_OFFSET, UDP
 from ..schema import NOTE_ERROR, NOTE_NO_FLOW, NOTE_OUTER
-from ..sightings import FRAME, frames, told
+from ..sightings import DROP, FRAME, frames, told
 from .numbers import ABSENT
 
 _FAR_NS: Final = 1_000_000_000
 """A frame so far away is another packet with the same header."""
+_KEPT_NS: Final = 10_000_000_000
+"""So long the kernel may have kept a packet before it dropped it: for a neighbour it asks three times, a second each
+(net.ipv4.neigh.*.ucast_solicit, retrans_time_ms)."""
 _OPEN: Final = -(2**63)
 """No frame near in time had its header yet."""
 
@@ -35,23 +38,22 @@ def times_by_frames(
     namespace = np.ascontiguousarray(sightings["namespace"])
     # Of equal time, frames first: they have the smaller rows.
     runs = contents.sorted_by(times_ns, namespace)
-    is_frame = np.ones(sightings.size, np.bool_)
-    is_frame[behind] = False
-    _take_times(runs.rows, runs.start, namespace, times_ns, is_frame, found)
+    kind = np.ascontiguousarray(sightings["kind"])
+    _take_times(runs.rows, runs.start, namespace, times_ns, kind, found)
     return found
 
 
 @njit(cache=True, nogil=True)
-def _take_times(rows, start, namespace, times, is_frame, found):
+def _take_times(rows, start, namespace, times, kind, found):
     for g in range(start.size - 1):
         before = np.int64(-1)  # the latest frame, where it is of this namespace
         for k in range(start[g], start[g + 1]):
             i = rows[k]
             if before >= 0 and namespace[before] != namespace[i]:
                 before = np.int64(-1)
-            if is_frame[i]:
+            if kind[i] == FRAME:
                 before = i
-            elif before >= 0 and times[i] - times[before] < _FAR_NS:
+            elif before >= 0 and times[i] - times[before] < (_KEPT_NS if kind[i] == DROP else _FAR_NS):
                 found[i] = times[before]
             else:
                 found[i] = _OPEN
@@ -60,7 +62,7 @@ def _take_times(rows, start, namespace, times, is_frame, found):
             i = rows[k]
             if after >= 0 and namespace[after] != namespace[i]:
                 after = np.int64(-1)
-            if is_frame[i]:
+            if kind[i] == FRAME:
                 after = i
             elif found[i] == _OPEN:
                 near = after >= 0 and times[after] - times[i] < _FAR_NS

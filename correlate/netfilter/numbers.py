@@ -143,6 +143,8 @@ class Hook(IntEnum):
     INGRESS = 5
     EGRESS = 6
     """NF_NETDEV_EGRESS has a number of its own in the kernel."""
+    DROPPED = 254
+    """No hook: wherever the kernel dropped it. A packet goes no further there."""
     UNKNOWN = 255
 
     @classmethod

@@ -15,10 +15,11 @@ from ...pcapng.read import CaptureFile
 from ..decode.compared_bytes import whole_reach
 from ..sightings import EVALUATION, FRAME
 from . import conntrack_messages, ruleset_changes, trace_messages
+from .drops import DROPS
 from .messages import FoundMessages, KernelMessages, RawMessages, SightingSource, find_messages
 
-SIGHTING_SOURCES: Final[list[SightingSource]] = []
-"""In order of their kinds. None yet: the kernel's drops will be the first."""
+SIGHTING_SOURCES: Final[list[SightingSource]] = [DROPS]
+"""The kinds of messages each of which is one sighting."""
 
 
 def source_of_kind(kind: int) -> SightingSource:

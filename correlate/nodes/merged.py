@@ -42,7 +42,7 @@ class _Capture:
         label = facts.get("netns") or _ROOT
         if "inode" in facts:
             self.inodes.setdefault(label, facts["inode"])
-        if facts.get("what") in ("netlink", "snapshot"):
+        if facts.get("what") in ("netlink", "drops", "snapshot"):
             self.singles.add((facts["what"], label))
         if interface.mac is not None and facts.get("ifindex"):
             self.links[(label, interface.name, facts["ifindex"])] = interface.mac

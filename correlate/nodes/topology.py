@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ...pcapng.read import CaptureFile, Interface, is_packet_interface
+from ...pcapng.read import CaptureFile, Interface, is_for_drops, is_packet_interface
 from .messages_heard import heard_conntrack
 from .rings import ring_file
 from .snapshots import NodeSnapshots
@@ -165,7 +165,8 @@ def build_topology(captures: Sequence[CaptureFile], sources: Sequence[Source], s
             label = interface.facts.get("netns") or "root"
             namespace = namespaces.setdefault((node, label), Namespace(index=len(namespaces), node=node, label=label))
             namespace.container = interface.facts.get("container") or namespace.container
-            namespace.has_conntrack |= heard_conntrack(capture, i)
+            if not is_for_drops(interface):
+                namespace.has_conntrack |= heard_conntrack(capture, i)
             file_namespaces[i] = namespace.index
             if is_packet_interface(interface):
                 places[i] = _point(points, node, namespace, interface, source, again[i]).index

@@ -31,6 +31,7 @@ def arrived_all_the_same(tables: Tables, so_far: Outcomes) -> Verdicts:
     """Packets that were not seen any further, where later ones show that they arrived, may have, or were lost."""
     lost = so_far.outcome == Outcome.LOST
     doubtful = lost | ((so_far.outcome == Outcome.UNKNOWN) & np.isin(so_far.reason, _MISSED))
+    doubtful |= so_far.reason == Reason.KERNEL_DROP  # it may have been a copy
     doubtful[so_far.segments.packet] = False  # what became of their pieces is what became of them
     doubtful &= (tables.sightings["notes"][tables.first] & (NOTE_ERROR | NOTE_CUT)) == 0
     if not doubtful.any():

@@ -46,18 +46,24 @@ def given_up_with_an_icmp_error(tables: Tables, so_far: Outcomes) -> Verdicts:
         return Verdicts.none()
     paths, error = _quoted_by(tables, errors, np.flatnonzero(~is_error))
     said = tables.sightings.take(tables.first[error])
-    by_rule = (so_far.outcome[paths] == Outcome.DROPPED) & (so_far.reason[paths] == Reason.RULE)
+    named = (so_far.outcome[paths] == Outcome.DROPPED) & np.isin(
+        so_far.reason[paths], (Reason.RULE, Reason.KERNEL_DROP)
+    )
     late = _is(said, 4, ICMP_TIME_EXCEEDED, REASSEMBLY_EXCEEDED) | _is(
         said, 6, ICMPV6_TIME_EXCEEDED, REASSEMBLY_EXCEEDED
     )
-    refused = ~by_rule & _nobody_listens(said) & _sent_by_the_end(tables, so_far, paths, error)
-    incomplete = ~by_rule & late
+    refused = ~named & _nobody_listens(said) & _sent_by_the_end(tables, so_far, paths, error)
+    incomplete = ~named & late
     return Verdicts(
         paths=paths,
         outcome=np.select([refused, incomplete], [Outcome.DELIVERED, Outcome.UNKNOWN], Outcome.DROPPED),
-        reason=np.select([by_rule, refused, incomplete], [Reason.RULE, Reason.REFUSED, Reason.INCOMPLETE], Reason.ICMP),
+        reason=np.select(
+            [named, refused, incomplete],
+            [so_far.reason[paths], np.uint8(Reason.REFUSED), np.uint8(Reason.INCOMPLETE)],
+            np.uint8(Reason.ICMP),
+        ),
         related=error,
-        rule=np.where(by_rule, so_far.rule[paths], -1),
+        rule=np.where(named, so_far.rule[paths], -1),
         location=np.where(refused, so_far.location[paths], -1),
     )
 

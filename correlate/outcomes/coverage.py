@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.read import is_for_drops
 from ...pcapng.record_times import RecordTimes
 from ..clocks.clock import Clock
 from ..nodes.file_facts import FileFacts
@@ -73,7 +74,8 @@ def _add_gaps(
     """When a file that begins at `start_ns` lost something, by its statistics; `namespaces`: of its interfaces."""
     previous: dict[int, tuple[int, int]] = {}
     for statistics in file.statistics:
-        if statistics.interface >= namespaces.size:
+        # Drops of the kernel over the limit are counted as lost: no frame and no other message is missing for that.
+        if statistics.interface >= namespaces.size or is_for_drops(file.interfaces[statistics.interface]):
             continue
         lost_before, time_before = previous.get(statistics.interface, (0, start_ns))
         now = clock.reference_ns(statistics.time_ns)

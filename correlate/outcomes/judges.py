@@ -14,6 +14,7 @@ from .by_equal_packet import seen_elsewhere
 from .by_flow import compared_with_its_flow
 from .by_hooks import died_inside_a_hook, dropped_by_a_chain, gone_behind_a_hook, taken_by_a_rule
 from .by_icmp_error import given_up_with_an_icmp_error
+from .by_kernel_drop import dropped_by_the_kernel, not_taken_by_a_socket
 from .by_last_hop import (
     arrived_where_it_ends,
     gone_inside,
@@ -41,9 +42,11 @@ OF_ONE_PART: Final[tuple[Judge, ...]] = (
     gone_behind_a_hook,
     gone_inside,
     gone_on_the_wire,
+    dropped_by_the_kernel,
     came_in_unanswered,
 )
-"""What a part of the connections can say by itself. All but the last speak only of what none before them spoke of."""
+"""What a part of the connections can say by itself. All but the last two speak only of what none before them spoke
+of."""
 
 OF_ALL_PARTS: Final[tuple[Judge, ...]] = (
     compared_with_its_flow,
@@ -56,6 +59,7 @@ OF_ALL_PARTS: Final[tuple[Judge, ...]] = (
     rewritten_by_a_helper,
     refused_by_its_end,
     given_up_with_an_icmp_error,
+    not_taken_by_a_socket,
 )
 """What follows once the passages of all parts are known."""
 

@@ -77,6 +77,8 @@ class Reason(IntEnum):
     """It was not seen where it had to be next, but an equal packet begins elsewhere, which may be this one."""
     PROXIED = 25
     """A proxy on the way led this handshake itself, and another one with the other end."""
+    KERNEL_DROP = 26
+    """The kernel says that it dropped it, and why."""
 
 
 REASON_KIND: Final = {
@@ -105,6 +107,7 @@ REASON_KIND: Final = {
     Reason.ANSWERED: "answered",
     Reason.EQUAL_ELSEWHERE: "equal-elsewhere",
     Reason.PROXIED: "proxied",
+    Reason.KERNEL_DROP: "kernel-drop",
 }
 """The `kind` of a reason in the JSON contract."""
 

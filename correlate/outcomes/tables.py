@@ -24,7 +24,11 @@ class Tables:
     """The paths of a part of the connections and what is known of their nodes. Nobody changes any of it."""
 
     hops: npt.NDArray[np.void]
-    """HOP rows, path by path."""
+    """HOP rows, path by path, without drops (but where a path has nothing else)."""
+    drops: npt.NDArray[np.void]
+    """HOP rows of what the kernel says it dropped, path by path."""
+    drop_rows: npt.NDArray[np.void]
+    """What it says: rows of netfilter/drops.py, one for each sighting of that kind."""
     sightings: npt.NDArray[np.void]
     """SIGHTING rows."""
     outers: npt.NDArray[np.void]

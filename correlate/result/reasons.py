@@ -34,6 +34,7 @@ _WORDING: Final = {
     Reason.ACKNOWLEDGED: "not seen behind {last}, but the other end has it: a later packet acknowledges it",
     Reason.MAYBE_MISSED: "not seen behind {last}, where no file says whether the capture lost packets",
     Reason.EQUAL_ELSEWHERE: "not seen behind {last} as it was, but an equal packet that begins elsewhere may be it",
+    Reason.KERNEL_DROP: "{where}: {says}{at}",
     Reason.PROXIED: "not seen behind {last}: a proxy took it, and led another handshake with the other end (SYNPROXY)",
     Reason.ANSWERED: "not seen behind {last}, but what came back then may be the answer to it",
 }
@@ -60,6 +61,8 @@ class LastPlace:
     """The last rule of the chain that matched, where one did."""
     says: str | None = None
     """What the kernel said, where that is all."""
+    device: str | None = None
+    """The interface that this was at, where it was at one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,5 +132,7 @@ def _words(reason: ReasonNote) -> dict[str, str]:
         "passed": rule_place(last.matched) if last.matched is not None else chain,
         "rule_place": rule_place(rule) if rule is not None else chain,
         "rule_text": text,
+        "says": last.says or "",
+        "at": f" at {last.device}" if last.device else "",
         "did": "rejected" if statement_of(text) == "reject" else "dropped",
     }

@@ -11,8 +11,9 @@ from ..netfilter.numbers import NF_VERDICT_MASK, NFT_GOTO, NFT_JUMP
 from ..netfilter.rulebook import RewriteKind
 from ..netfilter.rules import Rule
 from ..netfilter.sources import source_of_kind
+from ..nodes.topology import Namespace
 from ..outcomes.kinds import OUTCOMES, Reason
-from ..sightings import EVALUATION, FRAME, of_kind
+from ..sightings import DROP, EVALUATION, FRAME, of_kind
 from .columns import Columns
 from .reasons import IcmpError, LastPlace, ReasonNote
 from .values import ChainHop, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch, SequenceShift
@@ -148,7 +149,13 @@ def _kernel_hop(result: Columns, sighting: int) -> KernelHop:
         destination=endpoint(seen, "destination"),
         says=source.words(row, result.evaluations.names),
         verdict=VERDICTS[row["verdict"]],
+        interface=_device(namespace, int(row["output_index"]) or int(row["input_index"])),
     )
+
+
+def _device(namespace: Namespace, index: int) -> str | None:
+    link = namespace.links.get(index)
+    return link["name"] if link else None
 
 
 _HOP_OF_KIND: Final[dict[int, Callable[[Columns, int], Hop]]] = {FRAME: _interface_hop, EVALUATION: _chain_hop}
@@ -194,10 +201,18 @@ def reason_of(result: Columns, index: int) -> ReasonNote | None:
         return None
     return ReasonNote(
         code=code,
-        last=_last_place(hop_of(result, int(result.hops["sighting"][result.first_hop[index + 1] - 1]))),
+        last=_last_place(hop_of(result, _judged_sighting(result, index, code))),
         rule=_rule(result, int(result.outcomes.rule[index])),
         error=_icmp_error(result, int(result.outcomes.related[index])),
     )
+
+
+def _judged_sighting(result: Columns, index: int, code: Reason) -> int:
+    """The sighting that a reason is about: the last of the path, and of drops only where it is theirs."""
+    rows = result.hops["sighting"][result.first_hop[index] : result.first_hop[index + 1]]
+    is_drop = result.sightings["kind"][rows] == DROP
+    wanted = rows[is_drop == (code == Reason.KERNEL_DROP)]
+    return int((wanted if wanted.size else rows)[-1])
 
 
 def _last_place(hop: Hop) -> LastPlace:
@@ -208,7 +223,7 @@ def _last_place(hop: Hop) -> LastPlace:
             matched=matched,
         )  # fmt: skip
     if isinstance(hop, KernelHop):
-        return LastPlace(node=hop.node, netns=hop.netns, says=hop.says)
+        return LastPlace(node=hop.node, netns=hop.netns, says=hop.says, device=hop.interface)
     return LastPlace(node=hop.node, netns=hop.netns, interface=hop.interface, direction=hop.direction)
 
 

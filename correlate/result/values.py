@@ -107,6 +107,8 @@ class KernelHop:
     """What it says, in the words of its source."""
     verdict: str
     """`accept`, `drop`, or `unknown` where it is none."""
+    interface: str | None = None
+    """The device it was at, or came in by, where that is known."""
 
 
 Hop = InterfaceHop | ChainHop | KernelHop

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...pcapng.blocks import LinkType
 from ...pcapng.capture_file import left_out
-from ...pcapng.read import CaptureFile, is_packet_interface, read_capture
+from ...pcapng.read import CaptureFile, is_for_drops, is_packet_interface, read_capture
 from ...pcapng.shrinking import refuse_shorter
 from ..netfilter.sources import decode_messages
 from ..nodes.merged import take_apart
@@ -133,8 +133,9 @@ def _namespaces(capture: CaptureFile, topology: Topology, snapshots: NodeSnapsho
     messages = decode_messages(capture, 0, topology.file_namespaces[0])
     lost: dict[int, int] = {}
     for statistics in capture.statistics:
-        if statistics.interface < len(capture.interfaces) and not is_packet_interface(
-            capture.interfaces[statistics.interface]
+        if statistics.interface < len(capture.interfaces) and not (
+            is_packet_interface(capture.interfaces[statistics.interface])
+            or is_for_drops(capture.interfaces[statistics.interface])
         ):
             lost[int(topology.file_namespaces[0][statistics.interface])] = statistics.lost
     heard = {
