@@ -253,9 +253,10 @@ def _judged_tables(
 ) -> Tables:
     seen, drops = drops_apart(hops, part.sightings)
     return Tables(
-        hops=seen, drops=drops, drop_rows=part.drop_rows, sightings=part.sightings, outers=part.outers, times_ns=times_ns, evaluations=part.evaluations,
-        book=part.book, connections=part.linked, shifts=part.shifts, topology=setting.topology,
-        coverage=setting.coverage, arrivals=setting.arrivals, crowded=setting.crowded, passages=passages,
+        hops=seen, drops=drops, drop_rows=part.drop_rows, sightings=part.sightings, outers=part.outers,
+        times_ns=times_ns, evaluations=part.evaluations, book=part.book, connections=part.linked, shifts=part.shifts,
+        topology=setting.topology, coverage=setting.coverage, arrivals=setting.arrivals, crowded=setting.crowded,
+        passages=passages,
     )  # fmt: skip
 
 

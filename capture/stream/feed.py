@@ -39,8 +39,7 @@ class Feed:
         watched: int = 0,
         drops: tuple[DropRecorder, int] | None = None,
     ) -> None:
-        """`points` and `sockets` come with their pcapng interface ids, and `drops` with the first of theirs. `watched`:
-        SEEN bits of what is looked for."""
+        """All come with their pcapng interface ids, `drops` with the first of theirs. `watched`: SEEN bits."""
         self._watched = watched
         self._output = output
         self.full_ns: int | None = None

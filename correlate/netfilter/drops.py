@@ -16,7 +16,7 @@ from ..decode.ip import dissect_ip
 from ..protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from ..schema import SIGHTING, TOLD
 from ..sightings import DROP
-from .attributes import attribute, behind
+from .attributes import attribute, behind, u16
 from .messages import KernelMessages, RawMessages, Said, SightingSource
 from .numbers import ABSENT, NF_DROP, Hook
 
@@ -123,9 +123,7 @@ def _decode_one(data, at, end, reach, header, found, numbers):
 @njit(cache=True)
 def _set_number(data, at, kind, numbers):
     """An attribute of 32 bits, in host order, which is little-endian in our files."""
-    word = (
-        np.int64(data[at]) | np.int64(data[at + 1]) << 8 | np.int64(data[at + 2]) << 16 | np.int64(data[at + 3]) << 24
-    )
+    word = u16(data, at) | (u16(data, at + 2) << 16)
     if kind == _NUMBER:
         numbers[0] = word
     elif kind == _DEVICE:

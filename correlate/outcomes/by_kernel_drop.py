@@ -26,7 +26,7 @@ _NO_LOSS: Final = (
 """Reasons that are told of what has arrived: its content was there already, or it lay there when its socket was
 closed; TCP_RESET is of a reset that did its work."""
 _WEAK: Final = (b"NOT_SPECIFIED", b"OTHERHOST", b"")
-"""Reasons that are also told of packets that arrived (IGMP frees what it has taken like this), and of flooded copies."""
+"""Reasons that are also told of packets that arrived (IGMP frees what it has taken so), and of flooded copies."""
 _STACKED: Final = (
     "vxlan", "geneve", "gre", "gretap", "ip6gre", "ip6gretap", "ipip", "sit", "ip6tnl", "wireguard", "vlan", "macvlan",
     "ipvlan", "bond", "team", "vrf",
@@ -90,7 +90,7 @@ def _location(tables: Tables, rows: npt.NDArray[np.void]) -> npt.NDArray[np.int6
 def _refused_by_its_owner(
     tables: Tables, so_far: Outcomes, paths: npt.NDArray[np.int64], drop: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.bool_]:
-    """OTHERHOST where the packet seems to have arrived: it came to whom its address belongs, with the MAC of another."""
+    """OTHERHOST where the packet seems to have arrived: it came to whom its address belongs, with another's MAC."""
     otherhost = tables.drop_rows["reason"][_row(tables, drop)] == b"OTHERHOST"
     return otherhost & (so_far.location[paths] == _location(tables, tables.sightings.take(drop)))
 
