@@ -46,7 +46,6 @@ class Feed:
         """Until when every packet was taken, once the packet limit is reached."""
         self._ended: Integers | None = None
         memory = np.frombuffer(memoryview((ctypes.c_uint8 * arena.length).from_address(arena.address)), dtype=np.uint8)
-        # Behind those of the sockets, one for drops of the kernel, and one for what comes from Python.
         self._intake = make_intake(memory, inboxes=len(sockets) + 2, namespaces=drops[0].namespaces if drops else 1)
         self._sink = make_sink(output.descriptor, columns.NEVER if packet_limit is None else packet_limit)
         self._progress = np.zeros(columns.PROGRESS_COLUMNS, dtype=np.int64)

@@ -50,3 +50,33 @@ def test_a_drop_beyond_the_limit_is_counted():
     netns.close()
     assert over >= 3
     assert recorder_module.LIMIT > 1
+
+
+def test_a_neighbour_that_does_not_answer_is_named(start, network):
+    network.run(network.router, "sysctl", "-qw", "net.ipv4.neigh.eth0.retrans_time_ms=100")
+    capture = start(network.router, trace=False)
+    capture.wait_ready()
+    network.run(network.client, "bash", "-c", "echo hello > /dev/udp/10.8.0.77/9")
+    wait_for_answer = ["ping", "-q", "-c", "1", "-W", "4", "10.8.0.77"]
+    subprocess.run(["ip", "netns", "exec", network.client, *wait_for_answer], check=False, capture_output=True)
+    capture.stop()
+    found = [path for path in paths_of(capture.path) if path["protocol"] == "udp"]
+    assert [(path["outcome"], path["reason"]["kind"]) for path in found] == [("dropped", "kernel-drop")]
+    assert "NEIGH_FAILED (neigh_invalidate) at eth0" in found[0]["reason"]["text"]
+    assert found[0]["hops"][-1]["kind"] == "drop"
+
+
+def test_without_the_option_nothing_is_recorded(start, network):
+    capture = start(network.router, trace=False, kernel_drops=False)
+    capture.wait_ready()
+    capture.stop()
+    assert b"kernel drops" not in capture.path.read_bytes()
+
+
+def paths_of(path):
+    from ttrace.correlate import correlate_captures
+    from ttrace.report import render_telling
+    from ttrace.report.telling import Telling
+
+    telling = Telling.chosen(correlate_captures([path]), every_path=True)
+    return json.loads("".join(render_telling(telling, "json")))["paths"]
