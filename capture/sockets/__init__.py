@@ -3,6 +3,8 @@
 For other rooms:
     arena: Arena
     bpf: accept_all, compile_filter, load_libpcap
+    drop_layout: MESSAGE, MESSAGE_BYTES, RECORD_NAMESPACE, RECORD_TIME
+    drops: ARENA_BYTES, DropRecorder, LIMIT, RING_BYTES, WAITING_BYTES, open_drops
     netfilter: DATAGRAMS, DATAGRAM_BYTES, HEADER_WORDS, LENGTH_WORD, NetfilterSocket, WAITING_BYTES, arena_bytes
     netfilter: open_netfilter_socket
     numbers: CT_GET, FREEZE_CHAIN, MSG_DONTWAIT, NETLINK_NETFILTER, NFLOG_CONFIG, NFLOG_PACKET

@@ -78,5 +78,5 @@ def paths_of(path):
     from ttrace.report import render_telling
     from ttrace.report.telling import Telling
 
-    telling = Telling.chosen(correlate_captures([path]), every_path=True)
+    telling = Telling.chosen(correlate_captures([str(path)]), every_path=True)
     return json.loads("".join(render_telling(telling, "json")))["paths"]
