@@ -73,7 +73,7 @@ def _keep_record(intake: Intake, inbox: Integer, record: Integer, now_ns: Intege
     words, inboxes = intake.words, intake.inboxes
     namespace = np.int64(words[(record + RECORD_NAMESPACE) >> 2])
     time_ns = not_before(inboxes, inbox, min(now_ns, intake.longwords[(record + RECORD_TIME) >> 3] + offset_ns))
-    length = np.int64(min(np.int64(words[(record + MESSAGE) >> 2]), MESSAGE_BYTES))
+    length = min(np.int64(words[(record + MESSAGE) >> 2]), np.int64(MESSAGE_BYTES))
     padded = (length + 3) & ~3
     total = _MESSAGE + padded + EPB_TRAILER
     block = inboxes[inbox, INBOX_BASE] + inboxes[inbox, INBOX_TAIL]
