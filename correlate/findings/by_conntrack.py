@@ -23,8 +23,8 @@ from .words import frames_of, node_of, subject_of
 _LATE_NS: Final = 2_000_000_000
 """The entry that has the tuple was made not longer than this behind the packet that wanted it."""
 _CONFIRMING: Final = (Hook.POSTROUTING, Hook.INPUT)
-_OPEN: Final = (Reason.UNPROVEN, Reason.HANDED_OVER, Reason.HOOK, Reason.BEHIND_HOOK)
-"""What a packet ends for that no rule and no router gave up."""
+_OPEN: Final = (Reason.UNPROVEN, Reason.HANDED_OVER, Reason.HOOK, Reason.BEHIND_HOOK, Reason.KERNEL_DROP)
+"""What a packet ends for that no rule and no router gave up; of the drop itself the kernel says NETFILTER_DROP."""
 
 
 def wanted_by_two(facts: Facts) -> Iterator[Seen]:

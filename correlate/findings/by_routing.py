@@ -22,7 +22,9 @@ _OPEN: Final = (Reason.BEHIND_HOOK, Reason.ICMP)
 """All of prerouting let it pass, and no later hook saw it; or it was given up with an ICMP error."""
 
 
-class _Cause(NamedTuple):
+class Cause(NamedTuple):
+    """Why routing gives a packet up."""
+
     kind: Kind
     why: str
     evidence: tuple[Evidence, ...]
@@ -53,24 +55,32 @@ def given_up_by_routing(facts: Facts) -> Iterator[Seen]:
     last = result.sightings.take(facts.last[paths])
     ends = [last[f"{end}_{half}"] for end in ("source", "destination") for half in ("high", "low")]
     for one in groups(facts, paths, last["namespace"], said["input_index"], *ends):
-        cause = _cause_at(facts, int(one[0]), at_stop=False)
-        if cause is None:
-            continue
-        later = _cause_at(facts, int(one[0]), at_stop=True)
-        # Which of both held for the packet is not known where they differ.
-        yield _seen(facts, one, cause._replace(sure=cause.sure and later is not None and later.why == cause.why))
+        sighting = int(facts.last[one[0]])
+        cause = cause_of(facts, sighting, int(facts.said_at(facts.last[one[:1]])["input_index"][0]))
+        if cause is not None:
+            yield _seen(facts, one, cause)
 
 
-def _cause_at(facts: Facts, path: int, *, at_stop: bool) -> _Cause | None:
+def cause_of(facts: Facts, sighting: int, input_index: int) -> Cause | None:
+    """Why routing gives up a packet as it was at this sighting, if it came in by that interface; None where what was
+    recorded names nothing that forbids it."""
+    cause = _cause_at(facts, sighting, input_index, at_stop=False)
+    if cause is None:
+        return None
+    later = _cause_at(facts, sighting, input_index, at_stop=True)
+    # Which of both held for the packet is not known where they differ.
+    return cause._replace(sure=cause.sure and later is not None and later.why == cause.why)
+
+
+def _cause_at(facts: Facts, sighting: int, input_index: int, *, at_stop: bool) -> Cause | None:
     """By what was recorded when the capture began, or when it ended."""
-    packet = _asked(facts, path, at_stop=at_stop)
+    packet = _asked(facts, sighting, input_index, at_stop=at_stop)
     return _cause(facts, packet) if packet is not None else None
 
 
-def _asked(facts: Facts, path: int, *, at_stop: bool) -> _Packet | None:
-    row = facts.result.sightings[int(facts.last[path])]
+def _asked(facts: Facts, sighting: int, index: int, *, at_stop: bool) -> _Packet | None:
+    row = facts.result.sightings[sighting]
     namespace = facts.result.topology.namespaces[int(row["namespace"])]
-    index = int(facts.said_at(facts.last[path : path + 1])["input_index"][0])
     known = facts.result.surroundings.of(namespace.node, namespace.label, at_stop=at_stop)
     interface = known.interface(index)
     if interface is None or known.routes is None:
@@ -81,7 +91,7 @@ def _asked(facts: Facts, path: int, *, at_stop: bool) -> _Packet | None:
     return _Packet(where(namespace.node, namespace.label), known, interface, source, destination)
 
 
-def _cause(facts: Facts, packet: _Packet) -> _Cause | None:
+def _cause(facts: Facts, packet: _Packet) -> Cause | None:
     """The first of the kernel's questions that it fails, in their order."""
     if (martian := _martian(packet)) is not None:
         return martian
@@ -97,11 +107,11 @@ def _cause(facts: Facts, packet: _Packet) -> _Cause | None:
         version = ip_address(packet.destination).version
         setting = _forwarding(packet, version)
         why = f"{packet.at} does not forward: {setting} is 0, and {packet.destination} is not its own address"
-        return _Cause(Kind.FORWARDING_OFF, why, _settings(facts, packet, setting), found.sure)
+        return Cause(Kind.FORWARDING_OFF, why, _settings(facts, packet, setting), found.sure)
     return None
 
 
-def _martian(packet: _Packet) -> _Cause | None:
+def _martian(packet: _Packet) -> Cause | None:
     source, destination = ip_address(packet.source), ip_address(packet.destination)
     if source.version == 6:
         return None
@@ -112,32 +122,32 @@ def _martian(packet: _Packet) -> _Cause | None:
                 f"{packet.at} takes nothing {what} {address} that comes in by {packet.interface}: 127.0.0.0/8 stays on "
                 f"lo while net.ipv4.conf.{packet.interface}.route_localnet is 0"
             )
-            return _Cause(Kind.MARTIAN, why, (), sure=True)
+            return Cause(Kind.MARTIAN, why, (), sure=True)
     if source.is_multicast or packet.source in ("0.0.0.0", "255.255.255.255"):
-        return _Cause(Kind.MARTIAN, f"{packet.at} takes nothing from {source}: that is nobody's address", (), sure=True)
+        return Cause(Kind.MARTIAN, f"{packet.at} takes nothing from {source}: that is nobody's address", (), sure=True)
     return None
 
 
-def _reverse_path(facts: Facts, packet: _Packet, back: ReversePath) -> _Cause:
+def _reverse_path(facts: Facts, packet: _Packet, back: ReversePath) -> Cause:
     if back.is_own_address:
         why = (
             f"{packet.at} takes nothing from {packet.source} that comes in by {packet.interface}: that is an address "
             "of its own"
         )
-        return _Cause(Kind.MARTIAN, why, _route_evidence(facts, back.back), sure=True)
+        return Cause(Kind.MARTIAN, why, _route_evidence(facts, back.back), sure=True)
     way = f"the way back to {packet.source} is {back.back.device or 'not there'} ({back.back.text})"
     why = (
         f"{packet.at} throws away what comes in by {packet.interface} from {packet.source}: {back.setting} is "
         f"{back.mode} (rp_filter), and {way}"
     )
     evidence = _settings(facts, packet, back.setting) + _route_evidence(facts, back.back)
-    return _Cause(Kind.REVERSE_PATH, why, evidence, back.back.sure)
+    return Cause(Kind.REVERSE_PATH, why, evidence, back.back.sure)
 
 
-def _no_route(facts: Facts, packet: _Packet, found: RouteFound) -> _Cause:
+def _no_route(facts: Facts, packet: _Packet, found: RouteFound) -> Cause:
     through = f", as its {found.type} route says: {found.text}" if found.type != NO_ROUTE else ""
     why = f"{packet.at} has no route to {packet.destination} for what comes in by {packet.interface}{through}"
-    return _Cause(Kind.NO_ROUTE, why, _route_evidence(facts, found), found.sure)
+    return Cause(Kind.NO_ROUTE, why, _route_evidence(facts, found), found.sure)
 
 
 def _forwarding(packet: _Packet, version: int) -> str:
@@ -149,7 +159,7 @@ def _forwards(packet: _Packet) -> int | None:
     return packet.facts.sysctl(_forwarding(packet, ip_address(packet.destination).version))
 
 
-def _seen(facts: Facts, paths: Rows, cause: _Cause) -> Seen:
+def _seen(facts: Facts, paths: Rows, cause: Cause) -> Seen:
     def say(extent: Extent) -> str:
         return f"{cause.why}: {extent.counted} of {extent.flow}"
 

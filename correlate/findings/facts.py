@@ -11,7 +11,7 @@ from ..outcomes.address_keys import address_halves, address_keys
 from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from ..result.correlation import Correlation
 from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
-from ..sightings import FRAME, told
+from ..sightings import DROP, FRAME, of_kind, told
 from .common import Common
 
 Rows = npt.NDArray[np.int64]
@@ -37,8 +37,27 @@ class Facts:
 
     @cached_property
     def last(self) -> Rows:
-        """The last sighting of each path."""
-        return self.result.hops["sighting"][self.result.first_hop[1:] - 1].astype(np.int64)
+        """The last sighting of each path that shows where it was; of drops only where it has nothing else: what was
+        dropped may have been a copy, and where the packet itself ended its outcome says."""
+        last = self.result.hops["sighting"][self.result.first_hop[1:] - 1].astype(np.int64)
+        drops = of_kind(self.result.sightings, DROP)
+        if drops.start == drops.stop:
+            return last
+        sighting = self.result.hops["sighting"]
+        seen = np.flatnonzero((sighting < drops.start) | (sighting >= drops.stop))
+        # Hops stand path by path, in their order: of several assignments the last one holds.
+        last[self.result.hops["packet"][seen]] = sighting[seen]
+        return last
+
+    @cached_property
+    def dropped(self) -> Rows:
+        """Per path: the last sighting that is a drop of the kernel's; -1 where it told of none."""
+        found = np.full(self.last.size, -1, np.int64)
+        drops = of_kind(self.result.sightings, DROP)
+        sighting = self.result.hops["sighting"]
+        told_of = np.flatnonzero((sighting >= drops.start) & (sighting < drops.stop))
+        found[self.result.hops["packet"][told_of]] = sighting[told_of]
+        return found
 
     @cached_property
     def first_frame(self) -> Rows:
@@ -70,8 +89,8 @@ class Facts:
 
     @cached_property
     def last_is_told(self) -> Mask:
-        """Per path: the kernel said the last of it, and no frame shows it later."""
-        return self.result.sightings["kind"][self.last] != FRAME
+        """Per path: a chain said the last of it, and no frame shows it later."""
+        return ~np.isin(self.result.sightings["kind"][self.last], (FRAME, DROP))
 
     def passing(self, places: list[int]) -> Mask:
         """Per path: a frame shows it at one of these capture points."""

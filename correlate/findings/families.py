@@ -7,6 +7,7 @@ from .by_bridge import bridged_through_rules
 from .by_conntrack import bound_to_nobody, wanted_by_two
 from .by_hairpin import kept_from_its_port
 from .by_icmp_errors import told_by_icmp_errors
+from .by_kernel import dropped_by_the_kernel
 from .by_proxy import proxied
 from .by_return import asymmetric_return
 from .by_routing import given_up_by_routing
@@ -23,6 +24,7 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     given_up_by_routing,
     wanted_by_two,
     bound_to_nobody,
+    dropped_by_the_kernel,
     told_by_icmp_errors,
     handed_to_programs,
     wrong_reply_source,

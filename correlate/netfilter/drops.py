@@ -1,7 +1,8 @@
 """Packets that the kernel says it dropped: why, in which of its functions, and at which device (docs/file-format.md).
 
 A message has the packet from its network header on, so it is matched like a frame. Its texts are told as they stand.
-What is no IP (ARP, frames of bridges) is left out: it has no header to be matched by.
+What is no IP (ARP, frames of bridges) is left out: it has no header to be matched by. So is what a tap or a raw socket
+did not take, which tells nothing of the packet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,14 @@ COLUMNS: Final = np.dtype(
     ],
     align=True,
 )
+_TAPS: Final = frozenset(
+    {
+        "packet_rcv", "packet_rcv_spkt", "tpacket_rcv", "raw_rcv", "raw_local_deliver",
+        "rawv6_rcv", "raw6_local_deliver", "ipv6_raw_deliver", "macvlan_broadcast", "macvlan_broadcast_one",
+        "macvlan_process_broadcast", "ping_queue_rcv_skb", "__udp4_lib_mcast_deliver", "__udp6_lib_mcast_deliver",
+    }
+)  # fmt: skip
+"""Functions of the kernel that drop a copy, as taps and raw sockets get one, and never the packet itself."""
 _FOUND: Final = np.dtype([("reason", "i8"), ("symbol", "i8"), ("reason_end", "i8"), ("symbol_end", "i8")])
 """Where the texts stand in the file."""
 
@@ -63,7 +72,13 @@ def _decode(raw: RawMessages) -> tuple[Said, int]:
         rows[name] = _texts(raw.data, found[name][:count], found[f"{name}_end"][:count])
     where = headers["namespace"].astype(np.int64) << _DEVICE_BITS ^ rows["device"] ^ rows["input_index"]
     headers["place"] = where & _PLACE_MASK
-    return Said(rows=rows, headers=headers), malformed
+    kept = np.flatnonzero(~_of_taps(rows["symbol"]))
+    return Said(rows=rows.take(kept), headers=headers.take(kept)), malformed
+
+
+def _of_taps(symbols: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bool_]:
+    known, which = np.unique(symbols, return_inverse=True)
+    return np.array([function_of(symbol) in _TAPS for symbol in known.tolist()], np.bool_)[which]
 
 
 def _texts(
@@ -140,16 +155,15 @@ def reason_name(row: np.void) -> str:
     return name or f"reason {row['number']}"
 
 
-def function_name(row: np.void) -> str:
+def function_of(symbol: bytes) -> str:
     """The function that dropped it, without where in it: `neigh_invalidate`."""
-    symbol: str = row["symbol"].decode(errors="backslashreplace")
     # Parts that the compiler made of one function have suffixes: `ip_rcv_finish_core.isra.0`.
-    return symbol.partition("+")[0].partition(" ")[0].partition(".")[0]
+    return symbol.decode(errors="backslashreplace").partition("+")[0].partition(" ")[0].partition(".")[0]
 
 
 def drop_words(row: np.void) -> str:
     """`NEIGH_FAILED (neigh_invalidate)`."""
-    function = function_name(row)
+    function = function_of(row["symbol"])
     return f"{reason_name(row)} ({function})" if function else reason_name(row)
 
 

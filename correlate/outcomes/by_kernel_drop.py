@@ -14,6 +14,7 @@ from ..decode.link_scope import stays_on_link
 from ..nodes.topology import Role
 from ..protocols import TCP, TCP_ACK, TCP_SYN, UDP
 from ..sightings import DROP, FRAME, of_kind
+from .copies import FLOODED, are_flooded, came_straight
 from .kinds import Outcome, Outcomes, Reason, Verdicts
 from .last_hops import gather
 from .tables import Tables
@@ -25,7 +26,7 @@ _NO_LOSS: Final = (
 )  # fmt: skip
 """Reasons that are told of what has arrived: its content was there already, or it lay there when its socket was
 closed; TCP_RESET is of a reset that did its work."""
-_WEAK: Final = (b"NOT_SPECIFIED", b"OTHERHOST", b"")
+_WEAK: Final = (*FLOODED, b"NOT_SPECIFIED", b"")
 """Reasons that are also told of packets that arrived (IGMP frees what it has taken so), and of flooded copies."""
 _STACKED: Final = (
     "vxlan", "geneve", "gre", "gretap", "ip6gre", "ip6gretap", "ipip", "sit", "ip6tnl", "wireguard", "vlan", "macvlan",
@@ -45,9 +46,12 @@ def dropped_by_the_kernel(tables: Tables, so_far: Outcomes) -> Verdicts:
         return Verdicts.none()
     reason = tables.drop_rows["reason"][_row(tables, drop)]
     wanted = ~np.isin(reason, (*_NO_LOSS, NOBODY)) & ~np.isin(so_far.reason[paths], _DECIDED)
-    weak = np.isin(reason, _WEAK) | stays_on_link(tables.sightings.take(drop))
-    wanted &= ~weak | (so_far.outcome[paths] != Outcome.DELIVERED) | _refused_by_its_owner(tables, so_far, paths, drop)
-    wanted &= ~_went_on(tables, so_far, paths, drop)
+    rows = tables.sightings.take(drop)
+    weak, owner = np.isin(reason, _WEAK) | stays_on_link(rows), _refused_by_its_owner(tables, so_far, paths, drop)
+    wanted &= ~weak | (so_far.outcome[paths] != Outcome.DELIVERED) | owner
+    device = tables.drop_rows["device"][_row(tables, drop)].astype(np.int64)
+    wanted &= ~np.isin(reason, FLOODED) | owner | came_straight(tables, paths, rows, device)
+    wanted &= (~are_flooded(tables, paths) | owner) & ~_went_on(tables, so_far, paths, drop)
     return Verdicts(paths=paths[wanted], outcome=Outcome.DROPPED, reason=Reason.KERNEL_DROP)
 
 

@@ -1,0 +1,185 @@
+"""Packets that the kernel says it dropped: its reasons as findings, with what the recorded settings add."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..netfilter.drops import drop_words, reason_name
+from ..nodes.routing import lookup
+from ..outcomes.kinds import Reason
+from ..protocols import TCP
+from ..result.words import address_text
+from ..sightings import DROP, of_kind
+from .by_routing import Cause, cause_of
+from .facts import Facts, Mask, Rows
+from .grouping import groups
+from .kernel_reasons import UNSAID, Told, told_by
+from .kinds import Kind
+from .seen import Extent, Seen
+from .values import Evidence
+from .words import frames_of, subject_of, where
+
+_ROUTING: Final = (Kind.MARTIAN, Kind.REVERSE_PATH, Kind.NO_ROUTE, Kind.FORWARDING_OFF)
+"""Kinds of which the recorded routes and settings tell more."""
+_PLACES: Final = 3
+"""A device index of one of so many kinds: at, came in by."""
+
+
+class _Drop(NamedTuple):
+    """One drop, as its group shows it."""
+
+    sighting: int
+    row: np.void
+    at: str
+    device: str
+    """Where it was, or came in by; empty where neither is known."""
+    source: str
+    destination: str
+
+
+def dropped_by_the_kernel(facts: Facts) -> Iterator[Seen]:
+    """The kernel's own word for what became of a packet, where no rule that was traced is the better one."""
+    outcomes, connection = facts.result.outcomes, facts.result.connection_of_path
+    chosen = (outcomes.reason == Reason.KERNEL_DROP) & facts.own & ~facts.on_link & (facts.dropped >= 0)
+    paths = np.flatnonzero(chosen & ~facts.explained[connection])
+    if paths.size == 0:
+        return
+    rows = _rows(facts, paths)
+    names, which = np.unique(rows["reason"], return_inverse=True)
+    tcp_only = np.array([name.startswith(b"TCP_") for name in names.tolist()], np.bool_)[which]
+    harmless = ~_harm(facts)[paths]
+    # What TCP throws away and makes good by itself is nothing to tell.
+    told = ~(tcp_only & harmless) & ~(harmless & (facts.reset[paths] | _bare(facts)[paths]))
+    paths, rows, harmless = paths[told], rows[told], harmless[told]
+    seen = facts.result.sightings.take(facts.dropped[paths])
+    near = _near(rows)
+    ends = [np.where(near, seen[name], 0) for name in _ENDS]
+    columns = [rows[name] for name in ("reason", "number", "symbol", "device", "input_index")]
+    columns[0], columns[2] = (np.unique(one, return_inverse=True)[1] for one in (columns[0], columns[2]))
+    for one in groups(facts, paths, seen["namespace"], *columns, harmless, *ends):
+        yield from _told(facts, one, harmless=bool(harmless[np.searchsorted(paths, one[0])]))
+
+
+_ENDS: Final = ("source_high", "source_low", "destination_high", "destination_low")
+
+
+def _rows(facts: Facts, paths: Rows) -> npt.NDArray[np.void]:
+    """What the kernel said of the drop of each path."""
+    said = facts.result.said_of_kind[DROP].rows
+    return said.take(facts.dropped[paths] - of_kind(facts.result.sightings, DROP).start)
+
+
+def _near(rows: npt.NDArray[np.void]) -> Mask:
+    """Whose words name the addresses of the packet, so that packets of other ends are another finding."""
+    names, which = np.unique(rows["reason"], return_inverse=True)
+    kinds = [told_by(name.decode(errors="replace")) for name in names.tolist()]
+    named = [one.kind in (*_ROUTING, Kind.NEIGHBOUR_UNRESOLVED, Kind.REFUSED) or "{hop}" in one.words for one in kinds]
+    return (np.array(named, np.bool_) | (names == b"NOT_SPECIFIED"))[which]
+
+
+def _bare(facts: Facts) -> Mask:
+    """Per path: TCP that carries nothing and asks for nothing, as an ACK does."""
+    return facts.tcp & ~facts.syn & ~facts.syn_ack & (facts.head("payload_length") == 0)
+
+
+def _harm(facts: Facts) -> Mask:
+    """Per path: somebody was kept from what they wanted, as far as is seen: nothing later of it came through."""
+    connection, count = facts.result.connection_of_path, facts.result.connections.count
+    forward = facts.own & facts.forward
+    alive = facts.own & (facts.result.outcomes.reason != Reason.KERNEL_DROP)
+    latest = [np.zeros(count, np.int64), np.zeros(count, np.int64)]
+    for end, way in zip(latest, (alive & forward, alive & ~forward), strict=True):
+        np.maximum.at(end, connection[way], facts.begin_ns[way])
+    same_way = np.where(facts.forward, latest[0][connection], latest[1][connection])
+    # Behind a datagram only an answer shows that the sender got on; TCP sends again until it came through.
+    answered = np.where(facts.forward, latest[1][connection], same_way)
+    is_tcp = facts.head("protocol") == TCP
+    began = facts.opened[connection]
+    later = np.where(is_tcp, same_way * began, answered) > facts.begin_ns
+    return ~later & ~facts.complete[connection]
+
+
+def _told(facts: Facts, paths: Rows, *, harmless: bool) -> Iterator[Seen]:
+    drop = _drop(facts, paths[:1])
+    reason = reason_name(drop.row)
+    cause = cause_of(facts, drop.sighting, int(drop.row["device"])) if drop.row["device"] else None
+    told = told_by(reason)
+    if reason in UNSAID:
+        if cause is None or cause.kind not in _ROUTING or not drop.row["symbol"].startswith(_BY_ROUTES):
+            return
+        told = Told(cause.kind, "")
+    if cause is not None and cause.kind == told.kind and cause.sure:
+        yield _by_setting(facts, paths, drop, cause, harmless=harmless)
+    elif reason not in UNSAID:
+        # The error of a router says more: how large it may be, and whether the sender heard of it.
+        if reason == "PKT_TOO_BIG" and (facts.result.outcomes.related[paths] >= 0).any():
+            return
+        yield _by_word(facts, paths, drop, told, harmless=harmless)
+
+
+_BY_ROUTES: Final = (b"ip_error", b"ip_rcv_finish_core", b"ip6_pkt_drop", b"ip6_forward", b"ip_forward")
+"""Functions that drop a packet, some without a reason, for what routing said of it."""
+
+
+def _drop(facts: Facts, path: Rows) -> _Drop:
+    sighting = int(facts.dropped[path[0]])
+    row, seen = _rows(facts, path)[0], facts.result.sightings[sighting]
+    namespace = facts.result.topology.namespaces[int(seen["namespace"])]
+    link = namespace.links.get(int(row["device"])) or namespace.links.get(int(row["input_index"])) or {}
+    source, destination = (
+        address_text(int(seen[f"{end}_high"]), int(seen[f"{end}_low"])) for end in ("source", "destination")
+    )
+    return _Drop(sighting, row, where(namespace.node, namespace.label), link.get("name", ""), source, destination)
+
+
+def _by_setting(facts: Facts, paths: Rows, drop: _Drop, cause: Cause, *, harmless: bool) -> Seen:
+    """The route or setting that the kernel went by is known."""
+
+    def say(extent: Extent) -> str:
+        return f"{cause.why}: {extent.counted} of {extent.flow}"
+
+    return _seen(facts, paths, drop, cause.kind, (cause.why,), say, cause.evidence, harmless=harmless)
+
+
+def _by_word(facts: Facts, paths: Rows, drop: _Drop, told: Told, *, harmless: bool) -> Seen:
+    """The kernel's reason is all there is."""
+    place = drop.at + (f" {drop.device}" if drop.device else "")
+    words = told.words.format(
+        dev=drop.device or "the device", source=drop.source, destination=drop.destination,
+        hop=_next_hop(facts, drop) if "{hop}" in told.words else "",
+    )  # fmt: skip
+    why = f"{words} ({drop_words(drop.row)})" if words else drop_words(drop.row)
+
+    def say(extent: Extent) -> str:
+        return f"{place} drops {extent.counted} of {extent.flow}: {why}"
+
+    return _seen(facts, paths, drop, told.kind, (place, why), say, (), harmless=harmless)
+
+
+def _next_hop(facts: Facts, drop: _Drop) -> str:
+    """Whom it was to go to: the gateway of its route, or its destination."""
+    namespace = facts.result.topology.namespaces[int(facts.result.sightings["namespace"][drop.sighting])]
+    known = facts.result.surroundings.of(namespace.node, namespace.label)
+    found = lookup(known, drop.destination, source=drop.source, oif=None, mark=None)
+    if found is None or not found.sure or found.device not in (None, drop.device):
+        return drop.destination
+    return found.via[0] if len(found.via) == 1 else drop.destination
+
+
+def _seen(
+    facts: Facts, paths: Rows, drop: _Drop, kind: Kind, key: tuple[object, ...], say, evidence: tuple[Evidence, ...],
+    *, harmless: bool,
+) -> Seen:  # fmt: skip
+    result, first = facts.result, int(paths[0])
+    seen = result.sightings[drop.sighting]
+    kernel = Evidence(
+        what="kernel", text=f"{drop.at}: {drop_words(drop.row)}", file=result.files[int(seen["file"])].path,
+        frame=int(seen["frame"]),
+    )  # fmt: skip
+    return Seen(
+        kind=kind, key=key, say=say, paths=paths, subject=subject_of(facts, paths),
+        time_ns=int(facts.begin_ns[first]), node=result.topology.namespaces[int(seen["namespace"])].node,
+        harmless=harmless, evidence=(kernel, *evidence, *frames_of(facts, first)),
+    )  # fmt: skip
