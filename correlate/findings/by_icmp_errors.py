@@ -80,11 +80,11 @@ def _harmless(facts: Facts, kind: Kind) -> Mask:
     traceroute does (from 1 on)."""
     if kind != Kind.TTL_EXPIRED:
         return facts.opened
-    large = facts.own & facts.forward & (facts.head("ttl") > _PROBE_TTL)
+    large = facts.own & facts.forward & (facts.head("ttl") > PROBE_TTL)
     return facts.opened | (facts.count(large) == 0)
 
 
-_PROBE_TTL: Final = 30
+PROBE_TTL: Final = 30
 """No system begins with less than 32."""
 
 

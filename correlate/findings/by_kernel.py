@@ -12,10 +12,11 @@ from ..outcomes.kinds import Reason
 from ..protocols import TCP
 from ..result.words import address_text
 from ..sightings import DROP, of_kind
+from .by_icmp_errors import PROBE_TTL
 from .by_routing import Cause, cause_of
 from .facts import Facts, Mask, Rows
 from .grouping import groups
-from .kernel_reasons import UNSAID, Told, told_by
+from .kernel_reasons import OUT_OF_TIME, UNSAID, Told, told_by
 from .kinds import Kind
 from .seen import Extent, Seen
 from .values import Evidence
@@ -42,7 +43,9 @@ class _Drop(NamedTuple):
 def dropped_by_the_kernel(facts: Facts) -> Iterator[Seen]:
     """The kernel's own word for what became of a packet, where no rule that was traced is the better one."""
     outcomes, connection = facts.result.outcomes, facts.result.connection_of_path
-    chosen = (outcomes.reason == Reason.KERNEL_DROP) & facts.own & ~facts.on_link & (facts.dropped >= 0)
+    # Of a time to live that ran out, and of what is too big, the error of the router says more.
+    unsaid = (outcomes.reason == Reason.TTL) & (outcomes.related < 0)
+    chosen = ((outcomes.reason == Reason.KERNEL_DROP) | unsaid) & facts.own & ~facts.on_link & (facts.dropped >= 0)
     paths = np.flatnonzero(chosen & ~facts.explained[connection])
     if paths.size == 0:
         return
@@ -76,7 +79,7 @@ def _near(rows: npt.NDArray[np.void]) -> Mask:
     names, which = np.unique(rows["reason"], return_inverse=True)
     kinds = [told_by(name.decode(errors="replace")) for name in names.tolist()]
     named = [one.kind in (*_ROUTING, Kind.NEIGHBOUR_UNRESOLVED, Kind.REFUSED) or "{hop}" in one.words for one in kinds]
-    return (np.array(named, np.bool_) | (names == b"NOT_SPECIFIED"))[which]
+    return (np.array(named, np.bool_) | np.isin(names, (b"NOT_SPECIFIED", b"IP_INADDRERRORS")))[which]
 
 
 def _bare(facts: Facts) -> Mask:
@@ -98,22 +101,21 @@ def _harm(facts: Facts) -> Mask:
     is_tcp = facts.head("protocol") == TCP
     began = facts.opened[connection]
     later = np.where(is_tcp, same_way * began, answered) > facts.begin_ns
-    return ~later & ~facts.complete[connection]
+    probe = (facts.result.outcomes.reason == Reason.TTL) & (facts.head("ttl") <= PROBE_TTL)
+    return ~later & ~facts.complete[connection] & ~probe
 
 
 def _told(facts: Facts, paths: Rows, *, harmless: bool) -> Iterator[Seen]:
     drop = _drop(facts, paths[:1])
     reason = reason_name(drop.row)
     cause = cause_of(facts, drop.sighting, int(drop.row["device"])) if drop.row["device"] else None
-    told = told_by(reason)
-    if reason in UNSAID:
-        if cause is None or cause.kind not in _ROUTING or not drop.row["symbol"].startswith(_BY_ROUTES):
-            return
-        told = Told(cause.kind, "")
+    told = OUT_OF_TIME if facts.result.outcomes.reason[paths[0]] == Reason.TTL else told_by(reason)
+    by_routes = cause is not None and drop.row["symbol"].startswith(_BY_ROUTES)
+    if cause is not None and by_routes and reason in (*UNSAID, "IP_INADDRERRORS"):
+        told = told._replace(kind=cause.kind)
     if cause is not None and cause.kind == told.kind and cause.sure:
         yield _by_setting(facts, paths, drop, cause, harmless=harmless)
     elif reason not in UNSAID:
-        # The error of a router says more: how large it may be, and whether the sender heard of it.
         if reason == "PKT_TOO_BIG" and (facts.result.outcomes.related[paths] >= 0).any():
             return
         yield _by_word(facts, paths, drop, told, harmless=harmless)

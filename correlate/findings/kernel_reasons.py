@@ -23,6 +23,7 @@ REASONS: Final = {
     "IP_RPFILTER": Told(Kind.REVERSE_PATH, "by rp_filter, the way back to {source} does not lead out by {dev}"),
     "IP_INNOROUTES": Told(Kind.NO_ROUTE, "it has no route to {destination}"),
     "IP_OUTNOROUTES": Told(Kind.NO_ROUTE, "it has no route to {destination}"),
+    "IP_INADDRERRORS": Told(Kind.KERNEL_DROP, "{destination} is not its own address, and it sends nothing on"),
     "IP_LOCAL_SOURCE": Told(Kind.MARTIAN, "{source} is an address of its own, and the packet came in by {dev}"),
     "IP_INVALID_SOURCE": Told(Kind.MARTIAN, _SOURCE),
     "IP_INVALID_DEST": Told(Kind.MARTIAN, "{destination} is no address that a packet may go to"),
@@ -72,6 +73,8 @@ REASONS: Final = {
 }  # fmt: skip
 """What is not here is a `kernel_drop` with the kernel's own word alone."""
 
+OUT_OF_TIME: Final = Told(Kind.TTL_EXPIRED, "its time to live ran out, and no ICMP error was seen")
+"""IP_INHDR of what was to be forwarded."""
 UNSAID: Final = frozenset({"NOT_SPECIFIED", "UNHANDLED_PROTO", "IPV6_NDISC_NS_OTHERHOST", "UNICAST_IN_L2_MULTICAST",
                            "BRIDGE_INGRESS_STP_STATE", "TC_COOKIE_ERROR", "MAC_IEEE_MAC_CONTROL"})  # fmt: skip
 """Reasons that name no cause, or what is meant to be dropped."""
