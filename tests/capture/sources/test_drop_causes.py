@@ -137,15 +137,18 @@ def said_of(path: Path) -> dict[str, tuple[str, str]]:
     )  # fmt: skip
     causes = {str(packet.dport): cause for cause, packet in (FROM_CLIENT | FROM_SERVER).items()}
     causes |= {str(port): cause for cause, port in (RECEIVE_BUFFER, QUEUE)}
-    kinds = {path: finding["kind"] for finding in reversed(told["findings"]) for path in finding["paths"]}
-    of_connection = {one: finding["kind"] for finding in reversed(told["findings"]) for one in finding["connections"]}
+    kinds: dict[int, str] = {}
+    for finding in told["findings"]:
+        for one in finding["connections"]:
+            assert one not in kinds, "one cause is one finding"
+            kinds[one] = finding["kind"]
     found: dict[str, tuple[str, str]] = {}
     for one in sorted(told["paths"], key=lambda one: one["outcome"] != "dropped"):
         drops = [hop["says"] for hop in one["hops"] if hop["kind"] == "drop"]
         cause = causes.get(one["hops"][0]["destination"].rpartition(":")[2])
         if cause and drops and cause not in found:
             reason = drops[-1].removeprefix("the kernel dropped it: ").partition(" ")[0]
-            found[cause] = reason, kinds.get(one["id"]) or of_connection.get(one["connection"]) or "none"
+            found[cause] = reason, kinds.get(one["connection"], "none")
     return found
 
 

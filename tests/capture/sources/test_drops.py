@@ -2,7 +2,9 @@
 
 import json
 import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from ttrace.capture.machine.btf import Btf
@@ -11,6 +13,11 @@ from ttrace.capture.sockets import drops as recorder_module
 from ttrace.capture.sockets.arena import Arena
 from ttrace.capture.sockets.drop_types import DropTypes
 from ttrace.capture.sockets.drops import ARENA_BYTES, open_drops
+from ttrace.correlate import correlate_captures
+from ttrace.lab import wait_until
+from ttrace.pcapng.read import is_for_drops, read_capture
+from ttrace.report import render_telling
+from ttrace.report.telling import Telling
 
 
 def test_the_types_that_the_kernel_describes_are_found():
@@ -73,10 +80,69 @@ def test_without_the_option_nothing_is_recorded(start, network):
     assert b"kernel drops" not in capture.path.read_bytes()
 
 
-def paths_of(path):
-    from ttrace.correlate import correlate_captures
-    from ttrace.report import render_telling
-    from ttrace.report.telling import Telling
+def test_drops_of_a_ring_are_each_in_the_file_of_its_time(start, network, tmp_path):
+    capture = start(network.router, output=f"{tmp_path}/out.pcapng", rotate_time_s=0.2, trace=False)
+    capture.wait_ready()
+    for port in (7001, 7002):
+        network.run(network.client, "bash", "-c", f"echo > /dev/udp/10.9.0.1/{port}")  # nobody listens there
+        written = len(files_of(tmp_path))
+        wait_until(lambda written=written: len(files_of(tmp_path)) > written + 1, 20.0, "another file begins")
+    capture.stop()
+    files = files_of(tmp_path)
+    assert sum(received - lost for _, received, lost in map(counted, files)) == sum(
+        one for one, _, _ in map(counted, files)
+    )
+    where = [{path["hops"][0]["destination"] for path in paths_of(file) if has_drop(path)} for file in files]
+    for port in (7001, 7002):
+        assert sum(f"10.9.0.1:{port}" in seen for seen in where) == 1
+    assert not any({"10.9.0.1:7001", "10.9.0.1:7002"} <= seen for seen in where)
 
+
+@pytest.mark.fault("losses", "more drops of the kernel than are recorded in a second", "the rest is counted, and said")
+def test_drops_over_the_limit_are_counted_in_the_file_and_said(start, network):
+    capture = start(network.router, trace=False)
+    capture.wait_ready()
+    many = "import socket; s = socket.socket(2, 2); [s.sendto(b'x', ('10.9.0.1', 9)) for _ in range(3000)]"
+    network.run(network.client, sys.executable, "-S", "-c", many)
+    summary = capture.stop()
+    (said,) = [warning for warning in summary["warnings"] if "only counted" in warning]
+    kept, received, lost = counted(capture.path)
+    assert lost > 0
+    assert received == kept + lost
+    assert said.startswith(f"root namespace: {lost:,} more packets that the kernel dropped")
+    assert summary["lost"] == 0
+
+
+def test_a_frame_that_is_flooded_to_others_is_not_dropped(start, network):
+    """A bridge that knows no port for a MAC sends the frame to all: who is not meant drops a copy."""
+    capture = start(network.client, trace=False)
+    capture.wait_ready()
+    network.run(network.router, "ip", "neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "br0")
+    network.run(network.router, "bash", "-c", "echo > /dev/udp/10.9.0.77/7003")
+    network.run(network.router, "ping", "-q", "-c", "1", network.client_address)
+    capture.stop()
+    (found,) = [path for path in paths_of(capture.path) if path["protocol"] == "udp"]
+    assert has_drop(found)
+    assert found["outcome"] == "unknown"
+
+
+def files_of(folder):
+    return sorted(folder.glob("out*.pcapng"))
+
+
+def counted(path):
+    """(drops in a file, what its statistics say was received and lost of them)."""
+    capture = read_capture(path)
+    of_drops = [number for number, one in enumerate(capture.interfaces) if is_for_drops(one)]
+    last = {one.interface: (one.received, one.lost) for one in capture.statistics}
+    received, lost = np.sum([last[number] for number in of_drops], axis=0).tolist()
+    return int(np.isin(capture.records["interface"], of_drops).sum()), received, lost
+
+
+def has_drop(path):
+    return any(hop["kind"] == "drop" for hop in path["hops"])
+
+
+def paths_of(path):
     telling = Telling.chosen(correlate_captures([str(path)]), every_path=True)
     return json.loads("".join(render_telling(telling, "json")))["paths"]
