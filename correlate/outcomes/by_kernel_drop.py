@@ -50,9 +50,12 @@ def dropped_by_the_kernel(tables: Tables, so_far: Outcomes) -> Verdicts:
     weak, owner = np.isin(reason, _WEAK) | stays_on_link(rows), _refused_by_its_owner(tables, so_far, paths, drop)
     wanted &= ~weak | (so_far.outcome[paths] != Outcome.DELIVERED) | owner
     device = tables.drop_rows["device"][_row(tables, drop)].astype(np.int64)
-    wanted &= ~np.isin(reason, FLOODED) | owner | came_straight(tables, paths, rows, device)
-    wanted &= (~are_flooded(tables, paths) | owner) & ~_went_on(tables, so_far, paths, drop)
-    return Verdicts(paths=paths[wanted], outcome=Outcome.DROPPED, reason=Reason.KERNEL_DROP)
+    of_others = np.isin(reason, FLOODED) & ~owner & ~came_straight(tables, paths, rows, device)
+    wanted &= ~of_others & (~are_flooded(tables, paths) | owner) & ~_went_on(tables, so_far, paths, drop)
+    # Of what is for others nobody could see more here: it is not lost for that.
+    passed_by = paths[of_others & (so_far.outcome[paths] == Outcome.LOST) & (so_far.reason[paths] == Reason.INSIDE)]
+    dropped = Verdicts(paths=paths[wanted], outcome=Outcome.DROPPED, reason=Reason.KERNEL_DROP)
+    return dropped.and_(Verdicts(paths=passed_by, outcome=Outcome.UNKNOWN, reason=Reason.NOT_CAPTURED))
 
 
 def not_taken_by_a_socket(tables: Tables, so_far: Outcomes) -> Verdicts:
