@@ -1,6 +1,6 @@
 """Packets that the kernel says it dropped: its reasons as findings, with what the recorded settings add."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -171,9 +171,16 @@ def _next_hop(facts: Facts, drop: _Drop) -> str:
 
 
 def _seen(
-    facts: Facts, paths: Rows, drop: _Drop, kind: Kind, key: tuple[object, ...], say, evidence: tuple[Evidence, ...],
-    *, harmless: bool,
-) -> Seen:  # fmt: skip
+    facts: Facts,
+    paths: Rows,
+    drop: _Drop,
+    kind: Kind,
+    key: tuple[object, ...],
+    say: Callable[[Extent], str],
+    evidence: tuple[Evidence, ...],
+    *,
+    harmless: bool,
+) -> Seen:
     result, first = facts.result, int(paths[0])
     seen = result.sightings[drop.sighting]
     kernel = Evidence(

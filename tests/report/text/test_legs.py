@@ -116,7 +116,8 @@ def test_losses_and_retransmissions_in_json(lossy):
 
 def test_the_line_of_a_connection_tells_losses_and_retransmissions(lossy):
     report = text(lossy)
-    assert re.search(r"^  \[1\] tcp .*   LOST, begun before the capture   46 paths, 2 lost, 3 retransmitted$", report, re.MULTILINE)
+    line = r"^  \[1\] tcp .*   LOST, begun before the capture   46 paths, 2 lost, 3 retransmitted$"
+    assert re.search(line, report, re.MULTILINE)
     assert re.search(r"^  \[2\] udp .*   1 path$", report, re.MULTILINE)
     assert "Segments of" not in report
 
