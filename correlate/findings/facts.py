@@ -151,12 +151,13 @@ class Facts:
         return np.bincount(self.result.connection_of_path[chosen], minlength=self.result.connections.count)
 
     @cached_property
-    def _of_connections(self) -> Runs:
+    def by_connection(self) -> Runs:
+        """The paths of each connection."""
         return runs_of_ids(self.result.connection_of_path, self.result.connections.count)
 
     def paths_of(self, connections: Rows) -> Rows:
         """The paths of some connections, in order of time."""
-        runs = self._of_connections
+        runs = self.by_connection
         found = [runs.rows[runs.start[one] : runs.start[one + 1]] for one in connections.tolist()]
         paths = np.concatenate([np.empty(0, np.int64), *found])
         return paths[np.argsort(self.begin_ns[paths], kind="stable")]

@@ -14,6 +14,7 @@ from .by_routing import given_up_by_routing
 from .by_rules import handed_to_programs, killed_by_rules
 from .by_source import wrong_reply_source
 from .by_state import half_open, lost_on_the_way, refused, unanswered
+from .by_time import slow
 from .facts import Facts
 from .seen import Seen
 
@@ -34,4 +35,5 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     half_open,
     unanswered,
     proxied,
+    slow,
 )

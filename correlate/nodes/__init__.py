@@ -4,7 +4,7 @@ For other rooms:
     file_facts: FileFacts, file_facts
     limits: within_limits
     merged: take_apart, take_files_apart
-    namespace_facts: NamespaceFacts, Where
+    namespace_facts: LinkSettings, NamespaceFacts, Where
     pieces: name_files, name_pieces
     rings: in_ring_order
     route_words: table_name

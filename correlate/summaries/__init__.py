@@ -5,5 +5,8 @@ For other rooms:
     connections: ConnectionSummary, summarise_connections
     legs: Leg, LegEnd
     one_file: CaptureDescription, NamespaceDescription, PointDescription, describe_capture
+    retransmissions: find_retransmissions
     routes: find_routes
+    steps: find_steps
+    timeline: PLACES, Timeline, find_timelines
 """

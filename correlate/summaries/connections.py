@@ -10,6 +10,7 @@ from ..result.correlation import Correlation
 from .legs import Leg, LegEnd, find_legs, leg_ends, leg_values, outcomes_on_the_way
 from .retransmissions import find_retransmissions
 from .steps import find_steps
+from .timeline import Timeline, find_timelines, timeline_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class ConnectionSummary:
     lost: tuple[int, int]
     retransmissions: tuple[int, int]
     spurious: tuple[int, int]
+    timeline: Timeline | None
+    """Where its time went; None without data of both sides."""
 
     @property
     def legs(self) -> list[Leg]:
@@ -50,6 +53,8 @@ class ConnectionSummaries:
     """TCP packets that sent bytes again."""
     spurious: npt.NDArray[np.int64]
     """Those of them whose bytes had been delivered before."""
+    timelines: npt.NDArray[np.void]
+    """TIMELINE rows."""
 
     def of(self, index: int) -> ConnectionSummary:
         """One connection by its index, from 0."""
@@ -61,6 +66,7 @@ class ConnectionSummaries:
         return ConnectionSummary(
             leg_rows=tuple(rows.tolist()), ends=self.ends, dropped=pair(self.dropped), lost=pair(self.lost),
             retransmissions=pair(self.retransmissions), spurious=pair(self.spurious),
+            timeline=timeline_of(self.timelines[index]),
         )  # fmt: skip
 
 
@@ -84,4 +90,5 @@ def summarise_connections(result: Correlation, wanted: npt.NDArray[np.bool_] | N
         dropped=count(outcome == Outcome.DROPPED),
         retransmissions=count(found.again[path]),
         spurious=count(found.spurious[path]),
+        timelines=find_timelines(result, steps, found.again),
     )

@@ -9,6 +9,7 @@ from typing import Final
 
 from ...correlate.summaries.connections import ConnectionSummary
 from ...correlate.summaries.legs import LegEnd
+from ...correlate.summaries.timeline import PLACES, Timeline
 
 _DIRECTIONS: Final = ("forward", "reply")
 
@@ -28,7 +29,8 @@ class SummaryText:
         legs, again, spurious = ", ".join(map(self._leg, summary.leg_rows)), summary.retransmissions, summary.spurious
         return (
             f'"legs": [{legs}], "retransmissions": {{"forward": {again[0]}, "reply": {again[1]}}}, '
-            f'"spurious_retransmissions": {{"forward": {spurious[0]}, "reply": {spurious[1]}}}'
+            f'"spurious_retransmissions": {{"forward": {spurious[0]}, "reply": {spurious[1]}}}, '
+            f'"timeline": {_timeline(summary.timeline)}'
         )
 
     def _leg(self, row: tuple[int, ...]) -> str:
@@ -41,6 +43,13 @@ class SummaryText:
             f'"latency_min_ns": {latencies[0]}, "latency_median_ns": {latencies[1]}, '
             f'"latency_p99_ns": {latencies[2]}, "clock_error_ns": {error if error >= 0 else "null"}}}'
         )
+
+
+def _timeline(timeline: Timeline | None) -> str:
+    if timeline is None:
+        return "null"
+    parts = ", ".join(f'"{name}_ns": {getattr(timeline, name)}' for name in ("total", *PLACES))
+    return f"{{{parts}}}"
 
 
 def _end(end: LegEnd) -> dict[str, str]:

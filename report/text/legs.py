@@ -4,12 +4,19 @@ from typing import Final
 
 from ...correlate.summaries.connections import ConnectionSummary
 from ...correlate.summaries.legs import Leg
+from ...correlate.summaries.timeline import PLACES
 from ..telling import ConnectionTold
 from .units import duration
 from .words import interface_name, way_words
 
 _HEADINGS: Final = ("packets", "lost", "unknown", "min", "median", "p99")
 _NONE: Final = "-"
+_LONG_NS: Final = 1_000_000_000
+"""What takes so long, somebody has noticed."""
+_WORDS: Final = {
+    "handshake": "handshake", "server": "server", "client": "client's pauses", "way": "on the way",
+    "sending": "sending", "again": "waiting for what was sent again",
+}  # fmt: skip
 
 
 def losses_in_words(told: ConnectionTold) -> str:
@@ -27,6 +34,22 @@ def _losses(summary: ConnectionSummary, ways: tuple[int, ...]) -> list[str]:
     note = f" ({spurious:,} spurious)" if spurious else ""
     counted = ((dropped, "dropped"), (lost, "lost"), (again, f"retransmitted{note}"))
     return [f"{count:,} {what}" for count, what in counted if count]
+
+
+def timeline_in_words(told: ConnectionTold) -> str:
+    """`in 1.24 s: server 1.20 s (97 %), handshake 184 us`: where the time of a connection went, the most first; empty
+    where that was not asked for, and nothing took long."""
+    timeline = told.summary.timeline
+    if timeline is None or timeline.total <= 0:
+        return ""
+    _, longest_ns = timeline.longest
+    if not told.in_full and longest_ns < _LONG_NS:
+        return ""
+    parts = sorted(((getattr(timeline, name), name) for name in PLACES), reverse=True)
+    texts = [
+        f"{_WORDS[name]} {duration(time)} ({100 * time / timeline.total:.0f} %)" for time, name in parts if time > 0
+    ]
+    return f"in {duration(timeline.total)}: {', '.join(texts)}"
 
 
 def segments_table(told: ConnectionTold) -> str:

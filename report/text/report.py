@@ -11,7 +11,7 @@ from ...escaping import safe
 from ..telling import CapturesTold, CaptureTold, ConnectionsTold, ConnectionTold, Outline, RoutesTold, Telling
 from .findings import findings_text
 from .layout import first_of
-from .legs import losses_in_words, segments_table
+from .legs import losses_in_words, segments_table, timeline_in_words
 from .path import headline, path_text
 from .units import duration, plural
 from .why_not import why_not_text
@@ -121,6 +121,8 @@ def _connection_lines(told: ConnectionTold) -> str:
     plain = f"{connection.client} -> {connection.server}"
     if worn and worn != [plain]:
         line += "".join(f"        as {pair}\n" for pair in worn)
+    if took := timeline_in_words(told):
+        line += f"        {took}\n"
     if connection.rivals:
         line += f"        {rivals_words(connection.rivals)}\n"
     return line
