@@ -114,7 +114,6 @@ class Workers:
             task, then = order
             follow_process()  # in what rights it gave up meanwhile
             result = Result(task)
-            follow_process()
             with self._telling:
                 done.put((result, then))
                 os.eventfd_write(self.fd, 1)

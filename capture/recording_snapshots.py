@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from ..errors import TtraceError
@@ -30,10 +31,13 @@ def begin_snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int |
     _submit(session, feed, moment, session.targets.targets[0].netns, "no sockets recorded", read_sockets)
 
 
-def look_at_sockets(session: Session) -> None:
-    """Have the sockets of the start read: before rights are given up, for whose they are takes more than are kept."""
+def look_at_sockets(session: Session) -> Thread:
+    """Have the sockets of the start read: before rights are given up, for whose they are takes more than are kept. By a
+    thread of its own, which ends, and its rights with it."""
     session.first_sockets = cache(_sockets(session))
-    session.workers.submit(session.first_sockets, lambda _: None)
+    thread = Thread(target=Result, args=(session.first_sockets,), daemon=True)
+    thread.start()
+    return thread
 
 
 def _sockets(session: Session) -> Callable[[], list[Snapshot]]:

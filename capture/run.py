@@ -101,10 +101,10 @@ def _run(
     try:
         open_sockets(session)
         # Beside the loading of numba, and before rights are given up: a capture keeps too few for it.
-        look_at_sockets(session)
+        looking = look_at_sockets(session)
         feed = begin(session)
         if own_process:
-            session.workers.wait(_OWNERS_S)
+            looking.join(_OWNERS_S)
             give_up_rights(session)
         failure = _record(session, feed, rotation, stop, status)
     finally:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from .machine.inet_sockets import InetSockets, Row, read_sockets
+from .machine.inet_sockets import InetSockets, read_sockets
 from .machine.netns import Netns
 from .machine.owners import Owners
 from .snapshots import Snapshot
@@ -15,17 +15,13 @@ def all_socket_snapshots(targets: Targets, owners: Owners, warnings: list[str]) 
     read = list(_read(targets, warnings))
     if not owners.look_for(inode for _, sockets in read for inode in sockets.inodes()):
         warnings.append("of some sockets it is not recorded whose they are: there are too many processes")
-    found = []
-    for netns, sockets in read:
-        found.append(_snapshot("listeners", netns, sockets.listeners, owners))
-        found.append(_snapshot("connections", netns, sockets.connections, owners))
-    return found
+    return [snapshot for netns, sockets in read for snapshot in _snapshots(netns, sockets, owners)]
 
 
-def listener_snapshots(targets: Targets, owners: Owners, warnings: list[str]) -> Iterator[Snapshot]:
-    """`listeners` of one namespace after the other, with the owners that are known."""
+def socket_snapshots(targets: Targets, owners: Owners, warnings: list[str]) -> Iterator[Snapshot]:
+    """The same, one after the other, with the owners that are known."""
     for netns, sockets in _read(targets, warnings):
-        yield _snapshot("listeners", netns, sockets.listeners, owners)
+        yield from _snapshots(netns, sockets, owners)
 
 
 def _read(targets: Targets, warnings: list[str]) -> Iterator[tuple[Netns, InetSockets]]:
@@ -39,9 +35,10 @@ def _read(targets: Targets, warnings: list[str]) -> Iterator[tuple[Netns, InetSo
         yield target.netns, sockets
 
 
-def _snapshot(kind: str, netns: Netns, rows: list[Row], owners: Owners) -> Snapshot:
-    data = [row | _owner(row["inode"], owners) for row in rows]
-    return Snapshot(kind=kind, netns=netns.label, time_ns=time.time_ns(), data=data)
+def _snapshots(netns: Netns, sockets: InetSockets, owners: Owners) -> Iterator[Snapshot]:
+    for kind, rows in (("listeners", sockets.listeners), ("connections", sockets.connections)):
+        data = [row | _owner(row["inode"], owners) for row in rows]
+        yield Snapshot(kind=kind, netns=netns.label, time_ns=time.time_ns(), data=data)
 
 
 def _owner(inode: object, owners: Owners) -> dict[str, object]:

@@ -13,7 +13,7 @@ For other rooms:
     ebpf: R9, RB_AVAIL_DATA, RB_FORCE_WAKEUP, RB_NO_WAKEUP, STORE_16, STORE_32, STORE_64, STORE_IMMEDIATE_32
     ebpf: STORE_IMMEDIATE_64, SUBTRACT, attach_to_tracepoint, create_map, create_ring_buffer, freeze_map, instruction
     ebpf: load_map, load_map_value, load_program, set_in_map
-    inet_sockets: InetSockets, Row, read_sockets
+    inet_sockets: InetSockets, read_sockets
     journal: Journal, restore_stale
     libc: DatagramHeader, IoVector, LIBC, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_NONE
     libc: PROT_READ, PROT_READ_WRITE, mmap, munmap, unshare_network

@@ -27,7 +27,7 @@ _REQUEST: Final = struct.Struct("=BBBBI48x")
 """struct inet_diag_req_v2, whose socket id says nothing."""
 _MESSAGE: Final = struct.Struct("=4B2s2s16s16sI8sIIIII")
 """struct inet_diag_msg."""
-_MOST: Final = 2_000
+_MOST: Final = 1_000
 """Of each protocol and family."""
 _PROTOCOLS: Final = {
     "tcp": (socket.IPPROTO_TCP, 1 << _LISTEN, sum(1 << state for state in _CONNECTED)),

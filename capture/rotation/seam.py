@@ -20,7 +20,7 @@ from ...pcapng.write import enhanced_packet, snapshot_packets
 from ..options import CaptureOptions
 from ..session import Session, begin_file, write_statistics
 from ..snapshots import CaptureTimes, Snapshot, capture_snapshot, take_snapshots
-from ..socket_snapshots import listener_snapshots
+from ..socket_snapshots import socket_snapshots
 from ..sockets.ring import HOLD_BACK_NS
 from ..sources.conntrack import dump_conntrack
 from .files import CaptureFiles
@@ -218,7 +218,7 @@ def _snapshots(session: Session) -> Iterator[_Told]:
     times = CaptureTimes(started_ns=session.since_ns, ended_ns=None)
     targets, warnings = session.targets, session.warnings
     facts = take_snapshots(session.options, times, session.node, targets, warnings)
-    for snapshot in chain(facts, listener_snapshots(targets, session.owners, warnings)):
+    for snapshot in chain(facts, socket_snapshots(targets, session.owners, warnings)):
         if snapshot.kind != "capture":
             start, stop = list(_as_packets(snapshot, "start")), list(_as_packets(snapshot, "stop"))
             digest = blake2b(b"".join(start), digest_size=16).digest()

@@ -1,6 +1,7 @@
 """Rights: what is given up once a capture stands, that what is kept is enough, and captures without root."""
 
 import os
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -81,12 +82,15 @@ def rights_of(pid: int) -> set[tuple[int, int, int]]:
 
 
 @tried("a capture that runs is looked at from outside", "it has CAP_NET_ADMIN and CAP_NET_RAW, and can get no others")
-def test_a_capture_that_stands_has_few_rights_and_they_are_enough(network, tmp_path):
+def test_a_capture_that_stands_has_few_rights_and_they_are_enough(network, router, tmp_path):
     network.run(network.router, "iptables-legacy", "-t", "raw", "-A", "PREROUTING", "-p", "icmp", "-j", "ACCEPT")
     file = tmp_path / "x.pcapng"
     settings = ("net.netfilter.nf_conntrack_acct", "net.netfilter.nf_log.2")
     before = [network.run(network.router, "sysctl", "-n", name) for name in settings]
-    with capturing(network.router, file, "--conntrack-details") as process:
+    with router.entered():
+        server = socket.create_server(("127.0.0.1", 0))
+    inode = os.fstat(server.fileno()).st_ino
+    with server, capturing(network.router, file, "--conntrack-details") as process:
         kept = NET_ADMIN | NET_RAW
         wait_until(lambda: rights_of(process.pid) == {(kept, kept, 1)}, 10.0, "rights are given up")
         network.run(network.router, "nft", "add", "table", "inet", "late")
@@ -97,6 +101,8 @@ def test_a_capture_that_stands_has_few_rights_and_they_are_enough(network, tmp_p
     assert "warning" not in process.said
     recorded = file.read_bytes()
     assert recorded.count(b"-A PREROUTING -p icmp -j ACCEPT") >= 3  # start, change, stop
+    mine = f'"inode": {inode}, "backlog": 0, "most": 128, "pid": {os.getpid()}, '
+    assert recorded.count(mine.encode()) == 2  # whose a socket is was looked for before
     assert b"TRACE: raw:PREROUTING:rule:1 " in recorded
     assert [network.run(network.router, "sysctl", "-n", name) for name in settings] == before
 

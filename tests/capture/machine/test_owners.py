@@ -18,6 +18,11 @@ def inode_of(one: socket.socket) -> int:
     return os.fstat(one.fileno()).st_ino
 
 
+@pytest.fixture(autouse=True)
+def enough_time(monkeypatch):
+    monkeypatch.setattr(owners, "_MOST_S", 60.0)
+
+
 @pytest.fixture
 def listening():
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -175,7 +175,7 @@ def is_whole(path: Path, number: int, until_ns: int) -> int:
     found = snapshots(path)
     assert {kind for moment, kind, _ in found if moment == "start"} == {
         "capture", "node", "containers", "links", "addresses", "routes", "route_rules", "neighbours", "ruleset",
-            "sysctls", "counters", "listeners",
+            "sysctls", "counters", "listeners", "connections",
     }  # fmt: skip
     assert "MASQUERADE" in found["start", "ruleset", "root"]["iptables"]["ip"]
     assert until_ns in (0, found["start", "capture", None]["started_ns"])
