@@ -13,6 +13,7 @@ from ..sightings import FRAME
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
+from .listening import why_refused
 from .scans import scans, tries, without_scans
 from .seen import Extent, Overall, Seen, many
 from .subject import Ends
@@ -72,11 +73,12 @@ def _refused(facts: Facts, paths: Rows) -> Seen:
     # Of a packet that was traced, a rule that answers in its place would be known.
     traced = facts.result.topology.namespaces[int(last["namespace"][0])].known and _is_traced(facts, first)
     why = "nobody listens there" if traced else "nobody listens there, or a filter says so in its place"
+    why, listeners = why_refused(facts, first) or (why, ())
 
     def say(extent: Extent) -> str:
         return f"{server} refuses {extent.flow}: {extent.counted} answered with {how}; {why} (seen at {at})"
 
-    return _seen(facts, Kind.REFUSED, (server, at, how), say, paths, _answer_frame(facts, first))
+    return _seen(facts, Kind.REFUSED, (server, at, how), say, paths, listeners + _answer_frame(facts, first))
 
 
 def _is_traced(facts: Facts, path: int) -> bool:

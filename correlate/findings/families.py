@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from .by_backlog import not_taken
 from .by_bridge import bridged_through_rules
 from .by_conntrack import bound_to_nobody, wanted_by_two
 from .by_hairpin import kept_from_its_port
@@ -31,6 +32,7 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     wrong_reply_source,
     asymmetric_return,
     lost_on_the_way,
+    not_taken,
     refused,
     half_open,
     unanswered,

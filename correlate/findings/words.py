@@ -110,7 +110,7 @@ def node_of(facts: Facts, path: int) -> str:
     return facts.result.topology.namespaces[namespace].node
 
 
-_SNAPSHOTS: Final = {"link": "links", "listener": "listeners", "counter": "counters", "sysctl": "sysctls"}
+_SNAPSHOTS: Final = {"link": "links", "kernel": "listeners", "counter": "counters", "sysctl": "sysctls"}
 """What evidence is to the kind of the snapshot that it is in."""
 
 
