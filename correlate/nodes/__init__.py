@@ -3,9 +3,9 @@
 For other rooms:
     file_facts: FileFacts, file_facts
     limits: within_limits
-    listening: Listening, listening, socket_words
+    listening: Listening, connected_owners, listening, socket_words
     merged: take_apart, take_files_apart
-    namespace_facts: LinkSettings, Listener, NamespaceFacts, Where
+    namespace_facts: LinkSettings, Listener, NamespaceFacts, Owner, Where
     pieces: name_files, name_pieces
     rings: in_ring_order
     route_words: table_name

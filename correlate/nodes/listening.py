@@ -1,9 +1,13 @@
 """Who listens on a port of a namespace, by what the capture recorded when it began and when it ended."""
 
+from functools import lru_cache
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .namespace_facts import Listener, NamespaceFacts, Owner
+
+_MOST_KEPT: Final = 1_000
+_MAPPED: Final = "::ffff:"
 
 
 class Listening(NamedTuple):
@@ -24,9 +28,25 @@ def listening(known: NamespaceFacts, protocol: str, address: str, port: int) -> 
     return Listening(here, tuple(one for one in same if one not in here))
 
 
+@lru_cache(maxsize=_MOST_KEPT)
+def connected_owners(known: NamespaceFacts) -> dict[tuple[str, str, int, str, int], Owner]:
+    """(Protocol, address, port, peer, port of the peer) to the process, of the connected sockets whose it is known."""
+    return {
+        (one.protocol, _plain(one.address), one.port, _plain(one.peer), one.peer_port): one.owner
+        for one in known.connections or ()
+        if one.owner is not None
+    }
+
+
+def _plain(address: str) -> str:
+    """A socket of IPv6 shows a peer of IPv4 by its mapped address."""
+    mapped = address.removeprefix(_MAPPED)
+    return mapped if "." in mapped else address
+
+
 def _takes(known: NamespaceFacts, one: Listener, address: str) -> bool:
     """A socket of `::` takes IPv4 as well unless it says otherwise, which is not told: bindv6only is the default."""
-    if one.address == address:
+    if _plain(one.address) == address:
         return True
     if not ip_address(one.address).is_unspecified:
         return False

@@ -8,7 +8,7 @@ For other rooms:
     select: Selection, check_numbers, select, select_handshakes
     show: reason_of
     show_connections: owner_of
-    values: ChainHop, Connection, Encapsulation, Hop, InterfaceHop, KernelHop, Path, RewriteStep, RuleMatch
-    values: SequenceShift
+    values: ChainHop, Connection, Encapsulation, Hop, InterfaceHop, KernelHop, Path, Process, RewriteStep
+    values: RuleMatch, SequenceShift
     words: DIRECTIONS, PROTOCOLS, address_text, endpoint, packet_info, protocol_name, tcp_flags_text
 """

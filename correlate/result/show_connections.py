@@ -5,11 +5,13 @@ import numpy.typing as npt
 
 from ..nodes.topology import Topology
 from ..outcomes.kinds import Outcome
+from ..protocols import TCP
 from ..schema import NOTE_ERROR, NOTE_OUTER
 from ..sightings import FRAME, frames, of_kind
 from .columns import Columns
 from .connection_ending import connection_ending
 from .connection_state import connection_state
+from .processes import process_at
 from .reasons import connection_outcome
 from .show import reason_of
 from .values import Connection, View
@@ -30,7 +32,9 @@ def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:
         # An ICMP error about a connection is one of its paths, but what became of it is not what became of them.
         own = paths[(result.sightings["notes"][result.head[paths]] & NOTE_ERROR) == 0]
         failed = own[np.isin(result.outcomes.outcome[own], (Outcome.DROPPED, Outcome.LOST))]
-        client, server = _ends(result, paths)
+        (client_row, client_end), (server_row, server_end) = _ends(result, paths)
+        client, server = endpoint(client_row, client_end), endpoint(server_row, server_end)
+        is_tcp = client_row["protocol"] == TCP
         state = connection_state(result, own if own.size else paths)
         found.append(
             Connection(
@@ -38,8 +42,10 @@ def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:
                 protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
                 client=client,
                 client_name=_name_of(result, client),
+                client_process=process_at(result, client_row, client_end, may_listen=not is_tcp),
                 server=server,
                 server_name=_name_of(result, server),
+                server_process=process_at(result, server_row, server_end, may_listen=True),
                 reason=reason_of(result, int(failed[0])) if failed.size else None,
                 outcome=connection_outcome(result.outcomes.outcome[own if own.size else paths]),
                 state=state,
@@ -53,16 +59,17 @@ def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:
     return found
 
 
-def _ends(result: Columns, paths: npt.NDArray[np.int64]) -> tuple[str, str]:
-    """Client and server by their own addresses: those of the longest path, before and after all translations."""
+def _ends(result: Columns, paths: npt.NDArray[np.int64]) -> tuple[tuple[np.void, str], tuple[np.void, str]]:
+    """Client and server by their own addresses, those of the longest path before and after all translations: each a
+    sighting, and which end of that it is."""
     forward = result.forward_of_path[paths]
     use = paths[forward] if forward.any() else paths
     longest = use[np.argmax(result.first_hop[use + 1] - result.first_hop[use])]
     first = result.sightings[result.head[longest]]
     last = _last_itself(result, longest)
     if forward.any():
-        return endpoint(first, "source"), endpoint(last, "destination")
-    return endpoint(last, "destination"), endpoint(first, "source")
+        return (first, "source"), (last, "destination")
+    return (last, "destination"), (first, "source")
 
 
 def _last_itself(result: Columns, index: int) -> np.void:

@@ -200,6 +200,17 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """Who has a socket open."""
+
+    pid: int
+    """As ttrace saw it when it captured."""
+    name: str
+    container: str | None
+    """Its name, or the beginning of its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """The paths of one bidirectional flow, under all the address pairs it wore."""
 
@@ -208,8 +219,11 @@ class Connection:
     client: str
     client_name: str | None
     """The container or node that has this address, where just one has."""
+    client_process: Process | None
+    """Whose the socket is, where the capture recorded it."""
     server: str
     server_name: str | None
+    server_process: Process | None
     outcome: str
     state: str
     """How far it came: see connection_state.py."""

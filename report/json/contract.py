@@ -17,6 +17,7 @@ from ...correlate.result.values import (
     InterfaceHop,
     KernelHop,
     Path,
+    Process,
     RewriteStep,
     RuleMatch,
     SequenceShift,
@@ -96,8 +97,10 @@ def _connection(connection: Connection) -> dict[str, Any]:
         "protocol": connection.protocol,
         "client": connection.client,
         "client_name": connection.client_name,
+        "client_process": _process(connection.client_process),
         "server": connection.server,
         "server_name": connection.server_name,
+        "server_process": _process(connection.server_process),
         "outcome": connection.outcome,
         "state": connection.state,
         "ending": connection.ending,
@@ -115,6 +118,10 @@ def _connection(connection: Connection) -> dict[str, Any]:
         "paths": list(connection.paths),
         "rivals": list(connection.rivals),
     }
+
+
+def _process(process: Process | None) -> dict[str, Any] | None:
+    return {"pid": process.pid, "name": process.name, "container": process.container} if process else None
 
 
 def path_object(path: Path) -> dict[str, Any]:

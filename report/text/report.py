@@ -6,6 +6,7 @@ from typing import Final
 from ...correlate.in_common.shared_packets import NothingInCommon, Scope
 from ...correlate.outcomes.kinds import OUTCOMES
 from ...correlate.result.connection_state import CUT, UNANSWERED
+from ...correlate.result.values import Process
 from ...correlate.summaries.captures import CaptureFacts
 from ...escaping import safe
 from ..telling import CapturesTold, CaptureTold, ConnectionsTold, ConnectionTold, Outline, RoutesTold, Telling
@@ -109,7 +110,8 @@ def _connections(connections: ConnectionsTold) -> Iterator[str]:
 def _connection_lines(told: ConnectionTold) -> str:
     connection = told.connection
     worn = list(dict.fromkeys(f"{v.source} -> {v.destination}" for v in connection.views))
-    client, server = _end(connection.client, connection.client_name), _end(connection.server, connection.server_name)
+    client = _end(connection.client, connection.client_name, connection.client_process)
+    server = _end(connection.server, connection.server_name, connection.server_process)
     outcome = connection.outcome.upper() if connection.outcome in ("dropped", "lost") else connection.outcome
     # What goes to a group is delivered, and nobody is to answer it.
     to_tell = connection.ending != CUT and (connection.state, outcome) != (UNANSWERED, "delivered")
@@ -128,8 +130,10 @@ def _connection_lines(told: ConnectionTold) -> str:
     return line
 
 
-def _end(address: str, name: str | None) -> str:
-    return f"{address} ({name})" if name else address
+def _end(address: str, name: str | None, process: Process | None) -> str:
+    """`172.17.0.2:80 (web1: nginx)`."""
+    names = [one for one in (name, process.name if process else None) if one]
+    return f"{address} ({': '.join(names)})" if names else address
 
 
 def _routes(routes: RoutesTold) -> Iterator[str]:
