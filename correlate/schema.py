@@ -47,7 +47,7 @@ SIGHTING: Final = np.dtype(
         ("protocol", "u1"),  # IP protocol number; 0 when it is not IP
         ("ttl", "u1"),  # or hop limit
         ("notes", "u1"),  # bits: see NOTE_*
-        ("icmp_type", "u1"),
+        ("icmp_type", "u1"),  # or operation of ARP: 1 request, 2 reply
         ("icmp_code", "u1"),
         ("kind", "u1"),  # what the sighting is: FRAME, EVALUATION (sightings.py)
     ],

@@ -24,6 +24,7 @@ def _dissect_other(data, at, end, row, original):
     """A frame that is not IP: ARP by its addresses (RFC 826), anything else by its first bytes."""
     row.length = original
     if row.ethertype == ETHERTYPE_ARP and at + ARP_BYTES <= end and load8(data, at + 5) == _IPV4_BYTES:
+        row.icmp_type = load8(data, at + 7)
         row.source_low = MAPPED | np.uint64(be32(data, at + 14))
         row.destination_low = MAPPED | np.uint64(be32(data, at + 24))
         end = at + ARP_BYTES

@@ -17,6 +17,7 @@ from .scans import both, is_scan
 from .seen import NO_TRIES, Extent, Overall, Seen, Tries
 from .subject import Subject
 from .values import Finding
+from .waiting import around
 
 _MOST_IDS: Final = 1000
 """Ids of connections and of paths that a finding carries: a flood has millions, and their first ones tell as much."""
@@ -63,7 +64,11 @@ class AllFindings:
         self._topology = result.topology
         facts = Facts(result, self._common or Common.nothing(result.topology))
         if self._common is None:
-            facts.common = AllClues().add(gather(facts)).joined([result.ids])
+            facts.common = (
+                AllClues()
+                .add(gather(facts))
+                .joined([result.ids], result.topology, lambda questions: [around(facts, questions)])
+            )
         for seen in look(facts):
             self._add(result, seen, is_wanted=bool(told[seen.paths].any()))
         answered = facts.answer_ns[facts.answer_ns < np.iinfo(np.int64).max]

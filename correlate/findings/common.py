@@ -5,6 +5,7 @@ them. What may be large is bounded to what came first, in each part and in all, 
 """
 
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Final, Self
 
 import numpy as np
@@ -40,6 +41,67 @@ MOST: Final = {ASKED: 1 << 13, SAID: 1 << 13, TALK: 1 << 17}
 """Rows of a table that are kept."""
 
 
+class Role(IntEnum):
+    """What a packet has to do with a neighbour that nobody answered for."""
+
+    WAITS = 0
+    """It was to be sent there."""
+    HAS_NO_ANSWER = 1
+    """It came from there to who asked, and was never answered."""
+    ERROR = 2
+    """An ICMP error about one that waited."""
+    GIVEN_UP = 3
+    """It was given up with such an error while the question had no answer."""
+
+
+NEAR: Final = np.dtype(
+    [
+        *_FOUND,
+        ("question", "i4"),
+        ("role", "u1"),
+        ("last_high", "u8"),
+        ("last_low", "u8"),
+        ("seen", SIGHTING),
+    ]
+)
+"""A packet around a question, as last seen in a frame, and to where it was last seen to go."""
+MOST[NEAR] = 1 << 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Somebody asks for the link address of one neighbour, again and again."""
+
+    part: int
+    paths: npt.NDArray[np.int64]
+    """Each time, in order of time."""
+    times_ns: npt.NDArray[np.int64]
+    frames: npt.NDArray[np.void]
+    """SIGHTING rows: each as last seen."""
+    is_own: npt.NDArray[np.bool_]
+    """Each: it left where it was first seen."""
+    is_in: npt.NDArray[np.bool_]
+    """Each: it came in there, so somebody else asked."""
+    target: int
+    """Who is asked for (neighbours.targets_of)."""
+    spaces: frozenset[int]
+    places: frozenset[int]
+    """Namespaces and capture points at which they were seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unresolved:
+    """A question that nobody answered, and that mattered."""
+
+    question: Question
+    role: Role | None
+    """Of what shows that it mattered; None: who asked was captured itself."""
+    about: npt.NDArray[np.void]
+    """NEAR rows: the packets that do, in order of time."""
+    errors: int
+    """ICMP errors that said so."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clues:
     """What one part brings, or several."""
@@ -49,6 +111,7 @@ class Clues:
     asked: npt.NDArray[np.void]
     said: npt.NDArray[np.void]
     talks: npt.NDArray[np.void]
+    questions: tuple[Question, ...]
 
     def with_(self, other: "Clues", part: int) -> "Clues":
         """Together with those of one part more, by its number."""
@@ -57,7 +120,11 @@ class Clues:
             more = getattr(other, name).copy()
             more["part"] = part
             tables[name] = earliest(np.concatenate([getattr(self, name), more]))
-        return Clues(shows_both=self.shows_both | other.shows_both, **tables)
+        return Clues(
+            shows_both=self.shows_both | other.shows_both,
+            questions=self.questions + tuple(replace(one, part=part) for one in other.questions),
+            **tables,
+        )
 
     def numbered(self, paths: list[npt.NDArray[np.int64]], connections: list[npt.NDArray[np.int64]]) -> "Clues":
         """With ids, of which each part has those of its paths and connections."""
@@ -69,7 +136,8 @@ class Clues:
                     here = rows["part"] == part
                     rows[column][here] = ids[part][rows[column][here]]
             tables[name] = rows
-        return replace(self, **tables)
+        questions = tuple(replace(one, paths=paths[one.part][one.paths]) for one in self.questions)
+        return replace(self, questions=questions, **tables)
 
 
 TABLES: Final = ("asked", "said", "talks")
@@ -90,6 +158,7 @@ class Common:
     shows_both: npt.NDArray[np.bool_]
     elsewhere: npt.NDArray[np.void]
     passed_on: npt.NDArray[np.void]
+    unresolved: tuple[Unresolved, ...] = ()
 
     @classmethod
     def nothing(cls, topology: Topology) -> Self:

@@ -9,6 +9,7 @@ from .by_conntrack import bound_to_nobody, wanted_by_two
 from .by_hairpin import kept_from_its_port
 from .by_icmp_errors import told_by_icmp_errors
 from .by_kernel import dropped_by_the_kernel
+from .by_neighbours import neighbour_unresolved
 from .by_proxy import proxied
 from .by_return import asymmetric_return
 from .by_routing import given_up_by_routing
@@ -27,6 +28,7 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     wanted_by_two,
     bound_to_nobody,
     dropped_by_the_kernel,
+    neighbour_unresolved,
     told_by_icmp_errors,
     handed_to_programs,
     wrong_reply_source,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.read import CaptureFile
-from ..findings.clues import AllClues
+from ..findings.clues import AllClues, look_around
 from ..findings.common import Common
 from ..nodes.surroundings import Surroundings
 from ..packets.numbering import first_of_each, in_order_of_time
@@ -84,7 +84,11 @@ class PartedCorrelation:
     def common(self) -> Common:
         """What findings have to know of all parts."""
         numbers = zip(self._paths, self._connections, strict=True)
-        return self._clues.joined([Numbers(paths=paths, connections=connections) for paths, connections in numbers])
+        return self._clues.joined(
+            [Numbers(paths=paths, connections=connections) for paths, connections in numbers],
+            self._setting.topology,
+            lambda questions: (look_around(part, questions) for part in self),
+        )
 
     def __iter__(self) -> Iterator[Correlation]:
         """The parts, with the ids that their paths and connections have among all."""
