@@ -39,7 +39,7 @@ def wanted_by_two(facts: Facts) -> Iterator[Seen]:
     paths = np.flatnonzero(_not_delivered(facts) & facts.last_is_told & _is_open(facts))
     paths = paths[np.isin(facts.said_at(facts.last[paths])["hook"], _CONFIRMING)]
     paths, row = _with_entry(facts, paths, facts.last[paths], entries, "translated")
-    mine = facts.result.sightings["flow"][_first_in_last_namespace(facts)[paths]]
+    mine = facts.result.sightings["flow"][first_in_last_namespace(facts)[paths]]
     other, own = entries["original"][row] != mine, facts.result.sightings["flow"][facts.last[paths]] != mine
     chosen = other & own & _is_alive(facts, entries[row], facts.result.sightings["time_ns"][facts.last[paths]])
     paths, row = paths[chosen], row[chosen]
@@ -50,8 +50,8 @@ def wanted_by_two(facts: Facts) -> Iterator[Seen]:
 def _clash(facts: Facts, paths: Rows, entry: np.void) -> Seen:
     first = int(paths[0])
     at, protocol = place_of_end(facts, first), int(entry["protocol"])
-    wanted = f"{_end(entry, 'reply_destination', protocol)} -> {_end(entry, 'reply_source', protocol)}"
-    holder = f"{_end(entry, 'original_source', protocol)} -> {_end(entry, 'original_destination', protocol)}"
+    wanted = f"{end_of(entry, 'reply_destination', protocol)} -> {end_of(entry, 'reply_source', protocol)}"
+    holder = f"{end_of(entry, 'original_source', protocol)} -> {end_of(entry, 'original_destination', protocol)}"
 
     def say(extent: Extent) -> str:
         return (
@@ -79,7 +79,7 @@ def bound_to_nobody(facts: Facts) -> Iterator[Seen]:
     # A router says that nobody answers there: that nothing was seen of an answer would prove little.
     told = facts.result.outcomes.related >= 0
     paths = np.flatnonzero(_not_delivered(facts) & facts.forward & told & silent[connection])
-    paths, row = _with_entry(facts, paths, _first_in_last_namespace(facts)[paths], entries, "original")
+    paths, row = _with_entry(facts, paths, first_in_last_namespace(facts)[paths], entries, "original")
     moved = ~_same_destination(entries)[row]
     paths, row = paths[moved], row[moved]
     for one in groups(facts, paths, row):
@@ -88,7 +88,7 @@ def bound_to_nobody(facts: Facts) -> Iterator[Seen]:
 
 def _stale(facts: Facts, paths: Rows, entry: np.void) -> Seen:
     first, protocol = int(paths[0]), int(entry["protocol"])
-    at, target = place_of_end(facts, first), _end(entry, "reply_source", protocol)
+    at, target = place_of_end(facts, first), end_of(entry, "reply_source", protocol)
     source, name = _address(entry, "original_source"), PROTOCOLS.get(protocol, str(protocol))
     port = f" --sport {entry['original_source_port']}" if protocol in WITH_PORTS else ""
 
@@ -137,7 +137,7 @@ def _with_entry(
     return paths[found >= 0], found[found >= 0]
 
 
-def _first_in_last_namespace(facts: Facts) -> Rows:
+def first_in_last_namespace(facts: Facts) -> Rows:
     """Per path: its first sighting in the namespace in which it ended."""
     hops, seen = facts.result.hops, facts.result.sightings
     here = seen["namespace"][hops["sighting"]] == seen["namespace"][facts.last][hops["packet"]]
@@ -164,7 +164,8 @@ def _address(entry: np.void, end: str) -> str:
     return address_text(int(entry[f"{end}_high"]), int(entry[f"{end}_low"]))
 
 
-def _end(entry: np.void, end: str, protocol: int) -> str:
+def end_of(entry: np.void, end: str, protocol: int) -> str:
+    """An end of an entry (a CONNTRACK row), as `reply_source`, with its port."""
     address, port = _address(entry, end), int(entry[f"{end}_port"])
     if protocol not in WITH_PORTS:
         return address

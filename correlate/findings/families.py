@@ -8,6 +8,7 @@ from .by_bridge import bridged_through_rules
 from .by_conntrack import bound_to_nobody, wanted_by_two
 from .by_hairpin import kept_from_its_port
 from .by_icmp_errors import told_by_icmp_errors
+from .by_invalid import conntrack_invalid, reply_not_translated
 from .by_kernel import dropped_by_the_kernel
 from .by_neighbours import neighbour_unresolved
 from .by_proxy import proxied
@@ -21,14 +22,16 @@ from .facts import Facts
 from .seen import Seen
 
 FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
+    conntrack_invalid,
     killed_by_rules,
     bridged_through_rules,
     kept_from_its_port,
     given_up_by_routing,
     wanted_by_two,
     bound_to_nobody,
-    dropped_by_the_kernel,
+    reply_not_translated,
     neighbour_unresolved,
+    dropped_by_the_kernel,
     told_by_icmp_errors,
     handed_to_programs,
     wrong_reply_source,

@@ -2,7 +2,7 @@
 
 For other rooms:
     drops: drop_words, reason_name, said_drops
-    evaluations: Evaluations, LAST_PRIORITY, OWN_TABLE, build_evaluations, chain_keys
+    evaluations: Chain, Evaluations, LAST_PRIORITY, OWN_TABLE, build_evaluations, chain_keys
     from_frames: borrow_flows, error_key, fragment_key, join_outer_headers, lend_ports_to_fragments, times_by_frames
     messages: KernelMessages, Said
     numbers: CT_ORIGINAL, CT_REPLY, FAMILIES, Hook, NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN

@@ -177,11 +177,11 @@ class Node:
         policy: int | None = 1,
         iif: int = 0,
         oif: int = 0,
-        ct: tuple[int, int, int] | None = None,
+        ct: tuple[int, ...] | None = None,
     ) -> None:
         """A base chain saw the packet: `rules` are (chain, handle, verdict or chain to jump to) that matched (handle 0:
         the end of the chain, where none did), `policy` the verdict at the end (None: a rule decided), `ct` (id,
-        direction, status)."""
+        direction, status and, maybe, state)."""
         data = bytes(packet) if packet is not None else b""
         head = _header_attributes(data, iif, oif, ct) if data else b""
         bodies = [
@@ -294,12 +294,13 @@ def _verdict(verdict: int | str) -> bytes:
     return word(1, verdict & 0xFFFFFFFF)
 
 
-def _header_attributes(data: bytes, iif: int, oif: int, ct: tuple[int, int, int] | None) -> bytes:
+def _header_attributes(data: bytes, iif: int, oif: int, ct: tuple[int, ...] | None) -> bytes:
     start = (data[0] & 15) * 4 if data[0] >> 4 == 4 else 40
     found = attribute(8, data[:start]) + attribute(9, data[start : start + 20])
     found += (word(10, iif) if iif else b"") + (word(12, oif) if oif else b"")
     if ct is not None:
         found += word(18, ct[0]) + attribute(19, bytes([ct[1]])) + word(20, ct[2])
+        found += b"".join(word(21, state) for state in ct[3:])
     return found
 
 
