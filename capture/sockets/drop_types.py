@@ -6,7 +6,7 @@ Linux 5.17, and the receiving socket as an argument with 6.11.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ..machine.btf import Btf
 from .drop_layout import REASON_BYTES
@@ -45,6 +45,19 @@ class DropTypes:
             reason_argument=arguments.index("skb_drop_reason"),
             socket_argument=arguments.index("sock*") if "sock*" in arguments else None,
         )
+
+    @classmethod
+    def restored(cls, kept: dict[str, Any]) -> "DropTypes":
+        """Of its fields, as JSON has them. Raises KeyError, TypeError, ValueError for what is none."""
+        whole = cls(
+            offsets={member: int(kept["offsets"][member]) for member in _MEMBERS},
+            reasons={int(number): str(name) for number, name in kept["reasons"].items()},
+            reason_argument=int(kept["reason_argument"]),
+            socket_argument=None if kept["socket_argument"] is None else int(kept["socket_argument"]),
+        )
+        if not whole.reasons:
+            raise ValueError("no reasons")
+        return whole
 
 
 def name_entries(reasons: dict[int, str]) -> Iterator[tuple[int, bytes]]:

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..machine.btf import Btf
 from ..machine.ebpf import (
     MAP_CAN_BE_MAPPED,
     MAP_READ_ONLY_FOR_PROGRAMS,
@@ -30,6 +29,7 @@ from .drop_contents import DropMaps
 from .drop_layout import REASON_BYTES
 from .drop_program import COUNT_NO_ROOM, COUNT_OVER, COUNTERS_BYTES, drop_program
 from .drop_types import TRACEPOINT, DropTypes, name_entries
+from .kept_types import types_of_kernel
 from .stamps import HEADER_BYTES
 
 LIMIT: Final = 1_000
@@ -120,7 +120,7 @@ def open_drops(arena: Arena, inodes: Sequence[int], *, limit: int = LIMIT) -> Dr
     The arena must have `ARENA_BYTES` left. Raises OSError where the kernel refuses, KeyError or ValueError where it
     does not describe what is needed.
     """
-    types = DropTypes.of(Btf.of_kernel())
+    types = types_of_kernel()
     descriptors: list[int] = []
 
     def keep(descriptor: int) -> int:

@@ -7,13 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from ttrace.capture.machine.btf import Btf
+from ttrace.capture.machine.btf import VMLINUX, Btf
 from ttrace.capture.machine.netns import own_netns
 from ttrace.capture.sockets import drops as recorder_module
+from ttrace.capture.sockets import kept_types
 from ttrace.capture.sockets.arena import Arena
 from ttrace.capture.sockets.drop_types import DropTypes
 from ttrace.capture.sockets.drops import ARENA_BYTES, open_drops
 from ttrace.correlate import correlate_captures
+from ttrace.kernels.folders import KernelFolders
 from ttrace.lab import wait_until
 from ttrace.pcapng.read import is_for_drops, read_capture
 from ttrace.report import render_telling
@@ -26,6 +28,30 @@ def test_the_types_that_the_kernel_describes_are_found():
     assert "SKB_DROP_REASON_NEIGH_FAILED" in types.reasons.values()
     assert types.reason_argument == 2
     assert types.offsets["sk_buff.dev"] != types.offsets["sk_buff.sk"]
+
+
+def test_what_was_found_is_kept_for_the_next_capture(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_types, "kernel_folders", lambda: KernelFolders(own=tmp_path / "kernels-0-1"))
+    found = kept_types.types_of_kernel()
+    (file,) = (tmp_path / "kernels-0-1").iterdir()
+    monkeypatch.setattr(Btf, "of_kernel", lambda: pytest.fail("looked for again"))
+    assert kept_types.types_of_kernel() == found
+    monkeypatch.undo()
+    monkeypatch.setattr(kept_types, "kernel_folders", lambda: KernelFolders(own=tmp_path / "kernels-0-1"))
+    for damage in (b"", b"{}", b"[1]", b'{"offsets": {}, "reasons": {}, "reason_argument": 2, "socket_argument": 3}'):
+        file.write_bytes(damage)
+        assert kept_types.types_of_kernel() == found
+
+
+def test_what_was_kept_of_another_kernel_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_types, "kernel_folders", lambda: KernelFolders(own=tmp_path / "kernels-0-1"))
+    kept_types.types_of_kernel()
+    (tmp_path / "notes").write_bytes(b"another build")
+    monkeypatch.setattr(kept_types, "_NOTES", tmp_path / "notes")
+    looked = []
+    monkeypatch.setattr(Btf, "of_kernel", lambda: looked.append(1) or Btf(VMLINUX.read_bytes()))
+    kept_types.types_of_kernel()
+    assert looked
 
 
 def test_what_is_not_described_is_said():
