@@ -17,6 +17,7 @@ from typer import Option
 
 from . import __version__
 from .cli_check import add_check_command
+from .cli_compare import add_compare_command
 from .cli_lab import add_lab_commands
 from .cli_machine import begin, begin_reading, in_plain_words
 from .cli_options import (
@@ -243,6 +244,7 @@ def _say(text: str) -> None:
 
 
 add_check_command(app, _write, _say)
+add_compare_command(app, _write, _say)
 add_upkeep_commands(app, _write, _say)
 add_lab_commands(app, _write, _say)
 

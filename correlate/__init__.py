@@ -13,8 +13,8 @@ nodes/ are below all of them; in_common/, summaries/ and explain/ ask a result. 
 in_memory.py runs them at once, and in_parts/ part by part what is too large for that.
 """
 
-from .api import correlate_files
+from .api import correlate_both, correlate_files
 from .in_memory import correlate_captures
 from .result.correlation import Correlation
 
-__all__ = ["Correlation", "correlate_captures", "correlate_files"]
+__all__ = ["Correlation", "correlate_both", "correlate_captures", "correlate_files"]

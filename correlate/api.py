@@ -53,6 +53,24 @@ def correlate_files(
     return correlate_in_parts(sources, progress, most=most, workers=workers, vxlan_ports=vxlan_ports, opened=opened)
 
 
+def correlate_both(
+    good: Sequence[str],
+    bad: Sequence[str],
+    progress: Progress = unheard,
+    *,
+    vxlan_ports: Sequence[int] = (),
+    memory: int | None = None,
+    max_expanded: int | None = None,
+) -> "tuple[Correlation | PartedCorrelation, Correlation | PartedCorrelation]":
+    """Two runs, each with half of the memory."""
+    half = (memory_budget() if memory is None else memory) // 2
+    one, other = (
+        correlate_files(files, progress, vxlan_ports=vxlan_ports, memory=half, max_expanded=max_expanded)
+        for files in (good, bad)
+    )
+    return one, other
+
+
 def _size(sources: Sequence[Source]) -> int:
     """Bytes that the captures have, or will have without their compression."""
     total = 0

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..correlate.compare.comparison import Comparison
     from ..correlate.result.correlation import Correlation
     from ..correlate.result.select import Selection
     from .telling import Telling
 
-__all__ = ["Form", "render", "render_explanations", "render_telling"]
+__all__ = ["Form", "render", "render_comparison", "render_explanations", "render_telling"]
 
 
 class Form(StrEnum):
@@ -50,3 +51,16 @@ def render_explanations(result: "Correlation", sightings: Sequence[int], form: s
             from .json import explanation as in_json
 
             return in_json.explanation_pieces(result, sightings)
+
+
+def render_comparison(comparison: "Comparison", form: str) -> Iterator[str]:
+    """What two runs differ in, in pieces. `form`: one of Form."""
+    match Form(form):
+        case Form.text:
+            from .text import comparison as in_text
+
+            return in_text.comparison_pieces(comparison)
+        case Form.json:
+            from .json import comparison as in_json
+
+            return in_json.comparison_pieces(comparison)

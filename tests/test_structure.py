@@ -41,7 +41,7 @@ ROOMS = (
     ("in_common",),
     ("summaries", "explain", "why_not"),
     ("findings",),
-    ("expectations", "why"),
+    ("expectations", "why", "compare"),
     ("dataframes",),
     ("pipeline",),
     ("in_memory", "in_parts"),

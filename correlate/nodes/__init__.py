@@ -5,10 +5,10 @@ For other rooms:
     limits: within_limits
     listening: Listening, connected_owners, listening, socket_words
     merged: take_apart, take_files_apart
-    namespace_facts: LinkSettings, Listener, NamespaceFacts, Owner, Where
+    namespace_facts: LinkSettings, Listener, NamespaceFacts, Owner, Route, Where
     pieces: name_files, name_pieces
     rings: in_ring_order
-    route_words: table_name
+    route_words: route_text, rule_text, table_name
     routing: NO_ROUTE, ReversePath, RouteFound, lookup, reverse_path
     snapshots: NodeSnapshots, gather_snapshots
     sources: Source, parse_sources

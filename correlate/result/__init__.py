@@ -2,7 +2,7 @@
 
 For other rooms:
     columns: Numbers
-    connection_state: COMPLETE, CUT, STATES_TO_TELL, UNANSWERED
+    connection_state: COMPLETE, CUT, HALF_OPEN, REFUSED, RESET, STATES_TO_TELL, UNANSWERED
     correlation: Correlation
     reasons: RULE_CHANGED, ReasonNote, rule_place
     select: Selection, check_numbers, select, select_handshakes

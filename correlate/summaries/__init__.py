@@ -6,7 +6,7 @@ For other rooms:
     legs: Leg, LegEnd
     one_file: CaptureDescription, NamespaceDescription, PointDescription, describe_capture
     retransmissions: find_retransmissions
-    routes: find_routes
-    steps: find_steps
+    routes: find_routes, route_keys
+    steps: Steps, find_steps, machines
     timeline: PLACES, Timeline, find_timelines
 """

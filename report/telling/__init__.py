@@ -2,6 +2,7 @@
 
 For other rooms:
     checking: judge
+    comparing: compare
 """
 
 from .captures import CapturesTold, CaptureTold
