@@ -8,7 +8,7 @@ import numpy as np
 from ..summaries.retransmissions import find_retransmissions
 from ..summaries.steps import find_steps
 from ..summaries.timeline import find_timelines
-from .facts import Facts, Rows
+from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
 from .seen import Extent, Seen
@@ -45,7 +45,7 @@ def slow(facts: Facts) -> Iterator[Seen]:
         yield _slow(facts, one, list(_PLACES)[int(most[of[0]])], (int(time[of].sum()), int(asked_for[of].sum())))
 
 
-def _paused(facts: Facts) -> Rows:
+def _paused(facts: Facts) -> Mask:
     """Per connection: somewhere in it was no packet for a long time, and it may be slow."""
     runs = facts.by_connection
     begin, of = facts.begin_ns[runs.rows], facts.result.connection_of_path[runs.rows]

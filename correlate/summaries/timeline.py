@@ -67,7 +67,7 @@ def find_timelines(result: Correlation, steps: Steps, again: npt.NDArray[np.bool
     data = np.flatnonzero(rows["payload_length"] > 0)
     ways = np.zeros((result.connections.count, 2), np.bool_)
     ways[connection[data], reply[data].astype(np.int64)] = True
-    both = ways.all(axis=1)
+    both = ways[:, 0] & ways[:, 1]
     data = data[both[connection[data]]]
     # Where the server is: what comes from there is seen first, what goes there is seen last.
     near = np.where(reply, begin, np.maximum(begin, end))
