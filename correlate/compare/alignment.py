@@ -66,7 +66,9 @@ class _Walk:
 
     def _part_at(self, old: Step, new: Step) -> None:
         """Two steps that are not the same."""
-        if "rewrite" in (old.kind, new.kind):
+        if "kernel" in (old.kind, new.kind):  # what it says of a packet is what became of it
+            self._end()
+        elif "rewrite" in (old.kind, new.kind):
             texts = [_step_words(step) if step.kind == "rewrite" else "no translation" for step in (old, new)]
             self._part("rewrite", self._here(), *texts)
         else:
@@ -90,6 +92,8 @@ class _Walk:
 
     def _is_skipped(self, step: Step, traced: set[tuple[str, str]]) -> bool:
         """The other may have passed it, and nobody said so. `traced`: where chains of the other were."""
+        if step.kind == "kernel":  # of a packet that went on, it tells of a copy
+            return step not in (self.good.steps[-1], self.bad.steps[-1])
         return step.kind == "chain" and (step.is_nat or step.space not in traced)
 
     def _same_rules(self, old: Step, new: Step) -> bool:
@@ -112,8 +116,8 @@ class _Walk:
     def _end(self) -> None:
         """One of them ends here, or both."""
         good, bad = self.good.steps[self.at_good :], self.bad.steps[self.at_bad :]
-        good = tuple(step for step in good if not self._is_skipped(step, self.traced_bad))
-        bad = tuple(step for step in bad if not self._is_skipped(step, self.traced_good))
+        good = tuple(step for step in good if step.kind != "kernel" and not self._is_skipped(step, self.traced_bad))
+        bad = tuple(step for step in bad if step.kind != "kernel" and not self._is_skipped(step, self.traced_good))
         ends_good, ends_bad = self.good.end, self.bad.end
         if good and not bad and ends_bad is not None:
             self._part("outcome", self._here(), f"go on to {_step_words(good[0])}", self.bad.end_text)

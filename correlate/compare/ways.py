@@ -175,9 +175,11 @@ class WayReader:
         if reason is None:
             delivered = f"are delivered to {path.delivered_to}" if path.delivered_to else f"are {path.outcome}"
             return (path.outcome,), delivered, path.outcome in ("dropped", "lost")
-        last = reason.last
-        ended = f"are {path.outcome}" if path.outcome in ("dropped", "lost") else "end there"
-        return (path.outcome, reason.kind, *self._space(last.node, last.netns)), f"{ended}: {reason.text}", True
+        gone = path.outcome in ("dropped", "lost")
+        # Whether the kernel said that it dropped it, or nothing saw it again, depends on what was recorded.
+        kind = "gone" if gone else reason.kind
+        ended = f"are {path.outcome}" if gone else "end there"
+        return (kind, *self._space(reason.last.node, reason.last.netns)), f"{ended}: {reason.text}", True
 
 
 def _space_words(space: tuple[str, str]) -> str:

@@ -231,3 +231,22 @@ def test_a_report_in_a_file(monkeypatch, tmp_path, good):
     document = json.loads(out.read_text())
     assert (document["pairs"], len(document["equal"])) == ([], 2)
     assert document["good"]["files"] == [good]
+
+
+def test_every_json_field_is_documented(good, tmp_path):
+    text = (PCAPS.parent / "docs" / "json.md").read_text()
+    section = text[text.index("## `ttrace compare`") : text.index("## `--explain`")]
+    document = compared(good, Run(folder=tmp_path / "bad", slow_us=30_000).write())
+    [pair] = document["pairs"]
+    [difference] = pair["differences"]
+    values = (
+        document,
+        document["good"],
+        pair,
+        pair["good"],
+        difference,
+        difference["delay"],
+        {"place": "", "what": ""},
+    )
+    names = {name for value in values for name in value}
+    assert {name for name in names if f"`{name}`" not in section} == set()

@@ -61,6 +61,8 @@ def test_each_piece_is_where_it_says(monkeypatch):
     [why] = document(monkeypatch, *DROPPED, "--why", "1")["why"]
     assert [proof["path"]["id"] for proof in why["proofs"]] == why["finding"]["paths"]
     facts = [fact for proof in why["proofs"] for fact in proof["facts"]]
+    text = (PCAPS.parent / "docs" / "json.md").read_text()
+    assert all(f"`{name}`" in text for value in (why, why["proofs"][0], facts[0]) for name in value)
     assert {fact["what"] for fact in facts} == {"route", "link", "neighbour", "trace", "conntrack"}
     for fact in facts:
         reference = f"{fact['file']}:{fact['frame']}"
