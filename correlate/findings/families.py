@@ -10,6 +10,7 @@ from .by_hairpin import kept_from_its_port
 from .by_icmp_errors import told_by_icmp_errors
 from .by_invalid import conntrack_invalid, reply_not_translated
 from .by_kernel import dropped_by_the_kernel
+from .by_loop import redirect_loop
 from .by_neighbours import neighbour_unresolved
 from .by_proxy import proxied
 from .by_return import asymmetric_return
@@ -30,6 +31,7 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     wanted_by_two,
     bound_to_nobody,
     reply_not_translated,
+    redirect_loop,
     neighbour_unresolved,
     dropped_by_the_kernel,
     told_by_icmp_errors,
