@@ -19,7 +19,7 @@ class Parts:
     count: int
     in_full: bool
     """Each chosen path is asked for, not one per route."""
-    common: Common | None
+    common: Common | None = None
     """What findings have to know of all parts; None where there is one."""
     each: Callable[[], Iterator[tuple[Correlation, Selection]]]
     """Goes through all of them from the start."""
