@@ -6,6 +6,7 @@ from typing import Final
 from .by_backlog import not_taken
 from .by_bridge import bridged_through_rules
 from .by_conntrack import bound_to_nobody, wanted_by_two
+from .by_fragments import fragment_missing
 from .by_hairpin import kept_from_its_port
 from .by_icmp_errors import told_by_icmp_errors
 from .by_invalid import conntrack_invalid, reply_not_translated
@@ -36,6 +37,7 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     dropped_by_the_kernel,
     told_by_icmp_errors,
     handed_to_programs,
+    fragment_missing,
     wrong_reply_source,
     asymmetric_return,
     lost_on_the_way,
