@@ -24,6 +24,7 @@ from .machine.links import (
 )
 from .machine.netns import Netns
 from .machine.nsids import namespace_ids
+from .machine.queues import read_queues
 from .machine.routes import read_routes, read_rules
 from .machine.rtnetlink import MOST, Routing
 from .machine.sysctls import read_sysctls
@@ -137,6 +138,9 @@ def _network(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[
         links = read_links(route, labels=namespace_ids(netns, known))
         others = _other_macs(route, links)
         settings = {message["index"]: link_settings(message) for message in route.links()}
+        queues = read_queues(netns)
+        for index, filters in queues.filters.items():
+            settings.setdefault(index, {})["filters"] = filters
         yield _snapshot(
             "links", netns,
             [_link_facts(link) | {"other_macs": others[link.index]} | settings[link.index] for link in links],
@@ -145,7 +149,9 @@ def _network(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[
         yield _snapshot("routes", netns, read_routes(route))
         yield _snapshot("route_rules", netns, read_rules(route))
         yield _snapshot("neighbours", netns, read_neighbours(route))
-        yield _snapshot("counters", netns, read_counters(netns, route.links()))
+        names = {link.index: link.name for link in links}
+        of_queues = {names[index]: counts for index, counts in queues.counts.items() if counts and index in names}
+        yield _snapshot("counters", netns, read_counters(netns, route.links()) | {"qdiscs": of_queues})
     if route.left_out:
         what = " and ".join(sorted(route.left_out))
         warnings.append(f"{netns.description}: of its {what} the first {MOST:,} are recorded")

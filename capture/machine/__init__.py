@@ -27,6 +27,7 @@ For other rooms:
     privileges: CAP_NET_RAW, CAP_PERFMON, CAP_SETPCAP, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, follow_process
     privileges: keep_in_process
     programs: end_programs, forget_plugins, run_program
+    queues: read_queues
     rights: OTHER_NAMESPACES, WITHOUT_ROOT, check_rights, missing_capabilities
     routes: read_routes, read_rules
     rtnetlink: MOST, Routing

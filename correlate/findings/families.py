@@ -14,6 +14,7 @@ from .by_kernel import dropped_by_the_kernel
 from .by_loop import redirect_loop
 from .by_neighbours import neighbour_unresolved
 from .by_proxy import proxied
+from .by_queues import dropped_by_queues, taken_before_netfilter
 from .by_return import asymmetric_return
 from .by_routing import given_up_by_routing
 from .by_rules import handed_to_programs, killed_by_rules
@@ -40,6 +41,8 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     fragment_missing,
     wrong_reply_source,
     asymmetric_return,
+    dropped_by_queues,
+    taken_before_netfilter,
     lost_on_the_way,
     not_taken,
     refused,

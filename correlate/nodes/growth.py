@@ -28,5 +28,6 @@ def _flat(data: dict[str, Any]) -> Iterator[tuple[str, int]]:
         yield from (data.get(group) or {}).items()
     for group in ("conntrack", "softnet"):
         yield from ((f"{group}.{name}", number) for name, number in (data.get(group) or {}).items())
-    for link, counts in (data.get("links") or {}).items():
-        yield from ((f"link.{link}.{name}", number) for name, number in counts.items())
+    for group, kind in (("links", "link"), ("qdiscs", "qdisc")):
+        for link, counts in (data.get(group) or {}).items():
+            yield from ((f"{kind}.{link}.{name}", number) for name, number in counts.items())

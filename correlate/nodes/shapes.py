@@ -129,6 +129,7 @@ SHAPES: Final[dict[str, Any]] = {
             "qdisc": TEXT_OR_NONE,
             **dict.fromkeys(("port", "bridge", "tunnel"), Maybe(dict)),
             "xdp": Maybe([int]),
+            "filters": Maybe([{"kind": TEXT_OR_NONE, "name": TEXT_OR_NONE, "program": _NUMBER_OR_NONE}]),
         }
     ],
     "addresses": [{"index": int, "address": _is_address, "prefix": _NUMBER_OR_NONE}],
@@ -139,6 +140,7 @@ SHAPES: Final[dict[str, Any]] = {
     "counters": {
         **dict.fromkeys(("snmp", "snmp6", "netstat", "conntrack", "softnet"), Maybe(_is_counts)),
         "links": Maybe(_is_counts_of_each),
+        "qdiscs": Maybe(_is_counts_of_each),
     },
     "listeners": [_SOCKET | dict.fromkeys(("index", "backlog", "most"), _NUMBER_OR_NONE)],
     "connections": [_SOCKET | {"peer": _is_address, "peer_port": int, "state": TEXT_OR_NONE}],

@@ -196,5 +196,12 @@ def _link(row: dict[str, Any], line: int) -> LinkSettings:
         index=row["index"], name=row["name"], kind=row.get("kind"), mac=row.get("mac"), mtu=row.get("mtu"),
         up=row.get("up"), master=row.get("master"), operstate=row.get("operstate"), qdisc=row.get("qdisc"),
         port=row.get("port"), bridge=row.get("bridge"), tunnel=row.get("tunnel"), xdp=tuple(row.get("xdp") or ()),
+        filters=tuple(map(_filter_words, row.get("filters") or ())),
         line=line,
     )  # fmt: skip
+
+
+def _filter_words(row: dict[str, Any]) -> str:
+    """`bpf cil_from_netdev (program 41)`."""
+    program = row.get("program")
+    return " ".join(filter(None, [row.get("kind"), row.get("name"), f"(program {program})" if program else ""]))

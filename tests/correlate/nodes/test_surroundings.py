@@ -103,6 +103,32 @@ def test_bridge_ports_and_tunnels_say_how_they_are_set(namespace):
     assert links["e0"].port is None
 
 
+def test_queues_say_what_they_dropped_and_filters_that_they_are_there(namespace):
+    lines = ["link add e0 type veth peer name p0", "link set e0 up", "link set p0 up", "addr add 10.1.0.1/24 dev e0",
+             "neigh add 10.1.0.2 lladdr 02:00:00:00:00:01 dev e0"]  # fmt: skip
+    subprocess.run(["ip", "-n", namespace, "-batch", "-"], input="\n".join(lines), text=True, check=True)
+    for line in (
+        "qdisc add dev e0 root tbf rate 8kbit burst 1600 limit 1600",
+        "qdisc add dev p0 clsact",
+        "filter add dev p0 ingress protocol ip u32 match u32 0 0",
+    ):
+        subprocess.run(["tc", "-n", namespace, *line.split()], check=True)
+    netns = open_netns(namespace)
+    with netns.entered():
+        asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    netns.close()
+    snapshots = NodeSnapshots(file_nodes=["n"], damaged=[0])
+    record(snapshots, "start")
+    with asker:
+        for _ in range(20):
+            asker.sendto(bytes(1000), ("10.1.0.2", 9))
+    record(snapshots, "stop")
+    facts = facts_of(snapshots, "n", "x")
+    assert 10 < facts.counted("qdisc.e0.dropped") < 20
+    links = {link.name: link for link in facts.links.values()}
+    assert (links["e0"].qdisc, links["p0"].filters, links["e0"].filters) == ("tbf", ("u32",), ())
+
+
 def test_growth_is_that_of_all_files_and_of_groups_that_are_told_twice():
     first = {
         "start": {"snmp": {"IpInReceives": 5}},
@@ -121,6 +147,7 @@ def test_growth_is_that_of_all_files_and_of_groups_that_are_told_twice():
         ("route_rules", [{"family": 2, "priority": "first", "action": "lookup"}]),
         ("counters", {"snmp": {"IpInReceives": "many"}}),
         ("counters", {"links": {"eth0": 3}}),
+        ("counters", {"qdiscs": {"eth0": {"dropped": "many"}}}),
         ("listeners", [{"protocol": "tcp", "address": "::", "port": None}]),
         ("listeners", [{"protocol": "tcp", "address": "::", "port": 80, "pid": "1"}]),
         ("connections", [{"protocol": "tcp", "address": "::", "port": 80, "peer": "somebody", "peer_port": 1}]),
