@@ -5,6 +5,7 @@ from typing import Final
 
 from .by_backlog import not_taken
 from .by_bridge import bridged_through_rules
+from .by_capture import lost_by_the_capture
 from .by_conntrack import bound_to_nobody, wanted_by_two
 from .by_fragments import fragment_missing
 from .by_hairpin import kept_from_its_port
@@ -50,4 +51,5 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     unanswered,
     proxied,
     slow,
+    lost_by_the_capture,
 )
