@@ -13,7 +13,7 @@ from ..sightings import FRAME
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
-from .listening import why_refused
+from .listening import who_listens
 from .scans import scans, tries, without_scans
 from .seen import Extent, Overall, Seen, many
 from .subject import Ends
@@ -73,7 +73,7 @@ def _refused(facts: Facts, paths: Rows) -> Seen:
     # Of a packet that was traced, a rule that answers in its place would be known.
     traced = facts.result.topology.namespaces[int(last["namespace"][0])].known and _is_traced(facts, first)
     why = "nobody listens there" if traced else "nobody listens there, or a filter says so in its place"
-    why, listeners = why_refused(facts, first) or (why, ())
+    why, listeners = who_listens(facts, first, refused=True) or (why, ())
 
     def say(extent: Extent) -> str:
         return f"{server} refuses {extent.flow}: {extent.counted} answered with {how}; {why} (seen at {at})"
@@ -167,11 +167,12 @@ def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
     waited_ns = int(facts.watched_ns[facts.result.connection_of_path[first]])
     only = "" if silence.is_long else f"; the captures go on for {waited_ns / 1e6:.0f} ms only"
     server = facts.server[first]
+    listens, listeners = who_listens(facts, first) or ("", ())
 
     def say(extent: Extent) -> str:
         of = f" of {extent.connections:,} connections" if extent.connections > 1 else ""
         behind = f", by then to {target}" if target != extent.destination else ""
-        seen = f"{extent.counted}{of}, last seen at {at}{behind}{only}"
+        seen = f"{extent.counted}{of}, last seen at {at}{behind}{only}" + (f"; {listens}" if listens else "")
         if extent.answers_others:
             return f"{extent.flow} had no answer: {seen}; others had one there"
         return f"nobody answers {extent.flow}: {seen}"
@@ -185,7 +186,7 @@ def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
         return answers_others and waited and overall.answers > 0
 
     return _seen(
-        facts, Kind.UNANSWERED, (_asked_server(facts, paths), at, silence), say, paths,
+        facts, Kind.UNANSWERED, (_asked_server(facts, paths), at, silence), say, paths, listeners,
         confidence=1.0 if silence.is_long else _PROBABLY, holds=None if silence.is_repeated else holds,
         server=int(server), harmless=silence.is_datagram,
     )  # fmt: skip

@@ -5,11 +5,13 @@ from typing import Final, NamedTuple
 from ..nodes.listening import Listening, listening, socket_words
 from ..nodes.namespace_facts import Listener, NamespaceFacts
 from ..nodes.topology import Namespace
+from ..protocols import TCP, UDP
 from ..result.words import address_text, protocol_name
 from .facts import Facts
 from .values import Evidence
 from .words import snapshot_evidence
 
+_PROTOCOLS: Final = (TCP, UDP)
 _SHOWN: Final = 2
 """Sockets that a sentence names."""
 
@@ -31,7 +33,7 @@ def asked(facts: Facts, path: int) -> Asked | None:
     namespace = facts.result.topology.namespaces[int(row["namespace"])]
     address = address_text(int(row["destination_high"]), int(row["destination_low"]))
     protocol, port = protocol_name(int(row["protocol"]), int(row["ethertype"])), int(row["destination_port"])
-    if address not in namespace.addresses:
+    if address not in namespace.addresses or row["protocol"] not in _PROTOCOLS:
         return None
     moments = []
     for at_stop in (False, True):
@@ -41,27 +43,26 @@ def asked(facts: Facts, path: int) -> Asked | None:
     return Asked(namespace, protocol, address, port, tuple(moments)) if moments else None
 
 
-def why_refused(facts: Facts, path: int) -> tuple[str, tuple[Evidence, ...]] | None:
-    """Why this packet was refused, by who listened when the capture began and when it ended; None where that is not
-    known."""
+def who_listens(facts: Facts, path: int, *, refused: bool = False) -> tuple[str, tuple[Evidence, ...]] | None:
+    """Who listened where this packet went, when the capture began and when it ended, in words; None where that is not
+    known. `refused`: it was."""
     end = asked(facts, path)
     if end is None:
         return None
-    known, found = end.moments[0]
-    last_known, last = end.moments[-1]
+    (known, found), (last_known, last) = end.moments[0], end.moments[-1]
+    port, then = f"{end.protocol} port {end.port}", "nobody listened there then: "
     if found.here and last.here:
-        why = f"although {_named(found.here)} listens there: by itself, or a filter does it"
-        return why, evidence_of(facts, end.protocol, known, found.here)
-    if found.here:
-        why = f"nobody listened there then: {_named(found.here)} does when the capture begins"
-        return why, evidence_of(facts, end.protocol, known, found.here)
-    if last.here:
-        why = f"nobody listened there then: {_named(last.here)} does when the capture ends"
-        return why, evidence_of(facts, end.protocol, last_known, last.here)
-    if found.elsewhere:
-        why = f"on {end.protocol} port {end.port} only {_named(found.elsewhere)} listens there"
-        return why, evidence_of(facts, end.protocol, known, found.elsewhere)
-    return f"nobody listens on {end.protocol} port {end.port} there", ()
+        why = "although {} listens there: by itself, or a filter does it" if refused else "{} listens there"
+    elif found.here:
+        why = then + "{} does when the capture begins"
+    elif last.here:
+        why, known, found = then + "{} does when the capture ends", last_known, last
+    elif found.elsewhere:
+        why = f"on {port} only {{}} listens there"
+    else:
+        return f"nobody listens on {port} there", ()
+    listeners = found.here or found.elsewhere
+    return why.replace("{}", _named(listeners)), evidence_of(facts, end.protocol, known, listeners)
 
 
 def _named(listeners: tuple[Listener, ...]) -> str:

@@ -131,6 +131,8 @@ def test_where_it_may_have_been_another_queue_it_is_probable(tmp_path):
 def test_other_silence_is_unanswered(tmp_path, listeners, grown):
     found = findings(tmp_path, ask(host_with(*listeners, grown=grown)))
     assert [one.kind for one in found] == ["unanswered"]
+    here = listeners[0]["address"] == "0.0.0.0" and listeners[0]["port"] == 80
+    assert ("; 0.0.0.0:80 listens there" in found[0].text) == here
 
 
 def test_an_ack_that_was_not_taken(tmp_path):
