@@ -1,7 +1,8 @@
 """The kernel's drops: which packets it dropped in the captured namespaces, why, and in which of its functions."""
 
+import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..machine.netns import own_netns
 from ..session import add_interface, write_statistics
@@ -12,6 +13,9 @@ from .source import CannotRunError, Source
 if TYPE_CHECKING:
     from ..session import Session
     from ..stream.feed import Feed
+
+
+_EVERY_S: Final = 0.25
 
 
 class KernelDrops(Source):
@@ -27,6 +31,8 @@ class KernelDrops(Source):
         super().__init__(session)
         self._reported: list[int] = []
         """Losses of each namespace in the last statistics written."""
+        self._next_s = 0.0
+        """When they are looked at again: in a flood the loop comes back hundreds of times a second."""
 
     @classmethod
     def try_out(cls) -> None:
@@ -75,8 +81,9 @@ class KernelDrops(Source):
 
     def record(self, feed: "Feed") -> None:
         """Note losses soon after they happened: that time is then told from others."""
-        if self.session.drops is None:
+        if self.session.drops is None or time.monotonic() < self._next_s:
             return
+        self._next_s = time.monotonic() + _EVERY_S
         recorder, first = self.session.drops
         recorder.read_lost()
         for number, lost in enumerate(recorder.lost):

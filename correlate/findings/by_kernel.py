@@ -19,13 +19,12 @@ from .grouping import groups
 from .kernel_reasons import OUT_OF_TIME, UNSAID, Told, told_by
 from .kinds import Kind
 from .seen import Extent, Seen
+from .subject import Ends
 from .values import Evidence
 from .words import frames_of, subject_of, where
 
 _ROUTING: Final = (Kind.MARTIAN, Kind.REVERSE_PATH, Kind.NO_ROUTE, Kind.FORWARDING_OFF)
 """Kinds of which the recorded routes and settings tell more."""
-_PLACES: Final = 3
-"""A device index of one of so many kinds: at, came in by."""
 
 
 class _Drop(NamedTuple):
@@ -42,29 +41,37 @@ class _Drop(NamedTuple):
 
 def dropped_by_the_kernel(facts: Facts) -> Iterator[Seen]:
     """The kernel's own word for what became of a packet, where no rule that was traced is the better one."""
-    outcomes, connection = facts.result.outcomes, facts.result.connection_of_path
     # Of a time to live that ran out, and of what is too big, the error of the router says more.
-    unsaid = (outcomes.reason == Reason.TTL) & (outcomes.related < 0)
-    chosen = ((outcomes.reason == Reason.KERNEL_DROP) | unsaid) & facts.own & ~facts.on_link & (facts.dropped >= 0)
-    paths = np.flatnonzero(chosen & ~facts.explained[connection])
+    reason = facts.result.outcomes.reason
+    unsaid = (reason == Reason.TTL) & (facts.result.outcomes.related < 0)
+    yield from _findings(facts, (reason == Reason.KERNEL_DROP) | unsaid, of_sockets=False)
+
+
+def not_taken_by_a_socket(facts: Facts) -> Iterator[Seen]:
+    """`refused`: nobody listens there, and nobody said so. It may be an answer from where it was not awaited, so those
+    who see such look before."""
+    yield from _findings(facts, facts.result.outcomes.reason == Reason.KERNEL_DROP, of_sockets=True)
+
+
+def _findings(facts: Facts, chosen: Mask, *, of_sockets: bool) -> Iterator[Seen]:
+    chosen = chosen & facts.own & ~facts.on_link & (facts.dropped >= 0)
+    paths = np.flatnonzero(chosen & ~facts.explained[facts.result.connection_of_path])
+    paths = paths[(_rows(facts, paths)["reason"] == _NO_SOCKET) == of_sockets] if paths.size else paths
     if paths.size == 0:
         return
-    rows = _rows(facts, paths)
-    names, which = np.unique(rows["reason"], return_inverse=True)
-    tcp_only = np.array([name.startswith(b"TCP_") for name in names.tolist()], np.bool_)[which]
     harmless = ~_harm(facts)[paths]
-    # What TCP throws away and makes good by itself is nothing to tell.
-    told = ~(tcp_only & harmless) & ~(harmless & (facts.reset[paths] | _bare(facts)[paths]))
-    paths, rows, harmless = paths[told], rows[told], harmless[told]
-    seen = facts.result.sightings.take(facts.dropped[paths])
+    told = _are_told(facts, paths, harmless)
+    paths, harmless = paths[told], harmless[told]
+    rows, seen = _rows(facts, paths), facts.result.sightings.take(facts.dropped[paths])
     near = _near(rows)
-    ends = [np.where(near, seen[name], 0) for name in _ENDS]
+    ends = [np.where(near, seen[name], 0) for name in _ENDS] + [seen["destination_port"] * of_sockets]
     columns = [rows[name] for name in ("reason", "number", "symbol", "device", "input_index")]
     columns[0], columns[2] = (np.unique(one, return_inverse=True)[1] for one in (columns[0], columns[2]))
     for one in groups(facts, paths, seen["namespace"], *columns, harmless, *ends):
         yield from _told(facts, one, harmless=bool(harmless[np.searchsorted(paths, one[0])]))
 
 
+_NO_SOCKET: Final = b"NO_SOCKET"
 _ENDS: Final = ("source_high", "source_low", "destination_high", "destination_low")
 
 
@@ -80,6 +87,14 @@ def _near(rows: npt.NDArray[np.void]) -> Mask:
     kinds = [told_by(name.decode(errors="replace")) for name in names.tolist()]
     named = [one.kind in (*_ROUTING, Kind.NEIGHBOUR_UNRESOLVED, Kind.REFUSED) or "{hop}" in one.words for one in kinds]
     return (np.array(named, np.bool_) | np.isin(names, (b"NOT_SPECIFIED", b"IP_INADDRERRORS")))[which]
+
+
+def _are_told(facts: Facts, paths: Rows, harmless: Mask) -> Mask:
+    """Which are worth a finding: not what TCP throws away and makes good by itself."""
+    names, which = np.unique(_rows(facts, paths)["reason"], return_inverse=True)
+    by_tcp = [name.startswith(b"TCP_") and told_by(name.decode(errors="replace")).kind == Kind.KERNEL_DROP
+              for name in names.tolist()]  # fmt: skip
+    return ~harmless | ~(np.array(by_tcp, np.bool_)[which] | facts.reset[paths] | _bare(facts)[paths])
 
 
 def _bare(facts: Facts) -> Mask:
@@ -151,6 +166,7 @@ def _by_word(facts: Facts, paths: Rows, drop: _Drop, told: Told, *, harmless: bo
     words = told.words.format(
         dev=drop.device or "the device", source=drop.source, destination=drop.destination,
         hop=_next_hop(facts, drop) if "{hop}" in told.words else "",
+        server=Ends.of(facts.result.sightings[[drop.sighting]], "destination").text(facts.result.topology),
     )  # fmt: skip
     why = f"{words} ({drop_words(drop.row)})" if words else drop_words(drop.row)
 

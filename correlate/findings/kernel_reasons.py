@@ -37,7 +37,7 @@ REASONS: Final = {
     "ICMP_CSUM": Told(Kind.CHECKSUM_WRONG, _CHECKSUM.format(of="ICMP")),
     "SKB_CSUM": Told(Kind.CHECKSUM_WRONG, _CHECKSUM.format(of="own")),
     "PKT_TOO_BIG": Told(Kind.MTU_EXCEEDED, "it is too big for what comes next, and no ICMP error was seen"),
-    "NO_SOCKET": Told(Kind.REFUSED, "nobody listens there, and nothing says so to the sender"),
+    "NO_SOCKET": Told(Kind.REFUSED, "nobody listens at {server}, and nothing says so to the sender"),
     "SOCKET_BACKLOG": Told(Kind.KERNEL_DROP, "too much waits for a socket that is busy"),
     "TCP_LISTEN_OVERFLOW": Told(Kind.BACKLOG_FULL, "the listening socket has more waiting connections than it takes"),
     "QDISC_DROP": Told(Kind.QUEUE_DROP, _QUEUE),

@@ -50,7 +50,7 @@ def told(tmp_path, node: Node):
         ("IP_LOCALNET", "ip_rcv_finish_core", "martian", "route_localnet of eth0 is 0"),
         ("UDP_CSUM", "__udp4_lib_rcv", "checksum_wrong", "its UDP checksum is wrong"),
         ("PKT_TOO_BIG", "ip_forward", "mtu_exceeded", "no ICMP error was seen"),
-        ("NO_SOCKET", "__udp4_lib_rcv", "refused", "nobody listens there"),
+        ("NO_SOCKET", "__udp4_lib_rcv", "refused", "nobody listens at 192.0.2.1:7000 (host)"),
         ("QDISC_OVERLIMIT", "__dev_queue_xmit", "queue_drop", "the queue of eth0 takes no more"),
         ("XDP", "do_xdp_generic", "before_netfilter", "by an XDP program"),
         ("FRAG_REASM_TIMEOUT", "ip_expire", "fragment_missing", "did not come in time"),
