@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..netfilter.drops import drop_words, reason_name
+from ..netfilter.drops import drop_words, function_of, reason_name
 from ..nodes.routing import lookup
 from ..outcomes.kinds import Reason
 from ..protocols import TCP
@@ -84,16 +84,21 @@ def _rows(facts: Facts, paths: Rows) -> npt.NDArray[np.void]:
 def _near(rows: npt.NDArray[np.void]) -> Mask:
     """Whose words name the addresses of the packet, so that packets of other ends are another finding."""
     names, which = np.unique(rows["reason"], return_inverse=True)
-    kinds = [told_by(name.decode(errors="replace")) for name in names.tolist()]
-    named = [one.kind in (*_ROUTING, Kind.NEIGHBOUR_UNRESOLVED, Kind.REFUSED) or "{hop}" in one.words for one in kinds]
-    return (np.array(named, np.bool_) | np.isin(names, (b"NOT_SPECIFIED", b"IP_INADDRERRORS")))[which]
+    return np.array([_names_ends(name.decode(errors="replace")) for name in names.tolist()], np.bool_)[which]
+
+
+def _names_ends(reason: str) -> bool:
+    told = told_by(reason)
+    return told is None or reason == "IP_INADDRERRORS" or told.kind in _OF_ENDS or "{hop}" in told.words
+
+
+_OF_ENDS: Final = (*_ROUTING, Kind.NEIGHBOUR_UNRESOLVED, Kind.REFUSED)
 
 
 def _are_told(facts: Facts, paths: Rows, harmless: Mask) -> Mask:
     """Which are worth a finding: not what TCP throws away and makes good by itself."""
     names, which = np.unique(_rows(facts, paths)["reason"], return_inverse=True)
-    by_tcp = [name.startswith(b"TCP_") and told_by(name.decode(errors="replace")).kind == Kind.KERNEL_DROP
-              for name in names.tolist()]  # fmt: skip
+    by_tcp = [name.startswith(b"TCP_") and name not in (b"TCP_CSUM", b"TCP_LISTEN_OVERFLOW") for name in names.tolist()]
     return ~harmless | ~(np.array(by_tcp, np.bool_)[which] | facts.reset[paths] | _bare(facts)[paths])
 
 
@@ -122,15 +127,13 @@ def _harm(facts: Facts) -> Mask:
 
 def _told(facts: Facts, paths: Rows, *, harmless: bool) -> Iterator[Seen]:
     drop = _drop(facts, paths[:1])
-    reason = reason_name(drop.row)
+    reason, ran_out = reason_name(drop.row), facts.result.outcomes.reason[paths[0]] == Reason.TTL
+    told = OUT_OF_TIME if ran_out else told_by(reason, function_of(drop.row["symbol"]))
     cause = cause_of(facts, drop.sighting, int(drop.row["device"])) if drop.row["device"] else None
-    told = OUT_OF_TIME if facts.result.outcomes.reason[paths[0]] == Reason.TTL else told_by(reason)
-    by_routes = cause is not None and drop.row["symbol"].startswith(_BY_ROUTES)
-    if cause is not None and by_routes and reason in (*UNSAID, "IP_INADDRERRORS"):
-        told = told._replace(kind=cause.kind)
-    if cause is not None and cause.kind == told.kind and cause.sure:
+    by_routes = reason in (*UNSAID, "IP_INADDRERRORS") and drop.row["symbol"].startswith(_BY_ROUTES)
+    if cause is not None and cause.sure and (by_routes or (told is not None and cause.kind == told.kind)):
         yield _by_setting(facts, paths, drop, cause, harmless=harmless)
-    elif reason not in UNSAID:
+    elif told is not None:
         if reason == "PKT_TOO_BIG" and (facts.result.outcomes.related[paths] >= 0).any():
             return
         yield _by_word(facts, paths, drop, told, harmless=harmless)

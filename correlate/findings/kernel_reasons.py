@@ -80,6 +80,12 @@ UNSAID: Final = frozenset({"NOT_SPECIFIED", "UNHANDLED_PROTO", "IPV6_NDISC_NS_OT
 """Reasons that name no cause, or what is meant to be dropped."""
 
 
-def told_by(reason: str) -> Told:
-    """What a reason says; of one that is not known its name alone."""
+_BY_FUNCTION: Final = dict.fromkeys(("do_xdp_generic", "netif_receive_generic_xdp", "veth_xdp_rcv_skb"), REASONS["XDP"])
+"""Functions that have no reason of their own, and drop for one cause alone."""
+
+
+def told_by(reason: str, function: str = "") -> Told | None:
+    """What a reason says; of one that is not known its name alone. None where it names no cause."""
+    if reason in UNSAID:
+        return _BY_FUNCTION.get(function)
     return REASONS.get(reason) or Told(Kind.KERNEL_DROP, "")

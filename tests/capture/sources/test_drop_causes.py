@@ -5,6 +5,7 @@ One lab has all of them, told apart by the port that each packet is sent to; doc
 
 import ctypes
 import json
+import os
 import re
 import socket
 import struct
@@ -14,6 +15,7 @@ from pathlib import Path
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
+from ttrace.capture.machine.ebpf import EXIT, MOVE_IMMEDIATE, R0, bpf, instruction, load_program
 from ttrace.capture.machine.netns import open_netns
 from ttrace.correlate import correlate_captures
 from ttrace.report import render_telling
@@ -70,6 +72,8 @@ FROM_SERVER = {
 RECEIVE_BUFFER = "the program does not read its datagrams", 4040
 QUEUE = "the queue of the device is full", 4041
 """What several packets show: some of them are dropped."""
+XDP = "a generic XDP program", 4042
+"""The last that comes by its interface."""
 
 
 def test_each_cause_is_named_as_the_document_says(start, network):
@@ -81,6 +85,10 @@ def test_each_cause_is_named_as_the_document_says(start, network):
     with ExitStack() as stack:
         provoke(network, stack)
         wait_for_fragments(network)
+        with inside(network.router):
+            throw_all_away("eth0", stack)
+        arrives = Ether(src=mac_of(network, network.server), dst=mac_of(network, network.router))
+        send(network.server, [arrives / datagram(XDP[1], source=SERVER)])
     capture.stop()
     assert said_of(capture.path) == documented()
 
@@ -122,6 +130,16 @@ def provoke(network, stack: ExitStack) -> None:
     send(network.client, [Ether(src=sender, dst=bridge) / packet for packet in many])
 
 
+def throw_all_away(interface: str, stack: ExitStack) -> None:
+    """Have an XDP program drop what comes by this interface of the thread's namespace."""
+    code = [instruction(MOVE_IMMEDIATE, to=R0, value=1), instruction(EXIT)]  # XDP_DROP
+    program = load_program(6, code)  # BPF_PROG_TYPE_XDP
+    stack.callback(os.close, program)
+    # BPF_LINK_CREATE: attach type BPF_XDP, XDP_FLAGS_SKB_MODE
+    link = bpf(28, struct.pack("=IIII", program, socket.if_nametoindex(interface), 37, 2))
+    stack.callback(os.close, link)
+
+
 def wait_for_fragments(network) -> None:
     """Until the receiver has given the fragment up, which it counts."""
     while True:
@@ -136,7 +154,7 @@ def said_of(path: Path) -> dict[str, tuple[str, str]]:
         "".join(render_telling(Telling.chosen(correlate_captures([str(path)]), every_path=True), "json"))
     )  # fmt: skip
     causes = {str(packet.dport): cause for cause, packet in (FROM_CLIENT | FROM_SERVER).items()}
-    causes |= {str(port): cause for cause, port in (RECEIVE_BUFFER, QUEUE)}
+    causes |= {str(port): cause for cause, port in (RECEIVE_BUFFER, QUEUE, XDP)}
     kinds: dict[int, str] = {}
     for finding in told["findings"]:
         for one in finding["connections"]:
