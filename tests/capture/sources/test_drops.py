@@ -1,6 +1,7 @@
 """The kernel's drops: what it drops in a captured namespace is told, with its reason, and ends the packet's path."""
 
 import json
+import socket
 import subprocess
 import sys
 
@@ -68,21 +69,28 @@ def test_what_is_no_description_is_refused(data):
         Btf(data).enum("skb_drop_reason")
 
 
-def test_a_drop_beyond_the_limit_is_counted():
+@pytest.mark.parametrize(
+    ("limit", "counter"),
+    [pytest.param(1, "over", id="beyond the limit"), pytest.param(1 << 30, "no_room", id="for which there is no room")],
+)
+def test_a_drop_that_is_not_recorded_is_counted(limit, counter):
     netns = own_netns()
     arena = Arena(buffer_bytes=ARENA_BYTES)
-    recorder = open_drops(arena, [netns.inode], limit=1)
+    recorder = open_drops(arena, [netns.inode], limit=limit)
     recorder.attach()
-    for _ in range(5):  # nobody listens there
-        subprocess.run(["bash", "-c", "echo > /dev/udp/127.0.0.1/9"], check=True)
+    sent = 6_000
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(sent):
+            sender.sendto(b"", ("127.0.0.1", 9))  # nobody listens there
     recorder.detach()
     recorder.read_lost()
-    over = recorder.over[0]
+    lost = {"over": recorder.over[0], "no_room": recorder.no_room[0]}
     recorder.close()
     arena.close()
     netns.close()
-    assert over >= 3
     assert recorder_module.LIMIT > 1
+    assert lost.pop(counter) > sent // 3
+    assert list(lost.values()) == [0]
 
 
 def test_a_neighbour_that_does_not_answer_is_named(start, network):
