@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import columns, drop_records, loop, merge, messages, rings
+from . import columns, loop, merge, messages, rings
 from .intake import make_intake, make_sink
 from .layouts import EVENT_WORDS
 
@@ -17,8 +17,7 @@ def compile_kernels() -> None:
     merge.is_set_back(nothing, 0)
     rings.settled_until(nothing, 0)
     messages.receive_all(nothing, progress)
-    messages.count_waiting(make_intake(np.zeros(64, dtype=np.uint8), inboxes=1), 0, -1)
-    drop_records.count_of_interface(make_intake(np.zeros(64, dtype=np.uint8), inboxes=1), 0, 0)
+    messages.count_waiting(make_intake(np.zeros(64, dtype=np.uint8), inboxes=1), 0, 0, -1)
     loop.write_until(nothing, sink, progress, 0, 1)
     loop.end_batch(nothing, progress)
     loop.record(nothing, sink, progress, -1, events, -1, 0, 0)

@@ -6,9 +6,9 @@ import numpy as np
 
 from ..sockets.drops import RING_BYTES, WAITING_BYTES, DropRecorder
 from . import columns
-from .drop_records import count_of_interface
 from .intake import Intake
 from .layouts import EPB_TYPE
+from .messages import count_waiting
 
 _HEAD = struct.Struct("=III")
 """Of a block: type, length, and for a packet its interface."""
@@ -44,7 +44,7 @@ class DropInbox:
     def written(self, namespace: int) -> int:
         """Those that are in a file."""
         interface = int(self._row[columns.INBOX_INTERFACE]) + namespace
-        return self.kept(namespace) - int(count_of_interface(self._intake, self._number, interface))
+        return self.kept(namespace) - int(count_waiting(self._intake, self._number, 0, interface))
 
     def unwritten(self, namespace: int) -> int:
         """Those that were copied and could not be written."""

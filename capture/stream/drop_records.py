@@ -14,7 +14,6 @@ from .block_head import put_head
 from .columns import (
     INBOX_BASE,
     INBOX_BYTES,
-    INBOX_HEAD,
     INBOX_INTERFACE,
     INBOX_MESSAGES,
     INBOX_RECORDS,
@@ -28,8 +27,6 @@ from .layouts import (
     BPF_RINGBUF_DISCARD_BIT,
     DROP_HEADER_3,
     EPB_DATA,
-    EPB_INTERFACE_WORD,
-    EPB_TOTAL_WORD,
     EPB_TRAILER,
     PSEUDO_HEADER_0,
     PSEUDO_HEADER_1,
@@ -92,15 +89,3 @@ def _keep_record(intake: Intake, inbox: Integer, record: Integer, now_ns: Intege
     inboxes[inbox, INBOX_TAIL] += total
     inboxes[inbox, INBOX_MESSAGES] += 1
     intake.drops[namespace] += 1
-
-
-@kernel_njit
-def count_of_interface(intake: Intake, inbox: Integer, interface: Integer) -> Integer:
-    """How many blocks of one interface wait in an inbox."""
-    count: Integer = 0
-    at = intake.inboxes[inbox, INBOX_HEAD]
-    while at < intake.inboxes[inbox, INBOX_TAIL]:
-        block = (intake.inboxes[inbox, INBOX_BASE] + at) >> 2
-        count += np.int64(intake.words[block + EPB_INTERFACE_WORD]) == interface
-        at += np.int64(intake.words[block + EPB_TOTAL_WORD])
-    return count

@@ -96,7 +96,9 @@ class Feed:
         self._sink = self._sink._replace(descriptor=output.descriptor)
         self._intake.rings[:, columns.RING_INTERFACE] = rings
         for number, interface in enumerate(inboxes):
-            messages.count_waiting(self._intake, number, interface)
+            messages.count_waiting(
+                self._intake, number, interface - int(self._intake.inboxes[number, columns.INBOX_INTERFACE]), -1
+            )
         self._intake.inboxes[:, columns.INBOX_INTERFACE] = inboxes
 
     def pause_after(self, written: int | None) -> None:
@@ -232,7 +234,7 @@ class Feed:
 
     def messages_written(self, number: int) -> int:
         """Messages of socket `number` that are in a file."""
-        return self.messages(number)[0] - int(messages.count_waiting(self._intake, number, -1))
+        return self.messages(number)[0] - int(messages.count_waiting(self._intake, number, 0, -1))
 
     def generations(self, number: int) -> int:
         """Ruleset changes that socket `number` has heard of."""

@@ -219,16 +219,15 @@ def compact(intake: Intake) -> None:
 
 
 @kernel_njit
-def count_waiting(intake: Intake, inbox: Integer, interface: Integer) -> Integer:
-    """How many blocks wait in an inbox; with an `interface` that is not negative, that is the one (the first, if it has
-    several) which the inbox's own becomes."""
+def count_waiting(intake: Intake, inbox: Integer, shift: Integer, only: Integer) -> Integer:
+    """How many blocks wait in an inbox, of the interface `only` (negative: of all). Each becomes one of the interface
+    that is `shift` further."""
     count: Integer = 0
-    shift = interface - intake.inboxes[inbox, INBOX_INTERFACE]
     at = intake.inboxes[inbox, INBOX_HEAD]
     while at < intake.inboxes[inbox, INBOX_TAIL]:
         block = (intake.inboxes[inbox, INBOX_BASE] + at) >> 2
-        if interface >= 0:
-            intake.words[block + EPB_INTERFACE_WORD] = np.int64(intake.words[block + EPB_INTERFACE_WORD]) + shift
+        interface = np.int64(intake.words[block + EPB_INTERFACE_WORD])
+        intake.words[block + EPB_INTERFACE_WORD] = interface + shift
         at += np.int64(intake.words[block + EPB_TOTAL_WORD])
-        count += 1
+        count += only < 0 or interface == only
     return count

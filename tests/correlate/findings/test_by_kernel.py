@@ -193,3 +193,17 @@ def test_an_error_of_the_router_says_more_than_that_it_was_too_big(tmp_path):
     error = IP(src=HOST, dst=CLIENT, id=70) / ICMP(type=3, code=4, nexthopmtu=1400) / bytes(packet)
     node.see("eth0", OUT, 60, error)
     assert [one.kind for one in told(tmp_path, node)[1]] == ["mtu_exceeded"]
+
+
+def test_drops_of_many_connections_are_one_finding_a_cause(tmp_path):
+    """They are in several parts, where a result is made part by part."""
+    node = docker_host()
+    reasons = (("UDP_CSUM", "__udp4_lib_rcv"), ("SOCKET_RCVBUFF", "__udp_enqueue_schedule_skb"), ("XDP", "do_xdp"))
+    for number in range(24):
+        packet = IP(src=f"203.0.113.{number + 1}", dst=HOST, id=number + 1) / UDP(sport=4000, dport=7000) / b"x"
+        node.see("eth0", IN, number * 1000, packet)
+        dropped(node, number * 1000 + 30, packet, *reasons[number % 3])
+    found = told(tmp_path, node)[1]
+    assert [(one.kind, one.packets, one.connection_count) for one in found] == [
+        ("checksum_wrong", 8, 8), ("kernel_drop", 8, 8), ("before_netfilter", 8, 8),
+    ]  # fmt: skip
