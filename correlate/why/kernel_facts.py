@@ -10,10 +10,10 @@ from ..netfilter.numbers import NFT_GOTO, NFT_JUMP, NFT_RETURN
 from ..protocols import WITH_PORTS
 from ..result.correlation import Correlation
 from ..result.reasons import RULE_CHANGED, rule_place
-from ..result.values import ChainHop, InterfaceHop
+from ..result.values import ChainHop, InterfaceHop, KernelHop
 from ..result.words import PROTOCOLS, address_text, packet_info
 from ..schema import CONNTRACK, CONNTRACK_DESTROYED, CONNTRACK_DUMPED, CONNTRACK_NEW
-from ..sightings import EVALUATION, of_kind, told
+from ..sightings import EVALUATION, FRAME, of_kind, told
 from .passages import Passage
 from .values import Fact
 
@@ -54,6 +54,18 @@ def _traced(result: Correlation, event: int, passage: Passage, text: str) -> Fac
     return Fact(
         what="trace", text=text, file=result.files[int(row["file"])].path, frame=int(row["frame"]), read_ns=read_ns
     )
+
+
+def drop_facts(result: Correlation, passage: Passage) -> Iterator[Fact]:
+    """What else the kernel said of it in a namespace: that it dropped it, and why."""
+    for row in passage.sightings:
+        hop = result.hop_of(row) if result.sightings["kind"][row] not in (FRAME, EVALUATION) else None
+        if isinstance(hop, KernelHop):
+            seen = result.sightings[row]
+            yield Fact(
+                what="kernel", text=f"{passage.place}: {hop.says}", file=result.files[int(seen["file"])].path,
+                frame=int(seen["frame"]), read_ns=hop.time_ns,
+            )  # fmt: skip
 
 
 def conntrack_facts(result: Correlation, passage: Passage) -> Iterator[Fact]:

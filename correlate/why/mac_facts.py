@@ -43,6 +43,7 @@ def mac_facts(result: Correlation, passages: list[Passage]) -> Iterator[Fact]:
             continue
         at = f"{passage.place} {point.interface}"
         whose = f", and {point.interface} is {own}" if strange else _owner(result, destination)
+        whose = " (its own)" if own == destination else whose
         yield Fact(
             what="link", text=f"{at}: sent to {destination}{whose}, by {source}{_owner(result, source)}",
             file=result.files[int(seen["file"])].path, frame=int(seen["frame"]),

@@ -11,7 +11,7 @@ class Fact:
     """Something that was recorded of where a packet passed, and where that can be looked up."""
 
     what: str
-    """As `what` of an Evidence: `trace`, `conntrack`, `route`, `neighbour`, `sysctl`, `link` or `frame`."""
+    """As `what` of an Evidence: `trace`, `kernel`, `conntrack`, `route`, `neighbour`, `sysctl`, `link` or `frame`."""
     text: str
     file: str | None = None
     frame: int | None = None

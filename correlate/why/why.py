@@ -7,7 +7,7 @@ import numpy as np
 
 from ..findings.values import Finding
 from ..result.correlation import Correlation
-from .kernel_facts import conntrack_facts, icmp_facts, trace_facts
+from .kernel_facts import conntrack_facts, drop_facts, icmp_facts, trace_facts
 from .mac_facts import mac_facts
 from .passages import passages_of
 from .routing_facts import routing_facts
@@ -46,6 +46,7 @@ def _facts(part: Correlation, index: int) -> Iterator[Fact]:
     passages = passages_of(part, index)
     for passage in passages:
         yield from trace_facts(part, passage)
+        yield from drop_facts(part, passage)
         yield from conntrack_facts(part, passage)
         yield from routing_facts(part, passage)
     yield from mac_facts(part, passages)

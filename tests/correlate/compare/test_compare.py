@@ -12,8 +12,9 @@ from ttrace.report import render_comparison
 from ttrace.report.telling.comparing import compare
 from ttrace.tests.command_line import run_here
 
+from ..findings.test_by_kernel import datagram, dropped
 from ..findings.test_by_routing import route
-from ..scene import DROP, ETH0
+from ..scene import DROP, ETH0, IN, OUT, docker_host, keep_recording
 from .scene import Run
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
@@ -171,6 +172,35 @@ def test_a_delay_within_the_spread_of_the_good_run_is_none(tmp_path):
 def test_a_delay_of_too_few_packets_is_none(tmp_path):
     good = Run(folder=tmp_path / "good", requests=2).write()
     assert compared(good, Run(folder=tmp_path / "bad", slow_us=20_000).write())["pairs"] == []
+
+
+def datagrams(folder, *, drops=False, forwards=True):
+    """The captures of datagrams to a container, which the kernel takes on, or drops and says so."""
+    folder.mkdir()
+    host = docker_host()
+    for number in range(3):
+        packet = datagram(to="172.17.0.2", number=number + 1)
+        host.see("eth0", IN, 1000 * number, packet)
+        if drops:
+            dropped(host, 1000 * number + 30, packet, "IP_RPFILTER", "ip_rcv_finish_core")
+        elif forwards:
+            host.see("docker0", OUT, 1000 * number + 40, datagram(to="172.17.0.2", number=number + 1, ttl=59))
+    keep_recording(host)
+    return host.write(folder)
+
+
+def test_what_the_kernel_dropped_ends_there(tmp_path):
+    good, bad = datagrams(tmp_path / "good"), datagrams(tmp_path / "bad", drops=True)
+    pair = compared(good, bad)["pairs"][0]
+    assert [finding["kind"] for finding in pair["findings"]] == ["reverse_path"]
+    first = pair["differences"][0]
+    assert (first["kind"], first["place"], first["good"]) == (
+        "outcome",
+        "behind host eth0 in",
+        "go on to host docker0 out",
+    )
+    assert first["bad"].startswith("are dropped: host: the kernel dropped it: IP_RPFILTER")
+    assert compared(bad, bad)["pairs"] == []
 
 
 def test_what_was_recorded_otherwise(tmp_path):

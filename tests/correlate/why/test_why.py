@@ -16,6 +16,7 @@ from ttrace.report import render_telling
 from ttrace.report.telling import Telling
 from ttrace.tests.command_line import run_here
 
+from ..findings.test_by_kernel import datagram, dropped
 from ..findings.test_by_routing import FAR, NEAR, RULES, STRICT, route
 from ..scene import DNAT, ETH0, IN, OUT, docker_host, keep_recording
 from ..why_not.draft import NODE
@@ -190,3 +191,16 @@ def test_entries_of_conntrack_are_those_of_the_time(tmp_path, monkeypatch):
     told = {fact["text"] for proof in why["proofs"] for fact in proof["facts"] if fact["what"] == "conntrack"}
     text = "host: entry 2: tcp 198.51.100.7:1000 -> 192.0.2.1:8080, answered by 172.17.0.2:80 -> 198.51.100.7:1000"
     assert told == {f"{text}; made then"}
+
+
+def test_where_the_kernel_says_that_it_dropped_it(tmp_path, monkeypatch):
+    host = docker_host()
+    host.see("eth0", IN, 0, datagram())
+    dropped(host, 30, datagram(), "UDP_CSUM", "__udp4_lib_rcv")
+    keep_recording(host)
+    file = host.write(tmp_path)
+    [why] = document(monkeypatch, file, "--why", "1")["why"]
+    assert why["finding"]["kind"] == "checksum_wrong"
+    [fact] = [fact for proof in why["proofs"] for fact in proof["facts"] if fact["what"] == "kernel"]
+    assert fact["text"] == "host: the kernel dropped it: UDP_CSUM (__udp4_lib_rcv)"
+    assert (fact["file"], fact["frame"]) == (file, why["finding"]["evidence"][0]["frame"])
