@@ -73,7 +73,8 @@ def _compared(
         new = [findings[number] for number in sorted(findings)]
         new = [finding for finding in new if not known.get(bad.identity(finding), set()) & set(one.good_keys)]
         apart = tuple(differences(one.good, one.bad))
-        if new or apart:
+        # A notice that one run makes alone is no difference by itself: many depend on how busy it was.
+        if apart or any(finding.severity == Severity.FAULT for finding in new):
             told.append(PairTold(pair=one, findings=tuple(new), differences=apart))
         else:
             equal.append(one)
