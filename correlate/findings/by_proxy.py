@@ -38,8 +38,8 @@ def talks_of(facts: Facts) -> npt.NDArray[np.void]:
     """TALK rows of a part."""
     talks, result = _talks(facts), facts.result
     rows = np.zeros(talks.request.size, TALK)
-    columns = (_payloads(facts), facts.head("payload_length"))
-    rows["key"] = hashed(*(column[paths] for paths in talks for column in columns))
+    size = facts.head("payload_length")
+    rows["key"] = hashed(*(column for paths in talks for column in (_payload(facts, paths), size[paths])))
     rows["path"], rows["connection"] = talks.request, result.connection_of_path[talks.request]
     rows["time_ns"], rows["answer_ns"] = facts.begin_ns[talks.request], facts.begin_ns[talks.answer]
     rows["head"] = result.sightings.take(facts.first_frame[talks.request])
@@ -64,15 +64,15 @@ def _talks(facts: Facts) -> _Talks:
     request, answer = first
     both = (request >= 0) & (answer >= 0)
     request, answer = request[both], answer[both]
-    payload = _payloads(facts)
-    whole = (payload[request] != 0) & (payload[answer] != 0)
+    whole = (_payload(facts, request) != 0) & (_payload(facts, answer) != 0)
     return _Talks(request[whole], answer[whole])
 
 
-def _payloads(facts: Facts) -> npt.NDArray[np.uint64]:
-    """Per path: the hash of its payload, at a hop that has all of it; a trace message has none."""
-    rows = facts.result.hops["sighting"]
-    return np.maximum.reduceat(facts.result.sightings["payload"][rows], facts.result.first_hop[:-1])
+def _payload(facts: Facts, paths: Rows) -> npt.NDArray[np.uint64]:
+    """Of these paths: the hash of the payload, where their first or last frame has all of it; 0 where there is none."""
+    payload, frames = facts.result.sightings["payload"], (facts.first_frame[paths], facts.last_frame[paths])
+    first, last = (np.where(rows >= 0, payload[rows], np.uint64(0)) for rows in frames)
+    return np.maximum(first, last)
 
 
 def joined(talks: npt.NDArray[np.void]) -> npt.NDArray[np.void]:

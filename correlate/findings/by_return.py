@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ...pcapng.blocks import Direction
+from ..arrays.grouping import group_ids
 from ..nodes.topology import CapturePoint, Role
 from ..sightings import FRAME
 from .facts import Facts, Mask, Rows
@@ -34,13 +34,17 @@ def asymmetric_return(facts: Facts) -> Iterator[Seen]:
     usable = _usable(facts)
     if usable.sum() < 2:
         return
-    visited, shows_both = _visited(facts), facts.common.shows_both
+    asks, answers = facts.seen_at
+    both, shows_both = asks & answers, facts.common.shows_both
+    one_way = np.any(asks & ~answers & usable, axis=1) & np.any(answers & ~asks & usable, axis=1)
+    if not one_way.any():
+        return
     told = np.zeros(facts.result.connections.count, np.bool_)
     for client_side in (True, False):
-        turn = _turns(facts, client_side=client_side)
+        turn = _turns(facts, one_way, client_side=client_side)
         other = turn.asks_at != turn.answers_at
         other &= usable[turn.asks_at] & usable[turn.answers_at] & ~told[turn.connection]
-        other &= ~visited.both(turn.connection, turn.asks_at) & ~visited.both(turn.connection, turn.answers_at)
+        other &= ~both[turn.connection, turn.asks_at] & ~both[turn.connection, turn.answers_at]
         # Two taps show one direction each; a point that shows both of other connections is none.
         other &= shows_both[turn.asks_at] | shows_both[turn.answers_at] | _known(facts, turn)
         chosen = np.flatnonzero(other)
@@ -63,53 +67,24 @@ def _is_device(facts: Facts, point: CapturePoint) -> bool:
 _MADE_OF_OTHERS: Final = ("bond", "team", "vlan", "macvlan", "ipvlan", "vrf", "ifb")
 
 
-class _Visited(NamedTuple):
-    """Which places a connection was seen at, in which direction: bit 0 requests, bit 1 answers."""
-
-    keys: Rows
-    ways: npt.NDArray[np.int64]
-
-    def both(self, connection: Rows, place: Rows) -> Mask:
-        """Both ways of this connection were seen at this place."""
-        at = np.minimum(np.searchsorted(self.keys, connection << 32 | place), max(self.keys.size - 1, 0))
-        return self.ways[at] == _BOTH
-
-
-def _visited(facts: Facts) -> _Visited:
-    result = facts.result
-    rows = result.hops["sighting"].astype(np.int64)
-    frame = (result.sightings["kind"][rows] == FRAME) & facts.own[result.hops["packet"]]
-    path = result.hops["packet"][frame].astype(np.int64)
-    place = result.sightings["place"][rows[frame]].astype(np.int64)
-    keys, which = np.unique(result.connection_of_path[path] << 32 | place, return_inverse=True)
-    ways = np.zeros(keys.size, np.int64)
-    np.bitwise_or.at(ways, which, np.where(facts.forward[path], 1, 2))
-    return _Visited(keys, ways)
-
-
 def both_ways(facts: Facts) -> Mask:
     """Per place: both ways of one connection were seen there."""
-    found = np.zeros(len(facts.result.topology.points), np.bool_)
-    if found.size > 1:
-        visited = _visited(facts)
-        found[(visited.keys & 0xFFFFFFFF)[visited.ways == _BOTH]] = True
-    return found
+    asks, answers = facts.seen_at
+    return np.any(asks & answers, axis=0)
 
 
-_BOTH: Final = 3
-
-
-def _turns(facts: Facts, *, client_side: bool) -> _Turn:
-    """On the client's side requests come in and answers go out; on the server's it is the other way round."""
+def _turns(facts: Facts, wanted: Mask, *, client_side: bool) -> _Turn:
+    """Of the wanted connections. On the client's side requests come in and answers go out; on the server's it is the
+    other way round."""
     result = facts.result
     rows = result.hops["sighting"].astype(np.int64)
-    hop = np.flatnonzero((result.sightings["kind"][rows] == FRAME) & facts.own[result.hops["packet"]])
+    chosen = facts.own & wanted[result.connection_of_path] & ~facts.on_link
+    hop = np.flatnonzero(chosen[result.hops["packet"]] & (result.sightings["kind"][rows] == FRAME))
     path = result.hops["packet"][hop].astype(np.int64)
-    hop, path = hop[~facts.on_link[path]], path[~facts.on_link[path]]
     space = path * len(result.topology.namespaces) + result.sightings["namespace"][rows[hop]]
-    _, first = np.unique(space, return_index=True)
-    _, behind = np.unique(space[::-1], return_index=True)
-    last = space.size - 1 - behind
+    which, first = group_ids(space.astype(np.uint64))
+    last = np.zeros(first.size, np.int64)
+    last[which] = np.arange(space.size)
     asks, answers = (first, last) if client_side else (last, first)
     asks = asks[facts.forward[path[asks]]]
     answers = answers[~facts.forward[path[answers]]]

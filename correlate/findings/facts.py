@@ -60,6 +60,11 @@ class Facts:
         return found
 
     @cached_property
+    def frame_hops(self) -> Rows:
+        """Rows of `hops` that are frames."""
+        return np.flatnonzero(self.result.sightings["kind"][self.result.hops["sighting"]] == FRAME)
+
+    @cached_property
     def first_frame(self) -> Rows:
         """The first frame of each path, as a row of `sightings`; -1 where only the kernel tells of it."""
         return self._frames(last=False)
@@ -71,11 +76,26 @@ class Facts:
 
     def _frames(self, *, last: bool) -> Rows:
         hops = self.result.hops
-        rows = np.flatnonzero(self.result.sightings["kind"][hops["sighting"]] == FRAME)
-        rows = rows if last else rows[::-1]
+        rows = self.frame_hops if last else self.frame_hops[::-1]
         found = np.full(self.last.size, -1, np.int64)
         found[hops["packet"][rows]] = hops["sighting"][rows]
         return found
+
+    @cached_property
+    def seen_at(self) -> tuple[Mask, Mask]:
+        """Per connection and capture point: frames show packets of the client there, of the server."""
+        hops, points = self.result.hops, max(len(self.result.topology.points), 1)
+        rows = self.frame_hops[self.own[hops["packet"][self.frame_hops]]]
+        path = hops["packet"][rows]
+        place = self.result.sightings["place"][hops["sighting"][rows]]
+        at = self.result.connection_of_path[path].astype(np.int64) * points + place
+        is_forward = self.forward[path]
+        found = []
+        for way in (is_forward, ~is_forward):
+            seen = np.zeros(self.result.connections.count * points, np.bool_)
+            seen[at[way]] = True
+            found.append(seen.reshape(-1, points))
+        return found[0], found[1]
 
     def local(self, paths: Rows) -> Rows:
         """Of paths by their ids: those of this part, by their indexes."""
