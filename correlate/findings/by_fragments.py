@@ -98,7 +98,8 @@ def _at_last_place(facts: Facts, pieces: _Pieces) -> Mask:
 
 def _whole(facts: Facts, pieces: _Pieces, here: Mask) -> Mask:
     """Per path: its pieces at the last place follow each other from the first byte to the last."""
-    path, start, stop, is_last = (column[here] for column in (pieces.path, pieces.start, pieces.stop, pieces.is_last))
+    path, start, stop = (column[here] for column in (pieces.path, pieces.start, pieces.stop))
+    is_last = pieces.is_last[here]
     found = np.zeros(facts.own.size, np.bool_)
     if path.size == 0:
         return found
