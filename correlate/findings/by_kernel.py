@@ -96,10 +96,12 @@ _OF_ENDS: Final = (*_ROUTING, Kind.NEIGHBOUR_UNRESOLVED, Kind.REFUSED)
 
 
 def _are_told(facts: Facts, paths: Rows, harmless: Mask) -> Mask:
-    """Which are worth a finding: not what TCP throws away and makes good by itself."""
+    """Which are worth a finding: not what TCP throws away and makes good by itself, nor what carries nothing."""
     names, which = np.unique(_rows(facts, paths)["reason"], return_inverse=True)
     by_tcp = [name.startswith(b"TCP_") and name not in (b"TCP_CSUM", b"TCP_LISTEN_OVERFLOW") for name in names.tolist()]
-    return ~harmless | ~(np.array(by_tcp, np.bool_)[which] | facts.reset[paths] | _bare(facts)[paths])
+    bare = _bare(facts)[paths]
+    idle = facts.reset[paths] | (bare & facts.opened[facts.result.connection_of_path[paths]])
+    return ~(np.array(by_tcp, np.bool_)[which] & (harmless | idle)) & ~(harmless & (bare | facts.reset[paths]))
 
 
 def _bare(facts: Facts) -> Mask:

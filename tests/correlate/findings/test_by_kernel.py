@@ -154,6 +154,12 @@ def test_what_tcp_throws_away_for_good_is_said(tmp_path):
     assert "TCP_RFC7323_PAWS (tcp_data_queue)" in found.text
 
 
+def test_an_acknowledgement_that_tcp_throws_away_harms_nobody(tmp_path):
+    node = docker_host()
+    connection(node, segment("A", 3), "TCP_INVALID_ACK_SEQUENCE", again=False)
+    assert not told(tmp_path, node)[1]
+
+
 def test_a_datagram_that_was_asked_again_and_answered_is_a_notice(tmp_path):
     node = docker_host()
     node.see("eth0", IN, 0, datagram(53))
