@@ -95,10 +95,9 @@ class Feed:
         self._output = output
         self._sink = self._sink._replace(descriptor=output.descriptor)
         self._intake.rings[:, columns.RING_INTERFACE] = rings
-        for number, interface in enumerate(inboxes):
-            messages.count_waiting(
-                self._intake, number, interface - int(self._intake.inboxes[number, columns.INBOX_INTERFACE]), -1
-            )
+        shifts = np.array(inboxes) - self._intake.inboxes[:, columns.INBOX_INTERFACE]
+        for number, shift in enumerate(shifts.tolist()):
+            messages.count_waiting(self._intake, number, shift, -1)
         self._intake.inboxes[:, columns.INBOX_INTERFACE] = inboxes
 
     def pause_after(self, written: int | None) -> None:

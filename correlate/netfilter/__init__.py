@@ -1,7 +1,7 @@
 """What the kernel said: messages to evaluations of chains, conntrack entries and rules.
 
 For other rooms:
-    drops: drop_words, reason_name, said_drops
+    drops: drop_words, function_of, reason_name, said_drops
     evaluations: Chain, Evaluations, LAST_PRIORITY, OWN_TABLE, build_evaluations, chain_keys
     from_frames: borrow_flows, error_key, fragment_key, join_outer_headers, lend_ports_to_fragments, times_by_frames
     messages: KernelMessages, Said
