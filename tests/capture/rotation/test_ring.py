@@ -228,9 +228,9 @@ def test_interfaces_come_and_go_between_files(network, start, tmp_path):
     later()
     summary = capture.stop()
     usual = ["br0", "eth0", "veth0"]
-    described = [sorted(interfaces(number)[:-2]) for number in (0, -1)]
+    described = [sorted(interfaces(number)[:-3]) for number in (0, -1)]
     assert described == [usual, usual]
-    assert all(interfaces(number)[-2:] == ["netfilter", "snapshot"] for number in (0, -1))
+    assert all(interfaces(number)[-3:] == ["netfilter", "kernel drops", "snapshot"] for number in (0, -1))
     written = {point["interface"]: point["packets"] for point in summary["points"]}
     found = Counter(index for path in files_of(tmp_path) for _, index, _ in packets_of(path))
     assert sorted(found.values()) == sorted(count for count in written.values() if count)
