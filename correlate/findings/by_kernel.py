@@ -13,6 +13,7 @@ from ..protocols import TCP
 from ..result.words import address_text
 from ..sightings import DROP, of_kind
 from .by_icmp_errors import PROBE_TTL
+from .by_queues import evidence_of_queue
 from .by_routing import Cause, cause_of
 from .facts import Facts, Mask, Rows
 from .grouping import groups
@@ -178,7 +179,10 @@ def _by_word(facts: Facts, paths: Rows, drop: _Drop, told: Told, *, harmless: bo
     def say(extent: Extent) -> str:
         return f"{place} drops {extent.counted} of {extent.flow}: {why}"
 
-    return _seen(facts, paths, drop, told.kind, (place, why), say, (), harmless=harmless)
+    counters = told.kind == Kind.QUEUE_DROP and drop.device
+    namespace = int(facts.result.sightings["namespace"][drop.sighting])
+    evidence = evidence_of_queue(facts, namespace, drop.device) if counters else ()
+    return _seen(facts, paths, drop, told.kind, (place, why), say, evidence, harmless=harmless)
 
 
 def _next_hop(facts: Facts, drop: _Drop) -> str:

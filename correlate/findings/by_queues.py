@@ -57,6 +57,18 @@ def taken_before_netfilter(facts: Facts) -> Iterator[Seen]:
         yield from _by_xdp(facts, point, one)
 
 
+def evidence_of_queue(facts: Facts, namespace: int, interface: str) -> tuple[Evidence, ...]:
+    """By how much the counters of drops on the way out of an interface grew, where they did."""
+    there = facts.result.topology.namespaces[namespace]
+    known = facts.result.surroundings.of(there.node, there.label, at_stop=True)
+    return _counters(facts, known, _dropped(known, interface))
+
+
+def _dropped(known: NamespaceFacts, interface: str) -> dict[str, int]:
+    names = [name.format(interface) for name in _SENT]
+    return {name: count for name in names if (count := known.counted(name))}
+
+
 def _gone(facts: Facts, reasons: tuple[Reason, ...]) -> Mask:
     """Per path: not delivered, and no cause of it is known."""
     outcomes = facts.result.outcomes
@@ -112,11 +124,10 @@ def _queue(facts: Facts, paths: Rows, namespace: int, index: int) -> Iterator[Se
     if found is None:
         return
     at, known, link = found
-    names = [name.format(link.name) for name in _SENT]
-    counted = {name: count for name in names if (count := known.counted(name))}
+    counted = _dropped(known, link.name)
     if not counted:
         return
-    queue = f" ({link.qdisc})" if link.qdisc and names[0] in counted else ""
+    queue = f" ({link.qdisc})" if link.qdisc and _SENT[0].format(link.name) in counted else ""
     words = " and ".join(f"{name} by {count:,}" for name, count in counted.items())
 
     def say(extent: Extent) -> str:

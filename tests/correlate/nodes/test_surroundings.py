@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ttrace.capture.machine import inet_sockets, owners
 from ttrace.capture.machine.netns import open_netns
 from ttrace.capture.machine.owners import Owners
 from ttrace.capture.snapshots import netns_snapshots
@@ -84,6 +85,37 @@ def test_who_is_connected_is_told_with_the_process(namespace):
         assert (mine.protocol, mine.address, mine.peer, mine.state) == ("tcp", "127.0.0.1", "127.0.0.1", "established")
         assert mine.port == client.getsockname()[1]
         assert mine.owner.pid == os.getpid()
+
+
+@pytest.mark.fault("capture", "more sockets than are read, and more processes than there is time for", "two warnings")
+def test_what_is_left_out_of_sockets_is_a_warning(namespace, monkeypatch):
+    monkeypatch.setattr(inet_sockets, "_MOST", 1)
+    monkeypatch.setattr(owners, "_MOST_S", -1.0)
+    netns, warnings = open_netns(namespace), []
+    with netns.entered():
+        servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    found = all_socket_snapshots(Targets([Target(netns, [], [])], [], [], []), Owners({}), warnings)
+    for one in servers:
+        one.close()
+    netns.close()
+    (row,) = next(snapshot.data for snapshot in found if snapshot.kind == "listeners")
+    assert "pid" not in row
+    assert warnings == [
+        f"namespace {namespace}: it has so many sockets that some are not recorded",
+        "of some sockets it is not recorded whose they are: there are too many processes",
+    ]
+
+
+@pytest.mark.fault("capture", "the kernel has no sock_diag", "no listeners are recorded; the rest is")
+def test_a_kernel_without_sock_diag(namespace, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(2, "No such file or directory")
+
+    monkeypatch.setattr(inet_sockets, "dump", refuse)
+    netns, warnings = open_netns(namespace), []
+    assert all_socket_snapshots(Targets([Target(netns, [], [])], [], [], []), Owners({}), warnings) == []
+    netns.close()
+    assert warnings == []
 
 
 def test_bridge_ports_and_tunnels_say_how_they_are_set(namespace):
