@@ -63,9 +63,8 @@ def _seen(facts: Facts, end: Asked, paths: Rows) -> Seen | None:
     sure = _is_full(listener) or _is_the_only_one(known)
 
     def say(extent: Extent) -> str:
-        probably = "" if sure else "probably "
         return (
-            f"{at}: the queue of {socket_words(listener)} was {probably}full{_waiting(listener)}: it did not take "
+            f"{at}: the queue of {socket_words(listener)} was full{_waiting(listener)}: it did not take "
             f"{extent.counted} of {extent.flow}; meanwhile grew {counts}"
         )
 

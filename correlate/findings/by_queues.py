@@ -15,13 +15,13 @@ from ..sightings import FRAME
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
-from .seen import Extent, Seen
+from .seen import Extent, Seen, many
 from .values import Evidence
 from .words import frames_of, node_of, snapshot_evidence, subject_of, where
 
 _BEHIND: Final = (Reason.INSIDE, Reason.WIRE, Reason.BEHIND_HOOK, Reason.UNPROVEN)
 """It was on its way out."""
-_BEHIND_VETH: Final = (*_BEHIND, Reason.UNANSWERED)
+_BEHIND_VETH: Final = (*_BEHIND, Reason.UNANSWERED, Reason.NOT_CAPTURED)
 _BEFORE: Final = (Reason.INSIDE, Reason.ARRIVED, Reason.UNANSWERED)
 """It came in."""
 _SENT: Final = ("qdisc.{}.dropped", "link.{}.tx_dropped", "link.{}.tx_errors")
@@ -99,7 +99,7 @@ def _last_frame(facts: Facts, direction: Direction) -> Mask:
 
 
 def _peer(facts: Facts, point: CapturePoint) -> CapturePoint | None:
-    """The capture point at the other end of a veth pair."""
+    """The capture point at the other end of a veth pair, if nothing that came in there was missed."""
     topology = facts.result.topology
     link = topology.namespaces[point.namespace].links.get(point.interface_index, {})
     for other in topology.points:
@@ -107,7 +107,9 @@ def _peer(facts: Facts, point: CapturePoint) -> CapturePoint | None:
         if (there.node, there.label, other.interface_index) == (
             point.node, link.get("peer_netns"), link.get("peer_index"),
         ):  # fmt: skip
-            return other
+            coverage = facts.result.coverage
+            missed = other.namespace in coverage.gaps or other.index in coverage.uncounted or other.filter
+            return None if missed else other
     return None
 
 
@@ -152,8 +154,8 @@ def _filtered(facts: Facts, point: CapturePoint, paths: Rows) -> Iterator[Seen]:
 
     def say(extent: Extent) -> str:
         return (
-            f"{at}: {extent.counted} of {extent.flow} came in by {link.name} and reached no rule, probably for a tc "
-            f"filter at its ingress{filters}: it dropped {count:,} packets meanwhile"
+            f"{at}: {extent.counted} of {extent.flow} came in by {link.name} and reached no rule; a tc filter at its "
+            f"ingress{filters} dropped {many(count, 'packet')} meanwhile"
         )
 
     evidence = _counters(facts, known, {name: count})
@@ -170,8 +172,8 @@ def _by_xdp(facts: Facts, point: CapturePoint, paths: Rows) -> Iterator[Seen]:
 
     def say(extent: Extent) -> str:
         return (
-            f"{at}: {extent.counted} of {extent.flow} left {point.interface} and did not come in by {link.name}, "
-            f"probably for its XDP program ({program}), which is before all rules and captures there"
+            f"{at}: {extent.counted} of {extent.flow} left {point.interface} and did not come in by {link.name}: its "
+            f"XDP program ({program}) is before all rules and captures there"
         )
 
     evidence = snapshot_evidence(facts, "link", f"{link.name}: XDP program {program}", known, link.line)

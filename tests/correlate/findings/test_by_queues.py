@@ -87,8 +87,8 @@ def test_a_filter_at_the_ingress_that_dropped(tmp_path):
     (found,) = findings(tmp_path, host)
     assert (found.kind, found.confidence) == ("before_netfilter", 0.7)
     assert found.text == (
-        f"host: 2 SYNs of tcp {FAR}:1000 -> 192.0.2.1:80 (host) came in by eth0 and reached no rule, probably for a tc "
-        "filter at its ingress (bpf from_netdev (program 41)): it dropped 2 packets meanwhile"
+        f"host: 2 SYNs of tcp {FAR}:1000 -> 192.0.2.1:80 (host) came in by eth0 and reached no rule; a tc filter at "
+        "its ingress (bpf from_netdev (program 41)) dropped 2 packets meanwhile"
     )
 
 
@@ -122,7 +122,7 @@ def into_container(xdp: list[int] | None) -> Node:
 def test_an_xdp_program_at_the_other_end(tmp_path):
     found = findings(tmp_path, into_container([12]))
     assert [one.kind for one in found] == ["before_netfilter"]
-    assert "left veth1 and did not come in by eth0, probably for its XDP program (12)" in found[0].text
+    assert "left veth1 and did not come in by eth0: its XDP program (12) is before" in found[0].text
     assert found[0].evidence[0].what == "link"
 
 
