@@ -11,7 +11,7 @@ from ..nodes.topology import CapturePoint, Role
 from ..outcomes.kinds import Outcome, Reason
 from ..result.words import address_text
 from ..sightings import FRAME
-from .facts import Facts, Rows
+from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
 from .seen import Extent, Seen
@@ -42,8 +42,8 @@ def kept_from_its_port(facts: Facts) -> Iterator[Seen]:
     frames), and a bridge sends nothing back there (should_deliver of net/bridge/br_forward.c)."""
     outcomes, sightings = facts.result.outcomes, facts.result.sightings
     gone = (outcomes.outcome != Outcome.DELIVERED) & ~np.isin(outcomes.reason, _OTHER_CAUSES) & facts.own
-    came_by = _came_by(facts)
-    paths = np.flatnonzero(gone & (came_by >= 0))
+    came_by = _came_by(facts, gone)
+    paths = np.flatnonzero(came_by >= 0)
     entry, last = sightings.take(came_by[paths]), sightings.take(facts.last[paths])
     translated = last[_DESTINATION] != entry[_DESTINATION]
     paths, entry, last = paths[translated], entry[translated], last[translated]
@@ -52,22 +52,21 @@ def kept_from_its_port(facts: Facts) -> Iterator[Seen]:
             yield _seen(facts, turn, one)
 
 
-def _came_by(facts: Facts) -> Rows:
-    """Per path: its frame at the bridge port by which it came into the namespace where it was last seen; -1 where it
-    came by none, and where it was seen to leave by one."""
+def _came_by(facts: Facts, chosen: Mask) -> Rows:
+    """Per path, of those chosen: its frame at the bridge port by which it came into the namespace where it was last
+    seen; -1 where it came by none, and where it was seen to leave by one."""
     result = facts.result
     found = np.full(facts.last.size, -1, np.int64)
     ports = [point.index for point in result.topology.points if point.role == Role.PORT]
     if not ports:
         return found
-    packet, sighting = result.hops["packet"], result.hops["sighting"]
-    rows = np.flatnonzero(
-        (result.sightings["kind"][sighting] == FRAME)
-        & np.isin(result.sightings["place"][sighting], ports)
-        & (result.sightings["namespace"][sighting] == result.sightings["namespace"][facts.last[packet]])
-    )
-    direction = result.sightings["direction"][sighting[rows]]
-    inside, outside = rows[direction == Direction.IN], rows[direction == Direction.OUT]
+    rows = np.flatnonzero(chosen[result.hops["packet"]])
+    packet, sighting = result.hops["packet"][rows], result.hops["sighting"][rows].astype(np.int64)
+    at_port = (result.sightings["kind"][sighting] == FRAME) & np.isin(result.sightings["place"][sighting], ports)
+    packet, sighting = packet[at_port], sighting[at_port]
+    here = result.sightings["namespace"][sighting] == result.sightings["namespace"][facts.last[packet]]
+    direction = result.sightings["direction"][sighting]
+    inside, outside = here & (direction == Direction.IN), here & (direction == Direction.OUT)
     found[packet[inside]] = sighting[inside]
     found[packet[outside]] = -1
     return found

@@ -23,9 +23,17 @@ def listening(known: NamespaceFacts, protocol: str, address: str, port: int) -> 
     """Who listens there at that moment; None where listeners were not recorded."""
     if known.listeners is None:
         return None
-    same = [one for one in known.listeners if (one.protocol, one.port) == (protocol, port)]
+    same = _by_port(known).get((protocol, port), [])
     here = tuple(one for one in same if _takes(known, one, address))
     return Listening(here, tuple(one for one in same if one not in here))
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _by_port(known: NamespaceFacts) -> dict[tuple[str, int], list[Listener]]:
+    found: dict[tuple[str, int], list[Listener]] = {}
+    for one in known.listeners or ():
+        found.setdefault((one.protocol, one.port), []).append(one)
+    return found
 
 
 @lru_cache(maxsize=_MOST_KEPT)

@@ -13,6 +13,9 @@ def process_at(result: Columns, row: np.void, end: str, *, may_listen: bool) -> 
     """The process at one end (`source` or `destination`) of what a SIGHTING row shows, if that was seen in the
     namespace that has the address. `may_listen`: a socket that is connected to nobody may be the one."""
     namespace = result.topology.namespaces[int(row["namespace"])]
+    moments = [result.surroundings.of(namespace.node, namespace.label, at_stop=at_stop) for at_stop in (False, True)]
+    if not any(known.listeners or known.connections for known in moments):
+        return None
     peer = "destination" if end == "source" else "source"
     own, other = (
         (address_text(int(row[f"{one}_high"]), int(row[f"{one}_low"])), int(row[f"{one}_port"])) for one in (end, peer)
@@ -20,7 +23,6 @@ def process_at(result: Columns, row: np.void, end: str, *, may_listen: bool) -> 
     if own[0] not in namespace.addresses:
         return None
     protocol = protocol_name(int(row["protocol"]), int(row["ethertype"]))
-    moments = [result.surroundings.of(namespace.node, namespace.label, at_stop=at_stop) for at_stop in (False, True)]
     for known in moments:
         if (owner := connected_owners(known).get((protocol, *own, *other))) is not None:
             return _process(owner, namespace.container)
