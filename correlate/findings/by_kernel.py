@@ -45,19 +45,19 @@ def dropped_by_the_kernel(facts: Facts) -> Iterator[Seen]:
     # Of a time to live that ran out, and of what is too big, the error of the router says more.
     reason = facts.result.outcomes.reason
     unsaid = (reason == Reason.TTL) & (facts.result.outcomes.related < 0)
-    yield from _findings(facts, (reason == Reason.KERNEL_DROP) | unsaid, of_sockets=False)
+    yield from _findings(facts, (reason == Reason.KERNEL_DROP) | unsaid, late=False)
 
 
-def not_taken_by_a_socket(facts: Facts) -> Iterator[Seen]:
-    """`refused`: nobody listens there, and nobody said so. It may be an answer from where it was not awaited, so those
-    who see such look before."""
-    yield from _findings(facts, facts.result.outcomes.reason == Reason.KERNEL_DROP, of_sockets=True)
+def given_up_by_its_end(facts: Facts) -> Iterator[Seen]:
+    """`refused`, where nobody says so, and `fragment_missing`: of what others know more about, who look before. It may
+    be an answer from where it was not awaited, and which piece is missing the fragments tell."""
+    yield from _findings(facts, facts.result.outcomes.reason == Reason.KERNEL_DROP, late=True)
 
 
-def _findings(facts: Facts, chosen: Mask, *, of_sockets: bool) -> Iterator[Seen]:
+def _findings(facts: Facts, chosen: Mask, *, late: bool) -> Iterator[Seen]:
     chosen = chosen & facts.own & ~facts.on_link & (facts.dropped >= 0)
     paths = np.flatnonzero(chosen & ~facts.explained[facts.result.connection_of_path])
-    paths = paths[(_rows(facts, paths)["reason"] == _NO_SOCKET) == of_sockets] if paths.size else paths
+    paths = paths[np.isin(_rows(facts, paths)["reason"], _LATE) == late] if paths.size else paths
     if paths.size == 0:
         return
     harmless = ~_harm(facts)[paths]
@@ -65,7 +65,9 @@ def _findings(facts: Facts, chosen: Mask, *, of_sockets: bool) -> Iterator[Seen]
     paths, harmless = paths[told], harmless[told]
     rows, seen = _rows(facts, paths), facts.result.sightings.take(facts.dropped[paths])
     near = _near(rows)
-    ends = [np.where(near, seen[name], 0) for name in _ENDS] + [seen["destination_port"] * of_sockets]
+    ends = [np.where(near, seen[name], 0) for name in _ENDS] + [
+        np.where(rows["reason"] == _NO_SOCKET, seen["destination_port"], 0)
+    ]
     columns = [rows[name] for name in ("reason", "number", "symbol", "device", "input_index")]
     columns[0], columns[2] = (np.unique(one, return_inverse=True)[1] for one in (columns[0], columns[2]))
     for one in groups(facts, paths, seen["namespace"], *columns, harmless, *ends):
@@ -73,6 +75,7 @@ def _findings(facts: Facts, chosen: Mask, *, of_sockets: bool) -> Iterator[Seen]
 
 
 _NO_SOCKET: Final = b"NO_SOCKET"
+_LATE: Final = (_NO_SOCKET, b"FRAG_REASM_TIMEOUT", b"FRAG_TOO_FAR")
 _ENDS: Final = ("source_high", "source_low", "destination_high", "destination_low")
 
 

@@ -11,7 +11,7 @@ from .by_fragments import fragment_missing
 from .by_hairpin import kept_from_its_port
 from .by_icmp_errors import told_by_icmp_errors
 from .by_invalid import conntrack_invalid, reply_not_translated
-from .by_kernel import dropped_by_the_kernel, not_taken_by_a_socket
+from .by_kernel import dropped_by_the_kernel, given_up_by_its_end
 from .by_loop import redirect_loop
 from .by_neighbours import neighbour_unresolved
 from .by_proxy import proxied
@@ -47,7 +47,7 @@ FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
     lost_on_the_way,
     not_taken,
     refused,
-    not_taken_by_a_socket,
+    given_up_by_its_end,
     half_open,
     unanswered,
     proxied,
