@@ -18,6 +18,7 @@ _NODES: Final = ("master", "slave")
 _FEW: Final = 60
 """Sightings in a part, when there are to be several."""
 
+_KERNELS: Final = "*.nbc"
 Say = Callable[[str], None]
 """Called with a line for whoever waits."""
 
@@ -30,7 +31,7 @@ def warm_up(say: Say) -> WarmUp:
     began = time.monotonic()
     folders = kernel_folders()
     folder = check_writable(folders)
-    before = _count(folder)
+    before = set(folder.glob(_KERNELS))
     with tempfile.TemporaryDirectory(prefix="ttrace-warm-up-") as scratch, _ahead(Path(scratch)):
         from ..kernels.njit import KernelCache  # this imports numba, so not before the fork
 
@@ -45,15 +46,12 @@ def warm_up(say: Say) -> WarmUp:
                 "make room there, or name another folder in NUMBA_CACHE_DIR",
             )
     folders.mark_complete(CAPTURE)
-    kept = [file.stat().st_size for file in folder.glob("*.nbc")]
+    # Meanwhile those of other sources may be cleared away.
+    kept = {file: file.stat().st_size for file in folder.glob(_KERNELS)}
     return WarmUp(
-        folder=folder, packaged=folders.packaged, compiled=len(kept) - before, kept=len(kept), bytes=sum(kept),
-        elapsed_s=time.monotonic() - began,
+        folder=folder, packaged=folders.packaged, compiled=len(set(kept) - before), kept=len(kept),
+        bytes=sum(kept.values()), elapsed_s=time.monotonic() - began,
     )  # fmt: skip
-
-
-def _count(folder: Path) -> int:
-    return sum(1 for _ in folder.glob("*.nbc"))
 
 
 def _steps(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
