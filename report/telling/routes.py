@@ -86,18 +86,20 @@ class FirstRoutes:
     def told(self, findings: Sequence[Finding]) -> RoutesTold:
         """Those of all parts that were added; `findings`: what is told before them."""
         proves = {path: finding.id for finding in reversed(findings) for path in finding.paths}
-        of = [(proves.get(one.rank[-1], len(findings) + 1), one) for one in self._found.values()]
+        found = sorted(self._found.values(), key=lambda one: one.rank)
+        # Of these alone every part has the example.
+        of = [(proves.get(one.rank[-1], len(findings) + 1), one) for one in found[:_MOST]]
         of.sort(key=lambda pair: (pair[0], pair[1].rank))
         first: list[RouteTold] = []
         healthy: dict[tuple[object, ...], int] = {}
-        for finding, one in of[:_MOST]:
+        for finding, one in of:
             if one.example is not None:
                 proof = finding if finding <= len(findings) else None
                 like = None if proof else healthy.get(_way(one.example))
                 first.append(RouteTold(paths=one.paths, example=one.example, finding=proof, like=like))
                 if one.example.outcome == OUTCOMES[Outcome.DELIVERED]:
                     healthy.setdefault(_way(one.example), one.example.id)
-        return RoutesTold(count=len(of), paths=sum(one.paths for _, one in of), first=tuple(first))
+        return RoutesTold(count=len(found), paths=sum(one.paths for one in found), first=tuple(first))
 
 
 def _way(path: Path) -> tuple[object, ...]:
