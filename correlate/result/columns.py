@@ -18,11 +18,11 @@ from ..nodes.file_facts import FileFacts
 from ..nodes.surroundings import Surroundings
 from ..nodes.topology import Topology
 from ..outcomes.coverage import Coverage
-from ..outcomes.kinds import Outcomes, Segments
+from ..outcomes.kinds import Outcomes, Reason, Segments
 from ..packets.match import Packets
 from ..schema import NOTE_OUTER
 from ..sequences.shifts import Shifts
-from ..sightings import told
+from ..sightings import DROP, of_kind, told
 from .confidence import ExchangeablePackets, path_confidence
 
 
@@ -103,7 +103,7 @@ class Columns:
     @cached_property
     def visible(self) -> npt.NDArray[np.bool_]:
         """Per hop row: shown. The chains of ttrace's own table are evidence, shown only where nothing else shows a
-        rewrite."""
+        rewrite; that the kernel dropped it is what the rule or policy says that did it."""
         own = np.zeros(self.sightings.size, np.bool_)
         own[told(self.sightings)] = self.said["own"]
         shown = ~own[self.hops["sighting"]]
@@ -118,7 +118,9 @@ class Columns:
         shown[after[last[of] < after]] = True
         # A packet known by our own chains alone keeps them: better than a path without hops.
         shown |= (last < 0)[packet]
-        return shown
+        drops = of_kind(self.sightings, DROP)
+        dropped = (self.hops["sighting"] >= drops.start) & (self.hops["sighting"] < drops.stop)
+        return shown & ~(dropped & np.isin(self.outcomes.reason, (Reason.RULE, Reason.POLICY))[packet])
 
     @cached_property
     def confidence(self) -> npt.NDArray[np.float64]:

@@ -164,8 +164,9 @@ def said_of(path: Path) -> dict[str, tuple[str, str]]:
     for one in sorted(told["paths"], key=lambda one: one["outcome"] != "dropped"):
         drops = [hop["says"] for hop in one["hops"] if hop["kind"] == "drop"]
         cause = causes.get(one["hops"][0]["destination"].rpartition(":")[2])
-        if cause and drops and cause not in found:
-            reason = drops[-1].removeprefix("the kernel dropped it: ").partition(" ")[0]
+        by_rule = one["outcome"] == "dropped" and one["reason"]["kind"] == "rule"
+        if cause and (drops or by_rule) and cause not in found:
+            reason = drops[-1].removeprefix("the kernel dropped it: ").partition(" ")[0] if drops else "none"
             found[cause] = reason, kinds.get(one["connection"], "none")
     return found
 
