@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
-from ..why_not.why_not import WhyNot
 from .kinds import Kind, Severity
 from .values import Evidence, Finding
 
+if TYPE_CHECKING:
+    from ..why_not.why_not import WhyNot
 
-def with_asked_rules(findings: Iterable[Finding], asked: Iterable[WhyNot]) -> tuple[Finding, ...]:
+
+def with_asked_rules(findings: Iterable[Finding], asked: "Iterable[WhyNot]") -> tuple[Finding, ...]:
     """The findings, with one for each rule that was asked for: behind the faults, and before what nobody asked for."""
     known = list(findings)
     faults = [finding for finding in known if finding.severity == Severity.FAULT]
@@ -18,7 +21,7 @@ def with_asked_rules(findings: Iterable[Finding], asked: Iterable[WhyNot]) -> tu
     return tuple(replace(finding, id=number) for number, finding in enumerate(in_order, 1))
 
 
-def _findings(asked: Iterable[WhyNot]) -> Iterator[Finding]:
+def _findings(asked: "Iterable[WhyNot]") -> Iterator[Finding]:
     for one in asked:
         yield Finding(
             id=0, kind=Kind.RULE_NOT_MATCHED, severity=Severity.NOTICE, text=one.text, advice=None,

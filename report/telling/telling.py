@@ -11,18 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...correlate.findings.all_findings import AllFindings
-from ...correlate.findings.asked_rules import with_asked_rules
 from ...correlate.findings.values import Finding
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.select import Selection
 from ...correlate.result.values import Path
-from ...correlate.why.values import Why
-from ...correlate.why.why import AllWhys
-from ...correlate.why_not.why_not import AllWhyNots, WhyNot
 from ...errors import UsageError
-from .captures import AllCaptures, CapturesTold
+from .captures import CapturesTold
 from .connections import ConnectionsTold, ConnectionTold, FirstConnections, tell_connections
+from .head import AllHeads, check_rules
 from .in_order import in_order_of_ids
 from .only import check_only
 from .only import only as left_by
@@ -31,6 +27,8 @@ from .routes import FirstRoutes, RoutesTold
 
 if TYPE_CHECKING:
     from ...correlate.in_parts.result import PartedCorrelation
+    from ...correlate.why.values import Why
+    from ...correlate.why_not.why_not import WhyNot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +37,7 @@ class Outline:
 
     findings: tuple[Finding, ...]
     """All of them: those that say the same are one."""
-    why_not: tuple[WhyNot, ...]
+    why_not: "tuple[WhyNot, ...]"
     """The rules that were asked for, which are findings too."""
     captures: CapturesTold
     connections: ConnectionsTold
@@ -81,7 +79,7 @@ class Telling:
     ) -> "Telling":
         """What is chosen of a result of any size; arguments and errors as for `select`, and for `why_not` as for
         AllWhyNots. Raises UsageError where `why` is none of the findings about what is chosen."""
-        AllWhyNots(why_not)  # what cannot be read is said before anything is written
+        check_rules(why_not)  # what cannot be read is said before anything is written
         check_only(only)
         parts = Parts.chosen(result, expression=expression, connections=connections, paths=paths, every_path=every_path)
         telling = cls(parts=left_by(parts, only) if only else parts, why_not=why_not, only=only, why=why)
@@ -104,41 +102,38 @@ class Telling:
         return self._outline(chatter=True) if nothing_else else without_chatter
 
     def _outline(self, *, chatter: bool) -> Outline:
-        findings, asked, captures = AllFindings(self.parts.common), AllWhyNots(self.why_not), AllCaptures()
-        connections, routes, untold = FirstConnections(), FirstRoutes(), 0
+        head, connections, routes, untold = AllHeads(self.parts, self.why_not), FirstConnections(), FirstRoutes(), 0
         for result, selection in self.parts.each():
             told = selection.paths if self.parts.in_full or chatter else selection.paths & ~result.chatter
             untold += int((selection.paths & ~told).sum())
-            findings.add(result, selection.paths)
-            asked.add(result, selection.paths)
-            captures.add(result)
+            head.add(result, selection)
             connections.add(result, selection, told)
             if not self.parts.in_full:
                 routes.add(result, told)
-        rules = asked.told()
-        told_first = with_asked_rules(findings.told(), rules)
+        findings, rules, captures = head.told()
         return Outline(
-            findings=told_first,
-            why_not=tuple(rules),
-            captures=captures.told(),
+            findings=findings,
+            why_not=rules,
+            captures=captures,
             connections=connections.told(),
-            routes=None if self.parts.in_full else routes.told(told_first),
+            routes=None if self.parts.in_full else routes.told(findings),
             untold=untold,
         )
 
     @cached_property
     def head(self) -> tuple[tuple[Finding, ...], CapturesTold]:
         """The findings and the captures of the outline, for who needs nothing else of it."""
-        findings, asked, captures = AllFindings(self.parts.common), AllWhyNots(self.why_not), AllCaptures()
+        head = AllHeads(self.parts, self.why_not)
         for result, selection in self.parts.each():
-            findings.add(result, selection.paths)
-            asked.add(result, selection.paths)
-            captures.add(result)
-        return with_asked_rules(findings.told(), asked.told()), captures.told()
+            head.add(result, selection)
+        findings, _, captures = head.told()
+        return findings, captures
 
     @cached_property
-    def whys(self) -> list[Why]:
+    def whys(self) -> "list[Why]":
         """The findings of `why` with their evidence, in that order."""
+        from ...correlate.why.why import AllWhys
+
         findings = {finding.id: finding for finding in self.head[0]}
         found = AllWhys([findings[number] for number in dict.fromkeys(self.why)])
         for result, _ in self.parts.each():

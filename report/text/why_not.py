@@ -2,18 +2,20 @@
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ...correlate.why_not.why_not import WhyNot
 from .layout import first_of
 from .units import plural
+
+if TYPE_CHECKING:
+    from ...correlate.why_not.why_not import WhyNot
 
 _WIDTH: Final = 100
 _MOST: Final = 6
 _MOST_IDS: Final = 3
 
 
-def why_not_text(asked: Sequence[WhyNot]) -> Iterator[str]:
+def why_not_text(asked: "Sequence[WhyNot]") -> Iterator[str]:
     """A section for each rule; nothing where none was asked for."""
     for one in asked:
         where = one.node if one.netns == "root" else f"{one.netns} on {one.node}"
