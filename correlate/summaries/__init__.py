@@ -8,5 +8,5 @@ For other rooms:
     retransmissions: find_retransmissions
     routes: find_routes, route_keys
     steps: Steps, find_steps, machines
-    timeline: PLACES, Timeline, find_timelines
+    timeline: LONG_NS, PLACES, Timeline, find_timelines
 """

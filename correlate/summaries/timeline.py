@@ -27,6 +27,8 @@ TIMELINE: Final = np.dtype(
     ]
 )
 """Nanoseconds on the reference clock; the parts add up to the total."""
+LONG_NS: Final = 1_000_000_000
+"""What takes so long, somebody has noticed."""
 PLACES: Final = ("handshake", "server", "client", "way", "sending", "again")
 
 
@@ -43,10 +45,9 @@ class Timeline:
     again: int
 
     @property
-    def longest(self) -> tuple[str, int]:
-        """The place that holds most of the time, and how much. What the client does not ask for, nobody waits for."""
-        name = max((name for name in PLACES if name != "client"), key=lambda name: int(getattr(self, name)))
-        return name, int(getattr(self, name))
+    def longest_ns(self) -> int:
+        """What the place took that holds most of the time. What the client does not ask for, nobody waits for."""
+        return max(int(getattr(self, name)) for name in PLACES if name != "client")
 
 
 def timeline_of(row: np.void) -> Timeline | None:

@@ -4,15 +4,13 @@ from typing import Final
 
 from ...correlate.summaries.connections import ConnectionSummary
 from ...correlate.summaries.legs import Leg
-from ...correlate.summaries.timeline import PLACES
+from ...correlate.summaries.timeline import LONG_NS, PLACES
 from ..telling import ConnectionTold
 from .units import duration
 from .words import interface_name, way_words
 
 _HEADINGS: Final = ("packets", "lost", "unknown", "min", "median", "p99")
 _NONE: Final = "-"
-_LONG_NS: Final = 1_000_000_000
-"""What takes so long, somebody has noticed."""
 _WORDS: Final = {
     "handshake": "handshake", "server": "server", "client": "client's pauses", "way": "on the way",
     "sending": "sending", "again": "waiting for what was sent again",
@@ -42,8 +40,7 @@ def timeline_in_words(told: ConnectionTold) -> str:
     timeline = told.summary.timeline
     if timeline is None or timeline.total <= 0:
         return ""
-    _, longest_ns = timeline.longest
-    if not told.in_full and longest_ns < _LONG_NS:
+    if not told.in_full and timeline.longest_ns < LONG_NS:
         return ""
     parts = sorted(((getattr(timeline, name), name) for name in PLACES), reverse=True)
     texts = [

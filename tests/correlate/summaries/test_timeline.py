@@ -16,10 +16,10 @@ MS = 1000
 class Talk:
     """A TCP connection as one capture point, or two 1 ms apart, see it."""
 
-    def __init__(self, points: int = 1) -> None:
-        self.node = Node("host", snapshots=False)
+    def __init__(self, points: int = 1, *, at_the_server: bool = False) -> None:
+        self.node = Node("host", snapshots=at_the_server)
         for number in range(points):
-            self.node.interface(f"eth{number}", 2 + number)
+            self.node.interface(f"eth{number}", 2 + number, addresses=[SERVER] if at_the_server else [])
         self._points, self._sent, self._id = points, [100, 500], 0
 
     def say(self, time_ms: float, flags: str, payload: bytes = b"", *, back: bool = False, again: int = 0) -> None:
@@ -74,10 +74,19 @@ def test_a_server_that_takes_its_time(tmp_path):
     (found,) = told.head[0]
     assert (found.kind, found.severity) == ("slow", "notice")
     assert found.text == (
-        "who answers tcp 10.0.0.1:4000 -> 10.9.0.1:80 takes its time: it holds 2.0 s, 99 % of the time without the "
-        "client's pauses"
+        "who answers tcp 10.0.0.1:4000 -> 10.9.0.1:80, or the way behind host eth0, takes its time: it holds 2.0 s, "
+        "99 % of the time without the client's pauses"
     )
     assert "in 2.02 s: server 2.00 s (99 %), handshake 12.0 ms (1 %), client's pauses 8,000 us (0 %)" in text(told)
+
+
+def test_at_the_server_no_way_is_left_that_could_be_slow(tmp_path):
+    talk = Talk(at_the_server=True)
+    talk.handshake()
+    talk.say(20, "PA", b"question")
+    talk.say(2020, "PA", b"answer", back=True)
+    (found,) = talk.told(tmp_path).head[0]
+    assert found.text.startswith("who answers tcp 10.0.0.1:4000 -> 10.9.0.1:80 (host) takes its time")
 
 
 def test_the_way_between_two_points_is_no_time_of_the_server(tmp_path):
