@@ -38,11 +38,11 @@ def redirect_loop(facts: Facts) -> Iterator[Seen]:
     path, first = np.unique(hops["packet"][row >= 0], return_index=True)
     row = row[row >= 0][first]
     path = path.astype(np.int64)
-    at, where_to = seen["place"][rows[row]], seen[["destination_high", "destination_low"]][rows[row]]
+    at = seen.take(rows[row])
     complete = facts.complete[facts.result.connection_of_path[path]]
     of_path = np.full(facts.own.size, -1, np.int64)
     of_path[path] = row
-    columns = (at, where_to["destination_high"], where_to["destination_low"], step[row], complete)
+    columns = (at["place"], at["destination_high"], at["destination_low"], step[row], complete)
     for one in groups(facts, path, *columns):
         mine = of_path[one[0]]
         times = rows[round_of == round_of[mine]]
