@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..arrays.grouping import group_ids, hashed
 from ..findings.all_findings import AllFindings
+from ..findings.common import Common
 from ..findings.values import Finding
 from ..nodes.file_facts import FileFacts
 from ..nodes.surroundings import Surroundings
@@ -43,6 +44,8 @@ class RunOfParts:
     topology: Topology
     surroundings: Surroundings
     files: Sequence[FileFacts]
+    common: Common | None
+    """What findings have to know of all parts; None where there is one."""
     each: Callable[[], Iterable[Correlation]]
     """Goes through its parts, one in memory at a time."""
 
@@ -128,7 +131,7 @@ class Run:
         self.words = common_words(topology, names, self._ends, places)
         self._reader = WayReader(topology, names, self._ends, places, self.words, hidden)
         self.sides: dict[RoleKey, Side] = {}
-        self._findings = AllFindings(most_ids=_ALL_IDS)
+        self._findings = AllFindings(result.common, most_ids=_ALL_IDS)
         self._roles: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
         """Per part: (ids of its connections, the role of each)."""
         self._keys: dict[RoleKey, int] = {}

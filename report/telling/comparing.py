@@ -1,6 +1,5 @@
 """Two results of any size, compared part by part."""
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ...correlate.compare.comparison import Comparison, compare_runs
@@ -17,9 +16,13 @@ def compare(good: "Correlation | PartedCorrelation", bad: "Correlation | PartedC
 
 
 def _run(result: "Correlation | PartedCorrelation") -> RunOfParts:
-    each: Callable[[], Iterable[Correlation]]
     if isinstance(result, Correlation):
-        first, each = result, lambda: [result]
-    else:
-        first, each = result.part(0), lambda: result
-    return RunOfParts(topology=first.topology, surroundings=result.surroundings, files=first.files, each=each)
+        return RunOfParts(
+            topology=result.topology, surroundings=result.surroundings, files=result.files, common=None,
+            each=lambda: [result],
+        )  # fmt: skip
+    first = result.part(0)
+    return RunOfParts(
+        topology=first.topology, surroundings=result.surroundings, files=first.files, common=result.common,
+        each=lambda: result,
+    )  # fmt: skip

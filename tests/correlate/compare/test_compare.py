@@ -10,6 +10,7 @@ from ttrace.correlate import correlate_captures
 from ttrace.correlate.in_parts.rounds import correlate_in_parts
 from ttrace.report import render_comparison
 from ttrace.report.telling.comparing import compare
+from ttrace.tests.cases.case import Case
 from ttrace.tests.command_line import run_here
 
 from ..findings.test_by_kernel import datagram, dropped
@@ -222,6 +223,20 @@ def test_the_same_in_parts(good, tmp_path):
     finally:
         for part in parts:
             part.close()
+
+
+def test_findings_that_take_several_parts_to_see():
+    """The connection that a program took, and the one that it went on with, are in two parts."""
+    one = correlate_captures(recording("docker-http"))
+    with Case("a_program_passes_it_on").sources() as sources:
+        whole = "".join(render_comparison(compare(one, correlate_captures(sources)), "json"))
+        parted = correlate_in_parts(list(map(str, sources)), lambda _stage, _done: None, most=12, workers=1)
+        try:
+            assert parted.count > 1
+            assert "".join(render_comparison(compare(one, parted), "json")) == whole
+        finally:
+            parted.close()
+    assert {finding["kind"] for finding in json.loads(whole)["findings"]} == {"proxied"}
 
 
 def test_names_cannot_begin_a_line(tmp_path, monkeypatch):
