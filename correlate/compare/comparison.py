@@ -38,7 +38,8 @@ class Comparison:
     only_good: tuple[tuple[RoleKey, Side], ...]
     only_bad: tuple[tuple[RoleKey, Side], ...]
     findings: tuple[Finding, ...]
-    """About connections that only the bad run has."""
+    """About connections that only the bad run has; and about what has no role, where none of the good run says the
+    same."""
     recorded: tuple[RecordedOtherwise, ...]
     """What was recorded of the same namespaces otherwise."""
 
@@ -80,10 +81,15 @@ def _compared(
             equal.append(one)
     told.sort(key=_urgency)
     paired = {key for one in found.pairs for key in one.bad_keys}
+    beside = (
+        finding
+        for finding, roles in bad.findings
+        if (not roles & paired if roles else bad.identity(finding) not in known)
+    )
     return Comparison(
         good=good, bad=bad, notes=notes, pairs=tuple(told), equal=tuple(equal),
         only_good=tuple(found.only_good), only_bad=tuple(found.only_bad),
-        findings=tuple(finding for finding, roles in bad.findings if not roles & paired), recorded=tuple(recorded),
+        findings=tuple(beside), recorded=tuple(recorded),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import ICMP, IP
 
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.in_parts.rounds import correlate_in_parts
@@ -202,6 +203,28 @@ def test_what_the_kernel_dropped_ends_there(tmp_path):
     )
     assert first["bad"].startswith("are dropped: host: the kernel dropped it: IP_RPFILTER")
     assert compared(bad, bad)["pairs"] == []
+
+
+def given_up(folder, *errors):
+    """The captures of what links say among themselves, which a router answers with ICMP errors, and of a datagram."""
+    folder.mkdir()
+    host = docker_host()
+    for number, (kind, code) in enumerate(errors, 1):
+        report = IP(src="192.0.2.1", dst=f"224.0.0.{20 + number}", id=number, ttl=1, proto=2) / bytes(16)
+        error = IP(src="192.0.2.254", dst="192.0.2.1", id=40 + number) / ICMP(type=kind, code=code) / bytes(report)
+        host.see("eth0", OUT, 1000 * number, report)
+        host.see("eth0", IN, 1000 * number + 500, error)
+    host.see("eth0", IN, 9000, datagram(to="172.17.0.2"))
+    host.see("docker0", OUT, 9040, datagram(to="172.17.0.2", ttl=59))
+    keep_recording(host)
+    return host.write(folder)
+
+
+def test_a_finding_about_no_role_is_told_where_the_good_run_does_not_say_the_same(tmp_path):
+    good = given_up(tmp_path / "good", (11, 0))
+    bad = given_up(tmp_path / "bad", (11, 0), (3, 0))
+    assert [finding["kind"] for finding in compared(bad, good)["findings"]] == []
+    assert [finding["kind"] for finding in compared(good, bad)["findings"]] == ["no_route"]
 
 
 def test_what_was_recorded_otherwise(tmp_path):
