@@ -38,11 +38,19 @@ class Samples:
     order: int = 0
     """Where it comes on the way."""
 
-    def add(self, values: npt.NDArray[np.int64], error_ns: int | None) -> None:
-        """More of them."""
-        self.count += values.size
-        both = np.sort(np.concatenate([self.values, values]))
-        self.values = both[np.linspace(0, both.size - 1, min(both.size, MOST_SAMPLES)).astype(np.int64)]
+    def add(self, values: npt.NDArray[np.int64], error_ns: int | None, count: int | None = None) -> None:
+        """More of them; `count`: of how many `values` were kept, if not of themselves."""
+        count = values.size if count is None else count
+        both = np.concatenate([self.values, values])
+        # Each that was kept stands for those of its kind that were not.
+        sizes = [self.values.size, values.size]
+        each = np.repeat([self.count / max(sizes[0], 1), count / max(sizes[1], 1)], sizes)
+        order = np.argsort(both, kind="stable")
+        if both.size > MOST_SAMPLES:
+            so_far = np.cumsum(each[order])
+            order = order[np.searchsorted(so_far, np.linspace(so_far[0], so_far[-1], MOST_SAMPLES))]
+        self.values = both[order]
+        self.count += count
         known = self.error_ns is not None and error_ns is not None
         self.error_ns = max(self.error_ns or 0, error_ns or 0) if known else None
 

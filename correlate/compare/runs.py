@@ -97,7 +97,7 @@ class Side:
                 self.add_way(kind, key, seen)
         for leg, samples in other.delays.items():
             mine_of_leg = self.delays.setdefault(leg, Samples(order=len(self.delays)))
-            mine_of_leg.add(samples.values, samples.error_ns)
+            mine_of_leg.add(samples.values, samples.error_ns, samples.count)
 
     def add_way(self, kind: tuple[PacketClass, bool], key: tuple[object, ...], seen: WaySeen) -> None:
         """More packets."""

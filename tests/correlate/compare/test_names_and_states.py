@@ -8,7 +8,7 @@ import pytest
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.compare.classes import STATES, PacketClass, connection_outcomes, connection_states
 from ttrace.correlate.compare.common_names import _paired
-from ttrace.correlate.compare.delays import MOST_SAMPLES, Samples
+from ttrace.correlate.compare.delays import MOST_SAMPLES, LegKey, Samples
 from ttrace.correlate.compare.parting import differences
 from ttrace.correlate.compare.runs import Side, WaySeen
 from ttrace.correlate.compare.ways import Step, Way
@@ -83,3 +83,23 @@ def test_samples_are_bounded_and_keep_their_spread():
     assert samples.count == 100_000
     assert samples.values.size == MOST_SAMPLES
     assert (samples.values[0], samples.values[-1]) == (0, 99_999)
+
+
+def test_samples_that_were_left_out_count_as_well():
+    """Of many parts, as of one: the last one is no more than the others."""
+    samples = Samples()
+    for value in (1, 1, 1, 9):
+        samples.add(np.full(50_000, value), 0)
+    assert samples.values[samples.values.size // 2] == 1
+    assert abs(np.mean(samples.values == 9) - 0.25) < 0.01
+
+
+def test_of_several_roles_all_delays_are_counted():
+    leg = LegKey(True, False, "a eth0 in", "a eth1 out")
+    one, other, whole = Side(), Side(), Side()
+    for role, value, count in ((one, 1, 100_000), (other, 9, 5000)):
+        role.delays[leg] = Samples()
+        role.delays[leg].add(np.full(count, value), 0)
+        whole.add(role)
+    assert whole.delays[leg].count == 105_000
+    assert whole.delays[leg].values[MOST_SAMPLES // 2] == 1
