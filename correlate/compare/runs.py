@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays.grouping import group_ids, hashed
-from ..findings.all_findings import AllFindings
+from ..findings.all_findings import MOST_IDS, AllFindings
 from ..findings.common import Common
 from ..findings.values import Finding
 from ..nodes.file_facts import FileFacts
@@ -214,8 +214,11 @@ class Run:
 
     @cached_property
     def findings(self) -> tuple[tuple[Finding, set[RoleKey]], ...]:
-        """Those of all parts, each with the roles of the connections that it is about."""
-        return tuple((finding, self._roles_of(finding)) for finding in self._findings.told())
+        """Those of all parts, with ids as the report has them, each with the roles of all connections it is about."""
+        return tuple(
+            (replace(finding, connections=finding.connections[:MOST_IDS]), self._roles_of(finding))
+            for finding in self._findings.told()
+        )
 
     def identity(self, finding: Finding) -> tuple[object, ...]:
         """Equal for findings of two runs that say the same: of one kind, at one node, by one rule."""

@@ -7,7 +7,7 @@ Clues; joined they are what is Common to all, which the families look at too. A 
 made.
 
 For other rooms:
-    all_findings: AllFindings
+    all_findings: MOST_IDS, AllFindings
     asked_rules: with_asked_rules
     clues: AllClues, clues_of, look_around
     common: Clues, Common

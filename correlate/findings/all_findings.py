@@ -19,7 +19,7 @@ from .subject import Subject
 from .values import Finding
 from .waiting import around
 
-_MOST_IDS: Final = 1000
+MOST_IDS: Final = 1000
 """Ids of connections and of paths that a finding carries: a flood has millions, and their first ones tell as much."""
 _ENOUGH_ANSWERS: Final = 2
 """Connections that have to have been answered before it is known how long an answer takes."""
@@ -50,7 +50,7 @@ class _Merged:
 class AllFindings:
     """Finds them part by part."""
 
-    def __init__(self, common: Common | None = None, *, most_ids: int = _MOST_IDS) -> None:
+    def __init__(self, common: Common | None = None, *, most_ids: int = MOST_IDS) -> None:
         """`common`: what is known of all parts; None where the result is one. `most_ids`: connections that a finding
         carries."""
         self._common, self._most_ids = common, most_ids
@@ -96,7 +96,7 @@ class AllFindings:
         known.packets += seen.paths.size
         known.connection_count += connections.size
         known.connections = sorted(known.connections + result.ids.connections[connections].tolist())[: self._most_ids]
-        known.paths = sorted(known.paths + np.sort(result.ids.paths[seen.paths])[:_MOST_IDS].tolist())[:_MOST_IDS]
+        known.paths = sorted(known.paths + np.sort(result.ids.paths[seen.paths])[:MOST_IDS].tolist())[:MOST_IDS]
         known.amounts = tuple(a + b for a, b in zip(known.amounts, seen.amounts, strict=True))
 
     def told(self) -> tuple[Finding, ...]:

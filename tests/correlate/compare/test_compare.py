@@ -153,6 +153,12 @@ def test_nobody_answers_and_somebody_refuses(against):
     assert refused["differences"][-1]["bad"] == "meet RST,ACK"
 
 
+def test_of_a_flood_the_findings_have_the_ids_that_those_of_the_report_have(against):
+    [finding] = against(refuses=True, requests=1001, points=("eth0",), traced=False)["findings"]
+    assert (finding["kind"], finding["connection_count"]) == ("refused", 1001)
+    assert len(finding["connections"]) == 1000
+
+
 def test_a_delay_beyond_what_the_good_run_had(against):
     pair = against(slow_us=30_000)
     [delay] = pair["differences"]
