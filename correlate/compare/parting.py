@@ -88,7 +88,7 @@ def differences(good: Side, bad: Side) -> list[Difference]:
 
 def _ways(good: Side, bad: Side, kind: tuple[PacketClass, bool]) -> Iterator[_Placed]:
     """The differences of the packets of one kind."""
-    good_ways = sorted(good.ways[kind].values(), key=lambda one: -one.packets)
+    good_ways = sorted(good.ways[kind].values(), key=lambda one: (-one.packets, one.path))
     merged: dict[tuple[bool, str, str, str], tuple[int, list[Difference]]] = {}
     for seen in sorted(bad.ways[kind].values(), key=lambda one: one.path):
         partings, nearest = _nearest(good_ways, seen)
@@ -136,8 +136,8 @@ def _difference(
 def _more_often(good: Side, bad: Side, kind: tuple[PacketClass, bool]) -> Iterator[tuple[int, Difference]]:
     """Failures that the good run has too, and the bad one more often than chance makes them."""
     of_good, of_bad = good.packets_of[kind], bad.packets_of[kind]
-    for key in good.ways[kind].keys() & bad.ways[kind].keys():
-        one, other = good.ways[kind][key], bad.ways[kind][key]
+    both = [(good.ways[kind][key], other) for key, other in bad.ways[kind].items() if key in good.ways[kind]]
+    for one, other in sorted(both, key=lambda pair: pair[1].path):
         if not other.way.failed or other.packets < _LEAST_FAILED:
             continue
         share, before = other.packets / of_bad, one.packets / of_good

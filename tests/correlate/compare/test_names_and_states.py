@@ -76,6 +76,21 @@ def test_more_failures_than_chance_makes(good, bad, told):
         assert found[0].bad == "do so more often (100 of 1,000)"
 
 
+def test_failures_of_equally_long_ways_are_told_in_the_order_in_which_they_came():
+    """Whatever the hashes of their words, which differ from run to run of Python."""
+
+    def ended(packets):
+        found, numbers = Side(), range(1, 9)
+        for number in numbers:
+            step = Step(kind="point", key=("a", f"eth{number}"), place=f"a eth{number}", space=("a", "root"))
+            way = Way(steps=(step,), outcome="lost", end=("lost", str(number)), end_text="are lost", failed=True)
+            found.add_way((PacketClass.OTHER, True), (way.key,), WaySeen(way, packets, number, "ACK", 0))
+        found.packets_of[PacketClass.OTHER, True] = 8000
+        return found
+
+    assert [one.bad_path for one in differences(ended(1), ended(900))] == list(range(1, 9))
+
+
 def test_samples_are_bounded_and_keep_their_spread():
     samples = Samples()
     for begin in range(0, 100_000, 1000):
