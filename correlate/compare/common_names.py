@@ -10,8 +10,11 @@ from typing import Final
 
 from ..nodes.topology import Topology
 
-_RANDOM_END: Final = re.compile(r"(?:[-_.](?:[0-9a-f]{6,}|[0-9a-z]{8,10}-[0-9a-z]{5}|[0-9a-z]{5}))$")
-"""What an orchestrator appends: the pods `web-7d4b9c6f5-x2x8k` of one Deployment, container ids."""
+_RANDOM_END: Final = re.compile(
+    r"(?:[-_.](?:[0-9a-f]{6,}|[0-9a-z]{8,10}-[0-9a-z]{5}|[bcdfghjklmnpqrstvwxz2456789]{5}))$"
+)
+"""What an orchestrator appends: the pods `web-7d4b9c6f5-x2x8k` of one Deployment, `proxy-x2x8k` of a DaemonSet (whose
+letters make no words: k8s.io/apimachinery/pkg/util/rand), container ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,8 @@ def test_states_and_outcomes_are_those_of_the_report(file):
         (["web", "db"], ["web", "db"], {}),
         (["x-web", "x-db"], ["y-web", "y-db"], {"y-web": "x-web", "y-db": "x-db"}),
         (["web-7d4b9c6f5-x2x8k", "db"], ["web-85c9f7d4b-abcde", "db"], {"web-85c9f7d4b-abcde": "web-7d4b9c6f5-x2x8k"}),
+        (["log-x2x8k", "db-pppzz"], ["log-9zvtb", "db-qk4d7"], {"log-9zvtb": "log-x2x8k", "db-qk4d7": "db-pppzz"}),
+        (["log-redis", "db-mysql"], ["log-nginx", "db-maria"], {}),  # words, and no random ends
         (["one"], ["other"], {"other": "one"}),
         (["a", "b"], ["c", "d"], {}),
         (["a-7d4b9c6f5-x2x8k", "a-7d4b9c6f5-aaaaa"], ["a-7d4b9c6f5-bbbbb"], {}),
