@@ -11,7 +11,7 @@ from ...pcapng.blocks import LinkType
 from ..netfilter.messages import KernelMessages
 from ..netfilter.sources import decode_messages
 from ..result.correlation import Correlation
-from ..result.words import address_text, protocol_name
+from ..result.words import entry_end, protocol_name
 from ..sightings import EVALUATION, frames, of_kind
 
 _MOST_NAMED = 6
@@ -146,13 +146,8 @@ def _trace_message(result: Correlation, file: int, number: int, message: KernelM
 def _conntrack_message(message: KernelMessages) -> str:
     entry = message.conntrack[0]
     original, reply = (
-        f"{_end(entry, way, 'source')} -> {_end(entry, way, 'destination')}" for way in ("original", "reply")
+        f"{entry_end(entry, f'{way}_source')} -> {entry_end(entry, f'{way}_destination')}"
+        for way in ("original", "reply")
     )
     protocol = protocol_name(int(entry["protocol"]), 0)
     return f"a conntrack message: {_CONNTRACK_EVENTS[entry['event']]} {protocol} {original}, answered {reply}"
-
-
-def _end(entry: np.void, way: str, end: str) -> str:
-    address = address_text(int(entry[f"{way}_{end}_high"]), int(entry[f"{way}_{end}_low"]))
-    port = int(entry[f"{way}_{end}_port"])
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -10,7 +10,7 @@ from ..arrays.grouping import first_with, hashed
 from ..netfilter.numbers import Hook
 from ..outcomes.kinds import Outcome, Reason
 from ..protocols import WITH_PORTS
-from ..result.words import PROTOCOLS, address_text
+from ..result.words import PROTOCOLS, address_text, entry_end
 from ..schema import CONNTRACK, CONNTRACK_DESTROYED, CONNTRACK_DUMPED
 from .by_rules import place_of_end
 from .facts import Facts, Mask, Rows
@@ -49,9 +49,9 @@ def wanted_by_two(facts: Facts) -> Iterator[Seen]:
 
 def _clash(facts: Facts, paths: Rows, entry: np.void) -> Seen:
     first = int(paths[0])
-    at, protocol = place_of_end(facts, first), int(entry["protocol"])
-    wanted = f"{end_of(entry, 'reply_destination', protocol)} -> {end_of(entry, 'reply_source', protocol)}"
-    holder = f"{end_of(entry, 'original_source', protocol)} -> {end_of(entry, 'original_destination', protocol)}"
+    at = place_of_end(facts, first)
+    wanted = f"{entry_end(entry, 'reply_destination')} -> {entry_end(entry, 'reply_source')}"
+    holder = f"{entry_end(entry, 'original_source')} -> {entry_end(entry, 'original_destination')}"
 
     def say(extent: Extent) -> str:
         return (
@@ -88,7 +88,7 @@ def bound_to_nobody(facts: Facts) -> Iterator[Seen]:
 
 def _stale(facts: Facts, paths: Rows, entry: np.void) -> Seen:
     first, protocol = int(paths[0]), int(entry["protocol"])
-    at, target = place_of_end(facts, first), end_of(entry, "reply_source", protocol)
+    at, target = place_of_end(facts, first), entry_end(entry, "reply_source")
     source, name = _address(entry, "original_source"), PROTOCOLS.get(protocol, str(protocol))
     port = f" --sport {entry['original_source_port']}" if protocol in WITH_PORTS else ""
 
@@ -162,11 +162,3 @@ def _same_destination(entries: npt.NDArray[np.void]) -> Mask:
 
 def _address(entry: np.void, end: str) -> str:
     return address_text(int(entry[f"{end}_high"]), int(entry[f"{end}_low"]))
-
-
-def end_of(entry: np.void, end: str, protocol: int) -> str:
-    """An end of an entry (a CONNTRACK row), as `reply_source`, with its port."""
-    address, port = _address(entry, end), int(entry[f"{end}_port"])
-    if protocol not in WITH_PORTS:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

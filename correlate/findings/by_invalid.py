@@ -15,9 +15,10 @@ from ..nodes.topology import Role
 from ..outcomes.kinds import Outcome, Reason
 from ..result.reasons import rule_place
 from ..result.show import reason_of
+from ..result.words import entry_end
 from ..schema import CONNTRACK, CONNTRACK_DESTROYED
 from ..sightings import EVALUATION, of_kind
-from .by_conntrack import end_of, first_in_last_namespace
+from .by_conntrack import first_in_last_namespace
 from .by_rules import place_of_end
 from .facts import Facts, Mask, Rows
 from .grouping import groups
@@ -230,7 +231,7 @@ def _untranslated(facts: Facts, paths: Rows, entry: np.void, *, is_bridged: bool
     frame = facts.result.sightings[int(facts.last_frame[first])]
     point = topology.points[int(frame["place"])]
     at = where(point.node, topology.namespaces[point.namespace].label)
-    asked = end_of(entry, "original_destination", int(entry["protocol"]))
+    asked = entry_end(entry, "original_destination")
     why = "; conntrack calls it INVALID, and of that nothing is translated" if is_invalid else ""
     if is_bridged and point.role == Role.PORT:
         why = "; it was bridged, past the rules that translate it"
@@ -243,7 +244,7 @@ def _untranslated(facts: Facts, paths: Rows, entry: np.void, *, is_bridged: bool
 
     evidence = Evidence(
         what="conntrack",
-        text=f"entry {entry['id']}: {asked} is answered from {end_of(entry, 'reply_source', int(entry['protocol']))}",
+        text=f"entry {entry['id']}: {asked} is answered from {entry_end(entry, 'reply_source')}",
     )
     return Seen(
         kind=Kind.REPLY_NOT_TRANSLATED, key=(at, point.interface, asked, why), say=say, paths=paths,

@@ -10,5 +10,5 @@ For other rooms:
     show_connections: owner_of
     values: ChainHop, Connection, Encapsulation, Hop, InterfaceHop, KernelHop, Path, Process, RewriteStep
     values: RuleMatch, SequenceShift
-    words: DIRECTIONS, PROTOCOLS, address_text, endpoint, packet_info, protocol_name, tcp_flags_text
+    words: DIRECTIONS, PROTOCOLS, address_text, endpoint, entry_end, packet_info, protocol_name, tcp_flags_text
 """

@@ -103,6 +103,16 @@ def endpoint(row: np.void, end: str) -> str:
     port = int(row[f"{end}_port"])
     if port == 0 and "notes" in (row.dtype.names or ()) and row["notes"] & NOTE_NO_FLOW:
         return address  # not captured, or in another fragment
+    return _with_port(address, port)
+
+
+def entry_end(entry: np.void, end: str) -> str:
+    """An end of a CONNTRACK row, as `reply_source`, with its port, where the protocol has ports."""
+    address = address_text(int(entry[f"{end}_high"]), int(entry[f"{end}_low"]))
+    return _with_port(address, int(entry[f"{end}_port"])) if entry["protocol"] in numbers.WITH_PORTS else address
+
+
+def _with_port(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

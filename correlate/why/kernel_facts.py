@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..netfilter.numbers import NFT_GOTO, NFT_JUMP, NFT_RETURN
-from ..protocols import WITH_PORTS
 from ..result.correlation import Correlation
 from ..result.reasons import RULE_CHANGED, rule_place
 from ..result.values import ChainHop, InterfaceHop, KernelHop
-from ..result.words import PROTOCOLS, address_text, packet_info
+from ..result.words import PROTOCOLS, entry_end, packet_info
 from ..schema import CONNTRACK, CONNTRACK_DESTROYED, CONNTRACK_DUMPED, CONNTRACK_NEW
 from ..sightings import EVALUATION, FRAME, of_kind, told
 from .passages import Passage
@@ -112,7 +111,10 @@ def _entry(
 ) -> Fact:
     which = np.flatnonzero(rows["id"] == number)
     first = rows[int(which[0])]
-    ways = [f"{_end(first, f'{way}_source')} -> {_end(first, f'{way}_destination')}" for way in ("original", "reply")]
+    ways = [
+        f"{entry_end(first, f'{way}_source')} -> {entry_end(first, f'{way}_destination')}"
+        for way in ("original", "reply")
+    ]
     events = rows["event"][which].tolist()
     began = "in the table when the capture began" if events[0] == CONNTRACK_DUMPED else "made then"
     ended = ", gone before the capture ended" if events[-1] == CONNTRACK_DESTROYED else ""
@@ -123,13 +125,6 @@ def _entry(
         file=result.files[int(files[which[0]])].path, frame=int(first["frame"]),
         read_ns=_reference(result, passage.namespace.node, int(first["time_ns"])),
     )  # fmt: skip
-
-
-def _end(entry: np.void, end: str) -> str:
-    address, port = address_text(int(entry[f"{end}_high"]), int(entry[f"{end}_low"])), int(entry[f"{end}_port"])
-    if entry["protocol"] not in WITH_PORTS:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _reference(result: Correlation, node: str, time_ns: int) -> int:

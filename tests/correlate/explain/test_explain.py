@@ -561,6 +561,17 @@ def test_of_a_kernel_message_it_is_said_which_it_is(three):
     )
 
 
+def test_a_conntrack_message_of_a_protocol_without_ports_has_none(tmp_path):
+    host = docker_host("host")
+    host.see("eth0", OUT, 0, IP(src=HOST, dst=FAR) / ICMP(id=7))
+    host.conntrack(5, ((HOST, 0), (FAR, 0)), ((FAR, 0), (HOST, 0)), protocol=1)
+    message = host.noted - 1
+    result = correlate(tmp_path, host)
+    with pytest.raises(UsageError) as said:
+        find_frame(result, f"host:{host.frame_numbers()[message]}")
+    assert said.value.message.endswith(f"a new entry icmp {HOST} -> {FAR}, answered {FAR} -> {HOST}")
+
+
 def test_a_lone_file_needs_no_name(tmp_path):
     result = correlate_captures([write(tmp_path / "a.pcap", [datagram(WEB1, 1, b"")], 2000)])
     assert find_frame(result, "1") == 0
