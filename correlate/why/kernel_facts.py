@@ -70,27 +70,29 @@ def drop_facts(result: Correlation, passage: Passage) -> Iterator[Fact]:
 def conntrack_facts(result: Correlation, passage: Passage) -> Iterator[Fact]:
     """The entries that the packet had in a namespace."""
     rows, files = _messages(result, passage)
-    if rows.size == 0:
-        return
-    seen = np.array(passage.sightings)
-    flows = result.sightings["flow"][seen]
-    said = seen[seen >= told(result.sightings).start] - told(result.sightings).start
-    named = np.unique(result.said["conntrack_id"][said])
-    fits = np.isin(rows["id"], named[named > 0])
-    for column in _COLUMNS:
-        fits |= np.isin(rows[column], flows)
-    ids = [number for number in dict.fromkeys(rows["id"][fits].tolist()) if _is_alive(rows, number, passage, result)]
+    ids = [number for number in dict.fromkeys(rows["id"].tolist()) if _is_alive(rows, number, passage, result)]
     for number in ids[:_MOST_ENTRIES]:
         yield _entry(result, passage, rows, files, number)
 
 
 def _messages(result: Correlation, passage: Passage) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
-    """(CONNTRACK rows of the namespace, the file of each)."""
-    found, files = [np.empty(0, CONNTRACK)], [np.empty(0, np.int64)]
-    for number, messages in enumerate(result.messages):
-        here = np.flatnonzero(messages.conntrack["namespace"] == passage.namespace.index)
-        found.append(messages.conntrack.take(here))
-        files.append(np.full(here.size, number))
+    """(CONNTRACK rows of the namespace about entries that fit the packet, the file of each)."""
+    seen = np.array(passage.sightings)
+    flows = result.sightings["flow"][seen]
+    said = seen[seen >= told(result.sightings).start] - told(result.sightings).start
+    named = np.unique(result.said["conntrack_id"][said])
+    named = named[named > 0]
+    tables = [messages.conntrack for messages in result.messages]
+    here = [table["namespace"] == passage.namespace.index for table in tables]
+    fits = [np.isin(table["id"], named) for table in tables]
+    for table, some in zip(tables, fits, strict=True):
+        for column in _COLUMNS:
+            some |= np.isin(table[column], flows)
+    of_packet = [table["id"][a & b] for table, a, b in zip(tables, here, fits, strict=True)]
+    ids = np.unique(np.concatenate([np.empty(0, np.int64), *of_packet]))
+    rows = [np.flatnonzero(a & np.isin(table["id"], ids)) for table, a in zip(tables, here, strict=True)]
+    found = [np.empty(0, CONNTRACK), *(table.take(some) for table, some in zip(tables, rows, strict=True))]
+    files = [np.empty(0, np.int64), *(np.full(some.size, number) for number, some in enumerate(rows))]
     return np.concatenate(found), np.concatenate(files)
 
 
