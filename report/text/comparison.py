@@ -10,9 +10,9 @@ from ...correlate.compare.pairing import PairCompared
 from ...correlate.compare.parting import Difference
 from ...correlate.compare.runs import Run, Side
 from ...correlate.compare.settings import RecordedOtherwise
-from ...correlate.findings.kinds import Severity
 from ...correlate.findings.values import Finding
 from ...escaping import safe
+from .findings import sentence, severity_word
 from .layout import first_of
 from .units import plural
 
@@ -80,8 +80,7 @@ def _pair(number: int, told: PairTold) -> Iterator[str]:
 
 def _finding(finding: Finding) -> str:
     finding = safe(finding)
-    severity = finding.severity.upper() if finding.severity == Severity.FAULT else finding.severity
-    return f"{severity} {finding.kind}: {finding.text}"
+    return f"{severity_word(finding)} {finding.kind}: {sentence(finding)}"
 
 
 def _difference(one: Difference) -> str:

@@ -39,10 +39,8 @@ def findings_text(findings: Sequence[Finding], well: str, only: Sequence[str] = 
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    severity = finding.severity.upper() if finding.severity == Severity.FAULT else finding.severity
-    first = f"  {finding.id:>2} {severity:<7} "
-    sentence = finding.text if finding.confidence >= _SURE else f"probably: {finding.text}"
-    yield from (f"{line}\n" for line in _wrapped(sentence, first))
+    first = f"  {finding.id:>2} {severity_word(finding):<7} "
+    yield from (f"{line}\n" for line in _wrapped(sentence(finding), first))
     shown = first_of([f"[{number}]" for number in finding.connections], _MOST_IDS)
     more = plural(finding.packets, "packet") if finding.packets != 1 else "the packet"
     way = f"path #{finding.paths[0]} shows the way" if finding.paths else ""
@@ -53,6 +51,16 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 _SURE: Final = 0.8
 """Below it a finding says that it may be wrong."""
+
+
+def severity_word(finding: Finding) -> str:
+    """`FAULT`, which nobody overlooks, or `notice`."""
+    return finding.severity.upper() if finding.severity == Severity.FAULT else finding.severity
+
+
+def sentence(finding: Finding) -> str:
+    """What it says, and whether that may be wrong."""
+    return finding.text if finding.confidence >= _SURE else f"probably: {finding.text}"
 
 
 def _wrapped(text: str, first: str) -> list[str]:

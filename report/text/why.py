@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from ...correlate.findings.kinds import Severity
 from ...correlate.findings.values import Evidence, Finding
 from ...correlate.why.values import Fact, Proof, Why
 from ...escaping import safe
+from .findings import severity_word
 from .layout import first_of, wrapped
 from .path import path_text
 from .units import plural
@@ -26,8 +26,7 @@ def why_pieces(whys: Sequence[Why]) -> Iterator[str]:
 
 def _section(why: Why, separator: str) -> Iterator[str]:
     finding = why.finding
-    severity = finding.severity.upper() if finding.severity == Severity.FAULT else finding.severity
-    yield f"{separator}Why {finding.id}: {severity} {finding.kind}, confidence {finding.confidence:.2f}\n"
+    yield f"{separator}Why {finding.id}: {severity_word(finding)} {finding.kind}, confidence {finding.confidence:.2f}\n"
     yield from _lines(finding.text, "  ")
     if finding.advice:
         yield from _lines(finding.advice, "  > ")

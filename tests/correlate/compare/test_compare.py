@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,15 @@ def test_a_rule_that_drops(against):
     assert (first["bad_packets"], first["bad_of"], first["bad_path"]) == (6, 6, 1)
     assert [one["kind"] for one in others] == ["answer"]
     assert (pair["good"]["states"], pair["bad"]["states"]) == ({"cut": 6}, {"unanswered": 6})
+
+
+def test_a_cause_that_may_be_wrong_says_so(good, tmp_path):
+    bad = Run(folder=tmp_path / "bad", meets=("-p tcp --dport 80 -j DROP", DROP)).write()
+    found = compare(*(correlate_captures([file]) for file in (good, bad)))
+    [pair] = found.pairs
+    doubtful = replace(pair, findings=tuple(replace(finding, confidence=0.7) for finding in pair.findings))
+    texts = ["".join(render_comparison(replace(found, pairs=(one,)), "text")) for one in (pair, doubtful)]
+    assert ["FAULT rule_drop: probably: host drops" in " ".join(text.split()) for text in texts] == [False, True]
 
 
 def test_another_rule_that_accepts_is_told_too(against):
