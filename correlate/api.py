@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..errors import TtraceError
 from ..pcapng.source import is_read_once
 from .in_memory import correlate_captures
 from .in_parts.memory import bytes_needed, memory_budget, most_sightings, sightings_per_part
@@ -62,13 +63,22 @@ def correlate_both(
     memory: int | None = None,
     max_expanded: int | None = None,
 ) -> "tuple[Correlation | PartedCorrelation, Correlation | PartedCorrelation]":
-    """Two runs, each with half of the memory."""
+    """Two runs, each with half of the memory. Raises TtraceError for a pipe that both name: it is read once."""
+    _refuse_one_pipe_for_both(parse_sources(good), parse_sources(bad))
     half = (memory_budget() if memory is None else memory) // 2
     one, other = (
         correlate_files(files, progress, vxlan_ports=vxlan_ports, memory=half, max_expanded=max_expanded)
         for files in (good, bad)
     )
     return one, other
+
+
+def _refuse_one_pipe_for_both(good: Sequence[Source], bad: Sequence[Source]) -> None:
+    read_once = {source.path for source in good if is_read_once(source.path)}
+    for source in bad:
+        if source.path in read_once:
+            name = "stdin" if source.path == "-" else source.path
+            raise TtraceError(f"`{name}` is named for both runs, and can be read once", "write one run into a file")
 
 
 def _size(sources: Sequence[Source]) -> int:

@@ -296,6 +296,7 @@ def test_names_cannot_begin_a_line(tmp_path, monkeypatch):
         ([], 2, "GOOD..."),
         (["GOOD", "--with", "missing.pcapng"], 1, "cannot read `missing.pcapng`"),
         (["missing.pcapng", "--with", "GOOD"], 1, "cannot read `missing.pcapng`"),
+        (["-", "--with", "-"], 1, "`stdin` is named for both runs"),
         (["GOOD", "--with", "COPY", "--output", "COPY"], 1, "is one of the captures"),
     ],
 )
