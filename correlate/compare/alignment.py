@@ -115,9 +115,8 @@ class _Walk:
 
     def _end(self) -> None:
         """One of them ends here, or both."""
-        good, bad = self.good.steps[self.at_good :], self.bad.steps[self.at_bad :]
-        good = tuple(step for step in good if step.kind != "kernel" and not self._is_skipped(step, self.traced_bad))
-        bad = tuple(step for step in bad if step.kind != "kernel" and not self._is_skipped(step, self.traced_good))
+        good = self._left(self.good.steps[self.at_good :], self.traced_bad)
+        bad = self._left(self.bad.steps[self.at_bad :], self.traced_good)
         ends_good, ends_bad = self.good.end, self.bad.end
         if good and not bad and ends_bad is not None:
             self._part("outcome", self._here(), f"go on to {_step_words(good[0])}", self.bad.end_text)
@@ -125,6 +124,13 @@ class _Walk:
             self._part("outcome", self._here(), self.good.end_text, f"go on to {_step_words(bad[0])}")
         elif not good and not bad and ends_good is not None and ends_bad is not None and ends_good != ends_bad:
             self._part("outcome", self._here(), self.good.end_text, self.bad.end_text)
+
+    def _left(self, steps: Sequence[Step], traced: set[tuple[str, str]]) -> list[Step]:
+        """Those that the other would show, had it passed them. Translations need a later point, or a trace."""
+        left = [step for step in steps if step.kind != "kernel" and not self._is_skipped(step, traced)]
+        if any(step.kind == "point" for step in left):
+            return left
+        return [step for step in left if step.kind != "rewrite" or step.space in traced]
 
     def _here(self) -> str:
         return f"behind {self.common[-1]}" if self.common else "at the beginning"

@@ -98,6 +98,7 @@ def test_what_is_made_anew_is_no_difference(against):
     "changes",
     [
         {"points": ("eth0",)}, {"points": ("docker0", "port")}, {"traced": False}, {"requests": 2},
+        {"points": ("eth0",), "traced": False},
         {"name": "other"}, {"container_name": "web1-7d4b9c6f5-x2x8k"}, {"answers": True, "jitter_us": (0, 400, 900)},
     ],
 )  # fmt: skip
