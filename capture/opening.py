@@ -114,8 +114,9 @@ def begin(session: Session) -> "Feed":
     compile_kernels()
     watched = seen_bits(session.options)
     feed = Feed(
-        session.arena, session.output, session.rings, session.sockets, session.options.count, watched, session.drops
-    )
+        session.arena, session.output, session.rings, session.sockets, session.options.count, watched, session.drops,
+        session.snapshot_interface,
+    )  # fmt: skip
     session.stack.callback(feed.close)
     for source in session.sources:
         with _going_on_without(session):

@@ -38,8 +38,9 @@ class Feed:
         packet_limit: int | None,
         watched: int = 0,
         drops: tuple[DropRecorder, int] | None = None,
+        snapshots: int = 0,
     ) -> None:
-        """All come with their pcapng interface ids, `drops` with the first of theirs. `watched`: SEEN bits."""
+        """All have their pcapng interface ids, `drops` the first, what is added `snapshots`. `watched`: SEEN bits."""
         self._watched = watched
         self._output = output
         self.full_ns: int | None = None
@@ -58,15 +59,14 @@ class Feed:
         self._attention = -1
         self._intake.inboxes[:, columns.INBOX_BYTES] = WAITING_BYTES
         self._intake.inboxes[-1, columns.INBOX_BASE] = arena.allocate(WAITING_BYTES)
-        self._intake.inboxes[-2:, columns.INBOX_DESCRIPTOR] = columns.NO_SOCKET
-        self._intake.inboxes[-2:, columns.INBOX_WAKE] = columns.NO_SOCKET
+        self._intake.inboxes[-1, columns.INBOX_INTERFACE] = snapshots
+        self._intake.inboxes[-2:, [columns.INBOX_DESCRIPTOR, columns.INBOX_WAKE]] = columns.NO_SOCKET
         self.drops = DropInbox(self._intake, len(sockets))
         if drops:
             self._epoll.register(self.drops.fill_from(*drops), select.EPOLLIN | select.EPOLLET)
         for inbox, (listener, interface) in zip(self._inboxes, sockets, strict=True):
             self._fill_from(listener, inbox)
-            inbox[columns.INBOX_INTERFACE] = interface
-            inbox[columns.INBOX_WATCHED] = watched
+            inbox[[columns.INBOX_INTERFACE, columns.INBOX_WATCHED]] = interface, watched
         for ring, interface in points:
             self.add_ring(ring, interface)
 
@@ -157,10 +157,7 @@ class Feed:
         self._replace_rings(np.zeros((0, columns.RING_COLUMNS), dtype=np.int64))
 
     def add(self, block: bytes) -> None:
-        """Put a finished packet block (a snapshot) into the stream at its time, which is behind that of the one before.
-
-        Raises TtraceError.
-        """
+        """Put a finished block (a snapshot) into the stream at its time, behind the one before. Raises TtraceError."""
         row = self._intake.inboxes[-1]
         if row[columns.INBOX_TAIL] + len(block) > WAITING_BYTES:
             self._write_until(columns.NEVER - 1)
@@ -209,10 +206,8 @@ class Feed:
         self._write_until(columns.NEVER - 1 if urgent else horizon_ns)
 
     def write_some(self, horizon_ns: int) -> bool:
-        """Write up to `horizon_ns`, but not more than `pause_after` allows; returns whether something is left.
-
-        Raises TtraceError.
-        """
+        """Write up to `horizon_ns`, but not more than `pause_after` allows; returns whether something is left. Raises
+        TtraceError."""
         oldest_ns = int(loop.write_until(self._intake, self._sink, self._progress, horizon_ns, columns.WRITES))
         return self._note_progress() or oldest_ns <= horizon_ns
 
