@@ -21,7 +21,7 @@ from .attributes import attribute, behind, u16
 from .messages import KernelMessages, RawMessages, Said, SightingSource
 from .numbers import ABSENT, NF_DROP, Hook
 
-_TEXTS: Final = (("reason", DropAttribute.REASON), ("symbol", DropAttribute.SYMBOL))
+_TEXTS: Final = ("reason", "symbol")
 _TEXT_BYTES: Final = 64
 """More of a text is not kept."""
 COLUMNS: Final = np.dtype(
@@ -43,8 +43,6 @@ _TAPS: Final = frozenset(
     }
 )  # fmt: skip
 """Functions of the kernel that drop a copy, as taps and raw sockets get one, and never the packet itself."""
-_FOUND: Final = np.dtype([("reason", "i8"), ("symbol", "i8"), ("reason_end", "i8"), ("symbol_end", "i8")])
-"""Where the texts stand in the file."""
 
 _REASON, _SYMBOL, _PACKET = int(DropAttribute.REASON), int(DropAttribute.SYMBOL), int(DropAttribute.PACKET)
 _NUMBER, _DEVICE = int(DropAttribute.REASON_NUMBER), int(DropAttribute.DEVICE)
@@ -57,19 +55,19 @@ _PLACE_MASK: Final = (1 << 19) - 1
 
 def _decode(raw: RawMessages) -> tuple[Said, int]:
     rows, headers = np.zeros(raw.which.size + 1, COLUMNS), np.zeros(raw.which.size + 1, SIGHTING)
-    found = np.zeros(raw.which.size + 1, _FOUND)
+    letters = np.zeros((raw.which.size + 1, len(_TEXTS), _TEXT_BYTES), np.uint8)
     numbers = np.zeros((raw.which.size + 1, 4), np.int64)
     count = malformed = 0
     if raw.which.size:
-        count, malformed = _decode_all(raw.data, raw.rows, raw.which, raw.reach, headers, found, numbers)
+        count, malformed = _decode_all(raw.data, raw.rows, raw.which, raw.reach, headers, letters, numbers)
     rows, headers = rows[:count], headers[:count]
     headers["file"], headers["kind"] = raw.file, DROP
     rows["order"] = np.int64(raw.file) << 32 | headers["frame"].astype(np.int64)
     rows["conntrack_direction"], rows["verdict"], rows["hook"] = ABSENT, NF_DROP, Hook.DROPPED
     rows["number"], rows["device"], rows["input_index"], rows["length"] = numbers[:count].T
     rows["output_index"] = rows["device"]
-    for name, _ in _TEXTS:
-        rows[name] = _texts(raw.data, found[name][:count], found[f"{name}_end"][:count])
+    for number, name in enumerate(_TEXTS):
+        rows[name] = letters[:count, number].view(f"S{_TEXT_BYTES}")[:, 0]  # zeros behind a text are its end
     where = headers["namespace"].astype(np.int64) << _DEVICE_BITS ^ rows["device"] ^ rows["input_index"]
     headers["place"] = where & _PLACE_MASK
     kept = np.flatnonzero(~_of_taps(rows["symbol"]))
@@ -81,23 +79,13 @@ def _of_taps(symbols: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bool_]:
     return np.array([function_of(symbol) in _TAPS for symbol in known.tolist()], np.bool_)[which]
 
 
-def _texts(
-    data: npt.NDArray[np.uint8], start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bytes_]:
-    """The texts from `start` to `end`; numpy takes zeros behind them for their end."""
-    places = start[:, None] + np.arange(_TEXT_BYTES)
-    inside = places < end[:, None]
-    letters = np.where(inside, data[np.where(inside, places, 0)] if start.size else 0, 0).astype(np.uint8)
-    return np.ascontiguousarray(letters).view(f"S{_TEXT_BYTES}").reshape(-1)
-
-
 @njit(cache=True)
-def _decode_all(data, messages, which, reach, headers, found, numbers):
+def _decode_all(data, messages, which, reach, headers, letters, numbers):
     """(rows filled in, malformed messages); of each table, one row more is there."""
     count = malformed = 0
     for i in which:
         message = messages[i]
-        state = _decode_one(data, message.start, message.end, reach, headers[count], found[count], numbers[count])
+        state = _decode_one(data, message.start, message.end, reach, headers[count], letters[count], numbers[count])
         if state == _IP:
             header = headers[count]
             header.time_ns = message.time_ns
@@ -108,13 +96,13 @@ def _decode_all(data, messages, which, reach, headers, found, numbers):
         else:
             malformed += state == _MALFORMED
             headers[count] = np.zeros(1, headers.dtype)[0]
-            found[count] = np.zeros(1, found.dtype)[0]
+            letters[count] = 0
             numbers[count] = 0
     return count, malformed
 
 
 @njit(cache=True)
-def _decode_one(data, at, end, reach, header, found, numbers):
+def _decode_one(data, at, end, reach, header, letters, numbers):
     """One message; whether it is of an IP packet. Attributes that are not known are passed over."""
     packet = packet_end = np.int64(0)
     while at < end:
@@ -122,9 +110,9 @@ def _decode_one(data, at, end, reach, header, found, numbers):
         if kind < 0:
             return _MALFORMED
         if kind == _REASON:
-            found.reason, found.reason_end = value, stop
+            _set_text(data, value, stop, letters[0])
         elif kind == _SYMBOL:
-            found.symbol, found.symbol_end = value, stop
+            _set_text(data, value, stop, letters[1])
         elif kind == _PACKET:
             packet, packet_end = value, stop
         elif stop - value == 4:
@@ -133,6 +121,13 @@ def _decode_one(data, at, end, reach, header, found, numbers):
     if packet_end > packet and dissect_ip(data, packet, packet_end, header, reach):
         return _IP
     return _OTHER
+
+
+@njit(cache=True)
+def _set_text(data, at, end, text):
+    """As much of a text as there is room for."""
+    for i in range(text.size):
+        text[i] = data[at + i] if at + i < end else 0
 
 
 @njit(cache=True)
