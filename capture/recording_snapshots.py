@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -33,9 +33,16 @@ def begin_snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int |
 
 def look_at_sockets(session: Session) -> Thread:
     """Have the sockets of the start read: before rights are given up, for whose they are takes more than are kept. By a
-    thread of its own, which ends, and its rights with it."""
-    session.first_sockets = cache(_sockets(session))
-    thread = Thread(target=Result, args=(session.first_sockets,), daemon=True)
+    thread of its own, which ends, and its rights with it. One that takes long is waited for by who wants them."""
+    read, results = _sockets(session), list[Result]()
+    thread = Thread(target=lambda: results.append(Result(read)), daemon=True)
+
+    def first_sockets() -> list[Snapshot]:
+        thread.join()
+        found: list[Snapshot] = results[0].get()
+        return found
+
+    session.first_sockets = first_sockets
     thread.start()
     return thread
 

@@ -74,7 +74,7 @@ class Session:
     owners: Owners = field(init=False)
     """Whose the sockets of the namespaces are."""
     first_sockets: Callable[[], list[Snapshot]] | None = None
-    """Reads those of the start once, and has them from then on."""
+    """Waits for those of the start, which are read once."""
     drops: "tuple[DropRecorder, int] | None" = None
     """What records drops of the kernel, with the first of its pcapng interface ids, one for each namespace."""
     workers: Workers = field(default_factory=lambda: Workers(_WORKERS))
