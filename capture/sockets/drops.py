@@ -112,6 +112,7 @@ class DropRecorder:
         descriptors, self._descriptors = self._descriptors, []
         for descriptor in descriptors:
             os.close(descriptor)
+        self._counters.close()  # mapped memory has a descriptor of its own
 
 
 def open_drops(arena: Arena, inodes: Sequence[int], *, limit: int = LIMIT) -> DropRecorder:

@@ -1,9 +1,11 @@
 """The kernel's drops: what it drops in a captured namespace is told, with its reason, and ends the packet's path."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -91,6 +93,18 @@ def test_a_drop_that_is_not_recorded_is_counted(limit, counter):
     assert recorder_module.LIMIT > 1
     assert lost.pop(counter) > sent // 3
     assert list(lost.values()) == [0]
+
+
+def test_a_recorder_that_is_closed_has_no_descriptor_any_more():
+    def open_now() -> list[str]:
+        return os.listdir("/proc/self/fd")
+
+    with closing(own_netns()) as netns, closing(Arena(buffer_bytes=ARENA_BYTES)) as arena:
+        before = open_now()
+        recorder = open_drops(arena, [netns.inode])
+        recorder.attach()
+        recorder.close()
+        assert open_now() == before
 
 
 def test_a_neighbour_that_does_not_answer_is_named(start, network):
