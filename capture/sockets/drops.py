@@ -89,12 +89,10 @@ class DropRecorder:
         self.over = [after[0] - earlier[0] for after, earlier in zip(now, before, strict=True)]
         self.no_room = [after[1] - earlier[1] for after, earlier in zip(now, before, strict=True)]
 
-    def forget_lost(self) -> int:
-        """Count from now on; returns how many were not recorded before."""
+    def forget_lost(self) -> None:
+        """Count from now on."""
+        self._before = self._read()
         self.read_lost()
-        lost, self._before = sum(self.lost), self._read()
-        self.read_lost()
-        return lost
 
     def _read(self) -> list[tuple[int, int]]:
         """Mapped memory: that needs no rights, which are given up by then."""

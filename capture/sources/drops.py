@@ -112,10 +112,10 @@ class KernelDrops(Source):
             write_statistics(self.session, first + number, feed.drops.kept(number) + lost, lost)
 
     def forget_lost(self) -> int:
-        """What was lost before the capture was ready is no loss. Drops over the limit say nothing of that."""
-        if self.session.drops is None:
-            return 0
-        return self.session.drops[0].forget_lost()
+        """What was not recorded before the capture was ready is no loss, and no frame is missing for it: none."""
+        if self.session.drops is not None:
+            self.session.drops[0].forget_lost()
+        return 0
 
     def end(self) -> None:
         """Detach the program, and say what was more than is recorded."""

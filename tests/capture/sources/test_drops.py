@@ -1,11 +1,12 @@
 """The kernel's drops: what it drops in a captured namespace is told, with its reason, and ends the packet's path."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from ttrace.capture.sockets import kept_types
 from ttrace.capture.sockets.arena import Arena
 from ttrace.capture.sockets.drop_types import DropTypes
 from ttrace.capture.sockets.drops import ARENA_BYTES, open_drops
+from ttrace.capture.sources.drops import KernelDrops
 from ttrace.correlate import correlate_captures
 from ttrace.kernels.folders import KernelFolders
 from ttrace.lab import wait_until
@@ -95,9 +97,27 @@ def test_a_drop_that_is_not_recorded_is_counted(limit, counter):
     assert list(lost.values()) == [0]
 
 
+def test_drops_over_the_limit_do_not_put_the_beginning_of_a_capture_off():
+    """No frame is missing for them."""
+    with (
+        closing(own_netns()) as netns,
+        closing(Arena(buffer_bytes=ARENA_BYTES)) as arena,
+        closing(open_drops(arena, [netns.inode], limit=1)) as recorder,
+    ):
+        recorder.attach()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(50):
+                sender.sendto(b"", ("127.0.0.1", 9))  # nobody listens there
+        recorder.detach()
+        recorder.read_lost()
+        assert recorder.over[0] > 40
+        assert KernelDrops(SimpleNamespace(drops=(recorder, 0))).forget_lost() == 0
+        assert recorder.lost == [0]
+
+
 def test_a_recorder_that_is_closed_has_no_descriptor_any_more():
-    def open_now() -> list[str]:
-        return os.listdir("/proc/self/fd")
+    def open_now() -> set[str]:
+        return {file.name for file in Path("/proc/self/fd").iterdir()}
 
     with closing(own_netns()) as netns, closing(Arena(buffer_bytes=ARENA_BYTES)) as arena:
         before = open_now()
