@@ -18,6 +18,7 @@ from scapy.layers.l2 import Ether
 from ttrace.capture.machine.ebpf import EXIT, MOVE_IMMEDIATE, R0, bpf, instruction, load_program
 from ttrace.capture.machine.netns import open_netns
 from ttrace.correlate import correlate_captures
+from ttrace.lab import wait_until
 from ttrace.report import render_telling
 from ttrace.report.telling import Telling
 
@@ -142,10 +143,12 @@ def throw_all_away(interface: str, stack: ExitStack) -> None:
 
 def wait_for_fragments(network) -> None:
     """Until the receiver has given the fragment up, which it counts."""
-    while True:
+
+    def has_given_up() -> int:
         names, values = (line.split() for line in network.run(network.router, "cat", "/proc/net/snmp").splitlines()[:2])
-        if int(values[names.index("ReasmFails")]):
-            return
+        return int(values[names.index("ReasmFails")])
+
+    wait_until(has_given_up, 20.0, "the fragment is given up")
 
 
 def said_of(path: Path) -> dict[str, tuple[str, str]]:

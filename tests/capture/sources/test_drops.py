@@ -175,8 +175,9 @@ def test_drops_over_the_limit_are_counted_in_the_file_and_said(start, network):
     summary = capture.stop()
     (said,) = [warning for warning in summary["warnings"] if "only counted" in warning]
     kept, received, lost = counted(capture.path)
+    assert kept >= recorder_module.LIMIT
     assert lost > 0
-    assert received == kept + lost
+    assert received == kept + lost >= 3000
     assert said.startswith(f"root namespace: {lost:,} more packets that the kernel dropped")
     assert summary["lost"] == 0
 
