@@ -37,12 +37,14 @@ COLUMNS: Final = np.dtype(
 )
 _TAPS: Final = frozenset(
     {
-        "packet_rcv", "packet_rcv_spkt", "tpacket_rcv", "raw_rcv", "raw_local_deliver",
-        "rawv6_rcv", "raw6_local_deliver", "ipv6_raw_deliver", "macvlan_broadcast", "macvlan_broadcast_one",
-        "macvlan_process_broadcast", "ping_queue_rcv_skb", "__udp4_lib_mcast_deliver", "__udp6_lib_mcast_deliver",
+        "packet_rcv", "packet_rcv_spkt", "tpacket_rcv", "raw_rcv", "raw_rcv_skb", "raw_local_deliver",
+        "rawv6_rcv", "rawv6_rcv_skb", "raw6_local_deliver", "ipv6_raw_deliver", "macvlan_broadcast",
+        "macvlan_broadcast_one", "macvlan_process_broadcast", "ping_queue_rcv_skb", "__ping_queue_rcv_skb",
+        "__udp4_lib_mcast_deliver", "__udp6_lib_mcast_deliver",
     }
 )  # fmt: skip
-"""Functions of the kernel that drop a copy, as taps and raw sockets get one, and never the packet itself."""
+"""Functions of the kernel that drop a copy, as taps and raw sockets get one, and never the packet itself: also those
+that the compiler of this or that kernel makes a part of their callers (`raw_rcv_skb` of `raw_rcv`)."""
 
 _REASON, _SYMBOL, _PACKET = int(DropAttribute.REASON), int(DropAttribute.SYMBOL), int(DropAttribute.PACKET)
 _NUMBER, _DEVICE = int(DropAttribute.REASON_NUMBER), int(DropAttribute.DEVICE)

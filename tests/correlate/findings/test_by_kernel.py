@@ -91,7 +91,18 @@ def test_a_frame_that_is_for_others_is_no_drop(tmp_path):
     assert paths(result)[0].outcome == "unknown"
 
 
-@pytest.mark.parametrize("function", ["raw_rcv", "tpacket_rcv", "packet_rcv.part.0", "rawv6_rcv"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        "raw_rcv",
+        "raw_rcv_skb",
+        "tpacket_rcv",
+        "packet_rcv.part.0",
+        "rawv6_rcv",
+        "rawv6_rcv_skb",
+        "__ping_queue_rcv_skb",
+    ],
+)
 def test_what_a_tap_did_not_take_says_nothing(tmp_path, function):
     node = docker_host()
     node.see("eth0", IN, 0, datagram())
