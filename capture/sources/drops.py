@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 _EVERY_S: Final = 0.25
 
 
+def _cannot_run(error: Exception) -> CannotRunError:
+    return CannotRunError(
+        f"packets that the kernel drops are not recorded: {_why(error)} (`ttrace doctor` says what it needs)"
+    )
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"this kernel does not describe what is needed: {error}"
+
+
 class KernelDrops(Source):
     """A BPF program at the tracepoint skb:kfree_skb. Its records have interfaces of their own in the file."""
 
@@ -42,7 +54,7 @@ class KernelDrops(Source):
                 with closing(open_drops(arena, [netns.inode])) as recorder:
                     recorder.attach()
             except (KeyError, ValueError) as error:
-                raise OSError(f"this kernel does not describe what is needed: {error}") from error
+                raise OSError(_why(error)) from error
 
     def describe(self, feed: "Feed | None") -> None:
         """One interface for each namespace, behind each other. With the first file the program is loaded: it records
@@ -53,10 +65,7 @@ class KernelDrops(Source):
             try:
                 recorder = open_drops(session.arena, [target.netns.inode for target in targets])
             except (OSError, KeyError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-                raise CannotRunError(
-                    f"packets that the kernel drops are not recorded: {why} (`ttrace doctor` says what it needs)"
-                ) from error
+                raise _cannot_run(error) from error
             session.stack.callback(recorder.close)
             session.drops = recorder, session.interfaces
             self._reported = [0] * recorder.namespaces
@@ -77,7 +86,7 @@ class KernelDrops(Source):
         try:
             self.session.drops[0].attach()
         except OSError as error:
-            raise CannotRunError(f"packets that the kernel drops are not recorded: {error.strerror}") from error
+            raise _cannot_run(error) from error
 
     def record(self, feed: "Feed") -> None:
         """Note losses soon after they happened: that time is then told from others."""

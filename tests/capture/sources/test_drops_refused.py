@@ -1,11 +1,16 @@
 """Where the kernel's drops cannot be recorded, a capture says so in one line and goes on without."""
 
+import errno
+import os
 import struct
 from pathlib import Path
 
 import pytest
 
+from ttrace.capture import CaptureOptions, run_capture
 from ttrace.capture.machine.btf import VMLINUX
+from ttrace.capture.sockets.drops import DropRecorder
+from ttrace.pcapng.read import read_capture
 
 from ..conftest import tshark
 from ..test_rights import capturing
@@ -43,7 +48,11 @@ def check(network, folder: Path, before: list[str]) -> str:
     ("content", "why"),
     [
         pytest.param(b"", "no BTF: too short", marks=tried("a kernel that does not describe its types")),
-        pytest.param(EMPTY, "btf_trace_kfree_skb", marks=tried("a kernel that has no reasons for drops")),
+        pytest.param(
+            EMPTY,
+            "this kernel does not describe what is needed: 'btf_trace_kfree_skb'",
+            marks=tried("a kernel that has no reasons for drops"),
+        ),
         pytest.param(None, "no BTF, or of another byte order", marks=tried("the kernel's types are cut off")),
         pytest.param(b"\x12" * 4096, "no BTF", marks=tried("the kernel's types are something else")),
     ],
@@ -56,3 +65,17 @@ def test_without_the_types_that_are_needed(network, tmp_path, content, why):
 @tried("no CAP_BPF and no CAP_SYS_ADMIN")
 def test_without_the_rights_that_bpf_needs(network, tmp_path):
     assert "Operation not permitted" in check(network, tmp_path, ["setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin"])
+
+
+@tried("a program that cannot be attached")
+def test_a_program_that_cannot_be_attached(router, tmp_path, monkeypatch):
+    def refuse(_):
+        raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
+
+    monkeypatch.setattr(DropRecorder, "attach", refuse)
+    file = tmp_path / "x.pcapng"
+    with router.entered():
+        summary = run_capture(CaptureOptions(output=str(file), duration_s=0.1))
+    (said,) = [warning for warning in summary.warnings if "kernel drop" in warning]
+    assert said == f"{SAID}Argument list too long (`ttrace doctor` says what it needs)"
+    assert read_capture(file).statistics
