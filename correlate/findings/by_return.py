@@ -14,7 +14,6 @@ from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
 from .seen import Extent, Seen
-from .subject import Ends
 from .words import frames_of, last_place, subject_of, where
 
 
@@ -139,7 +138,6 @@ def _asymmetric(
     node = where(asked_at.node, result.topology.namespaces[asked_at.namespace].label)
     came, left = ("came in", "leave") if client_side else ("left", "come")
     way = "by" if client_side else "in by"
-    server = Ends.of(result.sightings.take(result.head[answers[:1]]), "source").text(result.topology)
     behind = f"; none is seen at {asked_at.interface}, where the client went on waiting" if fatal else ""
     end = f", last seen at {last_place(facts, int(answers[0]))}" if fatal else ""
 
@@ -147,11 +145,11 @@ def _asymmetric(
         one = "s" if extent.packets == 1 else ""
         return (
             f"answers take another interface of {node} than requests: {extent.flow} {came} by {asked_at.interface}, "
-            f"but {extent.counted} of {server} {left}{one} {way} {answered_at.interface}{end}{behind}"
+            f"but {extent.counted} of {extent.destination} {left}{one} {way} {answered_at.interface}{end}{behind}"
         )
 
     return Seen(
-        kind=Kind.ASYMMETRIC_RETURN, key=(node, server, asked_at.interface, answered_at.interface, fatal), say=say,
+        kind=Kind.ASYMMETRIC_RETURN, key=(node, asked_at.interface, answered_at.interface, client_side), say=say,
         paths=answers, subject=replace(subject_of(facts, asks), nouns=subject_of(facts, answers).nouns),
         time_ns=int(facts.begin_ns[answers[0]]), node=asked_at.node, fatal=fatal,
         evidence=frames_of(facts, int(asks[0]), most=1) + frames_of(facts, int(answers[0])),

@@ -70,3 +70,17 @@ def test_who_does_not_ask_again_may_not_have_waited(tmp_path: Path) -> None:
     keep_recording(node)
     (finding,) = of_kind(findings_of(tmp_path, node), Kind.ASYMMETRIC_RETURN)
     assert finding.severity == Severity.NOTICE
+
+
+def test_several_servers_are_told_together(tmp_path: Path) -> None:
+    node, servers = _two_uplinks(), (SERVER, "10.2.0.2", "10.2.0.3")
+    for number, server in enumerate(servers):
+        for repeated in range(3):
+            time_us, header = 1_000_000 * repeated + 10_000 * number, {"id": 1 + 10 * number + repeated}
+            syn = TCP(sport=1000 + number, dport=80, flags="S", seq=10)
+            node.see("eth1", IN, time_us, IP(src=CLIENT, dst=server, **header) / syn)
+            syn_ack = TCP(sport=80, dport=1000 + number, flags="SA", seq=70, ack=11)
+            node.see("eth0", OUT, time_us + 100, IP(src=server, dst=CLIENT, **header) / syn_ack)
+    keep_recording(node)
+    (finding,) = of_kind(findings_of(tmp_path, node), Kind.ASYMMETRIC_RETURN)
+    assert f"but 9 SYN-ACKs of {SERVER} (h), 10.2.0.2, 10.2.0.3 port 80 leave by eth0" in finding.text
