@@ -63,7 +63,8 @@ def conntrack_invalid(facts: Facts) -> Iterator[Seen]:
     paths = paths[np.isin(rules, asking)]
     why = _why(facts, paths)
     namespace = facts.result.sightings["namespace"][facts.last[paths]]
-    for one in groups(facts, paths, namespace, outcomes.rule[paths], why, facts.forward[paths]):
+    server = facts.asked[facts.result.connection_of_path[paths]]
+    for one in groups(facts, paths, namespace, outcomes.rule[paths], why, facts.forward[paths], server):
         yield _invalid(facts, one, _Why(int(why[np.searchsorted(paths, one[0])])))
 
 

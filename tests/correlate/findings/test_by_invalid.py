@@ -82,6 +82,25 @@ def test_a_reset_that_nobody_knows_any_more_keeps_nobody_from_anything(tmp_path:
     assert _dropped(tmp_path, "-m conntrack --ctstate INVALID", flags="R") == []
 
 
+def test_each_server_is_told_by_itself(tmp_path: Path) -> None:
+    """In whichever parts they are, and not all of them by the name of the first."""
+    rules = copy.deepcopy(IPTABLES_RULES)
+    rules["iptables"]["ip"] = rules["iptables"]["ip"].replace("-d 203.0.113.9/32", "-m conntrack --ctstate INVALID")
+    host = docker_host()
+    host.netns(ruleset=rules)
+    for number in range(3):
+        ends = {"src": f"172.17.0.{2 + number}", "dst": f"203.0.113.{50 + number}"}
+        syn = IP(src=ends["dst"], dst=ends["src"], id=5) / TCP(sport=4000, dport=80, flags="S", seq=100)
+        host.see("eth0", IN, 1000 * number - 500, syn)
+        answer = IP(**ends, id=10 + number) / TCP(sport=80, dport=4000, flags="SA", seq=700 + number, ack=101)
+        host.see("docker0", IN, 1000 * number, answer)
+        dropped = {"rules": [("FORWARD", DROP_RULE, DROP)], "policy": None, "trace_id": 3 + number}
+        host.trace(1000 * number + 5, answer, "FORWARD", iif=DOCKER0, oif=ETH0, **dropped)
+    keep_recording(host)
+    found = of_kind(findings_of(tmp_path, host), Kind.CONNTRACK_INVALID)
+    assert [one.packets for one in found] == [1, 1, 1]
+
+
 def _answered(folder: Path, *, restored: bool, invalid: bool = False) -> list[Finding]:
     """A published port; the answer leaves by eth0, translated back or not."""
     host = docker_host()
