@@ -57,7 +57,7 @@ def fragment_missing(facts: Facts) -> Iterator[Seen]:
     lacking = asked[~whole[asked] & facts.own[asked] & _counts(facts, asked)]
     found: dict[str, list[tuple[int, int, str]]] = {}
     for path in lacking[:_MOST].tolist():
-        mine = np.flatnonzero(pieces.path == path)
+        mine = np.arange(*np.searchsorted(pieces.path, (path, path + 1)))
         missing, last = _missing(facts, pieces, mine, here)
         if last < 0 and not _is_told_by_others(facts, path, whole, asked):
             continue
@@ -66,8 +66,8 @@ def fragment_missing(facts: Facts) -> Iterator[Seen]:
     for before, some in found.items():
         paths = np.array([path for path, _, _ in some], np.int64)
         last_of = {path: (last, missing) for path, last, missing in some}
-        rows = seen.take(facts.last_frame[paths])
-        for one in groups(facts, paths, rows["place"], rows["destination_high"], rows["destination_low"]):
+        server, said = facts.asked[facts.result.connection_of_path[paths]], _given_up(facts, paths)
+        for one in groups(facts, paths, seen["place"][facts.last_frame[paths]], server, said):
             yield _fragment(facts, one, before, *last_of[int(one[0])])
 
 
@@ -190,7 +190,7 @@ def _fragment(facts: Facts, paths: Rows, before: str, last: int, missing: str) -
     def say(extent: Extent) -> str:
         return (
             f"{many(extent.packets, 'datagram')} of {extent.flow} never came whole to {at}: a fragment is missing "
-            f"({missing}), {before}{told}"
+            f"({'of the first of them ' if extent.packets > 1 else ''}{missing}), {before}{told}"
         )
 
     elsewhere = (frame_evidence(facts, facts.result.sightings[last]),) if last >= 0 else ()

@@ -65,6 +65,24 @@ def test_the_end_says_that_it_gave_up(tmp_path: Path) -> None:
     assert finding.text.endswith("the end gave up waiting for it, with an ICMP error")
 
 
+def test_only_of_one_of_two_datagrams_the_end_says_so(tmp_path: Path) -> None:
+    """They are two findings, in whichever parts they are."""
+    node, sent = _router(), []
+    for number, port in enumerate((1000, 1001)):
+        header = IP(src=CLIENT, dst=SERVER, id=7 + number) / UDP(sport=port, dport=2000)
+        sent.append(fragment(header / bytes(3000), fragsize=1480))
+        for at, piece in enumerate(sent[-1]):
+            node.see("eth0", IN, 1000 * number + 10 * at, piece)
+            if at != 1:
+                gone = piece.copy()
+                gone.ttl -= 1
+                node.see("eth1", OUT, 1000 * number + 10 * at + 5, gone)
+    error = IP(src=SERVER, dst=CLIENT, id=50) / ICMP(type=11, code=1) / bytes(sent[1][0])[:28]
+    node.see("eth1", IN, 3_000_000, error)
+    found = _found(tmp_path, node)
+    assert [("gave up" in one.text, one.packets) for one in found] == [(False, 1), (True, 1)]
+
+
 def test_all_pieces_are_there(tmp_path: Path) -> None:
     node = _router()
     _pass(node, 7, without=None)
