@@ -60,8 +60,16 @@ def refused(facts: Facts) -> Iterator[Seen]:
     yield from scans(facts, Kind.REFUSED, paths, "all refused")
     paths = without_scans(facts, paths)
     last = result.sightings.take(facts.last[paths])
-    for one in groups(facts, paths, *(last[name] for name in _SERVER), facts.last_seen[paths]):
+    columns = [last[name] for name in _SERVER]
+    for one in groups(facts, paths, *columns, facts.last_seen[paths], _error(facts, paths)):
         yield _refused(facts, one)
+
+
+def _error(facts: Facts, paths: Rows) -> Rows:
+    """Type and code of the ICMP error about each path; -1 where there is none."""
+    related = facts.result.outcomes.related[paths]
+    code = (facts.head("icmp_type")[related].astype(np.int64) << 8) + facts.head("icmp_code")[related]
+    return np.where(related >= 0, code, -1)
 
 
 def _refused(facts: Facts, paths: Rows) -> Seen:

@@ -9,6 +9,7 @@ from ttrace.correlate.findings.values import Finding
 from ttrace.report.telling import Telling
 
 from ..scene import IN, OUT, Node, correlate, docker_host, keep_recording
+from .told import findings_of
 
 WEB1, CLIENT = "172.17.0.2", "172.17.0.1"
 OVERFLOWS = {"netstat": {"TcpExtListenOverflows": 3, "TcpExtListenDrops": 4}}
@@ -89,6 +90,20 @@ def test_a_datagram_to_a_port_of_another_address(tmp_path):
     pass_out(host, 50, IP(src=WEB1, dst=CLIENT, id=2) / ICMP(type=3, code=3) / query)
     (found,) = findings(tmp_path, host)
     assert "on udp port 53 only 127.0.0.53:53 (resolver, pid 5) listens there" in found.text
+
+
+def test_two_ways_to_refuse_are_two_findings(tmp_path):
+    """In whichever parts they are: a filter's ICMP error is not told as an RST, nor the other way round."""
+    host = host_with()
+    syns = [segment("S", sport=1000 + number, id=50 + number, seq=5) for number in range(2)]
+    error = IP(src=WEB1, dst=CLIENT, id=70) / ICMP(type=3, code=3) / bytes(syns[0])[:28]
+    for number, answer in enumerate((error, segment("RA", back=True, sport=1001, ack=6, id=71))):
+        pass_in(host, 1000 * number, syns[number])
+        pass_out(host, 1000 * number + 50, answer)
+    keep_recording(host)
+    found = findings_of(tmp_path, host)
+    assert ["answered with ICMP" in one.text for one in found] == [True, False]
+    assert ["answered with RST" in one.text for one in found] == [False, True]
 
 
 def ask(host: Node, ports: range = range(1000, 1003)) -> Node:
