@@ -39,8 +39,9 @@ def not_taken(facts: Facts) -> Iterator[Seen]:
 
 
 def _unanswered_syn(facts: Facts) -> Mask:
-    """Per path: a SYN of a connection in which the server said nothing."""
-    silent = (facts.replies == 0) & (facts.count(~facts.own) == 0) & ~facts.opened
+    """Per path: a SYN of a connection in which the server said nothing, and TCP itself missed it: an answer to a SYN
+    that is not repeated may be behind the end of the capture, or hidden by its filter."""
+    silent = (facts.replies == 0) & (facts.count(~facts.own) == 0) & ~facts.opened & (facts.count(facts.syn) > 1)
     return facts.syn & silent[facts.result.connection_of_path]
 
 

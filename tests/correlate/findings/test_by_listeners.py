@@ -168,3 +168,13 @@ def test_a_connection_that_was_taken_is_not_said_to_be(tmp_path):
     pass_in(host, 90, segment("A", seq=2, ack=8, id=20))
     pass_out(host, 500, segment("PA", back=True, seq=8, ack=2, id=11) / b"welcome")
     assert findings(tmp_path, host) == []
+
+
+def test_a_syn_that_is_not_repeated_may_have_its_answer_later(tmp_path):
+    """At the end of the capture, or behind a filter that shows one way only: others were not taken."""
+    host = host_with(listener(backlog=0, most=128), grown=OVERFLOWS)
+    pass_in(host, 0, segment("S", seq=1))
+    pass_out(host, 50, segment("SA", back=True, seq=7, ack=2, id=10))
+    pass_in(host, 90, segment("A", seq=2, ack=8, id=20))
+    pass_in(host, 4_999_990, segment("S", sport=1001, seq=1, id=50))
+    assert findings(tmp_path, host) == []
