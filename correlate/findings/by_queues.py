@@ -51,7 +51,8 @@ def dropped_by_queues(facts: Facts) -> Iterator[Seen]:
 def taken_before_netfilter(facts: Facts) -> Iterator[Seen]:
     """`before_netfilter`: filters at the ingress of an interface dropped packets meanwhile; or an XDP program is at the
     other end of a veth pair, where a capture would have seen them behind it."""
-    for point, one in _at_points(facts, _gone(facts, _BEFORE) & _last_frame(facts, Direction.IN)):
+    unseen = _gone(facts, _BEFORE) & _last_frame(facts, Direction.IN) & _is_missed(facts)
+    for point, one in _at_points(facts, unseen):
         yield from _filtered(facts, point, one)
     for point, one in _at_points(facts, _gone(facts, _BEHIND_VETH) & _last_frame(facts, Direction.OUT)):
         yield from _by_xdp(facts, point, one)
@@ -80,6 +81,16 @@ def _harmless(facts: Facts, paths: Rows) -> Mask:
     """Whose connection came to its end without them, or had its answer."""
     connection = facts.result.connection_of_path[paths]
     return facts.complete[connection] | ((facts.replies > 0)[connection] & ~facts.tcp[paths])
+
+
+def _is_missed(facts: Facts) -> Mask:
+    """Per path: rules would have been seen, or TCP itself missed an answer. Without either, what takes its packets and
+    says nothing, as a log does, looks the same."""
+    namespaces = facts.result.topology.namespaces
+    traced = np.zeros(max(len(namespaces), 1), np.bool_)
+    traced[facts.result.evaluations.events["namespace"]] = True
+    repeated = facts.count(facts.syn) > 1
+    return traced[facts.result.sightings["namespace"][facts.last]] | repeated[facts.result.connection_of_path]
 
 
 def _captured(facts: Facts) -> Rows:
@@ -131,11 +142,13 @@ def _queue(facts: Facts, paths: Rows, namespace: int, index: int) -> Iterator[Se
         return
     queue = f" ({link.qdisc})" if link.qdisc and _SENT[0].format(link.name) in counted else ""
     words = " and ".join(f"{name} by {count:,}" for name, count in counted.items())
+    most = sum(counted.values())
 
     def say(extent: Extent) -> str:
+        died = "" if extent.packets <= most else f"were not seen to; {most:,} of them at most "
         return (
-            f"{at}: {extent.counted} of {extent.flow} would have to leave by {link.name} and died in its queue{queue} "
-            f"or device; meanwhile grew {words}"
+            f"{at}: {extent.counted} of {extent.flow} would have to leave by {link.name} and {died}died in its "
+            f"queue{queue} or device; meanwhile grew {words}"
         )
 
     evidence = _counters(facts, known, counted)

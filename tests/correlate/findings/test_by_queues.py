@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, TCP
+from scapy.layers.inet import IP, TCP, UDP
 
 from ttrace.correlate.findings.values import Finding
 from ttrace.report.telling import Telling
@@ -47,6 +47,14 @@ def test_a_queue_that_dropped_on_the_way_out(tmp_path):
         "(fq_codel) or device; meanwhile grew qdisc.eth0.dropped by 5"
     )
     assert (found.evidence[0].what, bool(found.evidence[0].frame)) == ("counter", True)
+
+
+def test_a_queue_did_not_drop_more_than_it_counted(tmp_path):
+    host = leave(docker_host(), 4)
+    counted(host, qdiscs={"eth0": {"dropped": 1}})
+    (found,) = findings(tmp_path, host)
+    assert "4 SYNs of tcp" in found.text
+    assert "would have to leave by eth0 and were not seen to; 1 of them at most died in its queue or dev" in found.text
 
 
 @pytest.mark.parametrize(
@@ -128,3 +136,12 @@ def test_an_xdp_program_at_the_other_end(tmp_path):
 
 def test_without_one_it_is_not_said(tmp_path):
     assert [one.kind for one in findings(tmp_path, into_container(None))] == []
+
+
+def test_who_takes_datagrams_and_says_nothing_looks_the_same_where_nothing_is_traced(tmp_path):
+    host = docker_host()
+    for number in range(5):
+        line = IP(src=FAR, dst="192.0.2.1", id=number + 1) / UDP(sport=1000, dport=514) / b"a line of a log"
+        host.see("eth0", IN, 500_000 * number, line)
+    counted(host, qdiscs={"eth0": {"ingress_dropped": 1}})
+    assert findings(tmp_path, host) == []
