@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.blocks import Direction
-from ..arrays.grouping import first_with, hashed
+from ..arrays.grouping import hashed
 from ..netfilter.evaluations import Chain
 from ..nodes.topology import Role
 from ..outcomes.kinds import Outcome, Reason
@@ -29,6 +29,8 @@ from .words import frames_of, node_of, subject_of, where
 
 _CONNTRACK_PRIORITY: Final = -200
 """NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h: of what hooks before it see, conntrack says nothing yet."""
+_LATE_NS: Final = 1_000_000_000
+"""What conntrack says of an entry may be read so much later than the packet that made it passed."""
 _STATES: Final = re.compile(r"(?:--(?:ct)?state|ct state) (!? ?(?:vmap )?)\{? ?([\w, :]+)", re.IGNORECASE)
 """What a rule asks of the state, in the words of iptables or nft."""
 
@@ -185,18 +187,22 @@ def reply_not_translated(facts: Facts) -> Iterator[Seen]:
     only those behind the translation know."""
     result = facts.result
     rows = np.concatenate([np.empty(0, CONNTRACK), *(one.conntrack for one in result.messages)])
-    rows = rows.take(np.flatnonzero((rows["reply"] != rows["restored"]) & ~_same_source(rows)))
-    if rows.size == 0:
+    translates = (rows["reply"] != rows["restored"]) & ~_same_source(rows)
+    if not translates.any():
         return
     seen, frame = result.sightings, facts.last_frame
     paths = np.flatnonzero(facts.own & ~facts.forward & (frame >= 0) & ~facts.complete[result.connection_of_path])
     leaves = seen["direction"][frame[paths]] == Direction.OUT
     outside = np.array([point.role != Role.LOOPBACK for point in result.topology.points] or [False], np.bool_)
     paths = paths[leaves & outside[seen["place"][frame[paths]]]]
-    entry = first_with(
-        hashed(rows["reply"], rows["namespace"]), hashed(seen["flow"][frame[paths]], seen["namespace"][frame[paths]])
-    )
-    paths, entry = paths[entry >= 0], entry[entry >= 0]
+    # The same ports may have been translated before: what holds is the entry that was made last.
+    known, wanted = (
+        hashed(rows["reply"], rows["namespace"]), hashed(seen["flow"][frame[paths]], seen["namespace"][frame[paths]]),
+    )  # fmt: skip
+    entry = _last_before(known, rows["time_ns"], wanted, seen["time_ns"][frame[paths]] + _LATE_NS)
+    found = entry >= 0
+    found[found] = translates[entry[found]]
+    paths, entry = paths[found], entry[found]
     traced = np.zeros(len(result.topology.namespaces), np.bool_)
     traced[result.evaluations.events["namespace"]] = True
     bridged = ~_seen_by_chains(facts, paths) & traced[seen["namespace"][frame[paths]]]

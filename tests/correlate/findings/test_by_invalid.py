@@ -141,3 +141,20 @@ def test_an_answer_that_conntrack_calls_invalid(tmp_path: Path) -> None:
 
 def test_an_answer_that_is_translated_back(tmp_path: Path) -> None:
     assert _answered(tmp_path, restored=True) == []
+
+
+def test_ports_that_were_translated_before_and_are_not_now(tmp_path: Path) -> None:
+    """A client with one source port asks by the published port first, then the container itself."""
+    host = docker_host()
+    published = ((CLIENT, 4000), (HOST, 8080)), ((WEB, 80), (CLIENT, 4000))
+    host.conntrack(-50_000, *published, status=DNAT)
+    host.conntrack(-40_000, *published, status=DNAT, event=DESTROYED)
+    host.conntrack(5, *ENTRY, ct_id=78)
+    ends = {"src": CLIENT, "dst": WEB}, {"src": WEB, "dst": CLIENT}
+    for number, (flags, ways) in enumerate([("S", ("eth0", "docker0")), ("SA", ("docker0", "eth0"))]):
+        ports = {"sport": 80, "dport": 4000} if number else {"sport": 4000, "dport": 80}
+        segment = TCP(flags=flags, seq=7 if number else 100, ack=101 * number, **ports)
+        for at, (name, direction) in enumerate(zip(ways, (IN, OUT), strict=True)):
+            host.see(name, direction, 60 * number + 20 * at, IP(**ends[number], id=1 + number, ttl=64 - at) / segment)
+    keep_recording(host)
+    assert of_kind(findings_of(tmp_path, host), Kind.REPLY_NOT_TRANSLATED) == []
