@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..outcomes.coverage import missed, watch_of_point
 from ..outcomes.kinds import Outcome, Reason
 from ..protocols import ICMP, ICMP_ECHO, ICMPV6, ICMPV6_ECHO, UDP
 from ..result.show import reason_of
@@ -149,12 +150,34 @@ def unanswered(facts: Facts) -> Iterator[Seen]:
     long = (asked > 1) | (waited_ns >= _WAIT_NS)
     repeated = facts.count(facts.syn) > 1
     paths = np.flatnonzero(asks & (silent & (long | (waited_ns >= _SOON_NS)))[connection])
+    lost = _may_be_lost(facts, paths)
+    paths = paths[(repeated | ~lost)[connection[paths]]]
     yield from scans(facts, Kind.UNANSWERED, paths, "and no answer is seen")
     paths = without_scans(facts, paths)
-    for one in _by_server(facts, paths, long[connection[paths]], repeated[connection[paths]]):
+    for one in _by_server(facts, paths, *(column[connection[paths]] for column in (long, repeated, lost))):
         of = connection[one[0]]
-        how = _Silence(bool(long[of]), is_repeated=bool(repeated[of]), is_datagram=bool(datagram[one[0]]))
+        how = _Silence(bool(long[of]), bool(repeated[of]), bool(datagram[one[0]]), bool(lost[of]))
         yield _unanswered(facts, one, how)
+
+
+def _may_be_lost(facts: Facts, asks: Rows) -> Mask:
+    """Per connection: everywhere that one of these packets was seen, the capture lost something when its answer was
+    due."""
+    result, connection = facts.result, facts.result.connection_of_path
+    seen, sure = np.zeros(facts.explained.size, np.bool_), np.zeros(facts.explained.size, np.bool_)
+    if not result.coverage.gaps:
+        return seen
+    wanted = np.zeros(facts.own.size, np.bool_)
+    wanted[asks] = True
+    hop = facts.frame_hops[wanted[result.hops["packet"][facts.frame_hops]]]
+    path, place = result.hops["packet"][hop], result.sightings["place"][result.hops["sighting"][hop]]
+    for one in np.unique(place).tolist():
+        here = path[place == one]
+        begin_ns = facts.begin_ns[here]
+        lost = missed([watch_of_point(result.coverage, result.topology, one)], begin_ns, begin_ns + _WAIT_NS).lost
+        seen[connection[here]] = True
+        sure[connection[here[~lost]]] = True
+    return seen & ~sure
 
 
 class _Silence(NamedTuple):
@@ -166,6 +189,8 @@ class _Silence(NamedTuple):
     """TCP itself missed it: the SYN was sent again."""
     is_datagram: bool
     """Of a kind that may need none: a notice."""
+    is_lost: bool
+    """It may have been there, and the capture lost it."""
 
 
 def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
@@ -174,6 +199,7 @@ def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
     target = Ends.of(facts.result.sightings.take(facts.last[paths[:1]]), "destination").text(facts.result.topology)
     waited_ns = int(facts.watched_ns[facts.result.connection_of_path[first]])
     only = "" if silence.is_long else f"; the captures go on for {waited_ns / 1e6:.0f} ms only"
+    only += "; the capture itself lost packets there meanwhile" if silence.is_lost else ""
     server = facts.server[first]
     listens, listeners = who_listens(facts, first) or ("", ())
 
@@ -195,8 +221,8 @@ def _unanswered(facts: Facts, paths: Rows, silence: _Silence) -> Seen:
 
     return _seen(
         facts, Kind.UNANSWERED, (_asked_server(facts, paths), at, silence), say, paths, listeners,
-        confidence=1.0 if silence.is_long else _PROBABLY, holds=None if silence.is_repeated else holds,
-        server=int(server), harmless=silence.is_datagram,
+        confidence=1.0 if silence.is_long and not silence.is_lost else _PROBABLY,
+        holds=None if silence.is_repeated else holds, server=int(server), harmless=silence.is_datagram,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from scapy.layers.inet import IP, TCP
 from ttrace.report.telling import Telling
 
 from ..scene import IN, OUT, Node, correlate, docker_host, keep_recording
+from .told import findings_of, of_kind
 
 
 def cut_short(lost: int) -> Node:
@@ -41,3 +42,38 @@ def test_what_was_lost_and_what_that_leaves_open(tmp_path):
 def test_a_capture_that_lost_nothing_is_not_to_blame(tmp_path):
     found = Telling.chosen(correlate(tmp_path, cut_short(0))).head[0]
     assert "capture_lost" not in [one.kind for one in found]
+
+
+def silence(syns: int, *, lost: int) -> Node:
+    """A client that has its answer, and another that has none, as far as is seen."""
+    host = docker_host()
+    for number, flags in enumerate(("S", "SA", "A")):
+        ends = {"src": "172.17.0.2", "dst": "172.17.0.1"} if number == 1 else {"src": "172.17.0.1", "dst": "172.17.0.2"}
+        ports = {"sport": 80, "dport": 1000} if number == 1 else {"sport": 1000, "dport": 80}
+        packet = IP(**ends, id=number + 1) / TCP(flags=flags, seq=1, ack=2 * min(number, 1), **ports)
+        for name in ("docker0", "veth1")[:: -1 if number == 1 else 1]:
+            host.see(name, IN if number == 1 else OUT, 100 * number + (name == "veth1"), packet)
+    for number in range(syns):
+        syn = IP(src="172.17.0.1", dst="172.17.0.2", id=50 + number) / TCP(sport=1001, dport=80, flags="S", seq=5)
+        host.see("docker0", OUT, 1_000_000 * number + 500, syn)
+        host.see("veth1", OUT, 1_000_000 * number + 501, syn)
+    host.lost("docker0", 4_000_000, lost)
+    host.lost("veth1", 4_000_000, lost)
+    keep_recording(host)
+    return host
+
+
+def test_an_answer_that_the_capture_may_have_lost_is_not_missed(tmp_path):
+    kinds = [one.kind for one in findings_of(tmp_path, silence(1, lost=5))]
+    assert "unanswered" not in kinds
+
+
+def test_of_a_syn_that_is_repeated_all_the_same_the_silence_is_probable(tmp_path):
+    (found,) = of_kind(findings_of(tmp_path, silence(3, lost=5)), "unanswered")
+    assert (found.severity, found.confidence) == ("fault", 0.7)
+    assert "; the capture itself lost packets there meanwhile" in found.text
+
+
+def test_where_nothing_was_lost_silence_is_sure(tmp_path):
+    (found,) = of_kind(findings_of(tmp_path, silence(1, lost=0)), "unanswered")
+    assert (found.severity, found.confidence) == ("fault", 1)
