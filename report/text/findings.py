@@ -17,13 +17,18 @@ _MOST_IDS: Final = 3
 _INDENT: Final = " " * 13
 
 
-def findings_text(findings: Sequence[Finding], well: str, only: Sequence[str] = ()) -> Iterator[str]:
-    """Lines of the findings, faults first; `well`: what there is to say where nothing is wrong; `only`: what
-    was chosen of them, which tells nothing of the rest."""
+def findings_text(findings: Sequence[Finding], well: str, lost: int, only: Sequence[str] = ()) -> Iterator[str]:
+    """Lines of the findings, faults first; `well`: what there is to say where nothing is wrong; `lost`: paths that
+    were, which only a fault explains; `only`: what was chosen of them, which tells nothing of the rest."""
     faults = sum(finding.severity == Severity.FAULT for finding in findings)
     if not faults:
         where = f"in what `--only {' '.join(only)}` chose" if only else "of the network"
-        yield from (f"{line}\n" for line in textwrap.wrap(f"No fault {where} is seen: {well}", _WIDTH))
+        none = f"No fault {where} is seen: {well}"
+        if lost and not only:
+            none = (
+                f"Findings: no fault that says why {plural(lost, 'path')} {'is' if lost == 1 else 'are'} lost: {well}"
+            )
+        yield from (f"{line}\n" for line in textwrap.wrap(none, _WIDTH))
     if findings:
         counts = [plural(faults, "fault")] if faults else []
         counts += [plural(len(findings) - faults, "notice")] if len(findings) > faults else []

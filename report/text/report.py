@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...correlate.in_common.shared_packets import NothingInCommon, Scope
-from ...correlate.outcomes.kinds import OUTCOMES
+from ...correlate.outcomes.kinds import OUTCOMES, Outcome
 from ...correlate.result.connection_state import CUT, UNANSWERED
 from ...correlate.result.values import Process
 from ...correlate.summaries.captures import CaptureFacts
@@ -25,7 +25,8 @@ def text_pieces(telling: Telling) -> Iterator[str]:
     """The report in pieces of whole lines."""
     outline = safe(telling.outline)
     yield from why_not_text(outline.why_not)
-    yield from findings_text(outline.findings, _well(outline), telling.only)
+    lost = outline.connections.outcomes[Outcome.LOST]
+    yield from findings_text(outline.findings, _well(outline), lost, telling.only)
     yield from _captures(outline.captures)
     yield from _connections(outline.connections)
     if outline.routes is None:

@@ -6,7 +6,7 @@ from ttrace.correlate.findings.kinds import MOST_OF_A_KIND
 from ttrace.report import render_telling
 from ttrace.report.telling import Telling
 
-from ..scene import DOCKER0, DROP, DROP_RULE, ETH0, IN, Direction, Node, correlate, docker_host
+from ..scene import DOCKER0, DROP, DROP_RULE, ETH0, IN, Direction, Node, correlate, docker_host, keep_recording
 
 CLIENT, SERVER = "10.0.0.1", "10.9.0.1"
 SECOND_US = 1_000_000
@@ -104,3 +104,22 @@ def test_a_server_that_answers_others_is_not_said_to_answer_nobody(tmp_path):
     assert found.text == (
         "tcp 10.0.0.1:40001 -> 10.9.0.1:80 had no answer: 2 SYNs, last seen at host eth0; others had one there"
     )
+
+
+def test_what_is_lost_and_not_explained_is_not_told_as_health(tmp_path):
+    """One datagram of two never leaves the router, with every way out captured."""
+    node = Node("router")
+    node.interface("eth0", 2, addresses=["10.0.0.254"])
+    node.interface("eth1", 3, addresses=["10.9.0.254"])
+    for number in range(2):
+        datagram = IP(src=CLIENT, dst=SERVER, id=number + 1, ttl=64 - number) / UDP(sport=9, dport=514) / b"a line"
+        node.see("eth0", IN, number * SECOND_US, datagram)
+        if number:
+            datagram.ttl -= 1
+            node.see("eth1", Direction.OUT, number * SECOND_US + 20, datagram)
+    node.listen()
+    node.lost("eth0", 5 * SECOND_US, 0)
+    node.lost("eth1", 5 * SECOND_US, 0)
+    keep_recording(node)
+    first = "".join(render_telling(Telling.chosen(correlate(tmp_path, node)), "text")).splitlines()[0]
+    assert first.startswith("Findings: no fault that says why 1 path is lost: 2 connections with 3 paths (")
