@@ -167,7 +167,8 @@ def wrong_reply_source(facts: Facts) -> Iterator[Seen]:
     head = facts.result.sightings.take(facts.result.head[asks])
     said = elsewhere["said"][answer_of[connection[asks]]]
     columns = [head["destination_high"], head["destination_low"], head["destination_port"], head["protocol"]]
-    for one in groups(facts, asks, *columns, said["source_high"], said["source_low"], said["place"]):
+    columns += [said[name] for name in ("source_high", "source_low", "source_port", "place")]
+    for one in groups(facts, asks, *columns):
         yield _wrong(facts, one, elsewhere["said"][answer_of[connection[one[:1]]]])
 
 

@@ -62,3 +62,18 @@ def test_a_single_datagram_may_be_a_stray_one(tmp_path: Path) -> None:
     node.see("eth0", IN, 900, IP(src=OTHER, dst=CLIENT, id=9) / answer)
     keep_recording(node)
     assert of_kind(findings_of(tmp_path, node), Kind.WRONG_REPLY_SOURCE) == []
+
+
+def test_answers_from_two_ports_are_two_findings(tmp_path: Path) -> None:
+    """In whichever parts they are."""
+    node = Node("h")
+    node.interface("eth0", 2, addresses=[CLIENT])
+    for number, source_port in enumerate((80, 8080)):
+        syn = TCP(sport=1000 + number, dport=80, flags="S", seq=4711 + number)
+        node.see("eth0", OUT, 1000 * number, IP(src=CLIENT, dst=ASKED, id=7 + number) / syn)
+        answer = TCP(sport=source_port, dport=1000 + number, flags="SA", seq=9, ack=4712 + number)
+        node.see("eth0", IN, 1000 * number + 500, IP(src=OTHER, dst=CLIENT, id=20 + number) / answer)
+    keep_recording(node)
+    found = of_kind(findings_of(tmp_path, node), Kind.WRONG_REPLY_SOURCE)
+    assert f"comes from {OTHER}:80," in found[0].text
+    assert f"comes from {OTHER}:8080," in found[1].text
