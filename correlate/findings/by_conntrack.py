@@ -11,14 +11,13 @@ from ..netfilter.numbers import Hook
 from ..outcomes.kinds import Outcome, Reason
 from ..protocols import WITH_PORTS
 from ..result.words import PROTOCOLS, address_text, entry_end
-from ..schema import CONNTRACK, CONNTRACK_DESTROYED, CONNTRACK_DUMPED
+from ..schema import CONNTRACK_DESTROYED, CONNTRACK_DUMPED
 from .by_rules import place_of_end
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
 from .seen import Extent, Seen
-from .values import Evidence
-from .words import frames_of, node_of, subject_of
+from .words import entry_evidence, frames_of, node_of, subject_of
 
 _LATE_NS: Final = 2_000_000_000
 """The entry that has the tuple was made not longer than this behind the packet that wanted it."""
@@ -59,7 +58,7 @@ def _clash(facts: Facts, paths: Rows, entry: np.void) -> Seen:
             f"one that is confirmed second, {extent.counted}"
         )
 
-    evidence = Evidence(what="conntrack", text=f"entry {entry['id']}: {holder} as {wanted}")
+    evidence = entry_evidence(facts, entry, f"entry {entry['id']}: {holder} as {wanted}")
     return Seen(
         kind=Kind.CONNTRACK_CLASH, key=(at, wanted, holder), say=say, paths=paths, subject=subject_of(facts, paths),
         time_ns=int(facts.begin_ns[first]), node=node_of(facts, first),
@@ -98,7 +97,7 @@ def _stale(facts: Facts, paths: Rows, entry: np.void) -> Seen:
             f"nothing answers there: {extent.counted}, given up with an ICMP error"
         )
 
-    evidence = Evidence(what="conntrack", text=f"entry {entry['id']}, in the table when the capture began: to {target}")
+    evidence = entry_evidence(facts, entry, f"entry {entry['id']}, in the table when the capture began: to {target}")
     return Seen(
         kind=Kind.STALE_TRANSLATION, key=(at, target, name), say=say, paths=paths, subject=subject_of(facts, paths),
         time_ns=int(facts.begin_ns[first]), node=node_of(facts, first),
@@ -113,7 +112,7 @@ def _is_open(facts: Facts) -> Mask:
 
 def _is_alive(facts: Facts, entries: npt.NDArray[np.void], time_ns: Rows) -> Mask:
     """Per entry (a CONNTRACK row): it was in the table at that time, as far as its end would have been told."""
-    rows = np.concatenate([np.empty(0, CONNTRACK), *(one.conntrack for one in facts.result.messages)])
+    rows, _ = facts.conntrack
     ends = rows[rows["event"] == CONNTRACK_DESTROYED]
     end_ns = np.full(entries.size, np.iinfo(np.int64).max)
     at = first_with(hashed(ends["id"], ends["namespace"]), hashed(entries["id"], entries["namespace"]))
@@ -123,7 +122,7 @@ def _is_alive(facts: Facts, entries: npt.NDArray[np.void], time_ns: Rows) -> Mas
 
 def _entries(facts: Facts) -> npt.NDArray[np.void]:
     """CONNTRACK rows of translated entries, without their ends."""
-    rows = np.concatenate([np.empty(0, CONNTRACK), *(one.conntrack for one in facts.result.messages)])
+    rows, _ = facts.conntrack
     return rows[(rows["original"] != rows["translated"]) & (rows["event"] != CONNTRACK_DESTROYED)]
 
 

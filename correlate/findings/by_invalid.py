@@ -16,7 +16,7 @@ from ..outcomes.kinds import Outcome, Reason
 from ..result.reasons import rule_place
 from ..result.show import reason_of
 from ..result.words import entry_end
-from ..schema import CONNTRACK, CONNTRACK_DESTROYED
+from ..schema import CONNTRACK_DESTROYED
 from ..sightings import EVALUATION, of_kind
 from .by_conntrack import first_in_last_namespace
 from .by_rules import place_of_end
@@ -25,7 +25,7 @@ from .grouping import groups
 from .kinds import Kind
 from .seen import Extent, Seen
 from .values import Evidence
-from .words import frames_of, node_of, subject_of, where
+from .words import entry_evidence, frames_of, node_of, subject_of, where
 
 _CONNTRACK_PRIORITY: Final = -200
 """NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h: of what hooks before it see, conntrack says nothing yet."""
@@ -112,7 +112,7 @@ def _why(facts: Facts, paths: Rows) -> Rows:
     if paths.size == 0:
         return found
     namespace, seen = result.sightings["namespace"][facts.last[paths]], result.sightings
-    rows = np.concatenate([np.empty(0, CONNTRACK), *(one.conntrack for one in result.messages)])
+    rows, _ = facts.conntrack
     times_ns = np.tile(rows["time_ns"], 2)
     known = np.concatenate([hashed(rows[way], rows["namespace"]) for way in ("original", "reply")])
     asked = hashed(seen["flow"][first_in_last_namespace(facts)[paths]], namespace)
@@ -186,7 +186,7 @@ def reply_not_translated(facts: Facts) -> Iterator[Seen]:
     """`reply_not_translated`: it leaves the namespace that translated what it answers, and still has the address that
     only those behind the translation know."""
     result = facts.result
-    rows = np.concatenate([np.empty(0, CONNTRACK), *(one.conntrack for one in result.messages)])
+    rows, _ = facts.conntrack
     translates = (rows["reply"] != rows["restored"]) & ~_same_source(rows)
     if not translates.any():
         return
@@ -249,10 +249,8 @@ def _untranslated(facts: Facts, paths: Rows, entry: np.void, *, is_bridged: bool
             f"the answer is not translated back{why}"
         )
 
-    evidence = Evidence(
-        what="conntrack",
-        text=f"entry {entry['id']}: {asked} is answered from {entry_end(entry, 'reply_source')}",
-    )
+    answered = entry_end(entry, "reply_source")
+    evidence = entry_evidence(facts, entry, f"entry {entry['id']}: {asked} is answered from {answered}")
     return Seen(
         kind=Kind.REPLY_NOT_TRANSLATED, key=(at, point.interface, asked, why), say=say, paths=paths,
         subject=subject_of(facts, paths), time_ns=int(facts.begin_ns[first]), node=point.node,

@@ -10,7 +10,7 @@ from ..decode.link_scope import stays_on_link
 from ..outcomes.address_keys import address_halves, address_keys
 from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from ..result.correlation import Correlation
-from ..schema import NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
+from ..schema import CONNTRACK, NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
 from ..sightings import DROP, FRAME, of_kind, told
 from .common import Common
 
@@ -102,6 +102,13 @@ class Facts:
         ids = self.result.ids.paths
         at = np.minimum(np.searchsorted(ids, paths), max(ids.size - 1, 0))
         return at[ids[at] == paths] if ids.size else at[:0]
+
+    @cached_property
+    def conntrack(self) -> tuple[npt.NDArray[np.void], Rows]:
+        """(CONNTRACK rows of all files, the file of each)."""
+        found = [one.conntrack for one in self.result.messages]
+        files = np.repeat(np.arange(len(found)), [rows.size for rows in found])
+        return np.concatenate([np.empty(0, CONNTRACK), *found]), files
 
     def said_at(self, sightings: Rows) -> npt.NDArray[np.void]:
         """The TOLD row of each of some sightings, all of which the kernel said."""

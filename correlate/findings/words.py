@@ -91,6 +91,14 @@ def frame_evidence(facts: Facts, row: np.void) -> Evidence:
     )  # fmt: skip
 
 
+def entry_evidence(facts: Facts, entry: np.void, text: str) -> Evidence:
+    """What conntrack says of an entry (a CONNTRACK row)."""
+    rows, files = facts.conntrack
+    same = np.logical_and.reduce([rows[name] == entry[name] for name in ("frame", "id", "namespace", "time_ns")])
+    file = facts.result.files[int(files[np.flatnonzero(same)[0]])].path
+    return Evidence(what="conntrack", text=text, file=file, frame=int(entry["frame"]))
+
+
 def place_of(facts: Facts, row: np.void) -> str:
     """Where a frame was seen, by its row in any part: `slave eth0`."""
     point = facts.result.topology.points[int(row["place"])]

@@ -2,9 +2,11 @@
 
 import copy
 from pathlib import Path
+from socket import inet_aton
 
 import pytest
 from scapy.layers.inet import IP, TCP
+from scapy.utils import RawPcapNgReader
 
 from ttrace.correlate.findings.kinds import Kind
 from ttrace.correlate.findings.values import Finding
@@ -132,6 +134,16 @@ def test_an_answer_that_leaves_as_it_is(tmp_path: Path) -> None:
         "asked: the answer is not translated back"
     )
     assert finding.evidence[0].what == "conntrack"
+
+
+def test_the_entry_that_proves_it_can_be_opened(tmp_path: Path) -> None:
+    (finding,) = _answered(tmp_path, restored=False)
+    entry = finding.evidence[0]
+    assert entry.file
+    assert entry.frame
+    with RawPcapNgReader(entry.file) as frames:
+        message = list(frames)[entry.frame - 1][0]
+    assert all(inet_aton(address) in message for address in (CLIENT, HOST, WEB))
 
 
 def test_an_answer_that_conntrack_calls_invalid(tmp_path: Path) -> None:
