@@ -10,6 +10,7 @@ from ..arrays.grouping import hashed, runs_of_keys
 from ..decode.link_scope import stays_on_link
 from ..schema import NOTE_CUT
 from ..sightings import FRAME
+from .by_icmp_errors import PROBE_TTL
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
@@ -69,7 +70,9 @@ def _rounds(facts: Facts) -> tuple[Rows, Rows, Rows]:
         mine = rows[np.sort(runs.rows[runs.start[one] : runs.start[one + 1]])]
         falls = -np.diff(seen["ttl"][mine].astype(np.int64))
         apart_ns = np.diff(facts.result.times_ns[mine])
-        if seen["ttl"][mine].min() <= _LEFT and (falls > 0).all() and (apart_ns <= _ROUND_NS).all():
+        # A mirror of many routers shows a probe behind each of them, until it has no hop left.
+        is_probe = seen["ttl"][mine[0]] <= PROBE_TTL
+        if not is_probe and seen["ttl"][mine].min() <= _LEFT and (falls > 0).all() and (apart_ns <= _ROUND_NS).all():
             found.append((mine, len(found), int(np.median(falls))))
     if not found:
         return nothing, nothing, nothing

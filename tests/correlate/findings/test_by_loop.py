@@ -36,6 +36,7 @@ def test_until_no_hop_is_left(tmp_path: Path, step: int) -> None:
         (list(range(30, 0, -1)), {"ids": 1}),  # other packets
         (list(range(30, 0, -1)), {"apart_us": 3_000_000}),  # somebody asks again, with fewer hops
         ([64, 63, 62, 61, 60, 59, 58], {}),  # a mirror of a few routers
+        (list(range(8, 0, -1)), {}),  # a mirror of more, and one probe of a traceroute
         ([3, 2, 1], {}),
         ([1] * 20, {}),
     ],
