@@ -10,8 +10,7 @@ from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
 from .seen import Extent, Seen
-from .values import Evidence
-from .words import frames_of, place, subject_of, where
+from .words import frames_of, place, snapshot_evidence, subject_of, where
 
 _SYSCTL = "net.bridge.bridge-nf-call-iptables"
 
@@ -41,6 +40,10 @@ def _bridged(facts: Facts, namespace: Namespace, bridge: int, paths: Rows) -> Se
     at, name = where(namespace.node, namespace.label), namespace.links[bridge]["name"]
     died = place(facts.result.hop_of(int(facts.last[paths[0]])))
 
+    setting = snapshot_evidence(
+        facts, "sysctl", f"{_SYSCTL} = 1", facts.result.surroundings.of(namespace.node, namespace.label)
+    )
+
     def say(extent: Extent) -> str:
         return (
             f"{at}: {_SYSCTL} is 1, so what {name} bridges goes through the IP rules: {extent.counted} of "
@@ -51,7 +54,7 @@ def _bridged(facts: Facts, namespace: Namespace, bridge: int, paths: Rows) -> Se
         kind=Kind.BRIDGE_FILTERED, key=(at, name, died), say=say, paths=paths, subject=subject_of(facts, paths),
         time_ns=int(facts.begin_ns[paths[0]]), node=namespace.node, fatal=True,
         advice=f"`sysctl -w {_SYSCTL}=0` keeps bridged frames out of the IP rules",
-        evidence=(Evidence(what="sysctl", text=f"{_SYSCTL} = 1"), *frames_of(facts, int(paths[0]))),
+        evidence=(setting, *frames_of(facts, int(paths[0]))),
     )  # fmt: skip
 
 
