@@ -159,18 +159,18 @@ def is_invalid(facts: Facts, paths: Rows) -> Mask:
     result = facts.result
     evaluations, hops, seen = result.evaluations, result.hops, result.sightings
     behind = np.array([_is_behind_conntrack(one) for one in evaluations.chains] or [False], np.bool_)
-    event = evaluations.events[["conntrack_state", "legacy"]][evaluations.rows["first_event"]]
+    events, first_event = evaluations.events, evaluations.rows["first_event"]
     telling = np.zeros(len(result.topology.namespaces), np.bool_)
-    telling[evaluations.events["namespace"][evaluations.events["conntrack_state"] > 0]] = True
+    telling[events["namespace"][events["conntrack_state"] > 0]] = True
     wanted = np.zeros(facts.own.size, np.bool_)
     wanted[paths] = True
     row = np.flatnonzero(wanted[hops["packet"]] & (seen["kind"][hops["sighting"]] == EVALUATION))
     path, sighting = hops["packet"][row].astype(np.int64), hops["sighting"][row]
     at = sighting - of_kind(seen, EVALUATION).start
     here = (seen["namespace"][sighting] == seen["namespace"][facts.last[path]]) & telling[seen["namespace"][sighting]]
-    here &= behind[evaluations.rows["chain"][at]] & (event["legacy"][at] == 0)
+    here &= behind[evaluations.rows["chain"][at]] & (events["legacy"][first_event[at]] == 0)
     nothing, something = np.zeros(facts.own.size, np.bool_), np.zeros(facts.own.size, np.bool_)
-    known = event["conntrack_state"][at] > 0
+    known = events["conntrack_state"][first_event[at]] > 0
     nothing[path[here & ~known]] = True
     something[path[here & known]] = True
     return (nothing & ~something)[paths]
