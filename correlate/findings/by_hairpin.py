@@ -21,7 +21,7 @@ _OTHER_CAUSES: Final = (
     Reason.RULE, Reason.POLICY, Reason.TTL, Reason.HANDED_OVER, Reason.CAPTURE_LOST, Reason.CAPTURE_ENDED,
     Reason.FILTERED,
 )  # fmt: skip
-_DESTINATION: Final = ["destination_high", "destination_low"]
+_DESTINATION: Final = ("destination_high", "destination_low")
 _CALLS: Final = {
     4: ("net.bridge.bridge-nf-call-iptables", "nf_call_iptables"),
     6: ("net.bridge.bridge-nf-call-ip6tables", "nf_call_ip6tables"),
@@ -45,9 +45,9 @@ def kept_from_its_port(facts: Facts) -> Iterator[Seen]:
     came_by = _came_by(facts, gone)
     paths = np.flatnonzero(came_by >= 0)
     entry, last = sightings.take(came_by[paths]), sightings.take(facts.last[paths])
-    translated = last[_DESTINATION] != entry[_DESTINATION]
-    paths, entry, last = paths[translated], entry[translated], last[translated]
-    for one in groups(facts, paths, entry["place"], *(last[name] for name in _DESTINATION)):
+    translated = np.logical_or.reduce([last[name] != entry[name] for name in _DESTINATION])
+    columns = [entry["place"], *(last[name] for name in _DESTINATION)]
+    for one in groups(facts, paths[translated], *(column[translated] for column in columns)):
         if (turn := _turn(facts, int(came_by[one[0]]), int(facts.last[one[0]]))) is not None:
             yield _seen(facts, turn, one)
 
