@@ -11,6 +11,7 @@ from ..netfilter.numbers import Hook
 from ..nodes.namespace_facts import LinkSettings, NamespaceFacts
 from ..nodes.topology import CapturePoint
 from ..outcomes.kinds import Outcome, Reason
+from ..protocols import TCP_ACK, TCP_FIN, TCP_SYN
 from ..sightings import FRAME
 from .facts import Facts, Mask, Rows
 from .grouping import groups
@@ -78,9 +79,28 @@ def _gone(facts: Facts, reasons: tuple[Reason, ...]) -> Mask:
 
 
 def _harmless(facts: Facts, paths: Rows) -> Mask:
-    """Whose connection came to its end without them, or had its answer."""
+    """Whose connection came to its end without them, or had its answer; or whose bytes came through all the same."""
     connection = facts.result.connection_of_path[paths]
-    return facts.complete[connection] | ((facts.replies > 0)[connection] & ~facts.tcp[paths])
+    answered = (facts.replies > 0)[connection] & ~facts.tcp[paths]
+    return facts.complete[connection] | answered | _is_acknowledged(facts, paths)
+
+
+def _is_acknowledged(facts: Facts, paths: Rows) -> Mask:
+    """Of these paths: TCP, and the other end said later that it has all of it: it was sent again."""
+    connection, flags = facts.result.connection_of_path, facts.head("tcp_flags")
+    chosen = np.zeros(facts.explained.size, np.bool_)
+    chosen[connection[paths]] = True
+    said = np.flatnonzero(facts.tcp & chosen[connection] & ((flags & TCP_ACK) != 0))
+    said = said[np.argsort(facts.begin_ns[said], kind="stable")]
+    number, last_ns = np.zeros((2, chosen.size), np.int64), np.zeros((2, chosen.size), np.int64)
+    # Of several assignments the last one holds.
+    by = facts.forward[said].astype(np.int64), connection[said]
+    number[by], last_ns[by] = facts.head("acknowledgment")[said], facts.begin_ns[said]
+    other = (~facts.forward[paths]).astype(np.int64), connection[paths]
+    end = facts.head("sequence")[paths].astype(np.int64) + facts.head("payload_length")[paths]
+    end += (flags[paths] & (TCP_SYN | TCP_FIN)) != 0
+    has_it = (number[other] - end) % 2**32 < 2**31
+    return facts.tcp[paths] & (last_ns[other] > facts.begin_ns[paths]) & has_it
 
 
 def _is_missed(facts: Facts) -> Mask:

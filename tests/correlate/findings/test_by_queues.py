@@ -8,7 +8,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from ttrace.correlate.findings.values import Finding
 from ttrace.report.telling import Telling
 
-from ..scene import DOCKER0, ETH0, IN, OUT, Node, correlate, docker_host, keep_recording
+from ..scene import DOCKER0, ETH0, IN, OUT, SNAT, Node, correlate, docker_host, keep_recording
 
 WEB1, FAR = "172.17.0.2", "203.0.113.5"
 
@@ -145,3 +145,34 @@ def test_who_takes_datagrams_and_says_nothing_looks_the_same_where_nothing_is_tr
         host.see("eth0", IN, 500_000 * number, line)
     counted(host, qdiscs={"eth0": {"ingress_dropped": 1}})
     assert findings(tmp_path, host) == []
+
+
+def talk(*, again: bool) -> Node:
+    """web1 asks, and the queue of eth0 drops its question once; sent again, it is acknowledged."""
+    host = docker_host()
+    host.conntrack(4, ((WEB1, 1000), (FAR, 80)), ((FAR, 80), ("192.0.2.1", 1000)), status=SNAT)
+    asks = [(0, "S", 1, 0, b""), (200, "A", 2, 8, b""), (300, "PA", 2, 8, b"question")]
+    answers = [(100, "SA", 7, 2)]
+    if again:
+        asks.append((300_000, "PA", 2, 8, b"question"))
+        answers.append((300_100, "A", 8, 10))
+    for number, (time_us, flags, seq, ack, data) in enumerate(asks, 1):
+        inside = IP(src=WEB1, dst=FAR, id=number) / TCP(sport=1000, dport=80, flags=flags, seq=seq, ack=ack) / data
+        host.see("veth1", IN, time_us, inside)
+        host.see("docker0", IN, time_us + 1, inside)
+        host.trace(time_us + 3, inside, "postrouting_last", family="inet", table="ttrace", oif=ETH0, trace_id=number)
+        if time_us != 300:
+            host.see("eth0", OUT, time_us + 5, IP(src="192.0.2.1", dst=FAR, id=number, ttl=63) / inside[TCP])
+    for number, (time_us, flags, seq, ack) in enumerate(answers):
+        segment = TCP(sport=80, dport=1000, flags=flags, seq=seq, ack=ack)
+        host.see("eth0", IN, time_us, IP(src=FAR, dst="192.0.2.1", id=101 + number) / segment)
+        for at, name in enumerate(("docker0", "veth1")):
+            host.see(name, OUT, time_us + 5 + at, IP(src=FAR, dst=WEB1, id=101 + number, ttl=63) / segment)
+    counted(host, qdiscs={"eth0": {"dropped": 1}})
+    return host
+
+
+@pytest.mark.parametrize(("again", "severity"), [(True, "notice"), (False, "fault")])
+def test_what_was_sent_again_and_came_through_keeps_nobody_from_anything(tmp_path, again, severity):
+    (found,) = (one for one in findings(tmp_path, talk(again=again)) if one.kind == "queue_drop")
+    assert (found.severity, found.packets) == (severity, 1)
