@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..decode.link_scope import stays_on_link
 from ..nodes.topology import Role
-from ..protocols import TCP, TCP_ACK, TCP_SYN, UDP
+from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, UDP
 from ..sightings import DROP, FRAME, of_kind
 from .copies import FLOODED, are_flooded, came_straight
 from .kinds import Outcome, Outcomes, Reason, Verdicts
@@ -26,6 +26,9 @@ _NO_LOSS: Final = (
 )  # fmt: skip
 """Reasons that are told of what has arrived: its content was there already, or it lay there when its socket was
 closed; TCP_RESET is of a reset that did its work."""
+_OVERTAKEN: Final = (b"TCP_RFC7323_PAWS", b"TCP_RFC7323_PAWS_ACK")
+"""Its timestamp is older than the newest. Of a bare acknowledgment that is all there is to it: a later one, sent from
+another core, came first (tcp_disordered_ack_check in net/ipv4/tcp_input.c)."""
 _WEAK: Final = (*FLOODED, b"NOT_SPECIFIED", b"")
 """Reasons that are also told of packets that arrived (IGMP frees what it has taken so), and of flooded copies."""
 _STACKED: Final = (
@@ -47,6 +50,7 @@ def dropped_by_the_kernel(tables: Tables, so_far: Outcomes) -> Verdicts:
     reason = tables.drop_rows["reason"][_row(tables, drop)]
     wanted = ~np.isin(reason, (*_NO_LOSS, NOBODY)) & ~np.isin(so_far.reason[paths], _DECIDED)
     rows = tables.sightings.take(drop)
+    wanted &= ~(np.isin(reason, _OVERTAKEN) & _acknowledges_only(rows))
     weak, owner = np.isin(reason, _WEAK) | stays_on_link(rows), _refused_by_its_owner(tables, so_far, paths, drop)
     wanted &= ~weak | (so_far.outcome[paths] != Outcome.DELIVERED) | owner
     device = tables.drop_rows["device"][_row(tables, drop)].astype(np.int64)
@@ -73,6 +77,11 @@ def not_taken_by_a_socket(tables: Tables, so_far: Outcomes) -> Verdicts:
     wanted &= (so_far.outcome[paths] != Outcome.DROPPED) & (so_far.reason[paths] != Reason.REFUSED)
     wanted &= ~stays_on_link(rows) & ~_went_on(tables, so_far, paths, drop)
     return Verdicts(paths=paths[wanted], outcome=Outcome.DROPPED, reason=Reason.KERNEL_DROP)
+
+
+def _acknowledges_only(rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    bare = (rows["tcp_flags"] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK
+    return (rows["protocol"] == TCP) & bare & (rows["payload_length"] == 0)
 
 
 def _last_drops(tables: Tables) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

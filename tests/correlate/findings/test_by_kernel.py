@@ -171,6 +171,25 @@ def test_an_acknowledgement_that_tcp_throws_away_harms_nobody(tmp_path):
     assert not told(tmp_path, node)[1]
 
 
+@pytest.mark.parametrize(
+    ("reason", "packet", "is_lost"),
+    [
+        ("TCP_RFC7323_PAWS", segment("A", 3), False),
+        ("TCP_RFC7323_PAWS_ACK", segment("A", 3), False),
+        ("TCP_RFC7323_PAWS", segment("PA", 3, payload=b"hello"), True),
+        ("TCP_RFC7323_PAWS", segment("FA", 3), True),
+        ("SOCKET_BACKLOG", segment("A", 3), True),
+    ],
+)
+def test_an_acknowledgement_that_a_later_one_overtook_is_not_lost(tmp_path, reason, packet, is_lost):
+    """Cores do not keep the order of bare acknowledgements; with data, an old timestamp is a loss."""
+    node = docker_host()
+    connection(node, packet, reason, again=False)
+    result, _ = told(tmp_path, node)
+    (path,) = [path for path in paths(result) if any(isinstance(hop, KernelHop) for hop in path.hops)]
+    assert (path.outcome == "dropped") == is_lost
+
+
 def test_a_datagram_that_was_asked_again_and_answered_is_a_notice(tmp_path):
     node = docker_host()
     node.see("eth0", IN, 0, datagram(53))
