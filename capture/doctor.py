@@ -25,7 +25,7 @@ from .rules.tracing_table import ask_nft, load_nftables
 from .sockets.arena import Arena
 from .sockets.bpf import accept_all, load_libpcap
 from .sockets.ring import SMALLEST_UNITS, UNIT_BYTES, open_ring
-from .sources import SOURCES
+from .sources import SOURCES, Source
 from .targets import resolve_targets
 
 _SIOCETHTOOL = 0x8946
@@ -110,19 +110,16 @@ def _libraries() -> Iterator[Diagnosis]:
 def _kernel() -> Iterator[Diagnosis]:
     """Try the kernel features in a child process, inside a network namespace of its own that goes away with it."""
     yield _ok("kernel", f"Linux {os.uname().release}")
+    is_root = OTHER_NAMESPACES not in missing_capabilities()
     # First what is begun last, and needs most.
-    tried = [(source.name, source.can_run, source.needs) for source in reversed(SOURCES) if source.name]
-    rings = ("packet rings", _ring_can_run, "needs CONFIG_PACKET with TPACKET_V3 and CONFIG_PACKET_MMAP")
-    may_try = OTHER_NAMESPACES not in missing_capabilities()
-    for name, can_run, needs in (*tried, rings):
-        if not may_try:
-            yield Diagnosis(name=name, state=State.WARNING, text=f"not tried, as that needs root ({OTHER_NAMESPACES})")
-            continue
-        missing = _in_new_netns(can_run)
-        if missing is None:
-            yield _ok(name, "works")
-        else:
-            yield Diagnosis(name=name, state=State.MISSING, text=missing, hint=needs)
+    yield from (_source(source, is_root=is_root) for source in reversed(SOURCES) if source.name)
+    needs = "needs CONFIG_PACKET with TPACKET_V3 and CONFIG_PACKET_MMAP"
+    if not is_root:
+        yield _not_tried("packet rings")
+    elif missing := _in_child(_ring_can_run):
+        yield Diagnosis(name="packet rings", state=State.MISSING, text=missing, hint=needs)
+    else:
+        yield _ok("packet rings", "works")
     if not Path("/proc/sys/net/netfilter/nf_conntrack_max").exists():
         yield Diagnosis(
             name="conntrack", state=State.WARNING, text="not loaded: no NAT on this node, or not yet",
@@ -132,19 +129,37 @@ def _kernel() -> Iterator[Diagnosis]:
         yield _ok("conntrack", "loaded")
 
 
-def _in_new_netns(can_run: Callable[[], str | None]) -> str | None:
-    """Ask in a child, in a fresh namespace; returns what is missing, None if nothing is."""
+def _source(source: type[Source], *, is_root: bool) -> Diagnosis:
+    """One kind of kernel message."""
+    if source.in_namespace and not is_root:
+        return _not_tried(source.name)
+    missing = _in_child(source.can_run, in_new_netns=source.in_namespace)
+    if missing is None:
+        return _ok(source.name, source.works)
+    instead = _in_child(source.instead, in_new_netns=source.in_namespace)
+    text = f"{missing}; {instead}" if instead else missing
+    state = State.MISSING if is_root and not instead else State.WARNING
+    return Diagnosis(name=source.name, state=state, text=text, hint=source.needs)
+
+
+def _not_tried(name: str) -> Diagnosis:
+    return Diagnosis(name=name, state=State.WARNING, text=f"not tried, as that needs root ({OTHER_NAMESPACES})")
+
+
+def _in_child(ask: Callable[[], str | None], *, in_new_netns: bool = True) -> str | None:
+    """What is answered in a child, in a fresh namespace unless that needs none."""
     read_fd, write_fd = os.pipe()
     child = os.fork()
     if child == 0:
-        missing = None
+        answered = None
         try:
-            unshare_network()
-            missing = can_run()
+            if in_new_netns:
+                unshare_network()
+            answered = ask()
         except OSError as error:
-            missing = str(error)
+            answered = str(error)
         finally:
-            os.write(write_fd, (missing or "").encode() + b"\0")
+            os.write(write_fd, (answered or "").encode() + b"\0")
             # Not sys.exit: the parent's exit handlers and buffers are not the child's business.
             os._exit(0)
     os.close(write_fd)

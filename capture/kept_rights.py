@@ -22,6 +22,7 @@ from .machine.privileges import (
     CAP_SYS_ADMIN,
     CAP_SYS_PTRACE,
     CAP_SYS_RESOURCE,
+    CAP_SYSLOG,
     keep_in_process,
 )
 
@@ -33,6 +34,7 @@ _AT_FIRST: Final = frozenset({
     CAP_NET_ADMIN, CAP_NET_RAW,
     CAP_SYS_ADMIN, CAP_SYS_PTRACE,  # namespaces of containers: entering them, finding them by their processes
     CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK, CAP_SYS_RESOURCE,  # programs and buffers in the kernel, and their limits
+    CAP_SYSLOG,  # where its functions are, to name those that drop packets
     CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_CHOWN,  # the file, in a folder of whoever called sudo
     CAP_SETPCAP,  # giving up the others later
 })  # fmt: skip

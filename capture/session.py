@@ -34,6 +34,7 @@ from .targets import Target, Targets
 from .warnings import Warnings
 
 if TYPE_CHECKING:
+    from .sockets.drop_counter import Counts, DropCounter
     from .sockets.drops import DropRecorder
     from .sources.source import Source
     from .stream.feed import Feed
@@ -77,6 +78,8 @@ class Session:
     """Waits for those of the start, which are read once."""
     drops: "tuple[DropRecorder, int] | None" = None
     """What records drops of the kernel, with the first of its pcapng interface ids, one for each namespace."""
+    drop_counter: "DropCounter | None" = None
+    """What counts them where they cannot be recorded."""
     workers: Workers = field(default_factory=lambda: Workers(_WORKERS))
     """Threads for what takes long beside the loop."""
     programs: dict[tuple[int, LinkType], bytes] = field(default_factory=dict)
@@ -102,6 +105,11 @@ class Session:
         """The capture covers what comes from now on."""
         self.started_ns = self.since_ns = time.time_ns()
         self.started_s = time.monotonic()
+
+    @property
+    def dropped(self) -> "Counts | None":
+        """Drops that are counted on this node, until now; None where they are not counted."""
+        return None if self.drop_counter is None else self.drop_counter.counts()
 
     @property
     def elapsed_s(self) -> float:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import TtraceError
@@ -31,6 +32,9 @@ from .machine.sysctls import read_sysctls
 from .options import CaptureOptions
 from .rules.ruleset import read_ruleset
 from .targets import Targets
+
+if TYPE_CHECKING:
+    from .sockets.drop_counter import Counts
 
 _STA_UNSYNCHRONIZED = 0x0040  # linux/timex.h
 _TIME_ERROR = 5  # what adjtimex returns then: TIME_ERROR, the same header
@@ -84,10 +88,15 @@ class _Timex(ctypes.Structure):
 
 
 def take_snapshots(
-    options: CaptureOptions, times: CaptureTimes, node: str, targets: Targets, warnings: list[str]
+    options: CaptureOptions,
+    times: CaptureTimes,
+    node: str,
+    targets: Targets,
+    warnings: list[str],
+    dropped: "Counts | None" = None,
 ) -> Iterator[Snapshot]:
     """Yield all snapshots of this moment, one after the other; what can't be read becomes a warning."""
-    yield from node_snapshots(options, times, node, targets)
+    yield from node_snapshots(options, times, node, targets, dropped)
     for target in targets.targets:
         yield from _netns(target.netns, targets.known, warnings)
         try:
@@ -96,13 +105,16 @@ def take_snapshots(
             warnings.append(f"{target.netns.description}: no rules recorded: {error.message}")
 
 
-def node_snapshots(options: CaptureOptions, times: CaptureTimes, node: str, targets: Targets) -> list[Snapshot]:
-    """What is the same for all namespaces."""
+def node_snapshots(
+    options: CaptureOptions, times: CaptureTimes, node: str, targets: Targets, dropped: "Counts | None" = None
+) -> list[Snapshot]:
+    """What is the same for all namespaces. `dropped`: packets of the whole node, where they are counted."""
+    drops: dict[str, object] = {} if dropped is None else {"drops": dropped}
     return [
         capture_snapshot(options, times, targets),
         _snapshot("node", None, _node(node)),
         _snapshot("containers", None, _containers(targets)),
-        _snapshot("counters", None, read_node_counters()),
+        _snapshot("counters", None, read_node_counters() | drops),
     ]
 
 

@@ -15,6 +15,7 @@ For other rooms:
     ebpf: load_map, load_map_value, load_program, set_in_map
     inet_sockets: InetSockets, read_sockets
     journal: Journal, restore_stale
+    kernel_functions: KernelFunctions
     libc: DatagramHeader, IoVector, LIBC, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_NONE
     libc: PROT_READ, PROT_READ_WRITE, mmap, munmap, unshare_network
     link_settings: link_settings
@@ -23,13 +24,15 @@ For other rooms:
     netns: Netns, distinct_from, open_container_netns, open_netns, own_netns
     nsids: namespace_ids
     owners: Owners
+    perf: RAW_DATA, RECORD_HEADER_BYTES, RECORD_SAMPLE, TracepointEvent, online_cpus
     privileges: CAP_BPF, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_IPC_LOCK, CAP_NET_ADMIN
-    privileges: CAP_NET_RAW, CAP_PERFMON, CAP_SETPCAP, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, follow_process
-    privileges: keep_in_process
+    privileges: CAP_NET_RAW, CAP_PERFMON, CAP_SETPCAP, CAP_SYSLOG, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE
+    privileges: follow_process, keep_in_process
     programs: end_programs, forget_plugins, run_program
     queues: read_queues
     rights: OTHER_NAMESPACES, WITHOUT_ROOT, check_rights, missing_capabilities
     routes: read_routes, read_rules
     rtnetlink: MOST, Routing
     sysctls: read_sysctls
+    tracefs: Tracepoint, read_tracepoint
 """

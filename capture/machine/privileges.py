@@ -26,6 +26,7 @@ CAP_IPC_LOCK: Final = 14
 CAP_SYS_PTRACE: Final = 19
 CAP_SYS_ADMIN: Final = 21
 CAP_SYS_RESOURCE: Final = 24
+CAP_SYSLOG: Final = 34
 CAP_PERFMON: Final = 38
 CAP_BPF: Final = 39
 

@@ -217,7 +217,7 @@ def _snapshots(session: Session) -> Iterator[_Told]:
     """Take all but the one of the capture itself, which differs from file to file."""
     times = CaptureTimes(started_ns=session.since_ns, ended_ns=None)
     targets, warnings = session.targets, session.warnings
-    facts = take_snapshots(session.options, times, session.node, targets, warnings)
+    facts = take_snapshots(session.options, times, session.node, targets, warnings, session.dropped)
     for snapshot in chain(facts, socket_snapshots(targets, session.owners, warnings)):
         if snapshot.kind != "capture":
             start, stop = list(_as_packets(snapshot, "start")), list(_as_packets(snapshot, "stop"))

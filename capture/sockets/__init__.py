@@ -4,6 +4,7 @@ For other rooms:
     arena: Arena
     bpf: accept_all, compile_filter, load_libpcap
     drop_layout: MESSAGE, MESSAGE_BYTES, RECORD_NAMESPACE, RECORD_TIME
+    drop_counter: Counts, DropCounter
     drops: ARENA_BYTES, DropRecorder, LIMIT, RING_BYTES, WAITING_BYTES, open_drops
     netfilter: DATAGRAMS, DATAGRAM_BYTES, HEADER_WORDS, LENGTH_WORD, NetfilterSocket, WAITING_BYTES, arena_bytes
     netfilter: open_netfilter_socket

@@ -1,4 +1,7 @@
-"""The kernel's drops: which packets it dropped in the captured namespaces, why, and in which of its functions."""
+"""The kernel's drops: which packets it dropped in the captured namespaces, why, and in which of its functions.
+
+Where that takes more than the kernel allows, how many it dropped on the whole machine, by reason and function.
+"""
 
 import time
 from contextlib import closing
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ..machine.netns import own_netns
 from ..session import add_interface, write_statistics
 from ..sockets.arena import Arena
+from ..sockets.drop_counter import DropCounter
 from ..sockets.drops import ARENA_BYTES, LIMIT, open_drops
 from .source import CannotRunError, Source
 
@@ -18,10 +22,7 @@ if TYPE_CHECKING:
 _EVERY_S: Final = 0.25
 
 
-def _cannot_run(error: Exception) -> CannotRunError:
-    return CannotRunError(
-        f"packets that the kernel drops are not recorded: {_why(error)} (`ttrace doctor` says what it needs)"
-    )
+_ONLY_COUNTED: Final = "how many there are is counted instead, by reason, of the whole machine"
 
 
 def _why(error: Exception) -> str:
@@ -31,9 +32,15 @@ def _why(error: Exception) -> str:
 
 
 class KernelDrops(Source):
-    """A BPF program at the tracepoint skb:kfree_skb. Its records have interfaces of their own in the file."""
+    """A BPF program at the tracepoint skb:kfree_skb. Its records have interfaces of their own in the file.
+
+    In its place, where it is refused, perf counts at the same tracepoint: numbers of the whole machine are all that the
+    file has then, among the counters of its snapshots.
+    """
 
     name = "kernel drops"
+    works = "works: each packet, by a BPF program"
+    in_namespace = False
     needs = (
         "needs Linux 5.17 with BPF and its types (CONFIG_DEBUG_INFO_BTF), CAP_BPF and CAP_PERFMON, and no lockdown "
         "that forbids to read the kernel's memory"
@@ -56,6 +63,15 @@ class KernelDrops(Source):
             except (KeyError, ValueError) as error:
                 raise OSError(_why(error)) from error
 
+    @classmethod
+    def instead(cls) -> str | None:
+        """Count them for a moment."""
+        try:
+            with closing(DropCounter()):
+                return _ONLY_COUNTED
+        except (OSError, KeyError, ValueError):
+            return None
+
     def describe(self, feed: "Feed | None") -> None:
         """One interface for each namespace, behind each other. With the first file the program is loaded: it records
         nothing yet."""
@@ -65,7 +81,7 @@ class KernelDrops(Source):
             try:
                 recorder = open_drops(session.arena, [target.netns.inode for target in targets])
             except (OSError, KeyError, ValueError) as error:
-                raise _cannot_run(error) from error
+                raise self._without(error) from error
             session.stack.callback(recorder.close)
             session.drops = recorder, session.interfaces
             self._reported = [0] * recorder.namespaces
@@ -86,13 +102,28 @@ class KernelDrops(Source):
         try:
             self.session.drops[0].attach()
         except OSError as error:
-            raise _cannot_run(error) from error
+            raise self._without(error) from error
+
+    def _without(self, error: Exception) -> CannotRunError:
+        """Have them counted, if that can be done; returns what is to be said."""
+        said = f"packets that the kernel drops are not recorded: {_why(error)} (`ttrace doctor` says what it needs)"
+        try:
+            counter = DropCounter()
+        except (OSError, KeyError, ValueError):
+            return CannotRunError(said)
+        self.session.stack.callback(counter.close)
+        self.session.drop_counter = counter
+        return CannotRunError(f"{said}; {_ONLY_COUNTED}")
 
     def record(self, feed: "Feed") -> None:
         """Note losses soon after they happened: that time is then told from others."""
-        if self.session.drops is None or time.monotonic() < self._next_s:
+        if time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + _EVERY_S
+        if self.session.drop_counter is not None:
+            self.session.drop_counter.look()
+        if self.session.drops is None:
+            return
         recorder, first = self.session.drops
         recorder.read_lost()
         for number, lost in enumerate(recorder.lost):
@@ -122,12 +153,16 @@ class KernelDrops(Source):
 
     def forget_lost(self) -> int:
         """What was not recorded before the capture was ready is no loss, and no frame is missing for it: none."""
+        if self.session.drop_counter is not None:
+            self.session.drop_counter.forget()
         if self.session.drops is not None:
             self.session.drops[0].forget_lost()
         return 0
 
     def end(self) -> None:
         """Detach the program, and say what was more than is recorded."""
+        if self.session.drop_counter is not None:
+            self.session.drop_counter.detach()
         if self.session.drops is None:
             return
         recorder, _ = self.session.drops

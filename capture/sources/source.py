@@ -24,6 +24,10 @@ class Source:
     """What `ttrace doctor` calls it; empty: it has nothing to try."""
     needs: ClassVar[str] = ""
     """What the kernel must have for it: the hint where `can_run` finds something missing."""
+    works: ClassVar[str] = "works"
+    """What `ttrace doctor` says of it where nothing is missing."""
+    in_namespace: ClassVar[bool] = True
+    """Trying it changes something in the namespace of the thread."""
     groups: ClassVar[tuple[int, ...]] = ()
     """Multicast groups (NFNLGRP_*) that the netfilter socket of every namespace joins for it."""
     wakes: ClassVar[tuple[int, ...]] = ()
@@ -36,7 +40,7 @@ class Source:
     def can_run(cls) -> str | None:
         """What is missing for it on this machine; None: nothing. For those with a name.
 
-        It is known by trying: the namespace of the thread must be one that goes away afterwards.
+        It is known by trying: with `in_namespace`, that of the thread must be one that goes away afterwards.
         """
         try:
             cls.try_out()
@@ -47,6 +51,11 @@ class Source:
     @classmethod
     def try_out(cls) -> None:
         """Do for a moment what a capture does with it. Raises TtraceError or OSError that say what is missing."""
+
+    @classmethod
+    def instead(cls) -> str | None:
+        """What a capture does in its place, if it can; None: nothing. This is known by trying as well."""
+        return None
 
     def open(self, listener: "NetfilterSocket") -> None:
         """Make it ready to be heard on the socket of one namespace, before anything is traced; for each namespace.
