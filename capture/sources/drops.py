@@ -48,6 +48,7 @@ class KernelDrops(Source):
 
     def __init__(self, session: "Session") -> None:
         super().__init__(session)
+        self._counter: DropCounter | None = None
         self._reported: list[int] = []
         """Losses of each namespace in the last statistics written."""
         self._next_s = 0.0
@@ -112,7 +113,7 @@ class KernelDrops(Source):
         except (OSError, KeyError, ValueError):
             return CannotRunError(said)
         self.session.stack.callback(counter.close)
-        self.session.drop_counter = counter
+        self._counter = self.session.drop_counter = counter
         return CannotRunError(f"{said}; {_ONLY_COUNTED}")
 
     def record(self, feed: "Feed") -> None:
@@ -120,8 +121,8 @@ class KernelDrops(Source):
         if time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + _EVERY_S
-        if self.session.drop_counter is not None:
-            self.session.drop_counter.look()
+        if self._counter is not None:
+            self._counter.look()
         if self.session.drops is None:
             return
         recorder, first = self.session.drops
@@ -153,16 +154,16 @@ class KernelDrops(Source):
 
     def forget_lost(self) -> int:
         """What was not recorded before the capture was ready is no loss, and no frame is missing for it: none."""
-        if self.session.drop_counter is not None:
-            self.session.drop_counter.forget()
+        if self._counter is not None:
+            self._counter.forget()
         if self.session.drops is not None:
             self.session.drops[0].forget_lost()
         return 0
 
     def end(self) -> None:
         """Detach the program, and say what was more than is recorded."""
-        if self.session.drop_counter is not None:
-            self.session.drop_counter.detach()
+        if self._counter is not None:
+            self._counter.detach()
         if self.session.drops is None:
             return
         recorder, _ = self.session.drops

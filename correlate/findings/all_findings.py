@@ -10,6 +10,7 @@ from ..nodes.topology import Topology
 from ..result.correlation import Correlation
 from .clues import AllClues, gather
 from .common import Common
+from .counted import with_counted_drops
 from .facts import Facts
 from .families import FAMILIES
 from .kinds import MOST_OF_A_KIND, Severity
@@ -167,7 +168,7 @@ def look(facts: Facts) -> list[Seen]:
     """What all families see in one part."""
     found: list[Seen] = []
     for family in FAMILIES:
-        seen = list(family(facts))
+        seen = [with_counted_drops(facts, one) for one in family(facts)]
         found += seen
         for one in seen:
             if one.severity == Severity.FAULT and one.holds is None:

@@ -17,7 +17,7 @@ from .by_queues import evidence_of_queue
 from .by_routing import Cause, cause_of
 from .facts import Facts, Mask, Rows
 from .grouping import groups
-from .kernel_reasons import OUT_OF_TIME, UNSAID, Told, told_by
+from .kernel_reasons import OUT_OF_TIME, UNSAID, Told, is_made_good_by_tcp, told_by
 from .kinds import Kind
 from .seen import Extent, Seen
 from .subject import Ends
@@ -102,7 +102,7 @@ _OF_ENDS: Final = (*_ROUTING, Kind.NEIGHBOUR_UNRESOLVED, Kind.REFUSED)
 def _are_told(facts: Facts, paths: Rows, harmless: Mask) -> Mask:
     """Which are worth a finding: not what TCP throws away and makes good by itself, nor what carries nothing."""
     names, which = np.unique(_rows(facts, paths)["reason"], return_inverse=True)
-    by_tcp = [name.startswith(b"TCP_") and name not in (b"TCP_CSUM", b"TCP_LISTEN_OVERFLOW") for name in names.tolist()]
+    by_tcp = [is_made_good_by_tcp(name.decode(errors="replace")) for name in names.tolist()]
     bare = _bare(facts)[paths]
     idle = facts.reset[paths] | (bare & facts.opened[facts.result.connection_of_path[paths]])
     return ~(np.array(by_tcp, np.bool_)[which] & (harmless | idle)) & ~(harmless & (bare | facts.reset[paths]))

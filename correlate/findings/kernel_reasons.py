@@ -84,6 +84,11 @@ _BY_FUNCTION: Final = dict.fromkeys(("do_xdp_generic", "netif_receive_generic_xd
 """Functions that have no reason of their own, and drop for one cause alone."""
 
 
+def is_made_good_by_tcp(reason: str) -> bool:
+    """What TCP throws away in an ordinary connection, and sends again where it has to."""
+    return reason.startswith("TCP_") and reason not in ("TCP_CSUM", "TCP_LISTEN_OVERFLOW")
+
+
 def told_by(reason: str, function: str = "") -> Told | None:
     """What a reason says; of one that is not known its name alone. None where it names no cause."""
     if reason in UNSAID:

@@ -1,6 +1,7 @@
 """Who is who: what the command line names, nodes, namespaces, capture points, and the snapshots that tell of them.
 
 For other rooms:
+    counted_drops: CountedDrops, counted_drops
     file_facts: FileFacts, file_facts
     limits: within_limits
     listening: Listening, connected_owners, listening, socket_words

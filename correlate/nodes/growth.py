@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .counted_drops import PREFIX
+
 
 def growth(files: Iterable[dict[str, Any]]) -> dict[str, int] | None:
     """Sums over all files that have both snapshots (`files`: moment to data): those of a ring follow each other without
@@ -28,6 +30,6 @@ def _flat(data: dict[str, Any]) -> Iterator[tuple[str, int]]:
         yield from (data.get(group) or {}).items()
     for group in ("conntrack", "softnet"):
         yield from ((f"{group}.{name}", number) for name, number in (data.get(group) or {}).items())
-    for group, kind in (("links", "link"), ("qdiscs", "qdisc")):
-        for link, counts in (data.get(group) or {}).items():
-            yield from ((f"{kind}.{link}.{name}", number) for name, number in counts.items())
+    for group, kind in (("links", "link"), ("qdiscs", "qdisc"), ("drops", PREFIX)):
+        for of, counts in (data.get(group) or {}).items():
+            yield from ((f"{kind}.{of}.{name}", number) for name, number in counts.items())

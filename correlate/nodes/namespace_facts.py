@@ -200,8 +200,9 @@ class NamespaceFacts:
     connections: tuple[Connected, ...] | None = None
     counters: dict[str, int] | None = None
     """By how much what the kernel counts grew during the capture: `TcpExtListenDrops`, `Ip6InNoRoutes`,
-    `conntrack.insert_failed`, `link.eth0.rx_dropped`, `qdisc.eth0.dropped`, of the node `softnet.dropped`. What is not
-    there did not grow; None where none was read both at the start and at the end of any file."""
+    `conntrack.insert_failed`, `link.eth0.rx_dropped`, `qdisc.eth0.dropped`, of the node `softnet.dropped` and
+    `drop.TCP_CSUM.tcp_v4_rcv`. What is not there did not grow; None where none was read both at the start and at the
+    end of any file."""
     where: dict[str, Where] = field(default_factory=dict)
     """Kind of snapshot (`routes`, `route_rules`, …) to the one that it was taken from."""
 

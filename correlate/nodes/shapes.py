@@ -141,6 +141,7 @@ SHAPES: Final[dict[str, Any]] = {
         **dict.fromkeys(("snmp", "snmp6", "netstat", "conntrack", "softnet"), Maybe(_is_counts)),
         "links": Maybe(_is_counts_of_each),
         "qdiscs": Maybe(_is_counts_of_each),
+        "drops": Maybe(_is_counts_of_each),
     },
     "listeners": [_SOCKET | dict.fromkeys(("index", "backlog", "most"), _NUMBER_OR_NONE)],
     "connections": [_SOCKET | {"peer": _is_address, "peer_port": int, "state": TEXT_OR_NONE}],

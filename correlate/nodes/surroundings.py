@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+from .counted_drops import CountedDrops, counted_drops
 from .growth import growth
 from .namespace_facts import (
     Connected,
@@ -41,8 +42,14 @@ Told = dict[str, dict[str, tuple[Where, Any]]]
 class Surroundings:
     """The facts of all namespaces, made when somebody asks for them: most runs need few."""
 
-    def __init__(self, told: dict[tuple[str, str | None], Told] | None = None) -> None:
+    def __init__(
+        self,
+        told: dict[tuple[str, str | None], Told] | None = None,
+        dropped: dict[int, tuple[CountedDrops, ...]] | None = None,
+    ) -> None:
         self._told = told or {}
+        self.dropped = dropped or {}
+        """By number of the file: packets that the kernel dropped on that node, for the files that counted them."""
         self._made: dict[tuple[str, str | None, bool], NamespaceFacts] = {}
 
     def of(self, node: str, label: str | None, *, at_stop: bool = False) -> NamespaceFacts:
@@ -55,7 +62,7 @@ class Surroundings:
         return self._made[key]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Surroundings) and self._told == other._told
+        return isinstance(other, Surroundings) and (self._told, self.dropped) == (other._told, other.dropped)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -64,7 +71,16 @@ def find_surroundings(snapshots: NodeSnapshots, topology: Topology) -> Surroundi
     """Of all namespaces of the topology."""
     names: list[tuple[str, str | None]] = [(namespace.node, namespace.label) for namespace in topology.namespaces]
     names += [(node, None) for node in topology.nodes]
-    return Surroundings({name: told for name in names if (told := _told(snapshots, *name))})
+    return Surroundings({name: told for name in names if (told := _told(snapshots, *name))}, _dropped(snapshots))
+
+
+def _dropped(snapshots: NodeSnapshots) -> dict[int, tuple[CountedDrops, ...]]:
+    return {
+        file: counted_drops(growth([said]) or {})
+        for (_, label), files in snapshots.counted.items()
+        for file, said in files.items()
+        if label is None and all(said.get(moment, {}).get("drops") is not None for moment in ("start", "stop"))
+    }
 
 
 def facts_of(snapshots: NodeSnapshots, node: str, label: str | None) -> NamespaceFacts:

@@ -20,7 +20,7 @@ from .last_hops import gather
 from .tables import Tables
 
 NOBODY: Final = b"NO_SOCKET"
-_NO_LOSS: Final = (
+NO_LOSS: Final = (
     b"TCP_OLD_DATA", b"TCP_OLD_ACK", b"TCP_TOO_OLD_ACK", b"TCP_OLD_SEQUENCE", b"TCP_OFOMERGE", b"TCP_RESET",
     b"TCP_CLOSE", b"SOCKET_CLOSE", b"QUEUE_PURGE", b"DUP_FRAG", b"UNIX_DISCONNECT", b"UNIX_SKIP_OOB",
 )  # fmt: skip
@@ -48,7 +48,7 @@ def dropped_by_the_kernel(tables: Tables, so_far: Outcomes) -> Verdicts:
     if paths.size == 0:
         return Verdicts.none()
     reason = tables.drop_rows["reason"][_row(tables, drop)]
-    wanted = ~np.isin(reason, (*_NO_LOSS, NOBODY)) & ~np.isin(so_far.reason[paths], _DECIDED)
+    wanted = ~np.isin(reason, (*NO_LOSS, NOBODY)) & ~np.isin(so_far.reason[paths], _DECIDED)
     rows = tables.sightings.take(drop)
     wanted &= ~(np.isin(reason, _OVERTAKEN) & _acknowledges_only(rows))
     weak, owner = np.isin(reason, _WEAK) | stays_on_link(rows), _refused_by_its_owner(tables, so_far, paths, drop)

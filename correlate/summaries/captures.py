@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ..clocks.clock import Clock
 from ..in_common.shared_packets import NothingInCommon, Sharing, Standing, find_common
 from ..in_common.shown import Shown
+from ..nodes.counted_drops import CountedDrops
 from ..protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from ..result.correlation import Correlation
 from ..result.words import protocol_name
@@ -44,6 +45,9 @@ class CaptureFacts:
     """Packets, kernel messages and snapshots that could not be read."""
     undecoded: tuple[tuple[str, int], ...]
     """(what, packets) of frames that are neither IP nor ARP, such as `link type 127`; the most frequent first."""
+    kernel_drops: tuple[CountedDrops, ...] | None
+    """Packets that the kernel dropped on the whole machine meanwhile, where the file counts them by reason; None where
+    it does not, as of a capture that has the packets themselves."""
     sharing: Sharing
     clock: Clock
     interfaces: tuple[PointFacts, ...]
@@ -86,6 +90,7 @@ def capture_facts(result: Correlation) -> list[CaptureFacts]:
                 truncated=file.truncated,
                 malformed=file.malformed + messages.malformed,
                 undecoded=_undecoded(rows),
+                kernel_drops=result.surroundings.dropped.get(index),
                 sharing=sharing[index],
                 clock=clocks[result.topology.file_nodes[index]],
                 interfaces=_point_facts(result, index, rows, lost),

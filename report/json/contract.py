@@ -1,13 +1,14 @@
 """The JSON contract, schema 1 (docs/json.md). Fields may be added; these keep their names and meaning."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from ...correlate.findings.values import Finding
 from ...correlate.in_common.shared_packets import NothingInCommon
 from ...correlate.netfilter.rules import Rule
+from ...correlate.nodes.counted_drops import CountedDrops
 from ...correlate.result.reasons import ReasonNote
 from ...correlate.result.values import (
     ChainHop,
@@ -55,6 +56,7 @@ def _capture(facts: CaptureFacts) -> dict[str, Any]:
         "truncated": facts.truncated,
         "malformed": facts.malformed,
         "undecoded": [{"what": what, "packets": packets} for what, packets in facts.undecoded],
+        "kernel_drops": _kernel_drops(facts.kernel_drops),
         "shared_packets": facts.shared_packets,
         "nothing_in_common": _nothing_in_common(facts.nothing_in_common),
         "clock_offset_ns": facts.clock.offset_ns,
@@ -66,6 +68,12 @@ def _capture(facts: CaptureFacts) -> dict[str, Any]:
             {"name": i.name, "netns": i.netns, "packets": i.packets, "lost": i.lost} for i in facts.interfaces
         ],
     }
+
+
+def _kernel_drops(counted: Sequence[CountedDrops] | None) -> list[dict[str, Any]] | None:
+    if counted is None:
+        return None
+    return [{"reason": one.reason or None, "function": one.function or None, "packets": one.packets} for one in counted]
 
 
 def finding_object(finding: Finding) -> dict[str, Any]:

@@ -72,6 +72,9 @@ def _notes(file: CaptureTold) -> Iterator[str]:
     if fact.undecoded:
         kinds = [f"{packets:,} {name}" for name, packets in fact.undecoded]
         yield f"neither IP nor ARP: {first_of(kinds, _MOST_KINDS, 'more kinds')}"
+    if fact.kernel_drops:
+        counted = [f"{one.packets:,} for {one.words}" for one in fact.kernel_drops]
+        yield f"the kernel dropped packets, on the whole machine: {first_of(counted, _MOST_KINDS, 'more reasons')}"
     if file.nothing_in_common is not None:
         yield _nothing_in_common(fact.node, file.nothing_in_common)
     for point in fact.interfaces:
