@@ -59,7 +59,10 @@ def check(network, folder: Path, before: list[str]) -> str:
 )
 def test_without_the_types_that_are_needed(network, tmp_path, content, why):
     types = VMLINUX.read_bytes()[: 1 << 20] if content is None else content
-    assert why in check(network, tmp_path, types_are(tmp_path, types))
+    line = check(network, tmp_path, types_are(tmp_path, types))
+    assert why in line
+    assert line.endswith("; how many there are is counted instead, by reason, of the whole machine")
+    assert b'"NO_SOCKET": {' in (tmp_path / "x.pcapng").read_bytes()
 
 
 @tried("no CAP_BPF and no CAP_SYS_ADMIN")
