@@ -137,6 +137,8 @@ def forget_losses(session: Session, feed: "Feed") -> None:
     lost += sum([source.forget_lost() for source in session.sources])
     if lost:
         session.begin_now()
+        if session.drop_counter is not None:
+            session.drop_counter.forget()
 
 
 @contextmanager

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def begin_snapshots(session: Session, feed: "Feed", moment: str, ended_ns: int | None = None) -> None:
     """Have the snapshots of `moment` taken into the stream; those of all namespaces at once."""
     times = CaptureTimes(started_ns=session.since_ns, ended_ns=ended_ns)
-    _add(session, feed, moment, node_snapshots(session.options, times, session.node, session.targets, session.dropped))
+    # What is counted is counted from when the capture began, which is before its first snapshots are taken.
+    dropped = {} if moment == "start" and session.drop_counter else session.dropped
+    _add(session, feed, moment, node_snapshots(session.options, times, session.node, session.targets, dropped))
     known = session.targets.known
     for target in session.targets.targets:
         read = partial(netns_snapshots, target.netns, known, session.warnings)

@@ -86,7 +86,7 @@ class DropCounter:
         self._untold = max(self._untold, counted - self._forgotten - self._told.total())
 
     def forget(self) -> None:
-        """Begin anew with nothing."""
+        """Begin anew with nothing: the capture begins only now."""
         self.look()
         self._forgotten += self._told.total() + self._untold
         self._told.clear()

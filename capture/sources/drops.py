@@ -154,8 +154,6 @@ class KernelDrops(Source):
 
     def forget_lost(self) -> int:
         """What was not recorded before the capture was ready is no loss, and no frame is missing for it: none."""
-        if self._counter is not None:
-            self._counter.forget()
         if self.session.drops is not None:
             self.session.drops[0].forget_lost()
         return 0

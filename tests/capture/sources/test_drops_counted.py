@@ -1,5 +1,6 @@
 """Where a program may not be loaded, drops are counted: by reason and function, of the whole machine."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import IP, TCP
 
+from ttrace.capture import CaptureOptions, run, run_capture
 from ttrace.capture.machine.netns import open_netns
+from ttrace.capture.recording_snapshots import begin_snapshots
+from ttrace.capture.sources import drops
 from ttrace.correlate import correlate_captures
 from ttrace.lab import wait_until
 from ttrace.report import render_telling
@@ -123,6 +127,26 @@ def test_drops_of_a_ring_are_counted_in_the_file_of_their_time(network, tmp_path
         if one["reason"] == "TCP_CSUM"
     ]
     assert SENT <= sum(counted) < 3 * SENT
+
+
+def test_what_is_dropped_before_the_first_snapshot_is_counted_too(network, router, tmp_path, monkeypatch):
+    """As packets are taken from then on, before there is time for snapshots."""
+
+    def refuse(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def dropped_before(*arguments):
+        if arguments[2] == "start":
+            send_with_a_wrong_sum(network)
+        begin_snapshots(*arguments)
+
+    monkeypatch.setattr(drops, "open_drops", refuse)
+    monkeypatch.setattr(run, "begin_snapshots", dropped_before)
+    file = tmp_path / "x.pcapng"
+    with router.entered():
+        run_capture(CaptureOptions(output=str(file), duration_s=0.1))
+    (told,) = Telling.chosen(correlate_captures([str(file)])).head[1].files
+    assert sum(one.packets for one in told.facts.kernel_drops if one.reason in ("TCP_CSUM", "")) >= SENT
 
 
 def test_without_the_option_nothing_is_counted(network, tmp_path):
