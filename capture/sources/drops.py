@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _EVERY_S: Final = 0.25
 
 
-_ONLY_COUNTED: Final = "how many there are is counted instead, by reason, of the whole machine"
+_ONLY_COUNTED: Final = "instead they are counted, by reason, on the whole machine"
 
 
 def _why(error: Exception) -> str:
@@ -43,7 +43,7 @@ class KernelDrops(Source):
     in_namespace = False
     needs = (
         "needs Linux 5.17 with BPF and its types (CONFIG_DEBUG_INFO_BTF), CAP_BPF and CAP_PERFMON, and no lockdown "
-        "that forbids to read the kernel's memory"
+        "that forbids to read the kernel's memory; to count them, CAP_PERFMON, and tracefs or CAP_SYS_ADMIN to mount it"
     )
 
     def __init__(self, session: "Session") -> None:

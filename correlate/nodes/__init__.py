@@ -13,6 +13,6 @@ For other rooms:
     routing: NO_ROUTE, ReversePath, RouteFound, lookup, reverse_path
     snapshots: NodeSnapshots, gather_snapshots
     sources: Source, parse_sources
-    surroundings: Surroundings, find_surroundings
+    surroundings: Surroundings, drops_of_files, find_surroundings
     topology: CapturePoint, Namespace, Role, Topology, build_topology
 """

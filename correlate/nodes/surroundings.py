@@ -71,10 +71,11 @@ def find_surroundings(snapshots: NodeSnapshots, topology: Topology) -> Surroundi
     """Of all namespaces of the topology."""
     names: list[tuple[str, str | None]] = [(namespace.node, namespace.label) for namespace in topology.namespaces]
     names += [(node, None) for node in topology.nodes]
-    return Surroundings({name: told for name in names if (told := _told(snapshots, *name))}, _dropped(snapshots))
+    return Surroundings({name: told for name in names if (told := _told(snapshots, *name))}, drops_of_files(snapshots))
 
 
-def _dropped(snapshots: NodeSnapshots) -> dict[int, tuple[CountedDrops, ...]]:
+def drops_of_files(snapshots: NodeSnapshots) -> dict[int, tuple[CountedDrops, ...]]:
+    """By number of the file: drops that were counted, for the files that tell how many there were when they ended."""
     return {
         file: counted_drops(growth([said]) or {})
         for (_, label), files in snapshots.counted.items()

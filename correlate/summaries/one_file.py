@@ -10,9 +10,11 @@ from ...pcapng.capture_file import left_out
 from ...pcapng.read import CaptureFile, is_for_drops, is_packet_interface, read_capture
 from ...pcapng.shrinking import refuse_shorter
 from ..netfilter.sources import decode_messages
+from ..nodes.counted_drops import CountedDrops
 from ..nodes.merged import take_apart
 from ..nodes.snapshots import NodeSnapshots, gather_snapshots
 from ..nodes.sources import Source
+from ..nodes.surroundings import drops_of_files
 from ..nodes.topology import Topology, build_topology
 from ..schema import CONNTRACK_DUMPED
 
@@ -67,6 +69,8 @@ class CaptureDescription:
     snapshots: int
     points: tuple[PointDescription, ...]
     namespaces: tuple[NamespaceDescription, ...]
+    kernel_drops: tuple[CountedDrops, ...] | None
+    """Packets that the kernel dropped on the whole machine, where they were counted; None where they were not."""
 
 
 def describe_capture(path: str, max_expanded: int | None = None) -> list[CaptureDescription]:
@@ -103,6 +107,7 @@ def _describe(capture: CaptureFile, source: Source) -> CaptureDescription:
         snapshots=len(snapshots.latest),
         points=tuple(_points(capture)),
         namespaces=tuple(_namespaces(capture, topology, snapshots)),
+        kernel_drops=drops_of_files(snapshots).get(0),
     )
 
 

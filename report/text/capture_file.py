@@ -24,6 +24,9 @@ def description_text(capture: CaptureDescription) -> str:
     if capture.namespaces:
         lines.append("Netfilter")
         lines += [_namespace(namespace) for namespace in capture.namespaces]
+    if capture.kernel_drops is not None:
+        lines += ["Packets that the kernel dropped, on the whole machine"]
+        lines += [f"  {one.packets:,} for {one.words}" for one in capture.kernel_drops] or ["  none"]
     return "\n".join(lines) + "\n"
 
 

@@ -28,7 +28,7 @@ from ..test_rights import capturing
 
 SENT = 12
 SAID = "packets that the kernel drops are not recorded: "
-COUNTED = "how many there are is counted instead, by reason, of the whole machine"
+COUNTED = "instead they are counted, by reason, on the whole machine"
 TRACEFS = 'mount -t tracefs none /sys/kernel/tracing && exec "$@"'
 LESS = ["setpriv", "--bounding-set=-bpf,-sys_admin"]
 

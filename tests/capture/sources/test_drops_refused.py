@@ -61,7 +61,7 @@ def test_without_the_types_that_are_needed(network, tmp_path, content, why):
     types = VMLINUX.read_bytes()[: 1 << 20] if content is None else content
     line = check(network, tmp_path, types_are(tmp_path, types))
     assert why in line
-    assert line.endswith("; how many there are is counted instead, by reason, of the whole machine")
+    assert line.endswith("; instead they are counted, by reason, on the whole machine")
     assert b'"NO_SOCKET": {' in (tmp_path / "x.pcapng").read_bytes()
 
 
@@ -82,6 +82,6 @@ def test_a_program_that_cannot_be_attached(router, tmp_path, monkeypatch):
     (said,) = [warning for warning in summary.warnings if "kernel drop" in warning]
     assert said == (
         f"{SAID}Argument list too long (`ttrace doctor` says what it needs); "
-        "how many there are is counted instead, by reason, of the whole machine"
+        "instead they are counted, by reason, on the whole machine"
     )
     assert read_capture(file).statistics

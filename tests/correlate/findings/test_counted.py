@@ -6,8 +6,10 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 
 from ttrace.correlate import correlate_captures
+from ttrace.correlate.summaries.one_file import describe_capture
 from ttrace.report import render_telling
 from ttrace.report.telling import Telling
+from ttrace.report.text.capture_file import description_text
 
 from ..scene import IN, Node
 from .told import findings_of
@@ -85,6 +87,11 @@ def test_numbers_stand_at_the_file_that_has_them(tmp_path):
     facts = [one.facts.kernel_drops for one in told.head[1].files]
     assert [tuple(one) for one in facts[0]] == [("TCP_CSUM", "tcp_v4_rcv", 14), ("", "", 3)]
     assert facts[1] is None
+    assert description_text(describe_capture(first)[0]).endswith(
+        "Packets that the kernel dropped, on the whole machine\n"
+        "  14 for TCP_CSUM (tcp_v4_rcv)\n  3 for reasons that were not told apart\n"
+    )
+    assert "kernel dropped" not in description_text(describe_capture(second)[0])
     text = "".join(render_telling(told, "text"))
     said = "the kernel dropped packets, on the whole machine: 14 for TCP_CSUM (tcp_v4_rcv), 3 for reasons that were"
     assert text.count(said) == 1
