@@ -19,7 +19,7 @@ _SILENT: Final = frozenset((Kind.UNANSWERED, Kind.HALF_OPEN, Kind.WIRE_LOSS))
 _PROTOCOLS: Final = ("TCP", "UDP", "ICMP")
 """What reasons of one protocol alone begin with."""
 _MOST: Final = 3
-"""Reasons that are named, of those the most frequent."""
+"""Reasons that are named."""
 
 
 def with_counted_drops(facts: Facts, seen: Seen) -> Seen:
@@ -27,7 +27,9 @@ def with_counted_drops(facts: Facts, seen: Seen) -> Seen:
     if seen.node is None:
         return seen
     known = facts.result.surroundings.of(seen.node, None, at_stop=True)
-    fitting = [one for one in counted_drops(known.counters or {}) if _fits(one, seen)][:_MOST]
+    fitting = [one for one in counted_drops(known.counters or {}) if _fits(one, seen)]
+    # What is told of its protocol alone is the better clue, however little there is of it.
+    fitting = sorted(fitting, key=lambda one: not _protocol(one))[:_MOST]
     if not fitting:
         return seen
     said = [f"{many(one.packets, 'packet')} for {one.words}" for one in fitting]
@@ -49,6 +51,11 @@ def _fits(one: CountedDrops, seen: Seen) -> bool:
         return False
     if told.kind == seen.kind:
         return True
-    protocol = next((name for name in _PROTOCOLS if one.reason.startswith(f"{name}_")), "").lower()
     is_loss = one.reason.encode() not in NO_LOSS and not is_made_good_by_tcp(one.reason)
-    return seen.kind in _SILENT and is_loss and any(name.startswith(protocol) for name in seen.subject.protocols)
+    is_of_it = any(name.startswith(_protocol(one)) for name in seen.subject.protocols)
+    return seen.kind in _SILENT and is_loss and is_of_it
+
+
+def _protocol(one: CountedDrops) -> str:
+    """`tcp`, of a reason that is told of TCP alone; empty of one that is told of any protocol."""
+    return next((name for name in _PROTOCOLS if one.reason.startswith(f"{name}_")), "").lower()

@@ -37,11 +37,11 @@ def counted(**drops: Any) -> dict[str, Any]:
 def test_what_may_explain_a_finding_is_a_clue_at_it(tmp_path):
     before = counted(TCP_CSUM={"tcp_v4_rcv": 2})
     after = counted(
-        TCP_CSUM={"tcp_v4_rcv": 14}, NETFILTER_DROP={"nf_hook_slow.constprop.0": 1}, UDP_CSUM={"__udp4_lib_rcv": 40},
+        TCP_CSUM={"tcp_v4_rcv": 14}, NETFILTER_DROP={"nf_hook_slow.constprop.0": 15}, UDP_CSUM={"__udp4_lib_rcv": 40},
         TCP_OLD_DATA={"tcp_data_queue": 60}, QUEUE_PURGE={"": 70}, **{"": {"": 3000}},
     )  # fmt: skip
     (found,) = findings_of(tmp_path, node(before, after))
-    said = ["12 packets for TCP_CSUM (tcp_v4_rcv)", "1 packet for NETFILTER_DROP (nf_hook_slow)"]
+    said = ["12 packets for TCP_CSUM (tcp_v4_rcv)", "15 packets for NETFILTER_DROP (nf_hook_slow)"]
     assert found.kind == "unanswered"
     assert found.text.endswith(f"; meanwhile the kernel of host dropped {said[0]} and {said[1]}, on the whole machine")
     clues = [one for one in found.evidence if one.what == "counter"]
