@@ -120,13 +120,11 @@ def test_drops_of_a_ring_are_counted_in_the_file_of_their_time(network, tmp_path
         wait_until(lambda: len(list(tmp_path.glob("x*.pcapng"))) >= 3, 20.0, "three files are begun")
     files = sorted(tmp_path.glob("x*.pcapng"))
     document = json.loads("".join(render_telling(Telling.chosen(correlate_captures(map(str, files))), "json")))
-    counted = [
-        one["packets"]
-        for capture in document["captures"]
-        for one in capture["kernel_drops"] or ()
-        if one["reason"] == "TCP_CSUM"
-    ]
-    assert SENT <= sum(counted) < 3 * SENT
+    counted = [one for capture in document["captures"] for one in capture["kernel_drops"] or ()]
+    of_sums = sum(one["packets"] for one in counted if one["reason"] == "TCP_CSUM")
+    untold = sum(one["packets"] for one in counted if one["reason"] is None)
+    assert of_sums + untold >= SENT
+    assert 0 < of_sums < 3 * SENT  # each once, though some of others
 
 
 def test_what_is_dropped_before_the_first_snapshot_is_counted_too(network, router, tmp_path, monkeypatch):
