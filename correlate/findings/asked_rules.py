@@ -28,6 +28,7 @@ def _findings(asked: "Iterable[WhyNot]") -> Iterator[Finding]:
             confidence=one.confidence, time_ns=one.time_ns, node=one.node, packets=one.packets,
             connection_count=one.connection_count, connections=one.connections, paths=one.paths, rule=one.rule,
             evidence=tuple(
-                Evidence(what=line.what, text=line.text, file=line.file, frame=line.frame) for line in one.evidence
+                Evidence(what=line.what, text=line.text, file=line.file, frame=line.frame, line=line.line)
+                for line in one.evidence
             ),
         )  # fmt: skip

@@ -24,8 +24,7 @@ from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
 from .seen import Extent, Seen
-from .values import Evidence
-from .words import entry_evidence, frames_of, node_of, subject_of, where
+from .words import entry_evidence, frames_of, node_of, rule_evidence, subject_of, where
 
 _CONNTRACK_PRIORITY: Final = -200
 """NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h: of what hooks before it see, conntrack says nothing yet."""
@@ -61,7 +60,9 @@ def conntrack_invalid(facts: Facts) -> Iterator[Seen]:
     chosen &= ~facts.complete[facts.result.connection_of_path] & ~facts.on_link & ~facts.reset
     paths = np.flatnonzero(chosen)
     rules = outcomes.rule[paths]
-    asking = [one for one in np.unique(rules).tolist() if one >= 0 and _asks(facts.result.book.rules[one].text)]
+    asking = [
+        one for one in np.unique(rules).tolist() if one >= 0 and asks_for_invalid(facts.result.book.rules[one].text)
+    ]
     paths = paths[np.isin(rules, asking)]
     why = _why(facts, paths)
     namespace = facts.result.sightings["namespace"][facts.last[paths]]
@@ -70,7 +71,7 @@ def conntrack_invalid(facts: Facts) -> Iterator[Seen]:
         yield _invalid(facts, one, _Why(int(why[np.searchsorted(paths, one[0])])))
 
 
-def _asks(rule: str) -> bool:
+def asks_for_invalid(rule: str) -> bool:
     """Whether it drops nothing but what is INVALID: a list with other states says of none which it was."""
     found = _STATES.search(rule)
     if found is None:
@@ -92,11 +93,10 @@ def _invalid(facts: Facts, paths: Rows, why: _Why) -> Seen:
             f"conntrack on {at} calls {extent.counted} of {extent.flow} INVALID, and {by} drops what is: {_WORDS[why]}"
         )
 
-    evidence = (Evidence(what="rule", text=f"{by}: {rule.text}"),) if rule else ()
     return Seen(
         kind=Kind.CONNTRACK_INVALID, key=(at, by, int(why), bool(facts.forward[first]), _server(facts, first)), say=say,
         paths=paths, subject=subject_of(facts, paths), time_ns=int(facts.begin_ns[first]), node=node_of(facts, first),
-        rule=rule, evidence=(*frames_of(facts, first), *evidence),
+        rule=rule, evidence=(*frames_of(facts, first), *rule_evidence(facts, first, rule)),
     )  # fmt: skip
 
 

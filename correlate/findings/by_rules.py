@@ -17,7 +17,7 @@ from .kinds import Kind
 from .scans import tries
 from .seen import Extent, Seen, many
 from .values import Evidence
-from .words import frames_of, node_of, subject_of, where
+from .words import frames_of, node_of, rule_evidence, subject_of, where
 
 
 def killed_by_rules(facts: Facts) -> Iterator[Seen]:
@@ -56,6 +56,7 @@ def _killed(facts: Facts, paths: Rows, *, harmless: bool) -> Seen:
     kind = Kind.POLICY_DROP if by_policy else Kind.REJECTED if rejects else Kind.RULE_DROP
     at, verb = place_of_end(facts, first), "rejects" if rejects else "drops"
     cause = f"the policy of {_chain_words(facts, first)} is drop, and no rule accepted it" if by_policy else _by(rule)
+    said = _policy_evidence(facts, first) if by_policy else rule_evidence(facts, first, rule)
     answer = f"; it answers with ICMP {reason.error.says}" if rejects and reason and reason.error else ""
 
     def say(extent: Extent) -> str:
@@ -66,7 +67,7 @@ def _killed(facts: Facts, paths: Rows, *, harmless: bool) -> Seen:
     return Seen(
         kind=kind, key=(at, cause, bool(facts.own[first])), say=say, paths=paths, subject=subject_of(facts, paths),
         time_ns=int(facts.begin_ns[first]), node=node_of(facts, first), rule=rule,
-        harmless=harmless, tried=tries(facts, paths), evidence=frames_of(facts, first) + _rule_evidence(rule),
+        harmless=harmless, tried=tries(facts, paths), evidence=(*frames_of(facts, first), *said),
     )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def _handed(facts: Facts, paths: Rows) -> Seen:
         kind=Kind.HANDED_TO_PROGRAM, key=(at, by), say=say, paths=paths, subject=subject_of(facts, paths),
         time_ns=int(facts.begin_ns[first]), node=node_of(facts, first), rule=rule,
         fatal=not facts.replies[facts.result.connection_of_path[first]],
-        evidence=frames_of(facts, first) + _rule_evidence(rule),
+        evidence=frames_of(facts, first) + rule_evidence(facts, first, rule),
     )  # fmt: skip
 
 
@@ -114,5 +115,15 @@ def _chain_words(facts: Facts, path: int) -> str:
     return f"{hop.family} {hop.table} {hop.chain}" if isinstance(hop, ChainHop) else "a chain"
 
 
-def _rule_evidence(rule: Rule | None) -> tuple[Evidence, ...]:
-    return (Evidence(what="rule", text=f"{rule_place(rule)}: {rule.text}"),) if rule is not None else ()
+def _policy_evidence(facts: Facts, path: int) -> tuple[Evidence, ...]:
+    """The first snapshot that shows the chain with this policy."""
+    namespace = int(facts.result.sightings["namespace"][facts.last[path]])
+    hop, history = facts.result.hop_of(int(facts.last[path])), facts.result.histories.get(namespace)
+    if not isinstance(hop, ChainHop) or history is None:
+        return ()
+    at = history.policy_at((hop.family, hop.table, hop.chain), "drop")
+    if at is None:
+        return ()
+    file = facts.result.files[at.file].path
+    text = f"{_chain_words(facts, path)}: policy drop"
+    return (Evidence(what="rule", text=text, file=file, frame=at.frame),)

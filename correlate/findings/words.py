@@ -4,7 +4,9 @@ from typing import Final
 
 import numpy as np
 
+from ..netfilter.rules import Rule
 from ..nodes.namespace_facts import NamespaceFacts
+from ..result.reasons import rule_place
 from ..result.values import ChainHop, Hop, InterfaceHop
 from ..result.words import DIRECTIONS, endpoint, packet_info, protocol_name
 from .facts import Facts, Rows
@@ -97,6 +99,19 @@ def entry_evidence(facts: Facts, entry: np.void, text: str) -> Evidence:
     same = np.logical_and.reduce([rows[name] == entry[name] for name in ("frame", "id", "namespace", "time_ns")])
     file = facts.result.files[int(files[np.flatnonzero(same)[0]])].path
     return Evidence(what="conntrack", text=text, file=file, frame=int(entry["frame"]))
+
+
+def rule_evidence(facts: Facts, path: int, rule: Rule | None) -> tuple[Evidence, ...]:
+    """The rule that a path ended by, with the snapshot or message that has its words, where there is one."""
+    if rule is None:
+        return ()
+    namespace = int(facts.result.sightings["namespace"][facts.last[path]])
+    history = facts.result.histories.get(namespace)
+    at, line = (history.told_at(rule) if history is not None else None) or (None, None)
+    text = f"{rule_place(rule)}: {rule.text}" if rule.text else rule_place(rule)
+    if at is None:
+        return (Evidence(what="rule", text=text),)
+    return (Evidence(what="rule", text=text, file=facts.result.files[at.file].path, frame=at.frame, line=line),)
 
 
 def place_of(facts: Facts, row: np.void) -> str:

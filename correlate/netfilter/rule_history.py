@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..nodes.namespace_facts import Where
 from .evaluations import OWN_TABLE
 from .rule_words import words_of
 from .rules import Rule, Ruleset
@@ -37,6 +38,8 @@ class _Change(NamedTuple):
     adds: bool
     text: str
     """Of the rule; "" when its table or chain went."""
+    at: Where
+    """The message that says so."""
 
 
 class _Held(NamedTuple):
@@ -103,6 +106,25 @@ class RuleHistory:
         nearest = [*before, *behind]
         same = [one for one in nearest if one.known and one.epoch == moment.epoch]
         return (same or nearest)[0].ruleset if nearest else None
+
+    def told_at(self, rule: Rule) -> tuple[Where, int | None] | None:
+        """What has the words of a rule: the first snapshot and its line there, or the message that told of it. None
+        where its words are not known."""
+        key = rule.family, rule.table, rule.chain, rule.handle or rule.number
+        for one in self.snapshots if rule.text else ():
+            shown = (one.ruleset.rules if rule.handle else one.ruleset.legacy).get(key)
+            if shown == rule and one.ruleset.at is not None:
+                return one.ruleset.at, shown.line
+        told = (change for change in self.changes.get(key, ()) if rule.text and change.text == rule.text)
+        return next(((change.at, None) for change in told), None)
+
+    def policy_at(self, chain: tuple[str, str, str], policy: str) -> Where | None:
+        """The first snapshot that shows a base chain with this policy."""
+        for one in self.snapshots:
+            known = one.ruleset.chains.get(chain)
+            if policy in (known.policy if known is not None else None, one.ruleset.legacy_policies.get(chain)):
+                return one.ruleset.at
+        return None
 
     def _rule(self, key: Key, moment: Moment) -> Rule:
         changes = self._changes_of(key)
@@ -240,7 +262,8 @@ def _history(said: list[RulesetMessage], rulesets: list[Ruleset]) -> RuleHistory
             if message.kind != NEW_GENERATION and (key := message.of)[:2] != OWN_TABLE:
                 of_rule = message.kind in (RULE_ADDED, RULE_REMOVED)
                 text = words_of(*key[:3], message.data, native=native.get(key[:2])) if of_rule else ""
-                history.changes[key].append(_Change(epoch, message.kind == RULE_ADDED, text))
+                at = Where(message.file, message.frame, message.time_ns)
+                history.changes[key].append(_Change(epoch, message.kind == RULE_ADDED, text, at))
     return history
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
+from ..nodes.namespace_facts import Where
 from ..nodes.snapshots import NodeSnapshots
 from ..nodes.topology import Topology
 
@@ -35,6 +36,9 @@ class Rule:
     """A line of iptables-save (`-A POSTROUTING …`) or of nft's listing; "" when it is not known."""
     changed: bool = False
     """True where it has no text because it was changed meanwhile: which words it had at that time is not known."""
+    line: int | None = field(default=None, compare=False)
+    """Its line in the text of the snapshot that has its words, from 1: of nft's listing or, of `-A …`, of
+    iptables-save. It moves with others, so it makes no other rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +72,13 @@ class Ruleset:
     """When the snapshot was taken, by the clock of the node."""
     consistent: bool = True
     """Whether nothing changed while it was taken."""
+    at: Where | None = None
+    """The snapshot."""
 
 
-def parse_ruleset(data: dict[str, Any], time_ns: int = 0) -> Ruleset:
-    """A Ruleset from the data of a `ruleset` snapshot (docs/file-format.md) taken at `time_ns`."""
-    ruleset = Ruleset(time_ns=time_ns)
+def parse_ruleset(data: dict[str, Any], time_ns: int = 0, at: Where | None = None) -> Ruleset:
+    """A Ruleset from the data of a `ruleset` snapshot (docs/file-format.md) taken at `time_ns`, which stands `at`."""
+    ruleset = Ruleset(time_ns=time_ns, at=at)
     ruleset.generation = data.get("generation")
     ruleset.consistent = data.get("consistent") is not False
     listing = data.get("json")
@@ -93,30 +99,30 @@ def parse_ruleset(data: dict[str, Any], time_ns: int = 0) -> Ruleset:
             rows = listed.get((family, table, chain_name))
             if rows is not None and len(rows) == len(lines):
                 listed[(family, table, chain_name)] = [
-                    (handle, line) for (handle, _), line in zip(rows, lines, strict=True)
+                    (handle, *saved_as) for (handle, _, _), saved_as in zip(rows, lines, strict=True)
                 ]
         legacy = (data.get("legacy") or {}).get(key) or ""
         policies = {(family, *chain): policy for chain, policy in _parse_policies(legacy).items()}
         ruleset.legacy_policies.update(policies)
         for (table, chain_name), lines in _parse_save(legacy).items():
-            for number, line in enumerate(lines, 1):
+            for number, (text, line) in enumerate(lines, 1):
                 ruleset.legacy[(family, table, chain_name, number)] = Rule(
-                    family=family, table=table, chain=chain_name, handle=0, number=number, text=line
+                    family=family, table=table, chain=chain_name, handle=0, number=number, text=text, line=line
                 )
     for (family, table, chain_name), rows in listed.items():
-        for number, (handle, text) in enumerate(rows, 1):
+        for number, (handle, text, line) in enumerate(rows, 1):
             ruleset.rules[(family, table, chain_name, handle)] = Rule(
-                family=family, table=table, chain=chain_name, handle=handle, number=number, text=text
+                family=family, table=table, chain=chain_name, handle=handle, number=number, text=text, line=line
             )
     return ruleset
 
 
-def _parse_nft(text: str) -> dict[tuple[str, str, str], list[tuple[int, str]]]:
-    """(family, table, chain) to its (handle, text) rows, from `nft -a list ruleset`."""
-    found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
+def _parse_nft(text: str) -> dict[tuple[str, str, str], list[tuple[int, str, int]]]:
+    """(family, table, chain) to its (handle, text, line) rows, from `nft -a list ruleset`."""
+    found: dict[tuple[str, str, str], list[tuple[int, str, int]]] = {}
     family = table = ""
-    rows: list[tuple[int, str]] | None = None
-    for line in text.splitlines():
+    rows: list[tuple[int, str, int]] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if line.startswith("table ") and len(words) >= 3:
             family, table, rows = words[1], words[2], None
@@ -126,7 +132,7 @@ def _parse_nft(text: str) -> dict[tuple[str, str, str], list[tuple[int, str]]]:
             rows = None
         elif rows is not None and (match := _HANDLE.search(line)):
             rule = _NFT_COUNTER.sub("", line[: match.start()].strip())
-            rows.append((int(match.group(1)), rule.strip()))
+            rows.append((int(match.group(1)), rule.strip(), number))
     return found
 
 
@@ -142,18 +148,19 @@ def _parse_sets(text: str) -> dict[tuple[str, str, str], str]:
     return found
 
 
-def _parse_save(text: str) -> dict[tuple[str, str], list[str]]:
-    """(table, chain) to the `-A …` lines of iptables-save, without counters; chains without rules are there too."""
-    found: dict[tuple[str, str], list[str]] = {}
+def _parse_save(text: str) -> dict[tuple[str, str], list[tuple[str, int]]]:
+    """(table, chain) to the `-A …` lines of iptables-save, without counters, each with its number; chains without rules
+    are there too."""
+    found: dict[tuple[str, str], list[tuple[str, int]]] = {}
     table = ""
-    for raw in text.splitlines():
+    for number, raw in enumerate(text.splitlines(), 1):
         line = _COUNTERS.sub("", raw.strip())
         if line.startswith("*"):
             table = line[1:]
         elif line.startswith(":") and len(line.split()[0]) > 1:
             found.setdefault((table, line[1:].split()[0]), [])
         elif line.startswith("-A ") and len(line.split()) > 2:
-            found.setdefault((table, line.split()[1]), []).append(line)
+            found.setdefault((table, line.split()[1]), []).append((line, number))
     return found
 
 
@@ -175,8 +182,12 @@ def parse_rulesets(topology: Topology, snapshots: NodeSnapshots) -> dict[int, li
     once."""
     found = {
         namespace.index: [
-            parse_ruleset(data, time_ns)
-            for time_ns, data in snapshots.rulesets.get((namespace.node, namespace.label), [])
+            parse_ruleset(data, time_ns, Where(*at, time_ns))
+            for (time_ns, data), at in zip(
+                snapshots.rulesets.get((namespace.node, namespace.label), []),
+                snapshots.rulesets_at.get((namespace.node, namespace.label), []),
+                strict=True,
+            )
         ]
         for namespace in topology.namespaces
     }

@@ -33,7 +33,7 @@ def ruleset_changes(raw: RawMessages) -> list[RulesetMessage]:
             RulesetMessage(
                 time_ns=int(row["time_ns"]), namespace=int(row["namespace"]), kind=_SAME_AS.get(kind, kind),
                 family=FAMILIES.get(int(row["family"]), str(int(row["family"]))),
-                data=bytes(raw.data[row["start"] : row["end"]]),
+                data=bytes(raw.data[row["start"] : row["end"]]), file=raw.file, frame=int(row["frame"]),
             )
         )  # fmt: skip
     return found

@@ -36,6 +36,10 @@ class RulesetMessage(NamedTuple):
     family: str
     data: bytes
     """Its attributes."""
+    file: int = 0
+    """Index of its file."""
+    frame: int = 0
+    """Wireshark's number of its frame."""
 
     @property
     def generation(self) -> int | None:

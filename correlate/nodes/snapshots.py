@@ -52,6 +52,8 @@ class NodeSnapshots:
     """Data of the last snapshot of each node and key."""
     rulesets: dict[tuple[str, str | None], list[tuple[int, Any]]] = field(default_factory=dict)
     """(node, netns label) to (time in ns, data) of every ruleset snapshot, earliest first."""
+    rulesets_at: dict[tuple[str, str | None], list[tuple[int, int]]] = field(default_factory=dict)
+    """The number of its file and the frame in it, of each of them."""
     spans: list[tuple[int | None, int | None]] = field(default_factory=list)
     """Per file: from when to when it has every packet, as far as it says."""
     where: dict[tuple[str, Key], tuple[int, int, int]] = field(default_factory=dict)
@@ -101,7 +103,7 @@ def gather_snapshots(captures: Sequence[CaptureFile], sources: Sequence[Source])
             if key.kind == "counters":
                 gathered.counted.setdefault((node, key.netns), {}).setdefault(file, {})[key.moment] = data
             elif key.kind == "ruleset":
-                _add_ruleset(gathered.rulesets.setdefault((node, key.netns), []), time_ns, data, in_ring=in_ring)
+                _add_ruleset(gathered, (node, key.netns), (time_ns, data), (file, frame), in_ring=in_ring)
             elif in_ring and key.kind in ("links", "addresses", "containers"):
                 known_before = gathered.in_rings.setdefault((node, key.netns, key.kind), [])
                 if not known_before or known_before[-1] != data:
@@ -109,11 +111,21 @@ def gather_snapshots(captures: Sequence[CaptureFile], sources: Sequence[Source])
     return gathered
 
 
-def _add_ruleset(known: list[tuple[int, Any]], time_ns: int, data: Any, *, in_ring: bool) -> None:  # noqa: ANN401
+def _add_ruleset(
+    gathered: NodeSnapshots,
+    of: tuple[str, str | None],
+    taken: tuple[int, Any],
+    at: tuple[int, int],
+    *,
+    in_ring: bool,
+) -> None:
     """One more snapshot. Of those of a ring that are equal one after the other, the first and the last tell all."""
-    if in_ring and len(known) > 1 and known[-1][1] == data == known[-2][1]:
+    known, places = gathered.rulesets.setdefault(of, []), gathered.rulesets_at.setdefault(of, [])
+    if in_ring and len(known) > 1 and known[-1][1] == taken[1] == known[-2][1]:
         known.pop()
-    known.append((time_ns, data))
+        places.pop()
+    known.append(taken)
+    places.append(at)
 
 
 def node_of(capture: CaptureFile, source: Source) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ class EvidenceLine:
     file: str | None
     frame: int | None
     """Wireshark's frame number in the file."""
+    line: int | None = None
+    """Of the snapshot that the frame holds, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +91,14 @@ class AllWhyNots:
         self._asked = [read_asked(rule) for rule in rules]
         self._targets: dict[tuple[int, Target], list[Group]] | None = None
         self._topology: Topology | None = None
+        self._files: list[str] = []
         self._every = True
 
     def add(self, part: Correlation, wanted: npt.NDArray[np.bool_]) -> None:
         """The packets of one part. `wanted`: per path, that it is asked for. Raises TtraceError for a rule that is
         nowhere."""
         if self._targets is None:
-            self._topology = part.topology
+            self._topology, self._files = part.topology, [file.path for file in part.files]
             self._targets = {
                 (number, target): []
                 for number, one in enumerate(self._asked)
@@ -112,7 +115,8 @@ class AllWhyNots:
         told, asked = [], []
         for (number, target), groups in self._targets.items():
             asked.append(self._asked[number])
-            told.append(_told(self._asked[number], target, self._topology, groups, every=self._every))
+            named_by = _Named(target, self._topology, self._files)
+            told.append(_told(self._asked[number], named_by, groups, every=self._every))
         return _with_packets(told, asked)
 
 
@@ -146,12 +150,28 @@ def _in_part(part: Correlation, target: Target, wanted: npt.NDArray[np.bool_]) -
     ]
 
 
-def _told(asked: Asked, target: Target, topology: Topology, groups: list[Group], *, every: bool) -> WhyNot:
-    space = topology.namespaces[target.namespace]
+class _Named(NamedTuple):
+    """A rule that was asked for, and what its answer names."""
+
+    target: Target
+    topology: Topology
+    files: list[str]
+    """The path of each."""
+
+    def evidence(self, rule: Rule, text: str) -> EvidenceLine:
+        """A rule in the same namespace, with the snapshot or message that has its words."""
+        at, line = self.target.history.told_at(rule) or (None, None)
+        file, frame = (self.files[at.file], at.frame) if at is not None else (None, None)
+        return EvidenceLine(what="rule", text=text, file=file, frame=frame, line=line)
+
+
+def _told(asked: Asked, named_by: _Named, groups: list[Group], *, every: bool) -> WhyNot:
+    target = named_by.target
+    space = named_by.topology.namespaces[target.namespace]
     rule = next((group.rule for group in groups if group.rule is not None), None) or _rule_now(target)
     where = space.node if space.label == "root" else f"{space.label} on {space.node}"
     near = [group for group in groups if every or group.closeness < _UNRELATED] or groups
-    answers = tuple(_answer(group, rule) for group in near)
+    answers = tuple(_answer(group, rule, named_by) for group in near)
     named = f"{where}: {rule_place(rule)}"
     if near:
         text = f"{named} {_verb(near[0])} {counted(near[0].packets)}: {near[0].sentence}"
@@ -165,7 +185,7 @@ def _told(asked: Asked, target: Target, topology: Topology, groups: list[Group],
         more=len(groups) - len(near), packets=near[0].packets if near else 0,
         paths=answers[0].paths if answers else (), connections=answers[0].connections if answers else (),
         connection_count=near[0].connection_count if near else 0,
-        evidence=(EvidenceLine(what="rule", text=rule.text, file=None, frame=None), *evidence),
+        evidence=(named_by.evidence(rule, rule.text), *evidence),
         confidence=_CONFIDENCE.get(near[0].kind, 1.0) if near else 0.5,
         time_ns=near[0].example.time_ns if near else 0,
     )  # fmt: skip
@@ -190,7 +210,7 @@ def _rule_now(target: Target) -> Rule:
     raise AssertionError("a target is of a snapshot")
 
 
-def _answer(group: Group, rule: Rule) -> Answer:
+def _answer(group: Group, rule: Rule, named_by: _Named) -> Answer:
     example = group.example
     text = f"{counted(group.packets)}: {group.sentence}"
     if group.rule is not None and group.rule.text not in ("", rule.text):
@@ -198,9 +218,7 @@ def _answer(group: Group, rule: Rule) -> Answer:
     evidence = [EvidenceLine(what="trace", text=text, file=example.file, frame=example.frame)]
     evidence += [EvidenceLine(what="rule", text=line, file=None, frame=None) for line in example.conditions]
     if group.cause is not None and group.cause.text:
-        evidence.append(
-            EvidenceLine(what="rule", text=f"{rule_place(group.cause)}: {group.cause.text}", file=None, frame=None)
-        )
+        evidence.append(named_by.evidence(group.cause, f"{rule_place(group.cause)}: {group.cause.text}"))
     return Answer(
         kind=group.kind, text=text, packets=group.packets, paths=tuple(sorted(group.paths)),
         connections=tuple(sorted(group.connections)), evidence=tuple(evidence),

@@ -25,7 +25,7 @@ from ttrace.tests.correlate.scene import (
     keep_recording,
 )
 
-from .told import findings_of, of_kind
+from .told import assert_opens, findings_of, of_kind
 
 WEB, CLIENT, HOST = "172.17.0.2", "203.0.113.50", "192.0.2.1"
 ESTABLISHED = 2
@@ -70,6 +70,7 @@ def _dropped(
 def test_why_it_is_invalid(tmp_path: Path, seen: dict, why: str) -> None:
     (finding,) = _dropped(tmp_path, "-m conntrack --ctstate INVALID", **seen)
     assert why in finding.text
+    assert_opens(finding)
 
 
 @pytest.mark.parametrize(
