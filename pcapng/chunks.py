@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from .capture_file import RECORD, CaptureFile, of_snapshots
 from .cooked import CookedInterfaces
@@ -21,7 +22,7 @@ from .record_times import RecordTimes
 from .shrinking import refuse_shorter
 
 _AT_ONCE: Final = 1 << 16
-"""Records of the first pass."""
+"""Records of the first pass; of each so many the place is kept."""
 PER_CHUNK: Final = 1 << 18
 """Records of a chunk, unless told otherwise: 8 MB, and 60 MB of SIGHTING and OUTER rows."""
 
@@ -50,8 +51,8 @@ class ChunkedFile:
     times: RecordTimes
     _reader: Reader
     _cooked: CookedInterfaces
-    _begin: Any
-    """Position of the reader in front of the first record."""
+    _marks: list[Any]
+    """Positions of the reader in front of each _AT_ONCE records, from the first on."""
 
     @property
     def size(self) -> int:
@@ -64,7 +65,7 @@ class ChunkedFile:
         A chunk's bytes are in memory while it is the last one that was asked for; later they are read from the file
         again when somebody looks at them. One iteration at a time: a second one moves the reader.
         """
-        place: Any = self._begin
+        place: Any = self._marks[0]
         at = 0
         while at < self.size:
             self._reader.go_to(place)
@@ -81,6 +82,22 @@ class ChunkedFile:
                 refuse_shorter()
                 at += records.size
 
+    def records_of(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+        """RECORD rows of single frames, by Wireshark's numbers, ascending: only what is around them is walked over.
+        Raises TtraceError when the file has become shorter. It moves the reader, as chunks() does."""
+        rows = frames - 1
+        found = np.zeros(rows.size, RECORD)
+        for mark in np.unique(rows // _AT_ONCE).tolist():
+            self._reader.go_to(self._marks[mark])
+            here = np.flatnonzero(rows // _AT_ONCE == mark)
+            inside = rows[here] - mark * _AT_ONCE
+            records = np.zeros(int(inside.max()) + 1, RECORD)
+            self._reader.read(records)
+            self._cooked.give(records)
+            found[here] = records.take(inside)
+        refuse_shorter()
+        return found
+
 
 def open_in_chunks(
     path: str | Path, progress: Callable[[int, int], None] | None = None, max_expanded: int | None = None
@@ -93,10 +110,10 @@ def open_in_chunks(
     reader = open_reader(path, max_expanded)
     capture = reader.capture
     cooked, times, heard = CookedInterfaces(capture), RecordTimes(), HeardInterfaces(capture)
-    begin = reader.position()
     records, kept = np.empty(_AT_ONCE, RECORD), [np.empty(0, RECORD)]
-    frames, seen = [np.empty(0, np.int64)], 0
+    frames, seen, marks = [np.empty(0, np.int64)], 0, []
     while True:
+        marks.append(reader.position())
         filled = reader.read(records, drop=True)
         cooked.see(records[:filled])
         times.see(records[:filled], capture.interfaces)
@@ -112,7 +129,7 @@ def open_in_chunks(
     refuse_shorter()
     cooked.split()
     capture.records, capture.frames = np.concatenate(kept), np.concatenate(frames)
-    return ChunkedFile(capture=capture, times=times, _reader=reader, _cooked=cooked, _begin=begin)
+    return ChunkedFile(capture=capture, times=times, _reader=reader, _cooked=cooked, _marks=marks)
 
 
 def chunks_of_interfaces(chunked: ChunkedFile, capture: CaptureFile) -> ChunkedFile:

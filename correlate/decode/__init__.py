@@ -1,6 +1,7 @@
 """Bytes to rows: captured frames become sightings.
 
 For other rooms:
+    checksums: MOST_BYTES, SUMMED, SUMS, Sum, check_sums
     compared_bytes: ABOUT, ARP_BYTES, FLOW_LABEL, ICMP_BYTES, OTHER_BYTES, SCTP_BYTES, SCTP_TAG, TCP_FLAGS_END
     compared_bytes: TCP_REACH, UDP_BYTES, WHOLE, common_reach, whole_reach
     copies: COPY_NS, alike, comes_soon, has_own_id, is_copy

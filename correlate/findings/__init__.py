@@ -9,7 +9,7 @@ made.
 For other rooms:
     all_findings: MOST_IDS, AllFindings
     asked_rules: with_asked_rules
-    clues: AllClues, clues_of, look_around
+    clues: AllClues, FramesRead, InParts, clues_of
     common: Clues, Common
     kinds: Kind, MOST_OF_A_KIND, Severity
     values: Evidence, Finding

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ..nodes.topology import Topology
 from ..result.correlation import Correlation
-from .clues import AllClues, gather
+from .clues import AllClues, InMemory, gather
 from .common import Common
 from .counted import with_counted_drops
 from .facts import Facts
@@ -18,7 +18,6 @@ from .scans import both, is_scan
 from .seen import NO_TRIES, Extent, Overall, Seen, Tries
 from .subject import Subject
 from .values import Finding
-from .waiting import around
 
 MOST_IDS: Final = 1000
 """Ids of connections and of paths that a finding carries: a flood has millions, and their first ones tell as much."""
@@ -65,11 +64,7 @@ class AllFindings:
         self._topology = result.topology
         facts = Facts(result, self._common or Common.nothing(result.topology))
         if self._common is None:
-            facts.common = (
-                AllClues()
-                .add(gather(facts))
-                .joined([result.ids], result.topology, lambda questions: [around(facts, questions)])
-            )
+            facts.common = AllClues().add(gather(facts)).joined([result.ids], result.topology, InMemory(facts))
         for seen in look(facts):
             self._add(result, seen, is_wanted=bool(told[seen.paths].any()))
         answered = facts.answer_ns[facts.answer_ns < np.iinfo(np.int64).max]

@@ -37,8 +37,47 @@ PASSED_ON: Final = np.dtype([("taken", TALK), ("own", TALK), ("doubtful", "?")])
 """Connections that a program took, and those that it went on with; and whether others fit as well."""
 ELSEWHERE: Final = np.dtype([("path", "i8"), ("said", SIGHTING)])
 """A question, ascending, and the answer to it that came from elsewhere."""
+FRAMES: Final = 8
+"""Of a packet, whose checksums are looked at."""
+SUSPECT: Final = np.dtype(
+    [
+        *_FOUND,
+        ("fails", "u1"),
+        ("count", "u1"),
+        ("doubtful", "?", (FRAMES,)),
+        ("seen", SIGHTING, (FRAMES,)),
+    ]
+)
+"""A packet that failed (Fails), `count` of its frames in their order, and of which of them that order is doubtful: its
+checksum may be wrong. `key`: what it has in common with others that failed alike."""
+CONTROL: Final = np.dtype([*_FOUND, ("seen", SIGHTING)])
+"""A frame of a packet that was taken: its checksum has to be right, or is not filled in yet."""
+BROKEN: Final = np.dtype(
+    [
+        ("path", "i8"),
+        ("fails", "u1"),
+        ("what", "u1"),
+        ("before", "u1"),
+        ("sure", "f8"),
+        ("wrong", SIGHTING),
+        ("right", SIGHTING),
+    ]
+)
+"""A packet whose checksum is wrong, ascending: what of it, where first, and what it was (`before`) where it was last
+seen not to be."""
 MOST: Final = {ASKED: 1 << 13, SAID: 1 << 13, TALK: 1 << 17}
 """Rows of a table that are kept."""
+
+
+class Fails(IntEnum):
+    """How a packet failed."""
+
+    SILENT = 0
+    """Nobody answers it."""
+    HANDSHAKE = 1
+    """It accepts a connection, and is not heard."""
+    STUCK = 2
+    """It is sent again, and never acknowledged."""
 
 
 class Role(IntEnum):
@@ -66,6 +105,7 @@ NEAR: Final = np.dtype(
 )
 """A packet around a question, as last seen in a frame, and to where it was last seen to go."""
 MOST[NEAR] = 1 << 14
+MOST[SUSPECT] = MOST[CONTROL] = 1 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +151,7 @@ class Clues:
     asked: npt.NDArray[np.void]
     said: npt.NDArray[np.void]
     talks: npt.NDArray[np.void]
+    suspects: npt.NDArray[np.void]
     questions: tuple[Question, ...]
 
     def with_(self, other: "Clues", part: int) -> "Clues":
@@ -140,7 +181,7 @@ class Clues:
         return replace(self, questions=questions, **tables)
 
 
-TABLES: Final = ("asked", "said", "talks")
+TABLES: Final = ("asked", "said", "talks", "suspects")
 
 
 def earliest(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
@@ -158,6 +199,7 @@ class Common:
     shows_both: npt.NDArray[np.bool_]
     elsewhere: npt.NDArray[np.void]
     passed_on: npt.NDArray[np.void]
+    broken: npt.NDArray[np.void]
     unresolved: tuple[Unresolved, ...] = ()
 
     @classmethod
@@ -167,4 +209,5 @@ class Common:
             shows_both=np.zeros(len(topology.points), np.bool_),
             elsewhere=np.empty(0, ELSEWHERE),
             passed_on=np.empty(0, PASSED_ON),
+            broken=np.empty(0, BROKEN),
         )

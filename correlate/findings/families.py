@@ -6,6 +6,7 @@ from typing import Final
 from .by_backlog import not_taken
 from .by_bridge import bridged_through_rules
 from .by_capture import lost_by_the_capture
+from .by_checksum import checksum_wrong
 from .by_conntrack import bound_to_nobody, wanted_by_two
 from .by_fragments import fragment_missing
 from .by_hairpin import kept_from_its_port
@@ -26,6 +27,7 @@ from .facts import Facts
 from .seen import Seen
 
 FAMILIES: Final[tuple[Callable[[Facts], Iterator[Seen]], ...]] = (
+    checksum_wrong,
     conntrack_invalid,
     killed_by_rules,
     bridged_through_rules,

@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.chunks import ChunkedFile
 from ...pcapng.read import CaptureFile
-from ..findings.clues import AllClues, look_around
+from ..findings.clues import AllClues, FramesRead, InParts
 from ..findings.common import Common
 from ..nodes.surroundings import Surroundings
 from ..packets.numbering import first_of_each, in_order_of_time
@@ -54,12 +55,14 @@ class PartedCorrelation:
         clues: AllClues,
         largest: int,
         surroundings: Surroundings,
+        opened: Sequence[ChunkedFile],
     ) -> None:
-        """`parts`: the file of each, in the folder; `largest`: sightings of the largest part."""
+        """`parts`: the file of each, in the folder; `largest`: sightings of the largest part; `opened`: the captures,
+        of which single frames are read again."""
         self._setting, self._folder, self._parts = setting, folder, parts
         self.largest, self.surroundings = largest, surroundings
         self._opened: dict[int, CaptureFile] = {}
-        self._clues = clues
+        self._clues, self._files = clues, opened
         self._paths = _numbered([order.path_ns for order in orders], [order.path_place for order in orders])
         self._connections = _numbered(
             [order.connection_ns for order in orders], [order.connection_place for order in orders]
@@ -87,7 +90,7 @@ class PartedCorrelation:
         return self._clues.joined(
             [Numbers(paths=paths, connections=connections) for paths, connections in numbers],
             self._setting.topology,
-            lambda questions: (look_around(part, questions) for part in self),
+            InParts(self, self._setting.reach, self._read),
         )
 
     def __iter__(self) -> Iterator[Correlation]:
@@ -108,6 +111,11 @@ class PartedCorrelation:
             histories=self._setting.histories,
             among_all=Numbers(paths=self._paths[number], connections=self._connections[number]),
         )
+
+    def _read(self, file: int, numbers: npt.NDArray[np.int64]) -> FramesRead:
+        """Frames of a capture by their numbers, which ascend."""
+        chunked = self._files[file]
+        return FramesRead(chunked.capture.data, chunked.records_of(numbers), chunked.capture.interfaces)
 
     def close(self) -> None:
         """Give the room on the disk back."""

@@ -92,7 +92,7 @@ def correlate_in_parts(
         raise
     return PartedCorrelation(
         setting=found.setting, folder=folder, parts=rounds.parts, orders=found.orders, clues=found.clues,
-        largest=assignment.largest, surroundings=find_surroundings(snapshots, topology),
+        largest=assignment.largest, surroundings=find_surroundings(snapshots, topology), opened=opened,
     )  # fmt: skip
 
 

@@ -81,6 +81,8 @@ def assert_same(path: Path, per_chunk: int) -> None:
     assert found.times.first_ns == (times[0] if times.size else 0)
     assert vars(found.times) == vars(RecordTimes.of(whole))
     assert read_snapshots(found.capture) == read_snapshots(whole)
+    numbers = np.arange(1 + per_chunk % 3, whole.records.size + 1, 1 + per_chunk % 7)
+    assert found.records_of(numbers).tobytes() == whole.records.take(numbers - 1).tobytes()
 
 
 @pytest.mark.parametrize("per_chunk", [1, 7, 1000, 1 << 18])

@@ -1,0 +1,178 @@
+"""Packets whose checksum may be wrong, for somebody acts as if they had not come; and such as were taken, to compare.
+
+A checksum is added up only of them: their frames are read once more, from the files, when all parts are known. What
+offloading leaves in a capture looks just like a wrong sum, so one that nobody minded is not even looked for.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays.grouping import hashed
+from ..decode.checksums import MOST_BYTES, SUMMED
+from ..outcomes.kinds import Outcome, Reason
+from ..protocols import ICMP, ICMP_ECHO, ICMPV6, ICMPV6_ECHO, TCP, TCP_ACK
+from ..schema import NOTE_CUT
+from .by_invalid import asks_for_invalid
+from .common import CONTROL, FRAMES, MOST, SUSPECT, Fails, earliest
+from .facts import Facts, Mask, Rows
+
+_WAIT_NS: Final = 1_000_000_000
+"""Who has not answered by then does not."""
+_OF_EACH: Final = 8
+"""Packets of a connection that fail alike and are looked at: a SYN is not sent more often."""
+_CONTROLS: Final = 4
+"""Frames of a sender that were taken, at each place."""
+_HALF: Final = FRAMES // 2
+_SHARED: Final = ("place", "direction", "protocol", "source_high", "source_low")
+"""What frames have in common that one of them can be a control of another."""
+
+
+def suspects(facts: Facts) -> npt.NDArray[np.void]:
+    """SUSPECT rows of one part: the earliest."""
+    connection = facts.result.connection_of_path
+    usable = _summed(facts) & facts.own & ~facts.on_link & ~facts.result.chatter & ~facts.reset & _open(facts)
+    found = np.full(facts.own.size, -1, np.int64)
+    for fails, chosen in (
+        (Fails.STUCK, _stuck(facts)), (Fails.HANDSHAKE, facts.syn_ack & _unheard(facts)[connection]),
+        (Fails.SILENT, _asks(facts) & _silent(facts)[connection]),
+    ):  # fmt: skip
+        found[chosen & usable] = fails
+    paths = np.flatnonzero(found >= 0)
+    paths = paths[_number_in(hashed(connection[paths], found[paths])) < _OF_EACH]
+    most = MOST[SUSPECT]
+    if paths.size > most:
+        paths = np.sort(paths[np.lexsort((paths, facts.begin_ns[paths]))[:most]])
+    return _rows(facts, paths, found[paths])
+
+
+def _summed(facts: Facts) -> Mask:
+    """Per path: a frame shows it, and its checksum can be added up."""
+    whole = (facts.head("fragment") == 0) & ((facts.head("notes") & NOTE_CUT) == 0)
+    whole &= (facts.head("length") <= MOST_BYTES) & (facts.last_frame >= 0)
+    return whole & np.isin(facts.head("protocol"), SUMMED) & (facts.head("ip_version") > 0)
+
+
+def _open(facts: Facts) -> Mask:
+    """Per path: nothing else is known to have ended it. A rule that drops what is INVALID may have done so for the
+    checksum: conntrack looks at it (net.netfilter.nf_conntrack_checksum)."""
+    outcomes, rules = facts.result.outcomes, facts.result.book.rules
+    by_rule = outcomes.reason == Reason.RULE
+    used = np.unique(outcomes.rule[by_rule]).tolist()
+    asking = [one for one in used if one >= 0 and asks_for_invalid(rules[one].text)]
+    return (outcomes.outcome != Outcome.DROPPED) | (by_rule & np.isin(outcomes.rule, asking))
+
+
+def _number_in(keys: npt.NDArray[np.uint64]) -> Rows:
+    """Per key: how many equal ones stand before it."""
+    order = np.argsort(keys, kind="stable")
+    new = np.append(True, keys[order][1:] != keys[order][:-1])[: keys.size]
+    at = np.arange(keys.size)
+    found = np.empty(keys.size, np.int64)
+    found[order] = at - np.maximum.accumulate(np.where(new, at, 0))
+    return found
+
+
+def _asks(facts: Facts) -> Mask:
+    """Per path: it wants an answer."""
+    protocol, kind = facts.head("protocol"), facts.head("icmp_type")
+    is_icmp = np.isin(protocol, (ICMP, ICMPV6))
+    echo = np.where(protocol == ICMP, kind == ICMP_ECHO, kind == ICMPV6_ECHO)
+    return facts.forward & np.where(protocol == TCP, facts.syn, ~is_icmp | echo)
+
+
+def _silent(facts: Facts) -> Mask:
+    """Per connection: nobody answered it, though somebody asked again or an answer would have come."""
+    asked = facts.count(facts.own & facts.forward)
+    found = (facts.replies == 0) & (facts.count(~facts.own) == 0) & ~facts.opened
+    return found & ((asked > 1) | (facts.watched_ns >= _WAIT_NS))
+
+
+def _unheard(facts: Facts) -> Mask:
+    """Per connection: accepted, and the client did not go on, or the server said so again."""
+    again = (facts.count(facts.syn) > 1) | (facts.count(facts.syn_ack) > 1)
+    return again & ~facts.opened
+
+
+def _stuck(facts: Facts) -> Mask:
+    """Per path: data that was sent more than once, and that the other side, which is heard, never acknowledged."""
+    tcp, count = facts.tcp, 2 * facts.result.connections.count
+    way = 2 * facts.result.connection_of_path.astype(np.int64) + facts.forward
+    sequence, length = facts.head("sequence").astype(np.int64), facts.head("payload_length").astype(np.int64)
+    end = sequence + length
+    data = np.flatnonzero(tcp & (length > 0) & ~facts.syn)
+    acknowledges = np.flatnonzero(tcp & ((facts.head("tcp_flags") & TCP_ACK) != 0))
+    # Paths stand in the order in which they were first seen: of several assignments the last one holds.
+    sent, acknowledged, heard = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.bool_)
+    sent[way[data]] = end[data]
+    acknowledged[way[acknowledges] ^ 1] = facts.head("acknowledgment")[acknowledges]
+    heard[way[acknowledges] ^ 1] = True
+    found = np.zeros(tcp.size, np.bool_)
+    left = data[(heard & _is_behind(sent, acknowledged))[way[data]]]
+    left = left[_is_behind(end[left], acknowledged[way[left]])]
+    if left.size:
+        _, which, times = np.unique(hashed(way[left], sequence[left]), return_inverse=True, return_counts=True)
+        found[left[times[which.reshape(-1)] > 1]] = True
+    return found
+
+
+def _is_behind(one: Rows, other: Rows) -> Mask:
+    """Per pair of sequence numbers, which begin again at 2^32: the first is the later."""
+    return ((one - other) & 0xFFFFFFFF).astype(np.uint32).view(np.int32) > 0
+
+
+def _rows(facts: Facts, paths: Rows, fails: Rows) -> npt.NDArray[np.void]:
+    result, connection = facts.result, facts.result.connection_of_path
+    rows = np.zeros(paths.size, SUSPECT)
+    rows["time_ns"], rows["path"], rows["connection"] = facts.begin_ns[paths], paths, connection[paths]
+    rows["key"], rows["fails"] = facts.asked[connection[paths]], fails
+    of_path = np.full(facts.own.size, -1, np.int64)
+    of_path[paths] = np.arange(paths.size)
+    hop = facts.frame_hops[of_path[result.hops["packet"][facts.frame_hops]] >= 0]
+    row, sighting = of_path[result.hops["packet"][hop]], result.hops["sighting"][hop]
+    number, size = _number_in(row.astype(np.uint64)), np.bincount(row, minlength=paths.size)
+    kept = (number < _HALF) | (number >= size[row] - _HALF)
+    slot = np.where(number < _HALF, number, number - np.maximum(size[row] - FRAMES, 0))
+    rows["count"] = np.minimum(size, FRAMES)
+    rows["seen"][row[kept], slot[kept]] = result.sightings.take(sighting[kept])
+    rows["doubtful"][row[kept], slot[kept]] = result.order_doubtful[sighting[kept]]
+    return rows
+
+
+def taken(facts: Facts, wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
+    """CONTROL rows of one part: frames of packets that were taken, by who is meant by `wanted` (place_keys)."""
+    result, connection = facts.result, facts.result.connection_of_path
+    accepted = facts.syn & (facts.count(facts.syn_ack) > 0)[connection]
+    accepted |= facts.syn_ack & facts.opened[connection]
+    accepted |= facts.tcp & facts.complete[connection] & ~facts.reset
+    accepted |= (facts.head("protocol") != TCP) & _asks(facts) & (facts.replies > 0)[connection]
+    accepted &= _summed(facts) & facts.own
+    hop = facts.frame_hops[accepted[result.hops["packet"][facts.frame_hops]]]
+    sighting = result.hops["sighting"][hop]
+    here = np.isin(place_keys(result.sightings, sighting), wanted)
+    hop, sighting = hop[here], sighting[here]
+    rows = np.zeros(hop.size, CONTROL)
+    path = result.hops["packet"][hop]
+    rows["time_ns"], rows["path"], rows["seen"] = (
+        facts.begin_ns[path],
+        result.ids.paths[path],
+        result.sightings.take(sighting),
+    )
+    return bounded_controls(rows)
+
+
+def place_keys(sightings: npt.NDArray[np.void], rows: Rows) -> npt.NDArray[np.uint64]:
+    """Per row of `sightings`: one number for where it is and its protocol."""
+    return hashed(*(sightings[name][rows] for name in _SHARED[:3]))
+
+
+def sender_keys(rows: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """Per SIGHTING row: one number for where it is, its protocol and who sent it."""
+    return hashed(*(rows[name] for name in _SHARED))
+
+
+def bounded_controls(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """The first of each sender at each place; of all of them the earliest."""
+    rows = rows.take(np.lexsort((rows["seen"]["frame"], rows["path"], rows["time_ns"])))
+    return earliest(rows.take(np.flatnonzero(_number_in(sender_keys(rows["seen"])) < _CONTROLS)))
