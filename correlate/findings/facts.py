@@ -141,11 +141,14 @@ class Facts:
     @cached_property
     def on_link(self) -> Mask:
         """Per path: it goes no further than its link, to a group or by broadcast: nobody has to answer it."""
-        heads = self.result.sightings.take(self.result.head)
+        return self.stay_on_link(self.result.sightings.take(self.result.head))
+
+    def stay_on_link(self, rows: npt.NDArray[np.void]) -> Mask:
+        """The same of some packets, by SIGHTING rows."""
         groups = {address for one in self.result.topology.namespaces for address in one.broadcasts}
         known = np.unique(address_keys(*address_halves(groups)))
-        sent_to = address_keys(heads["destination_high"].copy(), heads["destination_low"].copy())
-        return stays_on_link(heads) | np.isin(sent_to, known)
+        sent_to = address_keys(rows["destination_high"].copy(), rows["destination_low"].copy())
+        return stays_on_link(rows) | np.isin(sent_to, known)
 
     @cached_property
     def tcp(self) -> Mask:

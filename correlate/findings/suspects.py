@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from ..arrays.grouping import hashed
 from ..decode.checksums import MOST_BYTES, SUMMED
+from ..decode.link_scope import is_link_chatter
 from ..outcomes.kinds import Outcome, Reason
 from ..protocols import ICMP, ICMP_ECHO, ICMPV6, ICMPV6_ECHO, TCP, TCP_ACK
-from ..schema import NOTE_CUT
+from ..schema import NOTE_CUT, NOTE_ERROR
 from .by_invalid import asks_for_invalid
 from .common import CONTROL, FRAMES, MOST, SUSPECT, Fails, earliest
 from .facts import Facts, Mask, Rows
@@ -32,36 +33,44 @@ _SHARED: Final = ("place", "direction", "protocol", "source_high", "source_low")
 def suspects(facts: Facts) -> npt.NDArray[np.void]:
     """SUSPECT rows of one part: the earliest."""
     connection = facts.result.connection_of_path
-    usable = _summed(facts) & facts.own & ~facts.on_link & ~facts.result.chatter & ~facts.reset & _open(facts)
-    found = np.full(facts.own.size, -1, np.int64)
-    for fails, chosen in (
-        (Fails.STUCK, _stuck(facts)), (Fails.HANDSHAKE, facts.syn_ack & _unheard(facts)[connection]),
-        (Fails.SILENT, _asks(facts) & _silent(facts)[connection]),
-    ):  # fmt: skip
-        found[chosen & usable] = fails
-    paths = np.flatnonzero(found >= 0)
-    paths = paths[_number_in(hashed(connection[paths], found[paths])) < _OF_EACH]
-    most = MOST[SUSPECT]
-    if paths.size > most:
-        paths = np.sort(paths[np.lexsort((paths, facts.begin_ns[paths]))[:most]])
-    return _rows(facts, paths, found[paths])
+    # Most packets failed in no way: what takes long is asked only of those that did.
+    failing = (
+        (Fails.SILENT, np.flatnonzero(facts.forward & facts.own & _silent(facts)[connection])),
+        (Fails.HANDSHAKE, np.flatnonzero(facts.syn_ack & _unheard(facts)[connection])),
+        (Fails.STUCK, _stuck(facts)),
+    )
+    paths = np.concatenate([one for _, one in failing])
+    fails = np.repeat([int(one) for one, _ in failing], [one.size for _, one in failing])
+    kept = np.flatnonzero(_is_usable(facts, paths) & ((fails != Fails.SILENT) | _asks(facts, paths)))
+    kept = kept[np.argsort(paths[kept], kind="stable")]
+    paths, fails = paths[kept], fails[kept]
+    few = _number_in(hashed(connection[paths], fails)) < _OF_EACH
+    paths, fails = paths[few], fails[few]
+    first = np.sort(np.lexsort((paths, facts.begin_ns[paths]))[: MOST[SUSPECT]])
+    return _rows(facts, paths[first], fails[first])
 
 
-def _summed(facts: Facts) -> Mask:
-    """Per path: a frame shows it, and its checksum can be added up."""
-    whole = (facts.head("fragment") == 0) & ((facts.head("notes") & NOTE_CUT) == 0)
-    whole &= (facts.head("length") <= MOST_BYTES) & (facts.last_frame >= 0)
-    return whole & np.isin(facts.head("protocol"), SUMMED) & (facts.head("ip_version") > 0)
+def _is_usable(facts: Facts, paths: Rows) -> Mask:
+    """Of these paths: its checksum can be added up, it goes to somebody, and nothing else is known to have ended it."""
+    heads = facts.result.sightings.take(facts.result.head[paths])
+    found = _is_summed(facts, paths, heads) & ~facts.reset[paths] & _is_open(facts, paths)
+    return found & ~facts.stay_on_link(heads) & ~is_link_chatter(heads)
 
 
-def _open(facts: Facts) -> Mask:
-    """Per path: nothing else is known to have ended it. A rule that drops what is INVALID may have done so for the
-    checksum: conntrack looks at it (net.netfilter.nf_conntrack_checksum)."""
+def _is_summed(facts: Facts, paths: Rows, heads: npt.NDArray[np.void]) -> Mask:
+    whole = (heads["fragment"] == 0) & ((heads["notes"] & (NOTE_CUT | NOTE_ERROR)) == 0)
+    whole &= (heads["length"] <= MOST_BYTES) & (facts.last_frame[paths] >= 0)
+    return whole & np.isin(heads["protocol"], SUMMED) & (heads["ip_version"] > 0)
+
+
+def _is_open(facts: Facts, paths: Rows) -> Mask:
+    """A rule that drops what is INVALID may have done so for the checksum: conntrack looks at it
+    (net.netfilter.nf_conntrack_checksum)."""
     outcomes, rules = facts.result.outcomes, facts.result.book.rules
-    by_rule = outcomes.reason == Reason.RULE
-    used = np.unique(outcomes.rule[by_rule]).tolist()
+    by_rule, rule = outcomes.reason[paths] == Reason.RULE, outcomes.rule[paths]
+    used = np.unique(rule[by_rule]).tolist()
     asking = [one for one in used if one >= 0 and asks_for_invalid(rules[one].text)]
-    return (outcomes.outcome != Outcome.DROPPED) | (by_rule & np.isin(outcomes.rule, asking))
+    return (outcomes.outcome[paths] != Outcome.DROPPED) | (by_rule & np.isin(rule, asking))
 
 
 def _number_in(keys: npt.NDArray[np.uint64]) -> Rows:
@@ -74,12 +83,12 @@ def _number_in(keys: npt.NDArray[np.uint64]) -> Rows:
     return found
 
 
-def _asks(facts: Facts) -> Mask:
-    """Per path: it wants an answer."""
-    protocol, kind = facts.head("protocol"), facts.head("icmp_type")
+def _asks(facts: Facts, paths: Rows) -> Mask:
+    """Of these paths, from clients: it wants an answer."""
+    protocol, kind = facts.head("protocol")[paths], facts.head("icmp_type")[paths]
     is_icmp = np.isin(protocol, (ICMP, ICMPV6))
     echo = np.where(protocol == ICMP, kind == ICMP_ECHO, kind == ICMPV6_ECHO)
-    return facts.forward & np.where(protocol == TCP, facts.syn, ~is_icmp | echo)
+    return np.where(protocol == TCP, facts.syn[paths], ~is_icmp | echo)
 
 
 def _silent(facts: Facts) -> Mask:
@@ -95,26 +104,32 @@ def _unheard(facts: Facts) -> Mask:
     return again & ~facts.opened
 
 
-def _stuck(facts: Facts) -> Mask:
-    """Per path: data that was sent more than once, and that the other side, which is heard, never acknowledged."""
+def _stuck(facts: Facts) -> Rows:
+    """Paths: data that was sent more than once, and that the other side, which is heard, never acknowledged."""
     tcp, count = facts.tcp, 2 * facts.result.connections.count
     way = 2 * facts.result.connection_of_path.astype(np.int64) + facts.forward
-    sequence, length = facts.head("sequence").astype(np.int64), facts.head("payload_length").astype(np.int64)
-    end = sequence + length
-    data = np.flatnonzero(tcp & (length > 0) & ~facts.syn)
-    acknowledges = np.flatnonzero(tcp & ((facts.head("tcp_flags") & TCP_ACK) != 0))
+    data = np.flatnonzero(tcp & (facts.head("payload_length") > 0) & ~facts.syn)
+    acknowledging = np.flatnonzero(tcp & ((facts.head("tcp_flags") & TCP_ACK) != 0))
     # Paths stand in the order in which they were first seen: of several assignments the last one holds.
-    sent, acknowledged, heard = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.bool_)
-    sent[way[data]] = end[data]
-    acknowledged[way[acknowledges] ^ 1] = facts.head("acknowledgment")[acknowledges]
-    heard[way[acknowledges] ^ 1] = True
-    found = np.zeros(tcp.size, np.bool_)
-    left = data[(heard & _is_behind(sent, acknowledged))[way[data]]]
-    left = left[_is_behind(end[left], acknowledged[way[left]])]
-    if left.size:
-        _, which, times = np.unique(hashed(way[left], sequence[left]), return_inverse=True, return_counts=True)
-        found[left[times[which.reshape(-1)] > 1]] = True
-    return found
+    sent, heard = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
+    sent[way[data]] = data
+    heard[way[acknowledging] ^ 1] = acknowledging
+    both = np.flatnonzero((sent >= 0) & (heard >= 0))
+    waiting = np.zeros(count, np.bool_)
+    acknowledged = facts.head("acknowledgment")
+    waiting[both] = _is_behind(_end(facts, sent[both]), acknowledged[heard[both]].astype(np.int64))
+    left = data[waiting[way[data]]]
+    left = left[_is_behind(_end(facts, left), acknowledged[heard[way[left]]].astype(np.int64))]
+    if left.size == 0:
+        return left
+    sequence = facts.head("sequence")[left]
+    _, which, times = np.unique(hashed(way[left], sequence), return_inverse=True, return_counts=True)
+    return left[times[which.reshape(-1)] > 1]
+
+
+def _end(facts: Facts, paths: Rows) -> Rows:
+    """The sequence number behind the data of these paths."""
+    return facts.head("sequence")[paths].astype(np.int64) + facts.head("payload_length")[paths]
 
 
 def _is_behind(one: Rows, other: Rows) -> Mask:
@@ -146,8 +161,11 @@ def taken(facts: Facts, wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
     accepted = facts.syn & (facts.count(facts.syn_ack) > 0)[connection]
     accepted |= facts.syn_ack & facts.opened[connection]
     accepted |= facts.tcp & facts.complete[connection] & ~facts.reset
-    accepted |= (facts.head("protocol") != TCP) & _asks(facts) & (facts.replies > 0)[connection]
-    accepted &= _summed(facts) & facts.own
+    accepted |= (facts.head("protocol") != TCP) & facts.forward & (facts.replies > 0)[connection]
+    paths = np.flatnonzero(accepted & facts.own)
+    heads = result.sightings.take(result.head[paths])
+    accepted[:] = False
+    accepted[paths[_is_summed(facts, paths, heads) & ((heads["protocol"] == TCP) | _asks(facts, paths))]] = True
     hop = facts.frame_hops[accepted[result.hops["packet"][facts.frame_hops]]]
     sighting = result.hops["sighting"][hop]
     here = np.isin(place_keys(result.sightings, sighting), wanted)
