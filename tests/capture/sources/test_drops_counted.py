@@ -43,9 +43,13 @@ def with_tracefs(*command: str) -> list[str]:
 
 
 def send_with_a_wrong_sum(network) -> None:
-    """SYNs that nobody takes, and that their sender sends again; not at once, for other tests may fill the memory of a
-    processor meanwhile."""
-    syn = IP(src=network.client_address, dst="10.9.0.1") / TCP(sport=5000, dport=8000, flags="S", chksum=0x1234)
+    """SYNs that nobody takes, and that their sender sends again."""
+    send(network, TCP(sport=5000, dport=8000, flags="S", chksum=0x1234))
+
+
+def send(network, syn: TCP) -> None:
+    """Several; not at once, for other tests may fill the memory of a processor meanwhile."""
+    syn = IP(src=network.client_address, dst="10.9.0.1") / syn
     netns = open_netns(network.client)
     with netns.entered(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
         for _ in range(SENT):
@@ -63,8 +67,10 @@ def send_with_a_wrong_sum(network) -> None:
 )
 def test_drops_are_counted_by_reason(network, tmp_path, before):
     file = tmp_path / "x.pcapng"
-    with capturing(network.router, file, "--node-name", "n1", before=before) as process:
+    network.run(network.router, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", "8001", "-j", "DROP")
+    with capturing(network.router, file, "--node-name", "n1", "--no-trace", before=before) as process:
         send_with_a_wrong_sum(network)
+        send(network, TCP(sport=5001, dport=8001, flags="S"))
     (line,) = [line for line in process.said.splitlines() if "kernel drop" in line]
     assert SAID in line
     assert line.endswith(COUNTED)
@@ -77,13 +83,16 @@ def test_drops_are_counted_by_reason(network, tmp_path, before):
     assert counted["packets"] + untold >= SENT
     assert counted["function"].startswith("tcp_v4_rcv")
     assert not any(hop["kind"] == "drop" for path in document["paths"] for hop in path["hops"])
-    (found,) = [one for one in document["findings"] if one["kind"] == "unanswered"]
+    (found,) = [one for one in document["findings"] if one["kind"] == "checksum_wrong"]
     words = f"{counted['packets']} packets for TCP_CSUM (tcp_v4_rcv)"
-    assert f"meanwhile the kernel of n1 dropped {words}" in found["text"]
-    assert found["text"].endswith(", on the whole machine")
     evidence = next(one for one in found["evidence"] if one["what"] == "counter")
     assert evidence["text"] == f"n1: the kernel dropped {words}, on the whole machine"
     assert evidence["frame"]
+    by_rule = sum(one["packets"] for one in capture["kernel_drops"] if one["reason"] == "NETFILTER_DROP")
+    assert by_rule + untold >= SENT
+    (silent,) = [one for one in document["findings"] if one["kind"] == "unanswered"]
+    assert "; meanwhile the kernel of n1 dropped " in silent["text"]
+    assert silent["text"].endswith(", on the whole machine")
     assert "the kernel dropped packets, on the whole machine: " in "".join(render_telling(told, "text"))
 
 
