@@ -199,11 +199,15 @@ class Facts:
 
     @cached_property
     def asked(self) -> npt.NDArray[np.uint64]:
-        """Per connection: one number for the address of its server, as first seen."""
-        forward = np.flatnonzero(self.own & self.forward)[::-1]
+        """Per connection: one number for the address of its server, as first seen: where it was asked or, where no
+        request is seen, as it answers."""
+        connection, requests = self.result.connection_of_path, self.own & self.forward
+        answers = self.own & ~self.forward & (self.count(requests) == 0)[connection]
         found = np.zeros(self.result.connections.count, np.uint64)
-        high, low = self.head("destination_high")[forward], self.head("destination_low")[forward]
-        found[self.result.connection_of_path[forward]] = hashed(high, low)
+        for chosen, end in ((requests, "destination"), (answers, "source")):
+            paths = np.flatnonzero(chosen)[::-1]
+            high, low = self.head(f"{end}_high")[paths], self.head(f"{end}_low")[paths]
+            found[connection[paths]] = hashed(high, low)
         return found
 
     @cached_property

@@ -73,6 +73,25 @@ def test_why_it_is_invalid(tmp_path: Path, seen: dict, why: str) -> None:
     assert_opens(finding)
 
 
+def test_answers_of_several_servers_whose_requests_nobody_saw(tmp_path: Path) -> None:
+    """They have nothing to do with each other."""
+    rules = copy.deepcopy(IPTABLES_RULES)
+    condition = "-m conntrack --ctstate INVALID"
+    rules["iptables"]["ip"] = rules["iptables"]["ip"].replace("-d 203.0.113.9/32", condition)
+    host = docker_host()
+    host.netns(ruleset=rules)
+    for number, web in enumerate((WEB, "172.17.0.3", WEB)):
+        answer = IP(src=web, dst=CLIENT, id=10 + number) / TCP(sport=80, dport=4000 + number, flags="SA", seq=7, ack=8)
+        host.see("docker0", IN, 1000 * number, answer)
+        chain = [("FORWARD", DROP_RULE, DROP)]
+        host.trace(
+            1000 * number + 5, answer, "FORWARD", rules=chain, policy=None, iif=DOCKER0, oif=ETH0, trace_id=number + 1
+        )
+    keep_recording(host)
+    found = of_kind(findings_of(tmp_path, host), Kind.CONNTRACK_INVALID)
+    assert [(one.packets, WEB in one.text) for one in found] == [(2, True), (1, False)]
+
+
 @pytest.mark.parametrize(
     "condition",
     ["-d 203.0.113.0/24", "-m conntrack ! --ctstate ESTABLISHED,INVALID", "-m conntrack --ctstate NEW,INVALID"],
