@@ -9,14 +9,13 @@ import numpy.typing as npt
 from ..netfilter.drops import drop_words, function_of, reason_name
 from ..nodes.routing import lookup
 from ..outcomes.kinds import Reason
-from ..protocols import TCP
 from ..result.words import address_text
 from ..sightings import DROP, of_kind
-from .by_icmp_errors import PROBE_TTL
 from .by_queues import evidence_of_queue
 from .by_routing import Cause, cause_of
 from .facts import Facts, Mask, Rows
 from .grouping import groups
+from .harm import harmless
 from .kernel_reasons import OUT_OF_TIME, UNSAID, Told, is_made_good_by_tcp, told_by
 from .kinds import Kind
 from .seen import Extent, Seen
@@ -60,9 +59,9 @@ def _findings(facts: Facts, chosen: Mask, *, late: bool) -> Iterator[Seen]:
     paths = paths[np.isin(_rows(facts, paths)["reason"], _LATE) == late] if paths.size else paths
     if paths.size == 0:
         return
-    harmless = ~_harm(facts)[paths]
-    told = _are_told(facts, paths, harmless)
-    paths, harmless = paths[told], harmless[told]
+    no_harm = harmless(facts, paths)
+    told = _are_told(facts, paths, no_harm)
+    paths, no_harm = paths[told], no_harm[told]
     rows, seen = _rows(facts, paths), facts.result.sightings.take(facts.dropped[paths])
     near = _near(rows)
     ends = [np.where(near, seen[name], 0) for name in _ENDS] + [
@@ -70,8 +69,8 @@ def _findings(facts: Facts, chosen: Mask, *, late: bool) -> Iterator[Seen]:
     ]
     columns = [rows[name] for name in ("reason", "number", "symbol", "device", "input_index")]
     columns[0], columns[2] = (np.unique(one, return_inverse=True)[1] for one in (columns[0], columns[2]))
-    for one in groups(facts, paths, seen["namespace"], *columns, harmless, *ends):
-        yield from _told(facts, one, harmless=bool(harmless[np.searchsorted(paths, one[0])]))
+    for one in groups(facts, paths, seen["namespace"], *columns, no_harm, *ends):
+        yield from _told(facts, one, harmless=bool(no_harm[np.searchsorted(paths, one[0])]))
 
 
 _NO_SOCKET: Final = b"NO_SOCKET"
@@ -99,36 +98,18 @@ def _names_ends(reason: str) -> bool:
 _OF_ENDS: Final = (*_ROUTING, Kind.NEIGHBOUR_UNRESOLVED, Kind.REFUSED)
 
 
-def _are_told(facts: Facts, paths: Rows, harmless: Mask) -> Mask:
+def _are_told(facts: Facts, paths: Rows, no_harm: Mask) -> Mask:
     """Which are worth a finding: not what TCP throws away and makes good by itself, nor what carries nothing."""
     names, which = np.unique(_rows(facts, paths)["reason"], return_inverse=True)
     by_tcp = [is_made_good_by_tcp(name.decode(errors="replace")) for name in names.tolist()]
     bare = _bare(facts)[paths]
     idle = facts.reset[paths] | (bare & facts.opened[facts.result.connection_of_path[paths]])
-    return ~(np.array(by_tcp, np.bool_)[which] & (harmless | idle)) & ~(harmless & (bare | facts.reset[paths]))
+    return ~(np.array(by_tcp, np.bool_)[which] & (no_harm | idle)) & ~(no_harm & (bare | facts.reset[paths]))
 
 
 def _bare(facts: Facts) -> Mask:
     """Per path: TCP that carries nothing and asks for nothing, as an ACK does."""
     return facts.tcp & ~facts.syn & ~facts.syn_ack & (facts.head("payload_length") == 0)
-
-
-def _harm(facts: Facts) -> Mask:
-    """Per path: somebody was kept from what they wanted, as far as is seen: nothing later of it came through."""
-    connection, count = facts.result.connection_of_path, facts.result.connections.count
-    forward = facts.own & facts.forward
-    alive = facts.own & (facts.result.outcomes.reason != Reason.KERNEL_DROP)
-    latest = [np.zeros(count, np.int64), np.zeros(count, np.int64)]
-    for end, way in zip(latest, (alive & forward, alive & ~forward), strict=True):
-        np.maximum.at(end, connection[way], facts.begin_ns[way])
-    same_way = np.where(facts.forward, latest[0][connection], latest[1][connection])
-    # Behind a datagram only an answer shows that the sender got on; TCP sends again until it came through.
-    answered = np.where(facts.forward, latest[1][connection], same_way)
-    is_tcp = facts.head("protocol") == TCP
-    began = facts.opened[connection]
-    later = np.where(is_tcp, same_way * began, answered) > facts.begin_ns
-    probe = (facts.result.outcomes.reason == Reason.TTL) & (facts.head("ttl") <= PROBE_TTL)
-    return ~later & ~facts.complete[connection] & ~probe
 
 
 def _told(facts: Facts, paths: Rows, *, harmless: bool) -> Iterator[Seen]:

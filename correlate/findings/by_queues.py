@@ -11,10 +11,10 @@ from ..netfilter.numbers import Hook
 from ..nodes.namespace_facts import LinkSettings, NamespaceFacts
 from ..nodes.topology import CapturePoint
 from ..outcomes.kinds import Outcome, Reason
-from ..protocols import TCP_ACK, TCP_FIN, TCP_SYN
 from ..sightings import FRAME
 from .facts import Facts, Mask, Rows
 from .grouping import groups
+from .harm import harmless
 from .kinds import Kind
 from .seen import Extent, Seen, many
 from .values import Evidence
@@ -41,7 +41,7 @@ def dropped_by_queues(facts: Facts) -> Iterator[Seen]:
     leaving = np.isin(namespaces[facts.last[paths]].astype(np.int64) << 32 | said["output_index"], _captured(facts))
     leaving &= said["hook"] == Hook.POSTROUTING
     paths, output = paths[leaving], said["output_index"][leaving]
-    for one in groups(facts, paths, namespaces[facts.last[paths]], output, _harmless(facts, paths)):
+    for one in groups(facts, paths, namespaces[facts.last[paths]], output, harmless(facts, paths)):
         index = int(facts.said_at(facts.last[one[:1]])["output_index"][0])
         yield from _queue(facts, one, int(namespaces[facts.last[one[0]]]), index)
     for point, one in _at_points(facts, _gone(facts, _BEHIND_VETH) & _last_frame(facts, Direction.OUT)):
@@ -78,31 +78,6 @@ def _gone(facts: Facts, reasons: tuple[Reason, ...]) -> Mask:
     return open_ & facts.own & ~facts.on_link & ~facts.explained[facts.result.connection_of_path]
 
 
-def _harmless(facts: Facts, paths: Rows) -> Mask:
-    """Whose connection came to its end without them, or had its answer; or whose bytes came through all the same."""
-    connection = facts.result.connection_of_path[paths]
-    answered = (facts.replies > 0)[connection] & ~facts.tcp[paths]
-    return facts.complete[connection] | answered | _is_acknowledged(facts, paths)
-
-
-def _is_acknowledged(facts: Facts, paths: Rows) -> Mask:
-    """Of these paths: TCP, and the other end said later that it has all of it: it was sent again."""
-    connection, flags = facts.result.connection_of_path, facts.head("tcp_flags")
-    chosen = np.zeros(facts.explained.size, np.bool_)
-    chosen[connection[paths]] = True
-    said = np.flatnonzero(facts.tcp & chosen[connection] & ((flags & TCP_ACK) != 0))
-    said = said[np.argsort(facts.begin_ns[said], kind="stable")]
-    number, last_ns = np.zeros((2, chosen.size), np.int64), np.zeros((2, chosen.size), np.int64)
-    # Of several assignments the last one holds.
-    by = facts.forward[said].astype(np.int64), connection[said]
-    number[by], last_ns[by] = facts.head("acknowledgment")[said], facts.begin_ns[said]
-    other = (~facts.forward[paths]).astype(np.int64), connection[paths]
-    end = facts.head("sequence")[paths].astype(np.int64) + facts.head("payload_length")[paths]
-    end += (flags[paths] & (TCP_SYN | TCP_FIN)) != 0
-    has_it = (number[other] - end) % 2**32 < 2**31
-    return facts.tcp[paths] & (last_ns[other] > facts.begin_ns[paths]) & has_it
-
-
 def _is_missed(facts: Facts) -> Mask:
     """Per path: rules would have been seen, or TCP itself missed an answer. Without either, what takes its packets and
     says nothing, as a log does, looks the same."""
@@ -120,7 +95,7 @@ def _captured(facts: Facts) -> Rows:
 def _at_points(facts: Facts, chosen: Mask) -> Iterator[tuple[CapturePoint, Rows]]:
     """Paths by the capture point where a frame was the last of them."""
     paths = np.flatnonzero(chosen)
-    for one in groups(facts, paths, facts.result.sightings["place"][facts.last[paths]], _harmless(facts, paths)):
+    for one in groups(facts, paths, facts.result.sightings["place"][facts.last[paths]], harmless(facts, paths)):
         yield facts.result.topology.points[int(facts.result.sightings["place"][facts.last[one[0]]])], one
 
 
@@ -226,6 +201,6 @@ def _seen(
     first = int(paths[0])
     return Seen(
         kind=kind, key=key, say=say, paths=paths, subject=subject_of(facts, paths), time_ns=int(facts.begin_ns[first]),
-        node=node_of(facts, first), confidence=confidence, harmless=bool(_harmless(facts, paths[:1])[0]),
+        node=node_of(facts, first), confidence=confidence, harmless=bool(harmless(facts, paths[:1])[0]),
         evidence=evidence + frames_of(facts, first),
     )  # fmt: skip

@@ -243,3 +243,26 @@ def test_drops_of_many_connections_are_one_finding_a_cause(tmp_path):
     assert [(one.kind, one.packets, one.connection_count) for one in found] == [
         ("checksum_wrong", 8, 8), ("kernel_drop", 8, 8), ("before_netfilter", 8, 8),
     ]  # fmt: skip
+
+
+def test_data_that_never_comes_through_though_the_sender_goes_on_harms_somebody(tmp_path):
+    """What is acknowledged counts, and not that other packets came through."""
+    node = docker_host()
+    lost = segment("PA", 3, payload=b"hello")
+    connection(node, lost, "QDISC_DROP", function="__dev_queue_xmit", again=False)
+    node.see("eth0", IN, 900_000, segment("A", 8))
+    node.see("eth0", OUT, 900_100, segment("A", 9, back=True))
+    (found,) = told(tmp_path, node)[1]
+    assert (found.kind, found.severity) == ("queue_drop", "fault")
+
+
+def test_where_the_other_end_is_never_heard_what_comes_through_later_made_it_good(tmp_path):
+    node = docker_host()
+    for number, flags in enumerate("SA"):
+        node.see("eth0", IN, 100 * number, segment(flags, number + 1, seq=number))
+    lost = segment("PA", 3, payload=b"hello")
+    node.see("eth0", IN, 300, lost)
+    dropped(node, 330, lost, "QDISC_DROP", "__dev_queue_xmit")
+    node.see("eth0", IN, 900_000, segment("PA", 4, payload=b"hello"))
+    (found,) = (one for one in told(tmp_path, node)[1] if one.kind == "queue_drop")
+    assert found.severity == "notice"
