@@ -160,14 +160,13 @@ def is_invalid(facts: Facts, paths: Rows) -> Mask:
     evaluations, hops, seen = result.evaluations, result.hops, result.sightings
     behind = np.array([_is_behind_conntrack(one) for one in evaluations.chains] or [False], np.bool_)
     events, first_event = evaluations.events, evaluations.rows["first_event"]
-    telling = np.zeros(len(result.topology.namespaces), np.bool_)
-    telling[events["namespace"][events["conntrack_state"] > 0]] = True
     wanted = np.zeros(facts.own.size, np.bool_)
     wanted[paths] = True
     row = np.flatnonzero(wanted[hops["packet"]] & (seen["kind"][hops["sighting"]] == EVALUATION))
     path, sighting = hops["packet"][row].astype(np.int64), hops["sighting"][row]
     at = sighting - of_kind(seen, EVALUATION).start
-    here = (seen["namespace"][sighting] == seen["namespace"][facts.last[path]]) & telling[seen["namespace"][sighting]]
+    namespace = seen["namespace"][sighting]
+    here = (namespace == seen["namespace"][facts.last[path]]) & facts.names_states[namespace]
     here &= behind[evaluations.rows["chain"][at]] & (events["legacy"][first_event[at]] == 0)
     nothing, something = np.zeros(facts.own.size, np.bool_), np.zeros(facts.own.size, np.bool_)
     known = events["conntrack_state"][first_event[at]] > 0
@@ -203,9 +202,7 @@ def reply_not_translated(facts: Facts) -> Iterator[Seen]:
     found = entry >= 0
     found[found] = translates[entry[found]]
     paths, entry = paths[found], entry[found]
-    traced = np.zeros(len(result.topology.namespaces), np.bool_)
-    traced[result.evaluations.events["namespace"]] = True
-    bridged = ~_seen_by_chains(facts, paths) & traced[seen["namespace"][frame[paths]]]
+    bridged = ~_seen_by_chains(facts, paths) & facts.traced[seen["namespace"][frame[paths]]]
     invalid = is_invalid(facts, paths)
     for one in groups(facts, paths, entry, seen["place"][frame[paths]], bridged, invalid):
         at = int(np.searchsorted(paths, one[0]))

@@ -81,11 +81,8 @@ def _gone(facts: Facts, reasons: tuple[Reason, ...]) -> Mask:
 def _is_missed(facts: Facts) -> Mask:
     """Per path: rules would have been seen, or TCP itself missed an answer. Without either, what takes its packets and
     says nothing, as a log does, looks the same."""
-    namespaces = facts.result.topology.namespaces
-    traced = np.zeros(max(len(namespaces), 1), np.bool_)
-    traced[facts.result.evaluations.events["namespace"]] = True
     repeated = facts.count(facts.syn) > 1
-    return traced[facts.result.sightings["namespace"][facts.last]] | repeated[facts.result.connection_of_path]
+    return facts.traced[facts.result.sightings["namespace"][facts.last]] | repeated[facts.result.connection_of_path]
 
 
 def _captured(facts: Facts) -> Rows:

@@ -21,7 +21,7 @@ from .broken import failed, judged, places_of
 from .by_proxy import joined, talks_of
 from .by_return import both_ways
 from .by_source import asked_in_vain, from_elsewhere, said_unasked
-from .common import BROKEN, CONTROL, FRAMES, Clues, Common, Question
+from .common import BROKEN, CONTROL, FRAMES, NAMES_STATES, TRACED, Clues, Common, Question
 from .facts import Facts
 from .neighbours import bounded, questions_of
 from .suspects import bounded_controls, suspects, taken
@@ -37,8 +37,17 @@ def gather(facts: Facts) -> Clues:
     """The same, of a part whose columns are known."""
     return Clues(
         shows_both=both_ways(facts), asked=asked_in_vain(facts), said=said_unasked(facts), talks=talks_of(facts),
-        suspects=suspects(facts), questions=tuple(questions_of(facts)),
+        suspects=suspects(facts), traced=_traced(facts), questions=tuple(questions_of(facts)),
     )  # fmt: skip
+
+
+def _traced(facts: Facts) -> npt.NDArray[np.uint8]:
+    """See Clues."""
+    events = facts.result.evaluations.events
+    found = np.zeros(len(facts.result.topology.namespaces), np.uint8)
+    found[events["namespace"]] = TRACED
+    found[events["namespace"][events["conntrack_state"] > 0]] |= NAMES_STATES
+    return found
 
 
 class Looks(Protocol):
@@ -155,6 +164,7 @@ class AllClues:
         points = Counter(point.namespace for point in topology.points)
         return Common(
             shows_both=clues.shows_both,
+            traced=clues.traced,
             elsewhere=from_elsewhere(clues.asked, clues.said),
             passed_on=joined(clues.talks),
             unresolved=resolve(clues.questions, looks.around(clues.questions), points) if clues.questions else (),

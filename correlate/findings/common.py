@@ -69,6 +69,9 @@ MOST: Final = {ASKED: 1 << 13, SAID: 1 << 13, TALK: 1 << 17}
 """Rows of a table that are kept."""
 
 
+TRACED, NAMES_STATES = np.uint8(1), np.uint8(2)
+
+
 class Fails(IntEnum):
     """How a packet failed."""
 
@@ -148,6 +151,8 @@ class Clues:
 
     shows_both: npt.NDArray[np.bool_]
     """Per capture point: both ways of one connection were seen there."""
+    traced: npt.NDArray[np.uint8]
+    """Per namespace: TRACED, if rules were seen there, and NAMES_STATES, if they told of conntrack's states."""
     asked: npt.NDArray[np.void]
     said: npt.NDArray[np.void]
     talks: npt.NDArray[np.void]
@@ -163,6 +168,7 @@ class Clues:
             tables[name] = earliest(np.concatenate([getattr(self, name), more]))
         return Clues(
             shows_both=self.shows_both | other.shows_both,
+            traced=self.traced | other.traced,
             questions=self.questions + tuple(replace(one, part=part) for one in other.questions),
             **tables,
         )
@@ -197,6 +203,7 @@ class Common:
     """What is known of all parts."""
 
     shows_both: npt.NDArray[np.bool_]
+    traced: npt.NDArray[np.uint8]
     elsewhere: npt.NDArray[np.void]
     passed_on: npt.NDArray[np.void]
     broken: npt.NDArray[np.void]
@@ -207,6 +214,7 @@ class Common:
         """Before anything is known: for whoever gathers clues."""
         return cls(
             shows_both=np.zeros(len(topology.points), np.bool_),
+            traced=np.zeros(len(topology.namespaces), np.uint8),
             elsewhere=np.empty(0, ELSEWHERE),
             passed_on=np.empty(0, PASSED_ON),
             broken=np.empty(0, BROKEN),

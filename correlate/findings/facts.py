@@ -12,7 +12,7 @@ from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from ..result.correlation import Correlation
 from ..schema import CONNTRACK, NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
 from ..sightings import DROP, FRAME, of_kind, told
-from .common import Common
+from .common import NAMES_STATES, TRACED, Common
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -63,6 +63,16 @@ class Facts:
     def frame_hops(self) -> Rows:
         """Rows of `hops` that are frames."""
         return np.flatnonzero(self.result.sightings["kind"][self.result.hops["sighting"]] == FRAME)
+
+    @property
+    def traced(self) -> Mask:
+        """Per namespace: in some part, rules were seen there. Known to families, not to who gathers clues."""
+        return (self.common.traced & TRACED) > 0
+
+    @property
+    def names_states(self) -> Mask:
+        """Per namespace: in some part, the trace told of conntrack's states there."""
+        return (self.common.traced & NAMES_STATES) > 0
 
     @cached_property
     def first_frame(self) -> Rows:

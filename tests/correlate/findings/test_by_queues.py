@@ -9,6 +9,7 @@ from ttrace.correlate.findings.values import Finding
 from ttrace.report.telling import Telling
 
 from ..scene import DOCKER0, ETH0, IN, OUT, SNAT, Node, correlate, docker_host, keep_recording
+from .told import findings_of
 
 WEB1, FAR = "172.17.0.2", "203.0.113.5"
 
@@ -145,6 +146,22 @@ def test_who_takes_datagrams_and_says_nothing_looks_the_same_where_nothing_is_tr
         host.see("eth0", IN, 500_000 * number, line)
     counted(host, qdiscs={"eth0": {"ingress_dropped": 1}})
     assert findings(tmp_path, host) == []
+
+
+def test_rules_are_seen_in_a_namespace_whichever_packet_they_saw(tmp_path):
+    """So what reached none was taken before, also where the packets that did are in another part."""
+    host = docker_host()
+    for number in range(5):
+        line = IP(src=FAR, dst="192.0.2.1", id=number + 1) / UDP(sport=1000, dport=514) / b"a line of a log"
+        host.see("eth0", IN, 500_000 * number, line)
+    other = IP(src="203.0.113.77", dst="192.0.2.1", id=9) / UDP(sport=1001, dport=514) / b"another line"
+    host.see("eth0", IN, 1000, other)
+    host.trace(1005, other, "INPUT", iif=ETH0)
+    host.change_link("eth0", filters=[{"kind": "bpf", "name": "from_netdev", "program": 41, "priority": 1}])
+    counted(host, qdiscs={"eth0": {"ingress_dropped": 5}})
+    keep_recording(host)
+    found = [one for one in findings_of(tmp_path, host) if one.kind == "before_netfilter"]
+    assert [one.packets for one in found] == [5]
 
 
 def talk(*, again: bool) -> Node:
