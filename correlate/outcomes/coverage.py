@@ -214,6 +214,13 @@ def missed(watches: Sequence[Watch], first_ns: npt.NDArray[np.int64], last_ns: n
     return found
 
 
+def lost_where(coverage: Coverage, namespace: int, gone_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Per packet that was last seen at `gone_ns`: the captures of a namespace lost something when it would have come
+    there."""
+    watch = Watch([], coverage.gaps.get(namespace, []), filtered=False)
+    return missed([watch], gone_ns, gone_ns + _NEXT_NS).lost
+
+
 def unseen(
     watches_of: Callable[[int], Sequence[Watch]], where: npt.NDArray[np.int64], gone_ns: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:

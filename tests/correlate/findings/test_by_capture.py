@@ -39,6 +39,19 @@ def test_what_was_lost_and_what_that_leaves_open(tmp_path):
     assert one.evidence[0].what == "counter"
 
 
+def test_what_others_lost_has_nothing_to_do_with_it(tmp_path):
+    """Neither another node, nor the container, at which the packet would have come later."""
+    host, other = cut_short(4), Node("other")
+    other.interface("eth0", 2, addresses=["192.0.2.9"])
+    other.see("eth0", IN, 900, IP(src="192.0.2.8", dst="192.0.2.9", id=1) / TCP(sport=5, dport=6, flags="A"))
+    other.lost("eth0", 4_000_000, 99)
+    host.lost("eth0", 4_100_000, 7, netns="web1")
+    keep_recording(other)
+    (one,) = of_kind(findings_of(tmp_path, host, other), "capture_lost")
+    assert one.text.startswith("the capture, not the network, lost 4 packets at host veth1: what became of 1 packet")
+    assert [evidence.text for evidence in one.evidence if evidence.what == "counter"] == ["4 packets at host veth1"]
+
+
 def test_a_capture_that_lost_nothing_is_not_to_blame(tmp_path):
     found = Telling.chosen(correlate(tmp_path, cut_short(0))).head[0]
     assert "capture_lost" not in [one.kind for one in found]
