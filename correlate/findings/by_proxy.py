@@ -23,7 +23,8 @@ from .words import frame_evidence, subject_of, where
 _SOON_NS: Final = 1_000_000_000
 """A program that passes bytes on does so at once; a busy one takes a while."""
 _LEAST_BYTES: Final = 4
-"""Shorter ones are alike by chance."""
+_LEAST_TOGETHER: Final = 24
+"""Of request and answer: shorter ones are alike by chance, as the `PING` and `PONG` of Redis, whoever sends them."""
 
 
 class _Talks(NamedTuple):
@@ -65,6 +66,8 @@ def _talks(facts: Facts) -> _Talks:
     both = (request >= 0) & (answer >= 0)
     request, answer = request[both], answer[both]
     whole = (_payload(facts, request) != 0) & (_payload(facts, answer) != 0)
+    size = facts.head("payload_length").astype(np.int64)
+    whole &= size[request] + size[answer] >= _LEAST_TOGETHER
     return _Talks(request[whole], answer[whole])
 
 

@@ -13,7 +13,7 @@ REQUEST, ANSWER = b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n"
 
 def _talk(
     node: Node, point: str, ends: tuple[str, int, str, int], times_us: tuple[float, float, float], seq: int,
-    request: bytes = REQUEST,
+    request: bytes = REQUEST, answer: bytes = ANSWER,
 ) -> None:  # fmt: skip
     """SYN, request, answer; requests come in by eth0 and go out by docker0."""
     client, sport, server, dport = ends
@@ -24,7 +24,7 @@ def _talk(
     there.id += 1
     node.see(point, asks, times_us[1], there / data / request)
     node.see(
-        point, answers, times_us[2], back / TCP(sport=dport, dport=sport, flags="PA", seq=900, ack=seq + 20) / ANSWER
+        point, answers, times_us[2], back / TCP(sport=dport, dport=sport, flags="PA", seq=900, ack=seq + 20) / answer
     )
 
 
@@ -55,6 +55,17 @@ def test_other_bytes_or_an_answer_that_came_first_join_nothing(tmp_path: Path) -
     _talk(node, "eth0", (CLIENT, 1000, HOST, 8080), (0, 1_000, 5_000), 10)
     _talk(node, "docker0", (GATEWAY, 2000, WEB, 80), (1_100, 2_000, 3_000), 7000, b"GET /other HTTP/1.0\r\n\r\n")
     _talk(node, "docker0", (GATEWAY, 2001, WEB, 80), (1_100, 2_000, 9_000), 9000)
+    assert of_kind(findings_of(tmp_path, node), Kind.PROXIED) == []
+
+
+def test_short_bytes_are_alike_by_chance(tmp_path: Path) -> None:
+    """As what clients of one protocol begin with, whoever they ask."""
+    node = docker_host(address=HOST)
+    for point, ends, times in (
+        ("eth0", (CLIENT, 1000, HOST, 8080), (0, 1_000, 5_000)),
+        ("docker0", (GATEWAY, 2000, WEB, 80), (1_100, 2_000, 3_000)),
+    ):
+        _talk(node, point, ends, times, 10 if point == "eth0" else 7000, b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n")
     assert of_kind(findings_of(tmp_path, node), Kind.PROXIED) == []
 
 
