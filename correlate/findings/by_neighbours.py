@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from ..protocols import ETHERTYPE_ARP
+from ..result.show_connections import owner_of
 from ..result.words import address_text
 from .common import Role, Unresolved
 from .facts import Facts, Rows
@@ -92,12 +93,25 @@ def _seen(facts: Facts, one: Unresolved, paths: Rows) -> Seen:
     return Seen(
         kind=Kind.NEIGHBOUR_UNRESOLVED, key=(at, _asker(one), address), say=say, paths=paths,
         subject=subject_of(facts, paths), node=topology.points[int(frame["place"])].node,
-        time_ns=int(question.times_ns[0]), confidence=_SURE[one.role], evidence=tuple(evidence),
+        time_ns=int(question.times_ns[0]), confidence=_sure(facts, one, address), evidence=tuple(evidence),
     )  # fmt: skip
 
 
-_SURE: Final = {Role.WAITS: 1.0, Role.HAS_NO_ANSWER: 0.9, Role.GIVEN_UP: 0.7, None: 0.9}
+_SURE: Final = {Role.WAITS: 1.0, Role.HAS_NO_ANSWER: 0.9, Role.GIVEN_UP: 0.7}
 """By what shows that it matters."""
+_SURE_OF_KNOWN, _SURE_OF_NOBODY = 0.9, 0.7
+"""Where nothing shows that but that it was asked for: of an address that is known to be somebody's, and of one that may
+never have been."""
+
+
+def _sure(facts: Facts, one: Unresolved, address: str) -> float:
+    if one.role is not None:
+        return _SURE[one.role]
+    topology = facts.result.topology
+    space = topology.namespaces[topology.points[int(one.question.frames["place"][0])].namespace]
+    routes = facts.result.surroundings.of(space.node, space.label).routes or ()
+    is_gateway = any(hop.gateway == address for route in routes for hop in route.hops)
+    return _SURE_OF_KNOWN if is_gateway or owner_of(topology, address) else _SURE_OF_NOBODY
 
 
 def _scan(facts: Facts, at: str, asker: str, found: Sequence[Unresolved], paths: Rows) -> Seen:

@@ -44,6 +44,24 @@ def test_what_waited_for_an_answer_that_never_came(tmp_path: Path) -> None:
     assert f"nobody answers ARP for {ABSENT} on r eth1: {ASKER} (r) asked 3 times; 1 packet of tcp" in finding.text
 
 
+@pytest.mark.parametrize("known", ["nobody", "gateway", "another node"])
+def test_where_nothing_is_seen_to_wait_it_depends_on_who_was_asked_for(tmp_path: Path, known: str) -> None:
+    """What was asked for may never have been anybody's address."""
+    node, nodes = _router(), []
+    if known == "gateway":
+        row = {"family": 2, "destination": None, "prefix": 0, "gateway": ABSENT, "index": 3, "table": 254}
+        node.snapshot("routes", [row | {"type": "unicast"}], netns="root")
+    if known == "another node":
+        other = Node("b", boot_id="other")
+        other.interface("eth0", 2, addresses=[ABSENT], link_type=LinkType.ETHERNET)
+        other.see("eth0", IN, 60 * SECOND, Ether() / IP(src=CLIENT, dst="10.9.0.1") / UDP(sport=9, dport=9))
+        nodes.append(other)
+    _ask(node, 3)
+    (finding,) = of_kind(findings_of(tmp_path, node, *nodes), Kind.NEIGHBOUR_UNRESOLVED)
+    assert finding.severity == Severity.FAULT
+    assert finding.confidence == pytest.approx(0.7 if known == "nobody" else 0.9)
+
+
 def test_a_late_answer_is_one(tmp_path: Path) -> None:
     node = _router()
     _ask(node, 3)
