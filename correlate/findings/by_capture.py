@@ -48,9 +48,9 @@ def _bearing(facts: Facts, paths: Rows, spaces: list[int]) -> Mask:
     leaves[leaves] = device[last["place"][leaves]]
     own = last["namespace"][:, None] == np.array(spaces)
     likely = bears & np.where(leaves[:, None], ~own, own)
-    bears = np.where(likely.any(axis=1)[:, None], likely, bears)
+    found: Mask = np.where(np.any(likely, axis=1, keepdims=True), likely, bears)
     # Nothing was lost just then: it is not known which of them it was.
-    return bears | ~bears.any(axis=1)[:, None]
+    return found | ~np.any(found, axis=1, keepdims=True)
 
 
 def _seen(facts: Facts, paths: Rows, losses: list[Evidence]) -> Seen:
