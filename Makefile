@@ -1,6 +1,6 @@
 # The front door: `make demo` shows ttrace at work, `make test` proves it. Each installs what it needs and is quick the second time.
-.PHONY: help setup warm-up demo quick test test-all fuzz check bench bench-large recordings clean
-# Workers share the tests, one more than there are cores, as many tests wait; all kernels are compiled before, so that no two of them compile the same.
+.PHONY: help setup warm-up kernels signatures wheel demo quick test test-all fuzz check bench bench-large recordings clean
+# Workers share the tests, one more than there are cores, as many tests wait; all kernels are compiled before: those that the tests start many processes for are then loaded without numba.
 PYTEST = .venv/bin/pytest -n $(shell expr $$(nproc) + 1) --maxprocesses 4
 
 help:
@@ -13,6 +13,9 @@ help:
 	@echo "make bench       measurements, side by side with tcpdump, dumpcap, tshark and others; as root"
 	@echo "make bench-large the same, and ten times as many packets to correlate"
 	@echo "make recordings  record pcaps/ anew; as root"
+	@echo "make wheel       a wheel with all kernels compiled, in dist/"
+	@echo "make kernels     compile the kernels of correlate ahead, where their sources have changed"
+	@echo "make signatures  write down anew what kernels are compiled for, after a kernel was given other arguments"
 	@echo "make clean       remove the venv and caches"
 
 setup:
@@ -21,8 +24,18 @@ setup:
 demo: setup
 	@.venv/bin/ttrace demo
 
-warm-up: setup
+warm-up: kernels
 	@.venv/bin/ttrace warm-up
+
+# Quick when nothing has changed.
+kernels: setup
+	@.venv/bin/python -m ttrace.ahead
+
+wheel: kernels
+	.venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+signatures: setup
+	.venv/bin/pytest -m "not root and not long" tests/cases tests/correlate tests/pcapng tests/random_scenes tests/report --write-signatures ahead/signatures.json
 
 quick: warm-up
 	$(PYTEST) -m "not root and not slow and not long"

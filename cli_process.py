@@ -13,6 +13,7 @@ import typer
 
 from .escaping import escape
 from .kernels.folders import kernel_folders
+from .kernels.njit import Kernel
 from .kernels.trust import LOADING_VARIABLES, PROGRAM_FOLDERS
 
 WrongUsage: Any = typer.BadParameter.__mro__[2]
@@ -55,6 +56,7 @@ def importing(say: Callable[[str], None]) -> Iterator[None]:
     """
     if refused := kernel_folders().refused:
         say(f"warning: everything is compiled anew each time: {refused}")
+    Kernel.announce = say
     gc.disable()
     yield
     gc.freeze()

@@ -47,14 +47,6 @@ class KernelFolders:
     refused: str | None = None
     """Why a folder is not used that would have been: another user could have written what is in it."""
 
-    def holds(self, module: str) -> bool:
-        """Whether a kernel of the module is kept, as its sources are now.
-
-        `module`: below ttrace, as in `correlate.packets.match`. Raises FileNotFoundError when there is none such.
-        """
-        fingerprint = fingerprint_of(module)
-        return any(name.startswith(f"{module}.") and fingerprint in name for name in self._names())
-
     def are_complete(self, module: str) -> bool:
         """Whether `mark_complete` was told of the module, as its sources are now."""
         return _mark(module) in self._names()

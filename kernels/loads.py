@@ -10,18 +10,17 @@ operations that cost more than the loads; in what is called for every packet, th
 import sys
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.extending import intrinsic
+from .njit import intrinsic
 
-_compiled: Any = intrinsic
-"""To mypy the functions would still take the typing context that numba gives them."""
 _SWAP = sys.byteorder == "little"
 """Network order is not that of the machine."""
 
 
 def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - llvmlite is untyped
     """Pointer to data[at], for the arguments (data, at)."""
+    from llvmlite import ir
+    from numba import types
+
     if isinstance(signature.args[0], types.Integer):
         return builder.inttoptr(builder.add(*arguments), ir.IntType(8).as_pointer())
     array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -30,6 +29,9 @@ def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 def _load(data: Any, bits: int, swap: bool) -> Any:  # noqa: ANN401
     """Signature and code of a load of `bits` bits, whose bytes are exchanged if `swap`."""
+    from llvmlite import ir
+    from numba import types
+
     result: Any = {8: types.uint32, 16: types.uint32, 32: types.uint32, 64: types.uint64}[bits]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
@@ -42,9 +44,11 @@ def _load(data: Any, bits: int, swap: bool) -> Any:  # noqa: ANN401
     return result(data, types.int64), generate
 
 
-@_compiled
+@intrinsic
 def address(typing: Any, data: Any) -> Any:  # noqa: ANN401, ARG001
     """Where the bytes of an array are, for the loads. Whoever uses it keeps the array."""
+    from llvmlite import ir
+    from numba import types
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -53,51 +57,53 @@ def address(typing: Any, data: Any) -> Any:  # noqa: ANN401, ARG001
     return types.int64(data), generate
 
 
-@_compiled
+@intrinsic
 def load8(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
     """One byte, as uint32."""
     return _load(data, 8, swap=False)
 
 
-@_compiled
+@intrinsic
 def be16(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
     """16 bits in network order, as uint32."""
     return _load(data, 16, _SWAP)
 
 
-@_compiled
+@intrinsic
 def be32(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
     """32 bits in network order, as uint32."""
     return _load(data, 32, _SWAP)
 
 
-@_compiled
+@intrinsic
 def be64(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
     """64 bits in network order, as uint64."""
     return _load(data, 64, _SWAP)
 
 
-@_compiled
+@intrinsic
 def le16(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
     """16 bits, the lowest byte first, as uint32."""
     return _load(data, 16, not _SWAP)
 
 
-@_compiled
+@intrinsic
 def le32(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
     """32 bits, the lowest byte first, as uint32."""
     return _load(data, 32, not _SWAP)
 
 
-@_compiled
+@intrinsic
 def le64(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
     """64 bits, the lowest byte first, as uint64."""
     return _load(data, 64, not _SWAP)
 
 
-@_compiled
+@intrinsic
 def prefetch(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
     """Ask for the cache line of a byte. Of any address: what is not there is not fetched, and nothing fails."""
+    from llvmlite import ir
+    from numba import types
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)

@@ -1,156 +1,117 @@
-"""The decorator of every kernel: numba's, but for where the compiled kernels are kept (`folders.py`).
+"""The decorator of every kernel, and what a kernel is: compiled ahead where this installation has that (`ahead.py`),
+else by numba at the first call (`jit.py`).
 
-Importing this module imports numba. Nothing of numba itself is changed, so other packages in the process keep theirs
-where they are used to.
+Importing this module imports neither numba nor NumPy, and with all kernels compiled ahead, nothing does import numba.
 """
-# ruff: noqa: ANN401 - numba has no types
+# ruff: noqa: ANN401 - what a kernel takes and gives is known to numba alone
 
-import pickle
 from collections.abc import Callable
-from io import BytesIO
-from pathlib import Path
-from typing import Any, Self
+from functools import update_wrapper
+from typing import Any, Final
 
-import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
+from .ahead import Compiled, compiled_ahead
 
-from .folders import ROOT, fingerprint_of, kernel_folders, make_kernel_folder
-from .kept_files import forget_others, read_file, writing
+Key = tuple[Any, ...]
+"""What a kernel is chosen by: a key of `argument_types.type_of` for each argument."""
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """As `numba.njit`. With `cache`, the kernel is kept for as long as no source of any kernel changes."""
+    """As `numba.njit`. With `cache`, what numba compiles is kept for as long as no source of the kernel changes."""
 
-    def compiled(function: Callable[..., Any]) -> Any:
-        kernel = numba.njit(**options)(function)
-        folders = kernel_folders()
-        if cache and (folders.own or folders.packaged) and hasattr(kernel, "_cache"):  # none with NUMBA_DISABLE_JIT
-            kernel._cache = KernelCache(function)
-        return kernel
+    def kernel(function: Callable[..., Any]) -> Kernel:
+        return Kernel(function, options, kept=cache)
 
-    return compiled
+    return kernel
 
 
-class KernelLocator(_CacheLocator):
-    """Tells numba the folder. The names of the files say what kernels are made of: there is nothing else to compare."""
+class Kernel:
+    """A compiled function.
 
-    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
-        folders = kernel_folders()
-        self._py_file = py_file
-        self._folder = folders.own or folders.packaged or Path()
-        self._line = py_func.__code__.co_firstlineno
-
-    @classmethod
-    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> Self:
-        """A locator for the function; there is always one."""
-        return cls(py_func, py_file)
-
-    def ensure_cache_path(self) -> None:
-        """Make the folder."""
-        make_kernel_folder(self._folder)
-
-    def get_cache_path(self) -> str:
-        """The folder."""
-        return str(self._folder)
-
-    def get_source_stamp(self) -> str:
-        """The name of the file says it."""
-        return ""
-
-    def get_disambiguator(self) -> str:
-        """Kernels of one name in one file differ by their line."""
-        return str(self._line)
-
-
-class KernelFiles(CompileResultCacheImpl):
-    """Names of the files: numba's, with the package, since all packages share one folder, and with the fingerprint of
-    what the kernel is made of."""
-
-    _locator_classes = [KernelLocator]  # noqa: RUF012 - as numba has it
-
-    def get_filename_base(self, fullname: str, abiflags: str) -> str:
-        """`correlate.packets.match.kernel-12.py311-0123456789abcdef`."""
-        path = Path(self._locator._py_file)
-        package = ".".join(path.parent.relative_to(ROOT).parts) if path.is_relative_to(ROOT) else path.parent.name
-        self.beginning = f"{package}.{fullname}-"
-        self.fingerprint = _fingerprint(path)
-        return f"{package}.{super().get_filename_base(fullname, abiflags)}-{self.fingerprint}"
-
-
-def _fingerprint(path: Path) -> str:
-    """Of a module's source; of a file that is none of ours, nothing is known but its place."""
-    if not path.is_relative_to(ROOT):
-        return ""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return fingerprint_of(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
-
-
-class KernelFile(IndexDataCacheFile):
-    """Numba's files, but read only where nobody else could have written them: they are pickles, and then machine code;
-    and written with modes of their own."""
-
-    def _load_index(self) -> dict[Any, str]:
-        """Which file has the kernel for which types; none of an index that is not to be trusted: it is replaced."""
-        try:
-            file = BytesIO(read_file(Path(self._index_path)))
-        except OSError:
-            return {}
-        if pickle.load(file) != self._version:
-            return {}
-        stamp, overloads = pickle.loads(file.read())
-        return overloads if stamp == self._source_stamp else {}
-
-    def _load_data(self, name: str) -> Any:
-        return pickle.loads(read_file(Path(self._data_path(name))))
-
-    def _open_for_write(self, filepath: str) -> Any:
-        return writing(Path(filepath))
-
-
-class KernelCache(FunctionCache):
-    """One kernel's files: looked for in our own folder, then in the package's; written to our own.
-
-    A file that cannot be read or written is as if there were none: the kernel is compiled, once more.
+    Of what was compiled ahead, a call takes what was made for the types of its arguments; where nothing was, or not
+    for these, numba compiles. To numba, which meets kernels in the code of others, it is one of its own.
     """
 
-    _impl_class = KernelFiles
-    failure: OSError | None = None
-    """Of the class: why a kernel could not be written."""
-    missed = 0
-    """Of the class: how many kernels this process has compiled."""
+    called: Callable[["Kernel", tuple[Any, ...]], None] | None = None
+    """Of the class: told of each call of a kernel from Python, with its arguments."""
+    announce: Callable[[str], None] | None = None
+    """Of the class: told, once, when numba is to compile while somebody waits."""
+    keeping = True
+    """Of the class: whether what numba compiles is kept. What comes out of a file cannot be put into another module."""
 
-    def __init__(self, py_func: Callable[..., Any]) -> None:
-        super().__init__(py_func)
-        folders = kernel_folders()
-        self._writable = folders.own is not None
-        self._cache_file = self._file_in(folders.own or folders.packaged or Path())
-        self._packaged = None
-        if folders.own and folders.packaged:
-            self._packaged = self._file_in(folders.packaged)
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any], *, kept: bool) -> None:
+        self.py_func: Final = function
+        """The source of the kernel."""
+        self.targetoptions: Final = options
+        """The options for numba, which looks for them here."""
+        self._kept = kept
+        self._dispatcher: Any = None
+        self._ahead: list[Compiled] | None = None
+        self._chosen: dict[Key, Callable[..., Any]] = {}
+        update_wrapper(self, function)
 
-    def _file_in(self, folder: Path) -> KernelFile:
-        return KernelFile(cache_path=str(folder), filename_base=self._impl.filename_base, source_stamp="")
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """What the kernel gives for these arguments."""
+        if Kernel.called is not None:
+            Kernel.called(self, arguments)
+        if self._ahead is None:
+            self._ahead = compiled_ahead(self.py_func)
+        if not self._ahead or named:
+            return self.dispatcher(*arguments, **named)
+        from .argument_types import type_of
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled kernel for these types, or None."""
-        target_context.refresh()
-        key = self._index_key(sig, target_context.codegen())
-        for files in (self._cache_file, self._packaged):
-            try:
-                data = files.load(key) if files else None
-                if data is not None:
-                    return self._impl.rebuild(target_context, data)
-            except (OSError, EOFError, pickle.UnpicklingError):
-                continue
-        return None
+        key = tuple([type_of(argument) for argument in arguments])
+        compiled = self._chosen.get(key)
+        return (compiled or self._choose(key))(*arguments)
 
-    def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep what was compiled, where that is possible."""
-        KernelCache.missed += 1
-        if not self._writable:
-            return
-        try:
-            super().save_overload(sig, data)
-            forget_others(Path(self._cache_path), self._impl.beginning, self._impl.fingerprint)
-        except OSError as error:
-            KernelCache.failure = error
+    def _choose(self, key: Key) -> Callable[..., Any]:
+        """What was compiled for these types, or for such as they can pass for; else numba's."""
+        from .argument_types import fits
+
+        for one in self._ahead or ():
+            if fits(key, one.key):
+                return self._chosen.setdefault(key, one.load())
+        return self._chosen.setdefault(key, self.dispatcher)
+
+    @property
+    def dispatcher(self) -> Any:
+        """Numba's kernel of the same source; made, and numba imported, when it is first asked for."""
+        if self._dispatcher is None:
+            from .jit import make_dispatcher
+
+            self._dispatcher = make_dispatcher(self.py_func, self.targetoptions, kept=self._kept and Kernel.keeping)
+        return self._dispatcher
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba takes a global of this value for (numba.core.typing.typeof)."""
+        return self.dispatcher._numba_type_
+
+
+class Intrinsic:
+    """`numba.extending.intrinsic`, but that numba is imported only when it compiles a kernel that uses it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._made: Any = None
+        update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Only within kernels. Raises NotImplementedError, as numba's do."""
+        raise NotImplementedError(f"{self._function.__name__} can be called in compiled kernels only")
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba takes a global of this value for."""
+        from numba.core.registry import cpu_target
+        from numba.extending import intrinsic
+
+        context = cpu_target.typing_context
+        if self._made is None:
+            self._made = intrinsic(self._function)
+            context.refresh()  # it would look for new ones when the next kernel is begun
+        return context.resolve_value_type(self._made)
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """The decorator that makes an `Intrinsic` of a function which takes the typing context and the arguments' types."""
+    return Intrinsic(function)

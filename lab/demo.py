@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import TtraceError
-from ..kernels.folders import kernel_folders
 
 RECORDED: Final = Path(__file__).parent.parent / "pcaps" / "docker-demo"
 
@@ -23,8 +22,6 @@ def demo_captures(
 
     Without root or Docker, or with `recorded`, these are the captures in pcaps/, and `say` is told so.
     """
-    if not kernel_folders().holds("correlate.packets.match"):
-        say("The first run compiles ttrace's kernels: half a minute, once.")
     why = "as asked" if recorded else _why_no_lab()
     if why:
         say(f"Showing the recorded captures in {RECORDED} ({why}).")

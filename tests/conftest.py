@@ -15,6 +15,9 @@ tests/capture names its namespaces by the process, and each test there has journ
 def pytest_addoption(parser):
     parser.addoption("--collect-inputs", type=Path, metavar="FOLDER", help="keep what is correlated there (digests.py)")
     parser.addoption("--write-faults", type=Path, metavar="FILE", help="write what the tests inject (faults.py)")
+    parser.addoption(
+        "--write-signatures", type=Path, metavar="FILE", help="write what kernels are called with (ahead/)"
+    )
 
 
 def pytest_configure(config):
@@ -22,6 +25,12 @@ def pytest_configure(config):
         from ttrace.tests.inputs import collect_into
 
         collect_into(folder)
+    if file := config.getoption("--write-signatures"):
+        from ttrace.ahead.signatures import Recorded, record_into, reduced, write_signatures
+
+        found = Recorded(set)
+        record_into(found)
+        config.add_cleanup(lambda: write_signatures(reduced(found), file))
 
 
 def place(path: Path) -> str:

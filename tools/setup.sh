@@ -3,8 +3,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# Libraries of the capture, then what the lab and the tests use.
-packages="python3-venv libpcap0.8 libnftables1 iproute2 iptables nftables docker.io nginx-light busybox-static iputils-ping
+# What compiles kernels ahead, libraries of the capture, then what the lab and the tests use.
+packages="python3-venv python3-dev gcc g++ libpcap0.8 libnftables1 iproute2 iptables nftables docker.io nginx-light busybox-static iputils-ping
 perl-base procps curl wget tcpdump tshark conntrack ethtool util-linux zstd lz4"
 
 missing=""
@@ -32,7 +32,7 @@ if [ ! -e .venv/ready ] || [ pyproject.toml -nt .venv/ready ]; then
     echo "Making .venv"
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ttrace needs Python 3.11 or newer" >&2; exit 1; }
     python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+    .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[ahead,dev]'
     # mypy does not follow setuptools' editable finder: give it a folder in which the package has its name.
     mkdir -p .venv/src
     ln -sfn ../.. .venv/src/ttrace

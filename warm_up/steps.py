@@ -33,9 +33,9 @@ def warm_up(say: Say) -> WarmUp:
     folder = check_writable(folders)
     before = set(folder.glob(_KERNELS))
     with tempfile.TemporaryDirectory(prefix="ttrace-warm-up-") as scratch, _ahead(Path(scratch)):
-        from ..kernels.njit import KernelCache  # this imports numba, so not before the fork
+        from ..kernels.jit import KernelCache  # this imports numba, so not before the fork
 
-        for what, work in _steps(Path(scratch)):
+        for what, work in steps(Path(scratch)):
             begun, had = time.monotonic(), KernelCache.missed
             work()
             count = KernelCache.missed - had
@@ -54,16 +54,17 @@ def warm_up(say: Say) -> WarmUp:
     )  # fmt: skip
 
 
-def _steps(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+def steps(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """(What it is, the work): on the recorded demo, and on captures that are made in `scratch`."""
     traced = [str(RECORDED / f"{node}.pcapng") for node in _NODES]
     yield "capture", _capture
     if all(Path(file).exists() for file in traced):
-        yield "correlate, with trace", lambda: _correlate(traced)
-        yield "correlate, in parts", lambda: _in_parts(traced)
+        yield "correlate, with trace", lambda: correlate_whole(traced)
+        yield "correlate, in parts", lambda: correlate_parts(traced)
     plain = tiny_captures(scratch)
     yield "reading large files", _large
-    yield "correlate, without trace", lambda: _correlate(plain)
-    yield "correlate, without trace, in parts", lambda: _in_parts(plain)
+    yield "correlate, without trace", lambda: correlate_whole(plain)
+    yield "correlate, without trace, in parts", lambda: correlate_parts(plain)
 
 
 def _capture() -> None:
@@ -72,7 +73,8 @@ def _capture() -> None:
     compile_kernels()
 
 
-def _correlate(files: Sequence[str]) -> None:
+def correlate_whole(files: Sequence[str]) -> None:
+    """Correlate in memory, and render everything in every form."""
     from ..correlate import correlate_captures
     from ..correlate.sightings import frames
     from ..report import Form, render_explanations, render_telling
@@ -85,7 +87,8 @@ def _correlate(files: Sequence[str]) -> None:
         _spend(render_explanations(result, [0, frames(result.sightings).size - 1], form))
 
 
-def _in_parts(files: Sequence[str]) -> None:
+def correlate_parts(files: Sequence[str]) -> None:
+    """Correlate in parts, and render the text."""
     from ..correlate.in_parts.rounds import correlate_in_parts
     from ..correlate.progress import unheard
     from ..report import Form, render_telling
@@ -128,7 +131,7 @@ def _ahead(scratch: Path) -> Iterator[None]:
     if len(os.sched_getaffinity(0)) < 2:
         yield
         return
-    other = multiprocessing.get_context("fork").Process(target=_later_stages, args=(scratch,))
+    other = multiprocessing.get_context("fork").Process(target=later_stages, args=(scratch,))
     other.start()
     try:
         yield
@@ -136,7 +139,7 @@ def _ahead(scratch: Path) -> Iterator[None]:
         other.join()
 
 
-def _later_stages(scratch: Path) -> None:
+def later_stages(scratch: Path) -> None:
     """The stages behind decoding, on packets that were not decoded but made up; nothing is said of what fails here."""
     import numpy as np
 

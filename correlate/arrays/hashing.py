@@ -10,15 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.extending import intrinsic
 
 from ...kernels.loads import le32, le64, load8
-from ...kernels.njit import njit
+from ...kernels.njit import intrinsic, njit
 
-_compiled: Any = intrinsic
-"""See kernels/loads.py."""
 _S0 = np.uint64(0x2D358DCCAA6C78A5)
 _S1 = np.uint64(0x8BB84B93962EACC9)
 _S2 = np.uint64(0x4B33A62ED433D4A3)
@@ -49,6 +44,8 @@ def spread(values: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
 def _product(part: Any) -> Any:  # noqa: ANN401 - llvmlite is untyped
     """Signature and code of something made of the halves of a 128-bit product: `part` takes the builder and the
     halves."""
+    from llvmlite import ir
+    from numba import types
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
         word, double = ir.IntType(64), ir.IntType(128)
@@ -58,13 +55,13 @@ def _product(part: Any) -> Any:  # noqa: ANN401 - llvmlite is untyped
     return types.uint64(types.uint64, types.uint64), generate
 
 
-@_compiled
+@intrinsic
 def _fold(typing: Any, a: Any, b: Any) -> Any:  # noqa: ANN401, ARG001 - numba types it
     """Both halves of the product of two words in one."""
     return _product(lambda builder, low, high: builder.xor(low, high))
 
 
-@_compiled
+@intrinsic
 def _high(typing: Any, a: Any, b: Any) -> Any:  # noqa: ANN401, ARG001
     """The upper half of the product of two words."""
     return _product(lambda _builder, _low, high: high)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ttrace.kernels.folders import kernel_folders
+from ttrace.kernels.folders import fingerprint_of, kernel_folders
 from ttrace.kernels.kept_files import make_folder, read_file, why_not_trusted
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if o
 """Before a command: what is read-only is so for root too."""
 ASK = (
     "from ttrace.correlate.using import twice; print(twice(1));"
-    "from ttrace.kernels.njit import KernelCache; print(KernelCache.missed)"
+    "from ttrace.kernels.jit import KernelCache; print(KernelCache.missed)"
 )
 """Prints what the kernel says, and how many were compiled for that."""
 
@@ -50,7 +50,9 @@ def make_package(folder):
     for name in (
         "__init__.py",
         "errors.py",
+        "kernels/ahead.py",
         "kernels/folders.py",
+        "kernels/jit.py",
         "kernels/kept_files.py",
         "kernels/njit.py",
         "kernels/trust.py",
@@ -141,7 +143,7 @@ def test_a_kernel_in_a_new_folder_is_never_that_of_older_sources(package, deep):
 
 def test_whoever_asks_for_kernels_of_a_module_that_is_gone_is_told():
     with pytest.raises(FileNotFoundError):
-        kernel_folders().holds("correlate.gone")
+        fingerprint_of("correlate.gone")
 
 
 def test_numba_keeps_the_kernels_of_others_where_it_always_does(package):
