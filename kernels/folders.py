@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
-from importlib.util import find_spec
+from importlib.util import MAGIC_NUMBER, find_spec
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Final
@@ -207,7 +207,9 @@ def _is_module(package: str, name: str) -> bool:
 
 def _versions() -> str:
     """Of what compiles kernels, in one digest."""
-    digest = blake2b(sys.version.encode(), digest_size=12)
+    # Kernels are found by their bytecode and call the interpreter by names: one minor version is like the other, whoever
+    # built it and when.
+    digest = blake2b(str(sys.implementation.cache_tag).encode() + MAGIC_NUMBER, digest_size=12)
     for package, file in _VERSIONS:
         spec = find_spec(package)
         for place in (spec and spec.submodule_search_locations) or ():
@@ -216,11 +218,13 @@ def _versions() -> str:
 
 
 def _machine() -> str:
-    """Processor and settings that numba compiles for, so that machines with one home do not share kernels."""
+    """Processor and settings that numba compiles for, so that machines with one home do not share kernels; not the
+    machine's processor where the settings name one, with its features."""
     digest = blake2b(os.uname().machine.encode(), digest_size=6)
     for setting in _SETTINGS:
         digest.update(f"\0{os.environ.get(setting)}".encode())
-    for path in _CPU:
+    is_named = "NUMBA_CPU_NAME" in os.environ and "NUMBA_CPU_FEATURES" in os.environ
+    for path in () if is_named else _CPU:
         with suppress(OSError):
             text = _content(path, 1 << 16 if path.startswith("/sys") else 4096)
             # Of /proc/cpuinfo the first processor, without what changes all the time.

@@ -146,6 +146,33 @@ def test_whoever_asks_for_kernels_of_a_module_that_is_gone_is_told():
         fingerprint_of("correlate.gone")
 
 
+def test_machines_share_the_kernels_of_a_processor_that_is_named(monkeypatch):
+    """What the machine itself is, is then not asked: numba compiles for the one that is named."""
+    from ttrace.kernels import folders
+
+    def of_a_machine(model):
+        monkeypatch.setattr(folders, "_content", lambda path, *_: model if path in folders._CPU else b"")
+        return folders._machine()
+
+    for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"):
+        monkeypatch.delenv(name, raising=False)
+    one = of_a_machine(b"cpu:type:x86,ven0000fam0006mod0055")
+    assert of_a_machine(b"cpu:type:x86,ven0002fam0017mod0031") != one
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    assert of_a_machine(b"cpu:type:x86,ven0002fam0017mod0031") != of_a_machine(b"cpu:type:x86,ven0000fam0006mod0055")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
+    named = of_a_machine(b"cpu:type:x86,ven0000fam0006mod0055")
+    assert of_a_machine(b"cpu:type:x86,ven0002fam0017mod0031") == named != one
+
+
+def test_builds_of_one_python_share_kernels(monkeypatch):
+    from ttrace.kernels import folders
+
+    before = folders._versions()
+    monkeypatch.setattr(folders.sys, "version", "3.11.99 (built by somebody else, another day)")
+    assert folders._versions() == before
+
+
 def test_numba_keeps_the_kernels_of_others_where_it_always_does(package):
     (package / "correlate" / "using.py").write_text(
         "from numba import njit\nfrom ..pcapng.adding import add\n\n\n"
