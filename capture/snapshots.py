@@ -4,7 +4,6 @@ import ctypes
 import os
 import socket
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from .machine.counters import read_counters, read_node_counters
 from .machine.libc import LIBC
 from .machine.link_settings import link_settings
 from .machine.links import (
-    Link,
     read_addresses,
     read_links,
     read_neighbours,
@@ -27,7 +25,7 @@ from .machine.netns import Netns
 from .machine.nsids import namespace_ids
 from .machine.queues import read_queues
 from .machine.routes import read_routes, read_rules
-from .machine.rtnetlink import MOST, Routing
+from .machine.rtnetlink import MOST
 from .machine.sysctls import read_sysctls
 from .options import CaptureOptions
 from .rules.ruleset import read_ruleset
@@ -148,14 +146,14 @@ def _network(netns: Netns, known: list[Netns], warnings: list[str]) -> Iterator[
     """Links, addresses, routes and neighbours of one namespace. Raises TtraceError when they cannot be read."""
     with routing(netns) as route:
         links = read_links(route, labels=namespace_ids(netns, known))
-        others = _other_macs(route, links)
+        others = read_other_macs(route, links)
         settings = {message["index"]: link_settings(message) for message in route.links()}
         queues = read_queues(netns)
         for index, filters in queues.filters.items():
             settings.setdefault(index, {})["filters"] = filters
         yield _snapshot(
             "links", netns,
-            [_link_facts(link) | {"other_macs": others[link.index]} | settings[link.index] for link in links],
+            [_link_facts(link) | {"other_macs": others.get(link.index, [])} | settings[link.index] for link in links],
         )  # fmt: skip
         yield _snapshot("addresses", netns, read_addresses(route))
         yield _snapshot("routes", netns, read_routes(route))
@@ -240,16 +238,6 @@ def _containers(targets: Targets) -> list[dict[str, object]]:
         }
         for container, label in targets.containers
     ]
-
-
-def _other_macs(route: Routing, links: list[Link]) -> defaultdict[int, list[str]]:
-    """As read_other_macs; none where the kernel does not list them."""
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    try:
-        return defaultdict(list, read_other_macs(route, links))
-    except NetlinkError:
-        return defaultdict(list)
 
 
 def _link_facts(link: object) -> dict[str, object]:

@@ -32,7 +32,7 @@ For other rooms:
     queues: read_queues
     rights: OTHER_NAMESPACES, WITHOUT_ROOT, check_rights, missing_capabilities
     routes: read_routes, read_rules
-    rtnetlink: MOST, Routing
+    rtnetlink: MOST
     sysctls: read_sysctls
     tracefs: Tracepoint, read_tracepoint
 """

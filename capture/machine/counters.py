@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from .netns import Netns, plain_text
-from .rtnetlink import Message
+from .route_messages import Message
 
 Counts = dict[str, int]
 
@@ -24,7 +24,7 @@ _LINK: Final = (
 
 
 def read_counters(netns: Netns, links: list[Message]) -> dict[str, object]:
-    """As `counters` of docs/file-format.md; `links`: pyroute2's messages. What cannot be read is not there."""
+    """As `counters` of docs/file-format.md; `links`: of `Routing`. What cannot be read is not there."""
     found: dict[str, object] = {}
     with netns.entered():
         for name, read in (("snmp", _in_two_lines), ("netstat", _in_two_lines), ("snmp6", _line_by_line)):

@@ -1,11 +1,11 @@
 """What is set at an interface beside its name and addresses: as a bridge port, a bridge, a tunnel; programs on it.
 
-Sources: linux/if_link.h, through the names that pyroute2 gives it.
+Source: linux/if_link.h.
 """
 
 from typing import Final
 
-from .rtnetlink import Message
+from .route_messages import Message
 
 _PORT: Final = {
     "hairpin": "IFLA_BRPORT_MODE", "isolated": "IFLA_BRPORT_ISOLATED", "learning": "IFLA_BRPORT_LEARNING",

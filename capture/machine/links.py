@@ -1,4 +1,4 @@
-"""Interfaces, addresses and neighbours of a network namespace, through rtnetlink (pyroute2)."""
+"""Interfaces, addresses and neighbours of a network namespace, through rtnetlink."""
 
 import os
 import socket
@@ -68,12 +68,10 @@ class Link:
 
 @contextmanager
 def routing(netns: Netns) -> Iterator[Routing]:
-    """The lists of `netns`; what of them cannot be read or made out is a TtraceError."""
-    from pyroute2.netlink.exceptions import NetlinkDecodeError, NetlinkError
-
+    """The lists of `netns`; what of them cannot be read is a TtraceError."""
     try:
         yield Routing(netns)
-    except (OSError, NetlinkError, NetlinkDecodeError) as error:
+    except OSError as error:
         raise TtraceError(f"cannot read the links of {netns.description}: {error}") from error
 
 
@@ -103,8 +101,7 @@ def read_links(route: Routing, *, labels: dict[int, str] | None = None) -> list[
 
 
 def _link_name(name: str | bytes) -> str:
-    """pyroute2 leaves a name that is no UTF-8 as bytes."""
-    return plain_text(name.rstrip(b"\0") if isinstance(name, bytes) else name.encode())
+    return plain_text(name if isinstance(name, bytes) else name.encode())
 
 
 def kernel_name(index: int) -> str | None:

@@ -1,33 +1,33 @@
-"""The kernel's lists of links, addresses, routes and neighbours (pyroute2), with a bound.
+"""The kernel's lists of links, addresses, routes and neighbours, with a bound.
 
 A container may have a million routes, and a capture would wait for all of them and keep them.
-
-pyroute2's IPRoute reads a list to its end before it hands out the first entry; its AsyncIPRoute can be left in between.
 """
 
-import asyncio
 import errno
 import socket
-from typing import Any, Final
+from typing import Final
 
 from .netlink_dump import dump
 from .netns import Netns
+from .route_messages import ADDRESS, ADDRESS_BYTES, LINK, LINK_BYTES, NEIGHBOUR, NEIGHBOUR_BYTES, Message
 
 MOST: Final = 20_000
-"""Entries of one list; more are left out. pyroute2 decodes about 10,000 a second."""
+"""Entries of one list; more are left out."""
 
-_RTM_GETROUTE: Final = 26  # linux/rtnetlink.h
+_RTM_GETLINK: Final = 18  # linux/rtnetlink.h
+_RTM_GETADDR: Final = 22
+_RTM_GETROUTE: Final = 26
+_RTM_GETNEIGH: Final = 30
 _RTM_GETRULE: Final = 34
 _RTM_GETNEXTHOP: Final = 106
 _NO_SUCH_LIST: Final = (errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.EINVAL)
 """What a kernel answers that was built without it."""
 
-Message = Any
-"""A pyroute2 nlmsg: fields by `message["index"]`, attributes by `get_attr`, None where it has none."""
+_AF_BRIDGE: Final = 7  # linux/socket.h
 
 
 class Routing:
-    """Lists of one namespace, each read through a socket of its own. They raise OSError and pyroute2's errors."""
+    """Lists of one namespace, each read through a socket of its own. They raise OSError."""
 
     def __init__(self, netns: Netns) -> None:
         self._netns = netns
@@ -38,12 +38,13 @@ class Routing:
     def links(self) -> list[Message]:
         """All interfaces, as they were when they were first asked for."""
         if self._links is None:
-            self._links = self._list("links", "get_links")
+            found = self._dump("links", _RTM_GETLINK, bytes(LINK_BYTES))
+            self._links = _messages(found, LINK, LINK_BYTES)
         return self._links
 
     def addresses(self) -> list[Message]:
         """All addresses."""
-        return self._list("addresses", "get_addr")
+        return _messages(self._dump("addresses", _RTM_GETADDR, bytes(ADDRESS_BYTES)), ADDRESS, ADDRESS_BYTES)
 
     def routes(self, family: int) -> list[bytes]:
         """All routes of all tables of a family: struct rtmsg, and attributes."""
@@ -68,12 +69,22 @@ class Routing:
         return [
             message
             for family in (socket.AF_INET, socket.AF_INET6)
-            for message in self._list("neighbours", "get_neighbours", family=family)
+            for message in self._neighbours("neighbours", family)
         ]
 
     def bridge_entries(self) -> list[Message]:
-        """The forwarding tables of bridges, and the addresses that interfaces take frames for."""
-        return self._list("bridge entries", "fdb", command="dump")
+        """The forwarding tables of bridges, and the addresses that interfaces take frames for; none where the kernel
+        does not list them."""
+        try:
+            return self._neighbours("bridge entries", _AF_BRIDGE)
+        except OSError as error:
+            if error.errno not in _NO_SUCH_LIST:
+                raise
+            return []
+
+    def _neighbours(self, what: str, family: int) -> list[Message]:
+        body = bytes([family]).ljust(NEIGHBOUR_BYTES, b"\0")
+        return _messages(self._dump(what, _RTM_GETNEIGH, body), NEIGHBOUR, NEIGHBOUR_BYTES)
 
     def _dump(self, what: str, kind: int, body: bytes) -> list[bytes]:
         found, more = dump(self._netns, socket.NETLINK_ROUTE, kind, body, most=MOST)
@@ -81,18 +92,6 @@ class Routing:
             self.left_out.add(what)
         return found
 
-    def _list(self, what: str, method: str, **arguments: object) -> list[Message]:
-        with self._netns.entered():
-            return asyncio.run(self._first(what, method, arguments))
 
-    async def _first(self, what: str, method: str, arguments: dict[str, object]) -> list[Message]:
-        from pyroute2 import AsyncIPRoute
-
-        found: list[Message] = []
-        async with AsyncIPRoute() as route:
-            async for message in await getattr(route, method)(**arguments):
-                if len(found) == MOST:
-                    self.left_out.add(what)
-                    break
-                found.append(message)
-        return found
+def _messages(found: list[bytes], fields: dict[str, tuple[str, int]], header_bytes: int) -> list[Message]:
+    return [Message(data, fields, header_bytes) for data in found if len(data) >= header_bytes]
