@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 
 from ..errors import TtraceError
@@ -36,8 +36,10 @@ _LISTED = 20
 _ETHTOOL_GFEATURES = {"GSO": 0x23, "GRO": 0x2B, "TSO": 0x1E}  # ETHTOOL_GGSO, ETHTOOL_GGRO, ETHTOOL_GTSO
 
 
-class State(StrEnum):
-    """How a check came out."""
+class State(str, Enum):
+    """How a check came out. (Python 3.10, which the agent runs with, has no StrEnum; so in `report.Form`.)"""
+
+    __str__ = str.__str__
 
     OK = "ok"
     WARNING = "warning"

@@ -1,12 +1,11 @@
 """Opens what a capture listens with, in the order that loses nothing: rings, sockets, the loop, the sources."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import TtraceError
-from ..kernels.folders import CAPTURE, kernel_folders
 from ..pcapng.write import name_resolution
 from .machine.links import Link
 from .options import CaptureOptions
@@ -20,6 +19,7 @@ from .sockets.netfilter import WAITING_BYTES, arena_bytes, open_netfilter_socket
 from .sockets.ring import UNIT_BYTES, Ring, RingBudget, ring_budget
 from .sources import CannotRunError
 from .stop import StopSignals
+from .stream.ready import are_ready, compile_kernels, kernels
 from .targets import Target, Targets
 from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS
 
@@ -27,18 +27,16 @@ if TYPE_CHECKING:
     from .stream.feed import Feed
 
 
-def compile_first(stop: StopSignals) -> None:
-    """The first time on a machine, compile the kernels (some seconds) before the rings open: they would fill up.
+def compile_first(stop: StopSignals, say: Callable[[str], None]) -> None:
+    """Where no kernels were compiled ahead, compile them before the rings open: these would fill up. The first time on
+    a machine that takes some seconds.
 
     Afterwards they are kept, and loaded while the rings already buffer. Raises StoppedError at a signal: all else
     before the loop is short, or looks at `stop` itself.
     """
-    if not kernel_folders().are_complete(CAPTURE):
+    if not are_ready():
         with stop.raising():
-            from .stream.compile import compile_kernels
-
-            compile_kernels()
-            kernel_folders().mark_complete(CAPTURE)
+            compile_kernels(say)
 
 
 def reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:
@@ -106,16 +104,14 @@ def open_sockets(session: Session) -> None:
 def begin(session: Session) -> "Feed":
     """Load the converter, while packets are being buffered, and only then start tracing.
 
-    A message's time is that of its receipt: one that waits for numba to be imported would get a wrong one.
+    A message's time is that of its receipt: one that waits for the kernels would get a wrong one.
     """
-    from .stream.compile import compile_kernels
     from .stream.feed import Feed
 
-    compile_kernels()
     watched = seen_bits(session.options)
     feed = Feed(
-        session.arena, session.output, session.rings, session.sockets, session.options.count, watched, session.drops,
-        session.snapshot_interface,
+        kernels(), session.arena, session.output, session.rings, session.sockets, session.options.count, watched,
+        session.drops, session.snapshot_interface,
     )  # fmt: skip
     session.stack.callback(feed.close)
     for source in session.sources:
@@ -128,7 +124,7 @@ def begin(session: Session) -> "Feed":
 def forget_losses(session: Session, feed: "Feed") -> None:
     """Where something was lost until now, the capture begins only now: it was not ready for what came before.
 
-    While numba is loaded nobody empties the rings. Losses are those of the time that a capture says it covers.
+    While the kernels are loaded nobody empties the rings. Losses are those of the time that a capture says it covers.
     """
     feed.receive()
     feed.write_until(time.time_ns())

@@ -21,6 +21,7 @@ from .rotation.seam import Rotation
 from .session import Session, close_rings, write_statistics
 from .sources import SOURCES
 from .stop import StoppedError, StopSignals, bound_s
+from .stream.ready import ahead
 from .summary import status_of, summary_of
 from .targets import resolve_targets
 from .unwritten import note_unwritten
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .stream.feed import Feed
 
 StatusCallback = Callable[[CaptureStatus], None]
+SayCallback = Callable[[str], None]
 _TICK_S = 0.25
 _PENDING_S = 0.05
 """How soon a source has its turn that waits for it."""
@@ -40,13 +42,17 @@ _FIRST_SNAPSHOTS_S = 10.0
 
 
 def run_capture(
-    options: CaptureOptions, *, status: StatusCallback | None = None, own_process: bool = False
+    options: CaptureOptions,
+    *,
+    status: StatusCallback | None = None,
+    say: SayCallback = lambda _line: None,
+    own_process: bool = False,
 ) -> CaptureSummary:
     """Capture until a signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT), the duration or the count ends it; blocks meanwhile.
 
-    `status` is called about four times a second. With `own_process` the process is there for this capture alone, and
-    gives up what rights are not needed once all is open, for good (`kept_rights.py`). Raises TtraceError; a
-    BrokenOffError when something was recorded.
+    `status` is called about four times a second, `say` with a line where something makes the start slow. With
+    `own_process` the process is there for this capture alone, and gives up what rights are not needed once all is open,
+    for good (`kept_rights.py`). Raises TtraceError; a BrokenOffError when something was recorded.
     """
     options.refuse_contradictions()
     check_rights(other_namespaces=bool(options.netns or options.containers))
@@ -56,13 +62,13 @@ def run_capture(
     try:
         with ExitStack() as stack:
             stop = stack.enter_context(StopSignals())
-            session, rotation = _open(options, stack, stop)
+            session, rotation = _open(options, stack, stop, say)
             return _run(session, rotation, stop, status, own_process=own_process)
     except StoppedError as stopped:
         raise TtraceError("ended by a signal before it captured anything") from stopped
 
 
-def _open(options: CaptureOptions, stack: ExitStack, stop: StopSignals) -> tuple[Session, Rotation]:
+def _open(options: CaptureOptions, stack: ExitStack, stop: StopSignals, say: SayCallback) -> tuple[Session, Rotation]:
     """Find what to capture, and open the rings: from then on packets are buffered."""
     node = options.node_name or socket.gethostname()
     with told():
@@ -73,7 +79,7 @@ def _open(options: CaptureOptions, stack: ExitStack, stop: StopSignals) -> tuple
     stop.bound_s = bound_s(len(targets.targets))
     files = stack.enter_context(CaptureFiles(options, node, is_stopped=lambda: stop.requested))
     rotation = Rotation(options, files)
-    compile_first(stop)
+    compile_first(stop, say)
     arena, budget = reserve(options, targets)
     stack.callback(arena.close)
     session = Session(options, node, targets, files, arena, Journal(), stack, budget)
@@ -89,7 +95,7 @@ def _open(options: CaptureOptions, stack: ExitStack, stop: StopSignals) -> tuple
 def _found_at_the_start() -> list[str]:
     """Warnings: what an earlier capture left, which is put back, and what will take longer than need be."""
     warnings = [f"left by an earlier capture: {line}" for line in restore_stale()]
-    if refused := kernel_folders().refused:
+    if not ahead() and (refused := kernel_folders().refused):
         warnings.append(f"everything is compiled anew each time: {refused}")
     return warnings
 
@@ -100,7 +106,7 @@ def _run(
     """Listen, record, and end. Raises BrokenOffError with what was recorded where that ended before it was asked to."""
     try:
         open_sockets(session)
-        # Beside the loading of numba, and before rights are given up: a capture keeps too few for it.
+        # Beside the loading of the kernels, and before rights are given up: a capture keeps too few for it.
         looking = look_at_sockets(session)
         feed = begin(session)
         if own_process:

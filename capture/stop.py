@@ -11,9 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from .machine.privileges import follow_process
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _BOUND_S: Final = 15.0
@@ -56,7 +59,7 @@ class StopSignals:
         self._previous: list[tuple[int, Callable[[int, FrameType | None], Any] | int | None]] = []
         self._previous_wakeup = -1
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         self.fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         # Python delivers signals to its main thread only; elsewhere the duration or the count ends a capture.
         if threading.current_thread() is threading.main_thread():

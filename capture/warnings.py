@@ -1,7 +1,10 @@
 """The warnings of a capture: each once, and not without end, however long it runs and whoever causes them."""
 
 from collections.abc import Iterable
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from typing import Self
 
 MOST: Final = 200
 
@@ -25,7 +28,7 @@ class Warnings(list[str]):
         for text in texts:
             self.append(text)
 
-    def __iadd__(self, texts: Iterable[str]) -> Self:  # type: ignore[override, misc]
+    def __iadd__(self, texts: Iterable[str]) -> "Self":  # type: ignore[override, misc]
         self.extend(texts)
         return self
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ..errors import TtraceError
 from .machine.links import read_links, routing
 from .session import Session, add_ring, end_ring, open_point
-from .sockets.ring import HOLD_BACK_NS, Ring
+from .sockets.buffers import HOLD_BACK_NS
+from .sockets.ring import Ring
 from .stop import StopSignals
 from .targets import new_bridge_ports
 

@@ -31,7 +31,7 @@ _VERSIONS: Final = (("numba", "_version.py"), ("llvmlite", "_version.py"), ("num
 _CPU: Final = ("/sys/devices/system/cpu/modalias", "/proc/cpuinfo")
 _SETTINGS: Final = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT", "NUMBA_BOUNDSCHECK", "NUMBA_DEBUGINFO")
 """What changes the code that numba makes."""
-CAPTURE: Final = "capture.stream.feed"
+CAPTURE: Final = "capture.kernels.entry"
 """The module that, with what it imports, has every kernel of the capture."""
 _NAME: Final = re.compile(r"kernels-[0-9a-f]{12}-[0-9a-f]{24}")
 

@@ -68,9 +68,10 @@ def steps(scratch: Path) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def _capture() -> None:
-    from ..capture.stream.compile import compile_kernels
+    """Also where kernels were compiled ahead: these are of the sources as they are, which may change."""
+    from ..capture.stream.ready import compiled_here
 
-    compile_kernels()
+    compiled_here()
 
 
 def correlate_whole(files: Sequence[str]) -> None:

@@ -74,6 +74,36 @@ PAUSE_NS: Final = 13  # how long to sleep between looks at them; 0: each block w
 LAST_WRITE_NS: Final = 14  # on the monotonic clock
 PROGRESS_COLUMNS: Final = 15
 
+# What every kernel that Python calls is given: one row of numbers, which says where all else is (addresses) and how
+# much of it there is.
+GIVEN_ARENA: Final = 0
+GIVEN_ARENA_BYTES: Final = 1
+GIVEN_RINGS: Final = 2  # rows
+GIVEN_RING_COUNT: Final = 3
+GIVEN_INBOXES: Final = 4  # rows
+GIVEN_INBOX_COUNT: Final = 5
+GIVEN_TIMES: Final = 6  # scratch: a number for each ring and inbox
+GIVEN_DROPS: Final = 7
+GIVEN_DROP_COUNT: Final = 8
+GIVEN_PROGRESS: Final = 9
+GIVEN_SINK: Final = 10  # SINK_BYTES and LARGEST_BLOCK_BYTES
+GIVEN_PIECES: Final = 11  # PIECES rows
+GIVEN_DESCRIPTOR: Final = 12
+GIVEN_PACKET_LIMIT: Final = 13
+GIVEN_EPOLL: Final = 14
+GIVEN_EVENTS: Final = 15
+GIVEN_EVENT_WORDS: Final = 16  # of all of them; how long one is depends on the machine, as does the next
+GIVEN_PAGE_BYTES: Final = 17
+GIVEN_ATTENTION: Final = 18
+GIVEN_COLUMNS: Final = 19
+
+ENTRY_NUMBERS: Final = {
+    "record": 3, "write_until": 3, "end_batch": 1, "is_urgent": 2, "settled_until": 2, "receive_all": 1,
+    "count_waiting": 4,
+}  # fmt: skip
+"""The kernels that Python calls (`entry.py`), and how many numbers each takes: the address of what they are given is
+the first."""
+
 NEVER: Final = 2**63 - 1
 """A time no packet has."""
 

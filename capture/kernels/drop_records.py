@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
+from ...kernels.handing_over import load_acquire, store_release
 from ..sockets.drop_layout import MESSAGE, MESSAGE_BYTES, RECORD_NAMESPACE, RECORD_TIME
-from ..sockets.stamps import HEADER_BYTES
 from .block_head import put_head
 from .columns import (
     INBOX_BASE,
@@ -47,21 +47,21 @@ def receive_records(intake: Intake, inbox: Integer, progress: Integers) -> None:
     words, longwords, inboxes = intake.words, intake.longwords, intake.inboxes
     header = inboxes[inbox, INBOX_RECORDS]
     read = longwords[header >> 3]
-    written = longwords[(header + HEADER_BYTES // 2) >> 3]
+    written = load_acquire(longwords, (header + intake.page_bytes) >> 3)
     if read == written:
         return
     offset_ns = clock_offset(progress)
     now_ns = clock_ns(CLOCK_REALTIME, progress)
     while read != written and inboxes[inbox, INBOX_BYTES] - inboxes[inbox, INBOX_TAIL] > _MOST_BYTES:
-        record = header + HEADER_BYTES + (read & (inboxes[inbox, INBOX_RECORDS_BYTES] - 1))
-        length = np.int64(words[record >> 2])
+        record = header + 2 * intake.page_bytes + (read & (inboxes[inbox, INBOX_RECORDS_BYTES] - 1))
+        length = np.int64(load_acquire(words, record >> 2))
         if length & BPF_RINGBUF_BUSY_BIT:
             break
         if length & BPF_RINGBUF_DISCARD_BIT == 0:
             _keep_record(intake, inbox, record + _RECORD_HEADER, now_ns, offset_ns)
         length &= BPF_RINGBUF_DISCARD_BIT - 1
         read += (length + _RECORD_HEADER + 7) & ~7
-        longwords[header >> 3] = read
+        store_release(longwords, header >> 3, read)
 
 
 @inlined_njit

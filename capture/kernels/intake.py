@@ -1,15 +1,13 @@
 """What the compiled loop works on, as arrays: where packets and messages come in, and where they go.
 
-All rings and inboxes live in one arena (`arena.py`), which the kernels see four times: as bytes, and as words of 16,
-32 and 64 bits. Where rings and inboxes stand is rows of integers (`columns.py`).
+All rings and inboxes live in one arena (`sockets/arena.py`), which the kernels see four times: as bytes, and as words
+of 16, 32 and 64 bits. Where rings and inboxes stand is rows of integers (`columns.py`).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from . import columns
 
 Bytes = NDArray[np.uint8]
 Halfwords = NDArray[np.uint16]
@@ -34,8 +32,11 @@ class Intake(NamedTuple):
     """Rows of `INBOX_COLUMNS`."""
     times: Integers
     """Scratch: time of the oldest packet or message of each inlet."""
-    drops: Integers = np.zeros(1, dtype=np.int64)
+    drops: Integers
     """Drops of the kernel that were kept, by namespace, of a capture that records them."""
+    page_bytes: int
+    """Ring buffers of BPF have two pages in front: one begins with how far we have read, one with how far the kernel
+    has written."""
 
 
 class Sink(NamedTuple):
@@ -51,33 +52,3 @@ class Sink(NamedTuple):
     """File descriptor."""
     packet_limit: int
     """Packets to write in all."""
-
-
-def make_intake(memory: Bytes, *, inboxes: int, namespaces: int = 0) -> Intake:
-    """An intake over an arena, with no ring yet and so many empty inboxes.
-
-    `namespaces`: those whose drops are recorded.
-    """
-    return Intake(
-        octets=memory,
-        halfwords=memory.view(np.uint16),
-        words=memory.view(np.uint32),
-        longwords=memory.view(np.int64),
-        rings=np.zeros((0, columns.RING_COLUMNS), dtype=np.int64),
-        inboxes=np.zeros((inboxes, columns.INBOX_COLUMNS), dtype=np.int64),
-        times=np.zeros(inboxes, dtype=np.int64),
-        drops=np.zeros(namespaces, dtype=np.int64),
-    )
-
-
-def make_sink(descriptor: int, packet_limit: int) -> Sink:
-    """A sink of its own memory, for a file and a number of packets."""
-    room = np.empty(columns.SINK_BYTES + columns.LARGEST_BLOCK_BYTES, dtype=np.uint8)
-    room.fill(0)  # now, and not when packets arrive: memory that is used for the first time is slow
-    return Sink(
-        octets=room,
-        words=room.view(np.uint32),
-        pieces=np.zeros((columns.PIECES, 2), dtype=np.int64),
-        descriptor=descriptor,
-        packet_limit=packet_limit,
-    )

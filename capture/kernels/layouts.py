@@ -4,7 +4,6 @@ Constants alone, as in `columns.py`. Positions are in bytes; those of fields tha
 or halfwords (16 bits) are in these, and are named so.
 """
 
-import platform
 from struct import unpack
 from typing import Final
 
@@ -81,8 +80,3 @@ DROP_HEADER_3: Final = unpack("=4I", DROP_HEADER)[3]
 BPF_RINGBUF_BUSY_BIT: Final = 1 << 31  # of a record's length: it is not complete yet
 BPF_RINGBUF_DISCARD_BIT: Final = 1 << 30  # there is nothing in it
 STAMP_TIME: Final = 8  # bytes in front of the time, in a stamp
-
-EVENT_WORDS: Final = 3 if platform.machine() == "x86_64" else 4
-"""Size of struct epoll_event in words: packed on x86-64 only (<sys/epoll.h>)."""
-EVENT_DATA_WORD: Final = EVENT_WORDS - 2
-"""Where its data begins; Python puts the file descriptor there."""

@@ -32,7 +32,7 @@ from .columns import (
 )
 from .compiled import inlined_njit, kernel_njit
 from .intake import Intake, Integer, Integers, Sink, Words
-from .layouts import EVENT_DATA_WORD, EVENT_WORDS, NANOSECONDS
+from .layouts import NANOSECONDS
 from .merge import is_set_back, is_urgent, merge
 from .messages import compact, receive, receive_all
 from .rings import release, settled_until
@@ -47,6 +47,8 @@ much as 500 packets, and blocks are small (`sockets/ring.py`)."""
 _SLOW_BYTES: Final = 1 << 21
 """A second: with less, blocks come so seldom that it is cheaper to be woken by them."""
 _INTERRUPTED = errno.EINTR
+_EVENT_DATA_WORDS: Final = 2
+"""An event ends with its data, in whose first word Python puts the file descriptor."""
 
 
 @kernel_njit
@@ -193,8 +195,9 @@ def _see_to_events(
     full now."""
     asked = False
     fuller = count == EVENTS
+    size = events.shape[0] // EVENTS  # of struct epoll_event: packed on x86-64 only (<sys/epoll.h>)
     for number in range(count):
-        descriptor = np.int64(events[number * EVENT_WORDS + EVENT_DATA_WORD])
+        descriptor = np.int64(events[(number + 1) * size - _EVENT_DATA_WORDS])
         inbox = _inbox_of(intake.inboxes, descriptor)
         if inbox >= 0:
             receive(intake, inbox, progress)

@@ -4,7 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from ..sockets.stamps import HEADER_BYTES, STAMP_BYTES
+from ...kernels.handing_over import load_acquire, store_release
+from ..sockets.buffers import STAMP_BYTES
 from .columns import INBOX_LAST_NS, INBOX_STAMPS, INBOX_STAMPS_BYTES, NEVER
 from .compiled import inlined_njit
 from .intake import Intake, Integer, Integers
@@ -35,7 +36,7 @@ def take_time(intake: Intake, inbox: Integer, now_ns: Integer, offset_ns: Intege
     inboxes = intake.inboxes
     stamp_ns = _next_stamp(intake, inbox)
     if stamp_ns != NEVER:
-        intake.longwords[inboxes[inbox, INBOX_STAMPS] >> 3] += STAMP_BYTES
+        _give_back_stamp(intake, inbox)
     return np.int64(not_before(inboxes, inbox, now_ns if stamp_ns == NEVER else min(now_ns, stamp_ns + offset_ns)))
 
 
@@ -51,7 +52,14 @@ def not_before(inboxes: Integers, inbox: Integer, time_ns: Integer) -> Integer:
 def skip_stamps(intake: Intake, inbox: Integer, until_ns: Integer) -> None:
     """All messages are received: stamps not later than `until_ns` are of messages that were lost on their way."""
     while _next_stamp(intake, inbox) <= until_ns:
-        intake.longwords[intake.inboxes[inbox, INBOX_STAMPS] >> 3] += STAMP_BYTES
+        _give_back_stamp(intake, inbox)
+
+
+@inlined_njit
+def _give_back_stamp(intake: Intake, inbox: Integer) -> None:
+    """The kernel may put another one where the oldest stamp is."""
+    longwords, position = intake.longwords, intake.inboxes[inbox, INBOX_STAMPS] >> 3
+    store_release(longwords, position, longwords[position] + STAMP_BYTES)
 
 
 @inlined_njit
@@ -62,9 +70,9 @@ def _next_stamp(intake: Intake, inbox: Integer) -> Integer:
         return NEVER
     longwords = intake.longwords
     read = longwords[header >> 3]
-    if read == longwords[(header + HEADER_BYTES // 2) >> 3]:
+    if read == load_acquire(longwords, (header + intake.page_bytes) >> 3):
         return NEVER
-    stamp = header + HEADER_BYTES + (read & (intake.inboxes[inbox, INBOX_STAMPS_BYTES] - 1))
-    if intake.words[stamp >> 2] & BPF_RINGBUF_BUSY_BIT:
+    stamp = header + 2 * intake.page_bytes + (read & (intake.inboxes[inbox, INBOX_STAMPS_BYTES] - 1))
+    if load_acquire(intake.words, stamp >> 2) & BPF_RINGBUF_BUSY_BIT:
         return NEVER
     return np.int64(longwords[(stamp + STAMP_TIME) >> 3])

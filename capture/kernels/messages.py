@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from ..sockets.netfilter import DATAGRAM_BYTES, DATAGRAMS, HEADER_WORDS, LENGTH_WORD
+from ..sockets.buffers import DATAGRAM_BYTES, DATAGRAMS, HEADER_WORDS, LENGTH_WORD
 from ..sockets.numbers import (
     MSG_DONTWAIT,
     NFLOG_PACKET,

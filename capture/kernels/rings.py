@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from ..sockets.ring import HOLD_BACK_NS
+from ...kernels.handing_over import load_acquire, store_release
+from ..sockets.buffers import HOLD_BACK_NS
 from .columns import (
     NEVER,
     RING_BASE,
@@ -62,7 +63,7 @@ def _block(rings: Integers, ring: Integer, number: Integer) -> Integer:
 @inlined_njit
 def is_ours(words: Words, block: Integer) -> bool:
     """Whether the kernel has handed the block at the arena offset `block` over."""
-    return bool(words[(block >> 2) + BLOCK_STATUS_WORD] & TP_STATUS_USER)
+    return bool(load_acquire(words, (block >> 2) + BLOCK_STATUS_WORD) & TP_STATUS_USER)
 
 
 @inlined_njit
@@ -89,7 +90,7 @@ def release(intake: Intake) -> None:
         blocks = rings[ring, RING_BLOCKS]
         for step in range(finished):
             block = _block(rings, ring, (rings[ring, RING_CURRENT] + blocks - finished + step) % blocks)
-            words[(block >> 2) + BLOCK_STATUS_WORD] = 0
+            store_release(words, (block >> 2) + BLOCK_STATUS_WORD, 0)
         rings[ring, RING_FINISHED] = 0
 
 

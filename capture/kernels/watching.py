@@ -31,10 +31,9 @@ from .columns import (
     RING_SEEN_LAST_NS,
     SEEN_DROP,
     SEEN_MATCH,
-    SEEN_RESET,
 )
 from .compiled import inlined_njit
-from .intake import Bytes, Intake, Integer, Integers
+from .intake import Bytes, Intake, Integer
 from .layouts import (
     ETH_P_8021AD,
     ETH_P_8021Q,
@@ -172,15 +171,3 @@ def _begin(octets: Bytes, at: Integer, size: Integer) -> Integer:
     for number in range(size):
         total = total << 8 | np.int64(octets[at + number])
     return total
-
-
-def take_seen(rings: Integers, inboxes: Integers) -> tuple[int, int, int]:
-    """(which SEEN bits, the earliest time, the latest) of what was seen since the last call; (0, 0, 0) for nothing."""
-    of_rings = rings[rings[:, RING_SEEN_FIRST_NS] > 0]
-    of_inboxes = inboxes[inboxes[:, INBOX_SEEN_FIRST_NS] > 0]
-    first = [*of_rings[:, RING_SEEN_FIRST_NS].tolist(), *of_inboxes[:, INBOX_SEEN_FIRST_NS].tolist()]
-    last = [*of_rings[:, RING_SEEN_LAST_NS].tolist(), *of_inboxes[:, INBOX_SEEN_LAST_NS].tolist()]
-    seen = int(np.bitwise_or.reduce(of_inboxes[:, INBOX_SEEN], initial=SEEN_RESET if len(of_rings) else 0))
-    rings[:, RING_SEEN_FIRST_NS] = 0
-    inboxes[:, INBOX_SEEN_FIRST_NS] = inboxes[:, INBOX_SEEN] = 0
-    return (seen, min(first), max(last)) if first else (0, 0, 0)

@@ -9,13 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
 from ...errors import TtraceError
 from ..options import CaptureOptions
 from ..stream.output import OutputFile
 from ..stream.own_file import sudo_user
 from .names import FoundFile, RingNames
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class CaptureFiles:
                 if os.lstat(file.path).st_uid in own:
                     self.whole.append(RingFile(file.path, file.bytes, file.identity, file.changed_ns))
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(

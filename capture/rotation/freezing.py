@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..kernels.columns import SEEN_DROP, SEEN_MATCH, SEEN_RESET
 from ..options import CaptureOptions
-from ..sockets.ring import HOLD_BACK_NS
-from ..stream.columns import SEEN_DROP, SEEN_MATCH, SEEN_RESET
+from ..sockets.buffers import HOLD_BACK_NS
 from ..stream.own_file import sudo_user
 from .files import CaptureFiles, RingFile
 

@@ -21,7 +21,7 @@ from ..options import CaptureOptions
 from ..session import Session, begin_file, write_statistics
 from ..snapshots import CaptureTimes, Snapshot, capture_snapshot, take_snapshots
 from ..socket_snapshots import socket_snapshots
-from ..sockets.ring import HOLD_BACK_NS
+from ..sockets.buffers import HOLD_BACK_NS
 from ..sources.conntrack import dump_conntrack
 from .files import CaptureFiles
 from .freezing import Freezing

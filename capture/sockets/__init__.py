@@ -2,12 +2,12 @@
 
 For other rooms:
     arena: Arena
+    buffers: DATAGRAMS, DATAGRAM_BYTES, HEADER_WORDS, HOLD_BACK_NS, LENGTH_WORD, STAMP_BYTES
     bpf: accept_all, compile_filter, load_libpcap
     drop_layout: MESSAGE, MESSAGE_BYTES, RECORD_NAMESPACE, RECORD_TIME
     drop_counter: Counts, DropCounter
     drops: ARENA_BYTES, DropRecorder, LIMIT, RING_BYTES, WAITING_BYTES, open_drops
-    netfilter: DATAGRAMS, DATAGRAM_BYTES, HEADER_WORDS, LENGTH_WORD, NetfilterSocket, WAITING_BYTES, arena_bytes
-    netfilter: open_netfilter_socket
+    netfilter: NetfilterSocket, WAITING_BYTES, arena_bytes, open_netfilter_socket
     numbers: CT_GET, FREEZE_CHAIN, MSG_DONTWAIT, NETLINK_NETFILTER, NFLOG_CONFIG, NFLOG_PACKET
     numbers: NFNLGRP_CONNTRACK_DESTROY, NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_NFTABLES
     numbers: NFNLGRP_NFTRACE, NFNL_SUBSYS_CTNETLINK, NFTA_TRACE_CHAIN, NFTA_TRACE_POLICY, NFTA_TRACE_RULE_HANDLE
@@ -16,6 +16,5 @@ For other rooms:
     numbers: NFULNL_CFG_CMD_BIND, NFULNL_CFG_CMD_UNBIND, NFULNL_COPY_PACKET, NLA_TYPE_MASK, NLMSG_MIN_TYPE, NLM_F_ACK
     numbers: NLM_F_DUMP, NLM_F_MULTI, TRACING_TABLE
     requests: acknowledgement, error_of, request, ruleset_generation
-    ring: HOLD_BACK_NS, PointError, Ring, RingBudget, SMALLEST_UNITS, UNIT_BYTES, open_ring, ring_budget
-    stamps: HEADER_BYTES, STAMP_BYTES
+    ring: PointError, Ring, RingBudget, SMALLEST_UNITS, UNIT_BYTES, open_ring, ring_budget
 """

@@ -1,6 +1,6 @@
 """The netfilter socket of one namespace: trace events, conntrack events, rule changes and NFLOG in one ordered queue.
 
-Datagrams are received, many at a time, into memory of the arena. `stream/messages.py` cuts them into messages.
+Datagrams are received, many at a time, into memory of the arena. `kernels/messages.py` cuts them into messages.
 """
 
 import ctypes
@@ -15,19 +15,12 @@ from ...errors import TtraceError
 from ..machine.libc import DatagramHeader, IoVector
 from ..machine.netns import Netns
 from .arena import Arena
+from .buffers import DATAGRAM_BYTES, DATAGRAMS
 from .numbers import NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, NETLINK_NETFILTER, SO_RCVBUFFORCE, SOL_NETLINK
 from .stamps import HEADER_BYTES, Stamps, ring_bytes
 
-DATAGRAMS = 128
-"""Received by one system call."""
-DATAGRAM_BYTES = 1 << 15
-"""Room for each. A kernel dump never fills more than 32 KiB of one (af_netlink.c), an event far less."""
 WAITING_BYTES = 1 << 26
 """Finished blocks that wait for packets that are older. 120 ms of 280,000 events a second are 10 MB."""
-HEADER_WORDS = ctypes.sizeof(DatagramHeader) // 4
-"""Size of the header of one datagram (struct mmsghdr), in 32-bit words."""
-LENGTH_WORD = DatagramHeader.length.offset // 4
-"""Position of the datagram's length in it."""
 _PAGE_BYTES = 4096
 _HEADERS_BYTES = -(-DATAGRAMS * ctypes.sizeof(DatagramHeader) // _PAGE_BYTES) * _PAGE_BYTES
 _VECTORS_BYTES = -(-DATAGRAMS * ctypes.sizeof(IoVector) // _PAGE_BYTES) * _PAGE_BYTES

@@ -1,6 +1,6 @@
 """One capture point: a packet socket with a memory-mapped TPACKET_V3 ring (linux/if_packet.h).
 
-The kernel fills blocks of the ring and hands each over when it is full or `BLOCK_TIMEOUT_MS` old; `stream/rings.py`
+The kernel fills blocks of the ring and hands each over when it is full or `BLOCK_TIMEOUT_MS` old; `kernels/rings.py`
 reads them. Timestamps are CLOCK_REALTIME in nanoseconds. Not promiscuous: what the interface would not receive stays
 unseen.
 """
@@ -18,6 +18,7 @@ from ..options import LARGEST_DEFAULT_RING_MIB, RINGS_MIB
 from .arena import Arena
 from .binding import bind_to_interface, bound_index
 from .bpf import INSTRUCTION_BYTES, accept_all
+from .buffers import BLOCK_TIMEOUT_MS
 from .numbers import (
     PACKET_RX_RING,
     PACKET_STATISTICS,
@@ -29,8 +30,6 @@ from .numbers import (
 
 UNIT_BYTES = 1 << 18
 """What rings are measured in."""
-BLOCK_TIMEOUT_MS = 150
-"""A packet waits no longer than this until the kernel hands over its block. Each time is a wake-up too."""
 _BLOCKS = 128
 """A ring has so many blocks, or more. A trickle fills a block with its first packet, as the kernel hands it over when
 its time is up: so a ring of little use lasts for 128 * 150 ms = 19 s in which we do not run, whatever its size.
@@ -44,9 +43,6 @@ _PACKETS_OF_A_BLOCK = 4
 _ROOMY_BLOCK_BYTES = 1 << 17
 _PACKET_OVERHEAD_BYTES = 256
 """More than there is beside a packet in its block: struct tpacket3_hdr and sockaddr_ll, alignment, the block's head."""
-HOLD_BACK_NS = (BLOCK_TIMEOUT_MS + 50) * 1_000_000
-"""How long a packet may be on its way to us at most: the kernel's timers may be late."""
-
 SMALLEST_UNITS = 8
 """Of a ring (2 MiB), so that holding some back leaves room."""
 

@@ -47,10 +47,9 @@ from ..machine.ebpf import (
     load_program,
 )
 from .arena import Arena
+from .buffers import STAMP_BYTES
 from .numbers import SO_ATTACH_BPF
 
-STAMP_BYTES: Final = 16
-"""Of one stamp in the ring buffer: a header of 8 bytes, then nanoseconds of CLOCK_MONOTONIC."""
 HEADER_BYTES: Final = 2 * mmap.PAGESIZE
 """In front of the stamps: a page that begins with how far we have read, one with how far the kernel has written."""
 

@@ -1,9 +1,9 @@
-"""From the sockets' memory into the file: one loop of compiled kernels.
+"""From the sockets' memory into the file: the Python side of the compiled loop (`kernels/`).
 
 For other rooms:
-    columns: SEEN_DROP, SEEN_MATCH, SEEN_RESET
-    compile: compile_kernels
+    ahead: FOLDER, PREFIX, object_name
     feed: Feed
     output: OutputFile
     own_file: sudo_user
+    ready: ahead, are_ready, compile_kernels, compiled_here, kernels
 """

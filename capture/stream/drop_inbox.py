@@ -2,13 +2,11 @@
 
 import struct
 
-import numpy as np
-
+from ..kernels import columns
+from ..kernels.layouts import EPB_TYPE
 from ..sockets.drops import RING_BYTES, WAITING_BYTES, DropRecorder
-from . import columns
-from .intake import Intake
-from .layouts import EPB_TYPE
-from .messages import count_waiting
+from .entries import Kernels
+from .loop_memory import LoopMemory, new_row
 
 _HEAD = struct.Struct("=III")
 """Of a block: type, length, and for a packet its interface."""
@@ -17,11 +15,11 @@ _HEAD = struct.Struct("=III")
 class DropInbox:
     """One inbox for all namespaces, whose interfaces follow each other in the file."""
 
-    def __init__(self, intake: Intake, number: int) -> None:
+    def __init__(self, kernels: Kernels, memory: LoopMemory, number: int) -> None:
         """`number`: of the inbox."""
-        self._intake, self._number = intake, number
-        self._row = intake.inboxes[number]
-        self._unwritten = np.zeros(intake.drops.size, np.int64)
+        self._kernels, self._memory, self._number = kernels, memory, number
+        self._row = memory.inboxes[number]
+        self._unwritten = new_row(len(memory.drops))
         self._is_used = False
         self._row[columns.INBOX_INTERFACE] = -1
 
@@ -39,12 +37,12 @@ class DropInbox:
 
     def kept(self, namespace: int) -> int:
         """Drops of a namespace that were copied, and are or will be in a file."""
-        return int(self._intake.drops[namespace])
+        return int(self._memory.drops[namespace])
 
     def written(self, namespace: int) -> int:
         """Those that are in a file."""
         interface = int(self._row[columns.INBOX_INTERFACE]) + namespace
-        return self.kept(namespace) - int(count_waiting(self._intake, self._number, 0, interface))
+        return self.kept(namespace) - self._kernels.count_waiting(self._memory, self._number, only=interface)
 
     def unwritten(self, namespace: int) -> int:
         """Those that were copied and could not be written."""
@@ -55,7 +53,7 @@ class DropInbox:
         first, position = int(self._row[columns.INBOX_INTERFACE]), 0
         while self._is_used and position + _HEAD.size <= len(blocks):
             kind, length, interface = _HEAD.unpack_from(blocks, position)
-            if kind == EPB_TYPE and 0 <= interface - first < self._unwritten.size:
-                self._intake.drops[interface - first] -= 1
+            if kind == EPB_TYPE and 0 <= interface - first < len(self._unwritten):
+                self._memory.drops[interface - first] -= 1
                 self._unwritten[interface - first] += 1
             position += length

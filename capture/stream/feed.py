@@ -1,29 +1,26 @@
-"""Feeds everything recorded into one time-ordered stream of pcapng blocks: the Python side of `loop.py`.
-
-Importing this module imports numba, which takes a third of a second: the rings are open, and buffer, by then.
-"""
+"""Feeds everything recorded into one time-ordered stream of pcapng blocks: the Python side of `kernels/loop.py`."""
 
 import ctypes
 import os
 import select
 import time
-
-import numpy as np
+from collections.abc import Sequence
 
 from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
+from ..kernels import columns
+from ..kernels.layouts import BLOCK_STATUS_WORD, TP_STATUS_USER
 from ..sockets.arena import Arena
 from ..sockets.drops import DropRecorder
 from ..sockets.netfilter import WAITING_BYTES, NetfilterSocket
 from ..sockets.ring import UNIT_BYTES, Ring
-from . import columns, loop, merge, messages, rings
 from .drop_inbox import DropInbox
-from .intake import Integers, make_intake, make_sink
-from .layouts import BLOCK_STATUS_WORD, EVENT_WORDS, TP_STATUS_USER
+from .entries import Kernels
+from .loop_memory import LoopMemory, Row, new_row
 from .output import OutputFile
 from .pauses import longest_pause_ns
+from .seen import take_seen
 from .unwritten import take_back
-from .watching import take_seen
 
 
 class Feed:
@@ -31,6 +28,7 @@ class Feed:
 
     def __init__(
         self,
+        kernels: Kernels,
         arena: Arena,
         output: OutputFile,
         points: list[tuple[Ring, int]],
@@ -41,36 +39,35 @@ class Feed:
         snapshots: int = 0,
     ) -> None:
         """All have their pcapng interface ids, `drops` the first, what is added `snapshots`. `watched`: SEEN bits."""
-        self._watched = watched
-        self._output = output
+        self._kernels, self._output, self._watched = kernels, output, watched
         self.full_ns: int | None = None
         """Until when every packet was taken, once the packet limit is reached."""
-        self._ended: Integers | None = None
-        memory = np.frombuffer(memoryview((ctypes.c_uint8 * arena.length).from_address(arena.address)), dtype=np.uint8)
-        self._intake = make_intake(memory, inboxes=len(sockets) + 2, namespaces=drops[0].namespaces if drops else 1)
-        self._sink = make_sink(output.descriptor, columns.NEVER if packet_limit is None else packet_limit)
-        self._progress = np.zeros(columns.PROGRESS_COLUMNS, dtype=np.int64)
+        self._ended: Sequence[Row] | None = None
+        namespaces = drops[0].namespaces if drops else 1
+        self._memory = LoopMemory(arena.address, arena.length, inboxes=len(sockets) + 2, namespaces=namespaces)
+        self._progress = self._memory.progress
         self._progress[columns.PAUSE_BYTES] = columns.NEVER
-        self._events = np.zeros(columns.EVENTS * EVENT_WORDS, dtype=np.uint32)
-        self._unwritten = np.zeros(len(sockets), dtype=np.int64)
+        self._limit = columns.NEVER if packet_limit is None else packet_limit
+        self._unwritten = new_row(len(sockets))
         self._sockets = [listener for listener, _ in sockets]
-        self._inboxes = self._intake.inboxes[: len(sockets)]  # theirs
+        *self._inboxes, _, self._snapshots = self._memory.inboxes  # the first are theirs
         self._epoll = select.epoll()
-        self._attention = -1
-        self._intake.inboxes[:, columns.INBOX_BYTES] = WAITING_BYTES
-        self._intake.inboxes[-1, columns.INBOX_BASE] = arena.allocate(WAITING_BYTES)
-        self._intake.inboxes[-1, columns.INBOX_INTERFACE] = snapshots
-        self._intake.inboxes[-2:, [columns.INBOX_DESCRIPTOR, columns.INBOX_WAKE]] = columns.NO_SOCKET
-        self.drops = DropInbox(self._intake, len(sockets))
+        self._memory.give(descriptor=output.descriptor, packet_limit=self._limit, epoll=self._epoll.fileno())
+        for inbox in self._memory.inboxes:
+            inbox[columns.INBOX_BYTES] = WAITING_BYTES
+            inbox[columns.INBOX_DESCRIPTOR] = inbox[columns.INBOX_WAKE] = columns.NO_SOCKET
+        self._snapshots[columns.INBOX_BASE] = arena.allocate(WAITING_BYTES)
+        self._snapshots[columns.INBOX_INTERFACE] = snapshots
+        self.drops = DropInbox(kernels, self._memory, len(sockets))
         if drops:
             self._epoll.register(self.drops.fill_from(*drops), select.EPOLLIN | select.EPOLLET)
         for inbox, (listener, interface) in zip(self._inboxes, sockets, strict=True):
             self._fill_from(listener, inbox)
-            inbox[[columns.INBOX_INTERFACE, columns.INBOX_WATCHED]] = interface, watched
+            inbox[columns.INBOX_INTERFACE], inbox[columns.INBOX_WATCHED] = interface, watched
         for ring, interface in points:
             self.add_ring(ring, interface)
 
-    def _fill_from(self, listener: NetfilterSocket, inbox: Integers) -> None:
+    def _fill_from(self, listener: NetfilterSocket, inbox: Row) -> None:
         """Have the messages of a socket received into an inbox, and the loop woken for them."""
         inbox[columns.INBOX_BASE] = listener.waiting
         inbox[columns.INBOX_DESCRIPTOR] = listener.socket.fileno()
@@ -93,12 +90,13 @@ class Feed:
     def go_on_in(self, output: OutputFile, rings: list[int], inboxes: list[int]) -> None:
         """Write everything from now on to another file, where rings and inboxes have these pcapng interface ids."""
         self._output = output
-        self._sink = self._sink._replace(descriptor=output.descriptor)
-        self._intake.rings[:, columns.RING_INTERFACE] = rings
-        shifts = np.array(inboxes) - self._intake.inboxes[:, columns.INBOX_INTERFACE]
-        for number, shift in enumerate(shifts.tolist()):
-            messages.count_waiting(self._intake, number, shift, -1)
-        self._intake.inboxes[:, columns.INBOX_INTERFACE] = inboxes
+        self._memory.give(descriptor=output.descriptor)
+        for row, interface in zip(self._memory.rings, rings, strict=True):
+            row[columns.RING_INTERFACE] = interface
+        for number, (row, interface) in enumerate(zip(self._memory.inboxes, inboxes, strict=True)):
+            shift = interface - row[columns.INBOX_INTERFACE]
+            self._kernels.count_waiting(self._memory, number, shift=shift)
+            row[columns.INBOX_INTERFACE] = interface
 
     def pause_after(self, written: int | None) -> None:
         """Have `record` come back after so many more bytes; None: as many as there are."""
@@ -117,26 +115,26 @@ class Feed:
     @property
     def is_full(self) -> bool:
         """Whether the packet limit is reached."""
-        return self.packets >= self._sink.packet_limit
+        return self.packets >= self._limit
 
     def add_ring(self, ring: Ring, interface: int) -> None:
         """Take packets from one more ring, whose pcapng interface id is `interface`."""
-        row = np.zeros((1, columns.RING_COLUMNS), dtype=np.int64)
-        row[0, columns.RING_BASE] = ring.offset
-        row[0, columns.RING_BLOCK_BYTES] = ring.block_bytes
-        row[0, columns.RING_BLOCKS] = ring.units * UNIT_BYTES // ring.block_bytes
-        row[0, columns.RING_INTERFACE] = interface
-        row[0, columns.RING_WATCHED] = bool(self._watched & columns.SEEN_RESET)
-        row[0, columns.RING_ETHERNET] = ring.link_type is LinkType.ETHERNET
-        self._replace_rings(np.concatenate([self._intake.rings, row]))
+        one = new_row(columns.RING_COLUMNS)
+        one[columns.RING_BASE] = ring.offset
+        one[columns.RING_BLOCK_BYTES] = ring.block_bytes
+        one[columns.RING_BLOCKS] = ring.units * UNIT_BYTES // ring.block_bytes
+        one[columns.RING_INTERFACE] = interface
+        one[columns.RING_WATCHED] = bool(self._watched & columns.SEEN_RESET)
+        one[columns.RING_ETHERNET] = ring.link_type is LinkType.ETHERNET
+        self._replace_rings([*self._memory.rings, one])
         # Edge-triggered: a ring stays readable as long as blocks are held back, and would wake us all the time.
         self._epoll.register(ring.socket.fileno(), select.EPOLLIN | select.EPOLLET)
 
     def is_drained(self, number: int) -> bool:
         """Whether ring `number` has no block that the kernel handed over and that is not yet written."""
-        row = self._intake.rings[number]
+        row = self._memory.rings[number]
         block = row[columns.RING_BASE] + row[columns.RING_CURRENT] * row[columns.RING_BLOCK_BYTES]
-        is_ours = self._intake.words[(block >> 2) + BLOCK_STATUS_WORD] & TP_STATUS_USER
+        is_ours = self._memory.words[(block >> 2) + BLOCK_STATUS_WORD] & TP_STATUS_USER
         waits = row[columns.RING_LEFT] or row[columns.RING_FINISHED] or is_ours
         return not waits
 
@@ -147,78 +145,75 @@ class Feed:
         The rings behind it move up by one.
         """
         packets = self.ring_packets(number)
-        self._replace_rings(np.delete(self._intake.rings, number, axis=0))
+        self._replace_rings([row for other, row in enumerate(self._memory.rings) if other != number])
         self._epoll.unregister(ring.socket.fileno())
         return packets
 
     def end_packets(self) -> None:
         """Take no more packets; what is still in the rings came after the end."""
-        self._ended = self._intake.rings
-        self._replace_rings(np.zeros((0, columns.RING_COLUMNS), dtype=np.int64))
+        self._ended = self._memory.rings
+        self._replace_rings([])
 
     def add(self, block: bytes) -> None:
         """Put a finished block (a snapshot) into the stream at its time, behind the one before. Raises TtraceError."""
-        row = self._intake.inboxes[-1]
+        row = self._snapshots
         if row[columns.INBOX_TAIL] + len(block) > WAITING_BYTES:
             self._write_until(columns.NEVER - 1)
-        begin = int(row[columns.INBOX_BASE] + row[columns.INBOX_TAIL])
-        self._intake.octets[begin : begin + len(block)] = np.frombuffer(block, dtype=np.uint8)
+        begin = row[columns.INBOX_BASE] + row[columns.INBOX_TAIL]
+        self._memory.octets[begin : begin + len(block)] = block
         row[columns.INBOX_TAIL] += len(block)
 
     def wake_for(self, descriptor: int) -> None:
         """Have `record` return when this descriptor is readable."""
-        self._attention = descriptor
+        self._memory.give(attention=descriptor)
         self._epoll.register(descriptor, select.EPOLLIN)
 
     def record(self, timeout_s: float, *, newest_ns: int = columns.NEVER - 1) -> None:
-        """Receive and write for so long, or until something has to be decided (`loop.record`). Nothing later than
+        """Receive and write for so long, or until something has to be decided (`kernels/loop.py`). Nothing later than
         `newest_ns` is written. Raises TtraceError."""
-        loop.record(
-            self._intake, self._sink, self._progress, self._epoll.fileno(), self._events, self._attention, newest_ns,
-            int(timeout_s * 1e9),
-        )  # fmt: skip
+        self._kernels.record(self._memory, newest_ns, int(timeout_s * 1e9))
         self._note_progress()
 
     def take_seen(self) -> tuple[int, int, int]:
         """(SEEN bits, first time, last time) of what was looked for and seen since the last call."""
-        return take_seen(self._intake.rings, self._intake.inboxes)
+        return take_seen(self._memory.rings, self._memory.inboxes)
 
     @property
     def settled_ns(self) -> int:
         """Until when every packet is handed over by the kernel."""
-        return int(rings.settled_until(self._intake, time.time_ns()))
+        return self._kernels.settled_until(self._memory, time.time_ns())
 
     @property
     def written_until_ns(self) -> int:
         """Until when everything is written, as far as it is not out of order."""
         settled_ns = self.settled_ns
-        oldest_ns = int(loop.write_until(self._intake, self._sink, self._progress, -1, 1))
+        oldest_ns = self._kernels.write_until(self._memory, -1, 1)
         return min(settled_ns, oldest_ns - 1)
 
     def receive(self) -> None:
         """Receive what waits in every socket."""
-        messages.receive_all(self._intake, self._progress)
+        self._kernels.receive_all(self._memory)
         self._note_progress()
 
     def write_until(self, horizon_ns: int) -> None:
         """Write everything up to `horizon_ns`, oldest first, and more if a buffer is half full. Raises TtraceError."""
-        urgent = merge.is_urgent(self._intake) or merge.is_set_back(self._intake, time.time_ns())
+        urgent = self._kernels.is_urgent(self._memory, time.time_ns())
         self._write_until(columns.NEVER - 1 if urgent else horizon_ns)
 
     def write_some(self, horizon_ns: int) -> bool:
         """Write up to `horizon_ns`, but not more than `pause_after` allows; returns whether something is left. Raises
         TtraceError."""
-        oldest_ns = int(loop.write_until(self._intake, self._sink, self._progress, horizon_ns, columns.WRITES))
+        oldest_ns = self._kernels.write_until(self._memory, horizon_ns, columns.WRITES)
         return self._note_progress() or oldest_ns <= horizon_ns
 
     def ring_packets(self, number: int) -> int:
         """Packets of ring `number` that are in the file."""
-        known = self._intake.rings if self._ended is None else self._ended
-        return int(known[number, columns.RING_PACKETS])
+        known = self._memory.rings if self._ended is None else self._ended
+        return int(known[number][columns.RING_PACKETS])
 
     def messages(self, number: int) -> tuple[int, int, int, int]:
         """Messages, trace events, conntrack events and malformed datagrams of socket `number`."""
-        row = self._intake.inboxes[number]
+        row = self._memory.inboxes[number]
         return (
             int(row[columns.INBOX_MESSAGES]),
             int(row[columns.INBOX_TRACE]),
@@ -228,18 +223,18 @@ class Feed:
 
     def messages_written(self, number: int) -> int:
         """Messages of socket `number` that are in a file."""
-        return self.messages(number)[0] - int(messages.count_waiting(self._intake, number, 0, -1))
+        return self.messages(number)[0] - self._kernels.count_waiting(self._memory, number)
 
     def generations(self, number: int) -> int:
         """Ruleset changes that socket `number` has heard of."""
-        return int(self._intake.inboxes[number, columns.INBOX_GENERATIONS])
+        return int(self._memory.inboxes[number][columns.INBOX_GENERATIONS])
 
     def give_up(self) -> None:
         """After an error: receive what waits in the sockets, and count all that waits as not written."""
-        messages.receive_all(self._intake, self._progress)
-        for row in self._intake.inboxes[:-1]:
-            begin, end = (int(row[columns.INBOX_BASE] + row[at]) for at in (columns.INBOX_HEAD, columns.INBOX_TAIL))
-            self._take_back(self._intake.octets[begin:end].tobytes())
+        self._kernels.receive_all(self._memory)
+        for row in self._memory.inboxes[:-1]:
+            begin, end = (row[columns.INBOX_BASE] + row[at] for at in (columns.INBOX_HEAD, columns.INBOX_TAIL))
+            self._take_back(bytes(self._memory.octets[begin:end]))
             row[columns.INBOX_HEAD] = row[columns.INBOX_TAIL]
 
     def unwritten_messages(self, number: int) -> int:
@@ -248,16 +243,16 @@ class Feed:
 
     def _take_back(self, blocks: bytes) -> int:
         """Count no more what is in these blocks; returns how many packets."""
-        known = self._intake.rings if self._ended is None else self._ended
-        before = self._inboxes[:, columns.INBOX_MESSAGES].copy()
+        known = self._memory.rings if self._ended is None else self._ended
+        before = [row[columns.INBOX_MESSAGES] for row in self._inboxes]
         packets = take_back(known, self._inboxes, blocks)
         self.drops.take_back(blocks)
-        self._unwritten += before - self._inboxes[:, columns.INBOX_MESSAGES]
+        for number, row in enumerate(self._inboxes):
+            self._unwritten[number] += before[number] - row[columns.INBOX_MESSAGES]
         return packets
 
-    def _replace_rings(self, rows: Integers) -> None:
-        times = np.zeros(len(rows) + len(self._intake.inboxes), dtype=np.int64)
-        self._intake = self._intake._replace(rings=rows, times=times)
+    def _replace_rings(self, rows: Sequence[Row]) -> None:
+        self._memory.replace_rings(rows)
         self._progress[columns.LONGEST_PAUSE_NS] = longest_pause_ns(rows, self._sockets)
 
     def _write_until(self, horizon_ns: int) -> None:
@@ -272,7 +267,7 @@ class Feed:
             progress[columns.PAUSE_BYTES] -= progress[columns.WRITTEN_BYTES]
         progress[columns.WRITTEN_BYTES], stopped = 0, progress[columns.BATCH_DONE] >= 0
         if stopped:
-            pieces = self._sink.pieces[: progress[columns.BATCH_PIECES]].tolist()
+            pieces = self._memory.pieces[: progress[columns.BATCH_PIECES]]
             blocks = b"".join(ctypes.string_at(address, length) for address, length in pieces)
             before = self._output.written
             try:
@@ -282,7 +277,7 @@ class Feed:
                 progress[columns.WRITTEN_PACKETS] += progress[columns.BATCH_PACKETS] - left
                 progress[columns.BATCH_DONE] = -1
                 raise
-            loop.end_batch(self._intake, progress)
+            self._kernels.end_batch(self._memory)
             progress[columns.WRITTEN_BYTES] = 0
         if self.is_full and self.full_ns is None:
             self.full_ns = int(progress[columns.LAST_PACKET_NS])

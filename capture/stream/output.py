@@ -11,10 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
 from ...errors import TtraceError
 from .own_file import OwnFile, check_owner
+
+if TYPE_CHECKING:
+    from typing import Self
 
 STDOUT = "-"
 _STDOUT_NAMES = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -90,7 +93,7 @@ class OutputFile:
         is_gone = any(events & select.POLLERR for _, events in poll.poll(0))
         return self._no_reader() if is_gone else None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(

@@ -1,23 +1,77 @@
-"""Has the kernels of the loop ready: the first time on a machine, that takes some seconds."""
+"""Has the kernels of the loop ready: those that were compiled ahead, else compiled here, which takes seconds once."""
 
-import numpy as np
+import ctypes
+import platform
+import time
+from collections.abc import Callable
+from functools import cache
 
-from . import columns, loop, merge, messages, rings
-from .intake import make_intake, make_sink
-from .layouts import EVENT_WORDS
+from ...errors import TtraceError
+from ...kernels.folders import CAPTURE, kernel_folders
+from ..kernels import columns
+from .ahead import load_ahead
+from .entries import Kernels
+from .loop_memory import LoopMemory
+
+Say = Callable[[str], None]
+"""Called with a line for whoever waits."""
+_COMPILING_S = 15
 
 
-def compile_kernels() -> None:
-    """Compile the kernels (or load them from numba's cache) by running them on nothing."""
-    nothing = make_intake(np.zeros(64, dtype=np.uint8), inboxes=0)
-    sink = make_sink(-1, 0)
-    progress = np.zeros(columns.PROGRESS_COLUMNS, dtype=np.int64)
-    events = np.zeros(columns.EVENTS * EVENT_WORDS, dtype=np.uint32)
-    merge.is_urgent(nothing)
-    merge.is_set_back(nothing, 0)
-    rings.settled_until(nothing, 0)
-    messages.receive_all(nothing, progress)
-    messages.count_waiting(make_intake(np.zeros(64, dtype=np.uint8), inboxes=1), 0, 0, -1)
-    loop.write_until(nothing, sink, progress, 0, 1)
-    loop.end_batch(nothing, progress)
-    loop.record(nothing, sink, progress, -1, events, -1, 0, 0)
+@cache
+def ahead() -> Kernels | None:
+    """The kernels that were compiled ahead, if they fit."""
+    return load_ahead()
+
+
+def are_ready() -> bool:
+    """Whether the kernels are loaded in no time, or at least need not be compiled."""
+    return ahead() is not None or kernel_folders().are_complete(CAPTURE)
+
+
+def kernels() -> Kernels:
+    """The kernels: compiled ahead, or by numba, which takes a third of a second where it has kept them."""
+    return ahead() or compiled_here()
+
+
+def compile_kernels(say: Say) -> None:
+    """Compile them now, and keep them where that is possible. `say` is told of it, and how long it takes."""
+    say(
+        f"nothing compiled ahead fits this machine ({platform.machine()}) and these sources: the capture's kernels are "
+        f"compiled now, about {_COMPILING_S} s, once"
+    )
+    began = time.monotonic()
+    compiled_here()
+    kernel_folders().mark_complete(CAPTURE)
+    say(f"compiled in {time.monotonic() - began:.1f} s")
+
+
+@cache
+def compiled_here() -> Kernels:
+    """Compiled by numba, or loaded from where it keeps them. Raises TtraceError where there is no numba."""
+    try:
+        from ..kernels.entry import ENTRIES
+    except ModuleNotFoundError as error:
+        raise TtraceError(
+            f"nothing compiled ahead fits this machine ({platform.machine()}), and {error.name} is not there to compile"
+            " it",
+            "install ttrace with pip: `pip install ttrace-net`",
+        ) from error
+    found = Kernels(ENTRIES)
+    _run_on_nothing(found)
+    return found
+
+
+def _run_on_nothing(found: Kernels) -> None:
+    """Numba compiles a kernel, or loads it, when it is first called."""
+    arena = (ctypes.c_uint64 * 8)()
+    nothing = LoopMemory(ctypes.addressof(arena), ctypes.sizeof(arena), inboxes=1)
+    nothing.given[columns.GIVEN_PACKET_LIMIT] = 0
+    nothing.inboxes[0][columns.INBOX_DESCRIPTOR] = columns.NO_SOCKET
+    found.is_urgent(nothing, 0)
+    found.settled_until(nothing, 0)
+    found.receive_all(nothing)
+    found.count_waiting(nothing, 0)
+    found.write_until(nothing, 0, 1)
+    found.end_batch(nothing)
+    found.record(nothing, 0, 0)

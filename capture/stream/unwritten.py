@@ -1,11 +1,12 @@
 """What the file did not take although it was counted on the way there: taken back, so that it counts as lost."""
 
 import struct
+from collections.abc import Sequence
 
+from ..kernels import columns
+from ..kernels.layouts import EPB_DATA, EPB_TYPE, PSEUDO_HEADER_BYTES
 from ..sockets.numbers import NFLOG_PACKET, NFNL_SUBSYS_CTNETLINK, NFT_TRACE, NLM_F_MULTI
-from . import columns
-from .intake import Integers
-from .layouts import EPB_DATA, EPB_TYPE, PSEUDO_HEADER_BYTES
+from .loop_memory import Row
 
 _HEAD = struct.Struct("=III")
 """Of a block: type, length, and for a packet its interface."""
@@ -14,7 +15,7 @@ _MESSAGE_KIND = struct.Struct("=HH")
 _KIND_OFFSET = EPB_DATA + PSEUDO_HEADER_BYTES + 4
 
 
-def take_back(rings: Integers, inboxes: Integers, blocks: bytes) -> int:
+def take_back(rings: Sequence[Row], inboxes: Sequence[Row], blocks: bytes) -> int:
     """Count what is in these blocks no more: packets of `rings`, messages of `inboxes`; returns how many packets.
 
     This is Python, and slow: it happens once, when nothing can be written any more.
@@ -23,18 +24,18 @@ def take_back(rings: Integers, inboxes: Integers, blocks: bytes) -> int:
     while position + _HEAD.size <= len(blocks):
         kind, length, interface = _HEAD.unpack_from(blocks, position)
         if kind == EPB_TYPE:
-            of_ring = rings[:, columns.RING_INTERFACE] == interface
-            of_inbox = inboxes[:, columns.INBOX_INTERFACE] == interface
-            if of_ring.any():
-                rings[of_ring, columns.RING_PACKETS] -= 1
+            of_ring = [ring for ring in rings if ring[columns.RING_INTERFACE] == interface]
+            of_inbox = [inbox for inbox in inboxes if inbox[columns.INBOX_INTERFACE] == interface]
+            if of_ring:
+                of_ring[0][columns.RING_PACKETS] -= 1
                 packets += 1
-            elif of_inbox.any():
-                _take_back_message(inboxes[int(of_inbox.argmax())], blocks, position)
+            elif of_inbox:
+                _take_back_message(of_inbox[0], blocks, position)
         position += length
     return packets
 
 
-def _take_back_message(inbox: Integers, blocks: bytes, position: int) -> None:
+def _take_back_message(inbox: Row, blocks: bytes, position: int) -> None:
     """One netlink message less, as `messages.py` counted it."""
     kind, flags = _MESSAGE_KIND.unpack_from(blocks, position + _KIND_OFFSET)
     inbox[columns.INBOX_MESSAGES] -= 1

@@ -1,14 +1,15 @@
 """Packet rings and inboxes as the kernel would fill them, made up in an array; and what the loop writes of them."""
 
+import mmap
 import os
 import struct
 from dataclasses import dataclass
 
 import numpy as np
 
-from ttrace.capture.sockets.netfilter import DATAGRAM_BYTES, DATAGRAMS, HEADER_WORDS, LENGTH_WORD
-from ttrace.capture.stream import columns, loop
-from ttrace.capture.stream.intake import Intake, make_intake, make_sink
+from ttrace.capture.kernels import columns, loop
+from ttrace.capture.kernels.intake import Intake, Sink
+from ttrace.capture.sockets.buffers import DATAGRAM_BYTES, DATAGRAMS, HEADER_WORDS, LENGTH_WORD
 from ttrace.pcapng.blocks import Direction
 from ttrace.pcapng.write import enhanced_packet
 
@@ -56,6 +57,23 @@ class Packet:
         )  # fmt: skip
         address = struct.pack("=HHiHBB8s", 17, 0, 1, 1, OUTGOING if self.outgoing else 0, 6, b"")
         return (header + address).ljust(DATA_AT, b"\0") + self.data + bytes(room - DATA_AT - len(self.data))
+
+
+def make_intake(memory: np.ndarray, *, inboxes: int) -> Intake:
+    """An intake over an arena, with no ring yet and so many empty inboxes."""
+    return Intake(
+        octets=memory.view(np.uint8), halfwords=memory.view(np.uint16), words=memory.view(np.uint32),
+        longwords=memory.view(np.int64), rings=np.zeros((0, columns.RING_COLUMNS), np.int64),
+        inboxes=np.zeros((inboxes, columns.INBOX_COLUMNS), np.int64), times=np.zeros(inboxes, np.int64),
+        drops=np.zeros(1, np.int64), page_bytes=mmap.PAGESIZE,
+    )  # fmt: skip
+
+
+def make_sink(descriptor: int, packet_limit: int) -> Sink:
+    """A sink of its own memory, for a file and a number of packets."""
+    room = np.zeros(columns.SINK_BYTES + columns.LARGEST_BLOCK_BYTES, np.uint8)
+    pieces = np.zeros((columns.PIECES, 2), np.int64)
+    return Sink(room, room.view(np.uint32), pieces, descriptor, packet_limit)
 
 
 def made_up(rings: list[list[list[Packet]]], *, blocks: int = 4, inboxes: int = 0, ethernet: bool = True) -> Intake:

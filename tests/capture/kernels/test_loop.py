@@ -7,11 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from ttrace.capture.stream import columns, loop
-from ttrace.capture.stream.feed import make_sink
-from ttrace.capture.stream.layouts import EVENT_WORDS
+from ttrace.capture.kernels import columns, loop
 
-from .made_up import Packet, made_up
+from .made_up import Packet, made_up, make_sink
 
 HOUR_NS = 3_600_000_000_000
 
@@ -22,7 +20,7 @@ def recorded(intake, *, newest_ns: int = columns.NEVER - 1, longest_pause_ns: in
     progress = np.zeros(columns.PROGRESS_COLUMNS, np.int64)
     progress[columns.LONGEST_PAUSE_NS] = longest_pause_ns
     progress[columns.PAUSE_BYTES] = columns.NEVER
-    events = np.zeros(columns.EVENTS * EVENT_WORDS, np.uint32)
+    events = np.zeros(columns.EVENTS * 3, np.uint32)
     with select.epoll() as epoll:
         sink = make_sink(descriptor, columns.NEVER)
         loop.record(intake, sink, progress, epoll.fileno(), events, -1, newest_ns, 100_000_000)

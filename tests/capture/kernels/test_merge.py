@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttrace.capture.stream.merge import is_urgent
-from ttrace.capture.stream.messages import keep_datagrams
+from ttrace.capture.kernels.merge import is_urgent
+from ttrace.capture.kernels.messages import keep_datagrams
 from ttrace.pcapng.blocks import NETLINK_HEADER
 from ttrace.pcapng.write import enhanced_packet
 

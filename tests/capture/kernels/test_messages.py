@@ -5,8 +5,8 @@ import socket
 import numpy as np
 import pytest
 
-from ttrace.capture.stream import columns
-from ttrace.capture.stream.messages import compact, keep_datagrams, receive
+from ttrace.capture.kernels import columns
+from ttrace.capture.kernels.messages import compact, keep_datagrams, receive
 from ttrace.pcapng.blocks import NETLINK_HEADER
 from ttrace.pcapng.write import enhanced_packet
 

@@ -1,7 +1,7 @@
 """Until when every packet of the rings is handed over."""
 
-from ttrace.capture.sockets.ring import HOLD_BACK_NS
-from ttrace.capture.stream.rings import settled_until
+from ttrace.capture.kernels.rings import settled_until
+from ttrace.capture.sockets.buffers import HOLD_BACK_NS
 
 from .made_up import BLOCK_BYTES, Packet, fill_block, made_up
 

@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
+from ttrace.capture.kernels import columns, messages
 from ttrace.capture.sockets.numbers import NFT_TRACE
-from ttrace.capture.stream import columns, messages
-from ttrace.capture.stream.watching import take_seen
+from ttrace.capture.stream.seen import take_seen
 
 from .made_up import Packet, made_up, message, put_datagrams, written
 

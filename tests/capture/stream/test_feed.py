@@ -4,6 +4,7 @@ from ttrace.capture.sockets.arena import Arena
 from ttrace.capture.sockets.netfilter import WAITING_BYTES
 from ttrace.capture.stream.feed import Feed
 from ttrace.capture.stream.output import OutputFile
+from ttrace.capture.stream.ready import kernels
 from ttrace.pcapng.write import enhanced_packet
 
 EARLIER_NS, LATER_NS = 1_000_000_000, 2_000_000_000
@@ -16,7 +17,7 @@ def snapshot(interface: int, time_ns: int) -> bytes:
 def test_a_snapshot_that_waits_is_of_the_interface_that_the_next_file_has_for_it(tmp_path):
     arena = Arena(buffer_bytes=WAITING_BYTES)
     with OutputFile(str(tmp_path / "1")) as first, OutputFile(str(tmp_path / "2")) as second:
-        feed = Feed(arena, first, [], [], None, snapshots=3)
+        feed = Feed(kernels(), arena, first, [], [], None, snapshots=3)
         feed.add(snapshot(3, EARLIER_NS))
         feed.write_until(EARLIER_NS)
         feed.add(snapshot(3, LATER_NS))

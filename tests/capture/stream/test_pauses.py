@@ -3,8 +3,7 @@
 from types import SimpleNamespace
 
 from ttrace.capture.stream.pauses import longest_pause_ns
-
-from .made_up import BLOCK_BYTES, made_up
+from ttrace.tests.capture.kernels.made_up import BLOCK_BYTES, made_up
 
 
 def test_the_longest_pause_is_what_the_smallest_buffer_can_take():
