@@ -5,12 +5,10 @@ No logic, and nothing heavy is imported before it is needed: `ttrace --help` tak
 
 from . import cli_interrupt  # isort: skip - before all else: see there
 
-import signal
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Never
+from typing import Annotated
 
 import typer
 from typer import Option
@@ -19,7 +17,8 @@ from . import __version__
 from .cli_check import add_check_command
 from .cli_compare import add_compare_command
 from .cli_lab import add_lab_commands
-from .cli_machine import begin, begin_reading, in_plain_words
+from .cli_machine import begin, begin_reading
+from .cli_node import record
 from .cli_options import (
     CaptureFilter,
     CaptureName,
@@ -57,12 +56,12 @@ from .cli_options import (
     WhyNotRules,
     Whys,
 )
-from .cli_process import WrongUsage, end_tidily, importing, misused, reduce_environment
+from .cli_process import end_tidily, importing, run_to_exit
 from .cli_report_file import check_report, write_report
-from .cli_streams import in_passing, usable
 from .cli_upkeep import add_upkeep_commands
-from .errors import TtraceError, UsageError
-from .escaping import escape, escape_lines, guard
+from .cli_usage import WrongUsage, misused
+from .errors import UsageError
+from .escaping import escape, escape_lines
 from .report import Form
 
 cli_interrupt.allow()
@@ -123,44 +122,7 @@ def capture(
     freeze_most: FreezeMost = None,
 ) -> None:
     """Record this node: packets, netfilter trace, conntrack and rules, in one pcapng file."""
-    from .capture import BrokenOffError, CaptureOptions, run_capture
-    from .report.text.progress import capture_status, capture_summary
-
-    defaults = CaptureOptions()
-    options = CaptureOptions(
-        interfaces=tuple(iface or ()),
-        output=write,
-        force=force,
-        filter=filter_,
-        netns=tuple(netns or ()),
-        containers=containers,
-        node_name=node_name,
-        duration_s=duration,
-        count=count,
-        snaplen=defaults.snaplen if snaplen is None else snaplen,
-        ring_mib=ring_mib,
-        trace=trace,
-        trace_match=trace_match,
-        trace_limit=defaults.trace_limit if trace_limit is None else trace_limit,
-        conntrack_details=conntrack_details,
-        kernel_drops=kernel_drops,
-        rotate_size=rotate_size,
-        rotate_time_s=rotate_time,
-        keep=keep,
-        max_size=max_size,
-        min_free=min_free,
-        freeze_on=tuple(freeze_on or ()),
-        freeze_before_s=defaults.freeze_before_s if freeze_before is None else freeze_before,
-        freeze_after_s=defaults.freeze_after_s if freeze_after is None else freeze_after,
-        freeze_most=defaults.freeze_most if freeze_most is None else freeze_most,
-    )
-    try:
-        with in_passing(sys.stderr), capture_status() as show:
-            summary = run_capture(options, status=show, own_process=True)
-    except BrokenOffError as error:
-        sys.stderr.write(f"{capture_summary(error.summary, broken_off=True)}\n")
-        raise
-    sys.stderr.write(f"{capture_summary(summary)}\n")
+    record(locals())
 
 
 @app.command(short_help="Every hop and rewrite, from captures of any nodes.")
@@ -249,36 +211,6 @@ add_upkeep_commands(app, _write, _say)
 add_lab_commands(app, _write, _say)
 
 
-def _fail(error: TtraceError) -> Never:
-    sys.stderr.write(f"error: {escape(error.message)}\n")
-    if error.hint:
-        sys.stderr.write(f"hint: {escape(error.hint)}\n")
-    with suppress(OSError):  # what stdout could not take cannot be said again at exit
-        sys.stdout.close()
-    sys.exit(2 if isinstance(error, UsageError) else 1)
-
-
 def main() -> None:
-    """Run the command line; a TtraceError becomes `error: …`, `hint: …` and exit code 1 (2 for wrong usage).
-
-    Whatever is written meanwhile, by whomever, is escaped (escaping.py).
-    """
-    sys.stdin, sys.stdout, sys.stderr = usable(sys.stdin, sys.stdout, sys.stderr)
-    sys.stdout, sys.stderr = guard(sys.stdout), guard(sys.stderr)
-    reduce_environment()
-    try:
-        status = app(standalone_mode=False) or 0
-        sys.stdout.flush()
-        sys.exit(status)
-    except TtraceError as error:
-        _fail(error)
-    except WrongUsage as error:
-        misused(error)
-    except KeyboardInterrupt:  # before or behind what click sees of it
-        sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:
-        # `ttrace correlate … | head`: the reader has seen enough. Nothing more can be written, not even at exit.
-        sys.stderr.close()
-        sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - what is not known is raised again
-        _fail(in_plain_words(error))
+    """Run the command line (`cli_process.run_to_exit`)."""
+    run_to_exit(lambda: app(standalone_mode=False) or 0, WrongUsage, misused)

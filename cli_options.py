@@ -1,30 +1,28 @@
 """The options and arguments of the command line, by name: what each takes, and its line of the help."""
 
-import re
-from typing import Annotated, Final
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
-_SIZE: Final = re.compile(r"(\d+)(?:([KMGT])(iB|B)?)?", re.IGNORECASE)
-_LEAST_FILE: Final = 1 << 16
+from .cli_sizes import file_size, size
 
 
-def size(text: str) -> int:
-    """Bytes from `500M`, as in `truncate -s`: K, M, G, T are powers of 1024, KB, MB, GB, TB of 1000."""
-    match = _SIZE.fullmatch(text)
-    if not match:
-        raise BadParameter(f"`{text}` is no size such as 100M or 2G")
-    number, unit, kind = match.groups()
-    power = "KMGT".index(unit.upper()) + 1 if unit else 0
-    base: int = (1000 if kind and kind.upper() == "B" else 1024) ** power
-    return int(number) * base
+def _typed(read: Callable[[str], int]) -> Callable[[str], int]:
+    """What reads a value, so that typer says what is wrong with it."""
+
+    @wraps(read)
+    def reading(text: str) -> int:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise BadParameter(str(error)) from error
+
+    return reading
 
 
-def file_size(text: str) -> int:
-    """As `size`, of a file that can be one."""
-    if (wanted := size(text)) < _LEAST_FILE:
-        raise BadParameter(f"`{text}` is less than a file needs: 64K at least")
-    return wanted
+_SIZE, _FILE_SIZE = _typed(size), _typed(file_size)
 
 
 def _bytes(mebibytes: int | None) -> int | None:
@@ -75,7 +73,7 @@ KernelDrops = Annotated[
 Trace = Annotated[bool, Option("--trace/--no-trace", help="Trace netfilter meanwhile.")]
 RotateSize = Annotated[
     int | None,
-    Option("--rotate-size", metavar="SIZE", parser=file_size, help="A ring of files: begin another at this size."),
+    Option("--rotate-size", metavar="SIZE", parser=_FILE_SIZE, help="A ring of files: begin another at this size."),
 ]
 RotateTime = Annotated[
     float | None, Option("--rotate-time", metavar="S", min=0.1, help="A ring of files: begin another after S seconds.")
@@ -88,13 +86,13 @@ MaxSize = Annotated[
     Option(
         "--max-size",
         metavar="SIZE",
-        parser=file_size,
+        parser=_FILE_SIZE,
         help="In all: the oldest file goes, else the capture ends.",
     ),
 ]
 MinFree = Annotated[
     int | None,
-    Option("--min-free", metavar="SIZE", parser=size, help="To stay free on the disk. Default: 1 %, 64M to 1G."),
+    Option("--min-free", metavar="SIZE", parser=_SIZE, help="To stay free on the disk. Default: 1 %, 64M to 1G."),
 ]
 FreezeOn = Annotated[
     list[str] | None,

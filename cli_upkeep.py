@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from .escaping import escape
+from .cli_node import diagnose
 
 
 def add_upkeep_commands(app: typer.Typer, write: Callable[[Iterable[str]], None], say: Callable[[str], None]) -> None:
@@ -19,17 +19,9 @@ def add_upkeep_commands(app: typer.Typer, write: Callable[[Iterable[str]], None]
         ] = False,
     ) -> None:
         """Can this machine be traced, and if not why? Also puts back what a killed capture left changed."""
-        if put_back:
-            from .capture.machine.journal import restore_stale
-
-            write(f"{escape(line)}\n" for line in restore_stale())
-            return
-        from .capture.doctor import examine
-        from .report.text.doctor import diagnoses_text
-
-        diagnoses = examine()
-        write([diagnoses_text(diagnoses)])
-        if any(diagnosis.state == "missing" for diagnosis in diagnoses):
+        text, is_well = diagnose(put_back)
+        write([text])
+        if not is_well:
             raise typer.Exit(1)
 
     @app.command(name="warm-up", short_help="Compile everything now, not at the first use.")

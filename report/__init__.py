@@ -1,7 +1,7 @@
 """What people and programs read of a result: `telling` decides what is told, each form lays it out."""
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["Form", "render", "render_comparison", "render_explanations", "render_telling"]
 
 
-class Form(StrEnum):
+class Form(str, Enum):
     """Forms of the result of `ttrace correlate`."""
+
+    __str__ = str.__str__
 
     text = "text"
     json = "json"

@@ -1,0 +1,100 @@
+"""The agent's command line as a table, made of that of `ttrace` (`cli.py`): its options, and its help word for word.
+
+Only what typer documents is asked: the options as they are declared, and the help as it prints it.
+"""
+
+import inspect
+import os
+from collections.abc import Callable
+from types import NoneType
+from typing import Any, Final, get_args, get_origin, get_type_hints
+
+from typer import Typer
+from typer.models import OptionInfo
+from typer.testing import CliRunner
+
+from .. import __version__
+
+COMMANDS: Final = ("capture", "doctor")
+_COLUMNS: Final = 80
+"""Of the help: typer's own maximum."""
+_KINDS: Final = {str: "text", int: "integer", float: "float", bool: "flag"}
+_HELP: Final = {"name": "help", "on": ["-h", "--help"], "off": [], "kind": "flag", "many": False, "default": False}
+
+
+def command_table(app: Typer, name: str) -> dict[str, Any]:
+    """The table that `cli_agent.main` takes. `app`: that of `cli.py`; `name`: of the program, in its help."""
+    known = {command.name or command.callback.__name__: command for command in app.registered_commands}  # type: ignore[union-attr]
+    agent = Typer(**_settings(app))
+    agent.registered_callback = app.registered_callback
+    agent.registered_commands = [known[one] for one in COMMANDS]
+    assert app.registered_callback is not None
+    callbacks = {"": app.registered_callback.callback} | {one: known[one].callback for one in COMMANDS}
+    return {
+        "name": name,
+        "version": __version__,
+        "commands": {
+            one: {"help": _help(agent, name, one), "options": [*_options(callback), _HELP]}
+            for one, callback in callbacks.items()
+        },
+    }
+
+
+def _settings(app: Typer) -> dict[str, Any]:
+    """What the app was made with, and not left as it is by default."""
+    info = app.info
+    return {
+        "add_completion": False, "rich_markup_mode": None, "help": info.help, "no_args_is_help": info.no_args_is_help,
+        "context_settings": info.context_settings,
+    }  # fmt: skip
+
+
+def _help(agent: Typer, name: str, command: str) -> str:
+    before = {variable: os.environ.get(variable) for variable in ("COLUMNS", "TERMINAL_WIDTH", "LANGUAGE")}
+    os.environ |= {"COLUMNS": str(_COLUMNS), "TERMINAL_WIDTH": str(_COLUMNS), "LANGUAGE": "C"}
+    try:
+        asked = CliRunner().invoke(agent, [*([command] if command else []), "--help"], prog_name=name)
+    finally:
+        for variable, value in before.items():
+            if value is None:
+                del os.environ[variable]
+            else:
+                os.environ[variable] = value
+    if asked.exit_code:
+        raise RuntimeError(f"no help of {command}: {asked.output}")
+    return str(asked.output)
+
+
+def _options(callback: Callable[..., Any] | None) -> list[dict[str, Any]]:
+    assert callback is not None
+    hints = get_type_hints(callback, include_extras=True)
+    return [
+        _option(name, hints[name], parameter.default)
+        for name, parameter in inspect.signature(callback).parameters.items()
+    ]
+
+
+def _option(name: str, hint: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 - annotations, any value
+    annotation, info = get_args(hint)[:2]
+    assert isinstance(info, OptionInfo)
+    kind = next((one for one in get_args(annotation) if one is not NoneType), annotation)
+    many = get_origin(kind) is list or get_origin(annotation) is list
+    if many:
+        kind = get_args(kind)[0] if get_args(kind) else kind
+    on, off = [], []
+    for written in info.param_decls or (f"--{name.replace('_', '-')}",):
+        switched_on, _, switched_off = written.partition("/")
+        on.append(switched_on)
+        off += [switched_off] if switched_off else []
+    option = {"name": name, "on": on, "off": off, "kind": _KINDS[kind], "many": many, "default": default}
+    if info.parser:
+        option["kind"] = info.parser.__name__
+    if info.min is not None or info.max is not None:
+        option |= {"least": info.min, "most": info.max, "range": _range(info.min, info.max)}
+    return option
+
+
+def _range(least: float | None, most: float | None) -> str:
+    if most is None:
+        return f"x>={least}"
+    return f"x<={most}" if least is None else f"{least}<=x<={most}"
