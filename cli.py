@@ -16,6 +16,7 @@ from typer import Option
 from . import __version__
 from .cli_check import add_check_command
 from .cli_compare import add_compare_command
+from .cli_importing import importing
 from .cli_lab import add_lab_commands
 from .cli_machine import begin, begin_reading
 from .cli_node import record
@@ -56,7 +57,7 @@ from .cli_options import (
     WhyNotRules,
     Whys,
 )
-from .cli_process import end_tidily, importing, run_to_exit
+from .cli_process import end_tidily, run_to_exit
 from .cli_report_file import check_report, write_report
 from .cli_upkeep import add_upkeep_commands
 from .cli_usage import WrongUsage, misused

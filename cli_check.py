@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from typer import Option
 
+from .cli_importing import importing
 from .cli_machine import begin_reading
 from .cli_options import Captures, MaxExpanded, Memory, VxlanPorts
-from .cli_process import end_tidily, importing
+from .cli_process import end_tidily
 from .cli_report_file import check_report, write_report
 from .errors import UsageError
 

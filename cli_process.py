@@ -1,20 +1,16 @@
-"""The process that a command line runs in: its environment, how it ends at a signal or at wrong usage,
-how it imports what is heavy."""
+"""The process that a command line runs in: its environment, how it ends at a signal or at wrong usage."""
 
-import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .cli_machine import in_plain_words
 from .cli_streams import usable
 from .errors import TtraceError, UsageError
 from .escaping import escape, guard
-from .kernels.folders import kernel_folders
-from .kernels.njit import Kernel
 from .kernels.trust import LOADING_VARIABLES, PROGRAM_FOLDERS
 
 if TYPE_CHECKING:
@@ -76,21 +72,3 @@ def end_tidily() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
             signal.signal(number, end)
-
-
-@contextmanager
-def importing(say: Callable[[str], None]) -> Iterator[None]:
-    """Imports only make what stays: looking for garbage among it, now and later, takes a tenth of a short run.
-
-    `say` is told what will make it slow.
-    """
-    if refused := kernel_folders().refused:
-        say(f"warning: everything is compiled anew each time: {refused}")
-    Kernel.announce = say
-    gc.disable()
-    yield
-    gc.freeze()
-    gc.enable()
-    from .pcapng.shrinking import tell_of_shrinking  # what is imported reads files
-
-    tell_of_shrinking()

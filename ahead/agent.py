@@ -46,6 +46,7 @@ def agent() -> bytes:
 
     inside = {"__main__.py": _MAIN.encode(), "ttrace/LICENSE": (SOURCES / "LICENSE").read_bytes()}
     inside |= {f"ttrace/{path}": (SOURCES / path).read_bytes() for path in agent_files()}
+    inside["ttrace/report/__init__.py"] = b""
     inside["ttrace/agent_table.py"] = _table(command_table(app, NAME))
     for machine, path in zip(TARGETS, build(list(TARGETS), FOLDER), strict=True):
         inside[f"ttrace/{FOLDER.relative_to(SOURCES)}/{object_name(machine)}"] = path.read_bytes()

@@ -7,8 +7,8 @@ from typing import Final
 from ..kernels.kept_files import SOURCES
 
 FIRST: Final = ("cli_interrupt.py", "cli_agent.py")
-LEFT_OUT: Final = ("capture/kernels/entry.py",)
-"""What needs numba, and is asked for only where nothing compiled ahead fits."""
+LEFT_OUT: Final = ("capture/kernels/entry.py", "report/__init__.py")
+"""What needs numba, and is asked for only where nothing compiled ahead fits; and the door for those who correlate."""
 
 
 def agent_files() -> list[Path]:
