@@ -82,7 +82,9 @@ def _option(name: str, hint: Any, default: Any) -> dict[str, Any]:  # noqa: ANN4
     if many:
         kind = get_args(kind)[0] if get_args(kind) else kind
     on, off = [], []
-    for written in info.param_decls or (f"--{name.replace('_', '-')}",):
+    # In an annotation the first of them stands where typer's older form has the default value.
+    declared = [one for one in (info.default, *(info.param_decls or ())) if isinstance(one, str) and one[:1] == "-"]
+    for written in declared:
         switched_on, _, switched_off = written.partition("/")
         on.append(switched_on)
         off += [switched_off] if switched_off else []

@@ -75,8 +75,12 @@ def kept_rights(session: "Session") -> set[int]:
 def _is_private(folder: Path) -> bool:
     """Whether it is read with the rights of root alone: in the home of whoever called sudo."""
     for one in (folder, *folder.resolve().parents):
-        status = one.stat()
-        if status.st_uid != os.geteuid() and not status.st_mode & stat.S_IXOTH:
+        try:
+            status = one.stat()
+        except NotADirectoryError:  # within an archive, which has its turn
+            continue
+        others = stat.S_IXOTH if stat.S_ISDIR(status.st_mode) else stat.S_IROTH
+        if status.st_uid != os.geteuid() and not status.st_mode & others:
             return True
     return False
 

@@ -18,7 +18,7 @@ from .sockets.drops import ARENA_BYTES
 from .sockets.netfilter import WAITING_BYTES, arena_bytes, open_netfilter_socket
 from .sockets.ring import UNIT_BYTES, Ring, RingBudget, ring_budget
 from .sources import CannotRunError
-from .stop import StopSignals
+from .stop import StoppedError, StopSignals
 from .stream.ready import are_ready, compile_kernels, kernels
 from .targets import Target, Targets
 from .watch import EXPECTED_ARRIVALS, MAX_ARRIVALS
@@ -36,7 +36,13 @@ def compile_first(stop: StopSignals, say: Callable[[str], None]) -> None:
     """
     if not are_ready():
         with stop.raising():
-            compile_kernels(say)
+            try:
+                compile_kernels(say)
+            except Exception as error:
+                # What a signal raises may be lost on its way through the compiler, which then fails of itself.
+                if stop.requested:
+                    raise StoppedError from error
+                raise
 
 
 def reserve(options: CaptureOptions, targets: Targets) -> tuple[Arena, RingBudget]:

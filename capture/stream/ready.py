@@ -4,7 +4,9 @@ import ctypes
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from importlib.util import find_spec
 
 from ...errors import TtraceError
 from ...kernels.folders import CAPTURE, kernel_folders
@@ -26,7 +28,11 @@ def ahead() -> Kernels | None:
 
 def are_ready() -> bool:
     """Whether the kernels are loaded in no time, or at least need not be compiled."""
-    return ahead() is not None or kernel_folders().are_complete(CAPTURE)
+    if ahead() is not None:
+        return True
+    with suppress(OSError):  # in an archive there are no sources to ask for
+        return kernel_folders().are_complete(CAPTURE)
+    return False
 
 
 def kernels() -> Kernels:
@@ -35,10 +41,19 @@ def kernels() -> Kernels:
 
 
 def compile_kernels(say: Say) -> None:
-    """Compile them now, and keep them where that is possible. `say` is told of it, and how long it takes."""
+    """Compile them now, and keep them where that is possible. `say` is told of it, and how long it takes.
+
+    Raises TtraceError where there is nothing to compile them with.
+    """
+    machine = platform.machine()
+    if _is_archive() or find_spec("numba") is None:
+        raise TtraceError(
+            f"nothing compiled ahead fits this machine ({machine}), and there is no compiler for it here",
+            "install ttrace on it with pip: `pip install ttrace-net`",
+        )
     say(
-        f"nothing compiled ahead fits this machine ({platform.machine()}) and these sources: the capture's kernels are "
-        f"compiled now, about {_COMPILING_S} s, once"
+        f"nothing compiled ahead fits this machine ({machine}) and these sources: the capture's kernels are compiled "
+        f"now, about {_COMPILING_S} s, once"
     )
     began = time.monotonic()
     compiled_here()
@@ -48,18 +63,17 @@ def compile_kernels(say: Say) -> None:
 
 @cache
 def compiled_here() -> Kernels:
-    """Compiled by numba, or loaded from where it keeps them. Raises TtraceError where there is no numba."""
-    try:
-        from ..kernels.entry import ENTRIES
-    except ModuleNotFoundError as error:
-        raise TtraceError(
-            f"nothing compiled ahead fits this machine ({platform.machine()}), and {error.name} is not there to compile"
-            " it",
-            "install ttrace with pip: `pip install ttrace-net`",
-        ) from error
+    """Compiled by numba, or loaded from where it keeps them."""
+    from ..kernels.entry import ENTRIES
+
     found = Kernels(ENTRIES)
     _run_on_nothing(found)
     return found
+
+
+def _is_archive() -> bool:
+    """Whether this is the agent, which has no kernels to compile."""
+    return hasattr(__spec__.loader if __spec__ else None, "archive")
 
 
 def _run_on_nothing(found: Kernels) -> None:
