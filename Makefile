@@ -1,10 +1,11 @@
 # The front door: `make demo` shows ttrace at work, `make test` proves it. Each installs what it needs and is quick the second time.
-.PHONY: help setup warm-up kernels signatures wheel demo quick test test-all fuzz check bench bench-large recordings clean
+.PHONY: help setup test-tools agent warm-up kernels signatures wheel demo quick test test-all fuzz check bench bench-large recordings clean
 # Workers share the tests, one more than there are cores, as many tests wait; all kernels are compiled before: those that the tests start many processes for are then loaded without numba.
 PYTEST = .venv/bin/pytest -n $(shell expr $$(nproc) + 1) --maxprocesses 4
 
 help:
 	@echo "make demo        two Docker nodes, a request each way, and the way of its packets"
+	@echo "make agent       one file with the capture, for nodes: their own python3 runs it"
 	@echo "make quick       the tests for in between: without root, under a minute"
 	@echo "make test        all tests, on real traffic; as root, 10 minutes"
 	@echo "make test-all    these, and those that take longer than anybody waits"
@@ -20,6 +21,12 @@ help:
 
 setup:
 	@sh tools/setup.sh
+
+test-tools:
+	@sh tools/setup.sh tests
+
+agent: setup
+	.venv/bin/python -m ttrace.ahead.agent
 
 demo: setup
 	@.venv/bin/ttrace demo
@@ -40,10 +47,10 @@ signatures: setup
 quick: warm-up
 	$(PYTEST) -m "not root and not slow and not long"
 
-test: warm-up
+test: test-tools warm-up
 	$(PYTEST)
 
-test-all: warm-up
+test-all: test-tools warm-up
 	$(PYTEST) -m ""
 
 fuzz: warm-up
@@ -64,5 +71,5 @@ recordings: setup
 	.venv/bin/python -m ttrace.lab.recording pcaps
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist capture/objects ttrace-agent.pyz *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,11 +1,18 @@
 #!/bin/sh
-# Installs what ttrace needs to run from a checkout: Debian packages (as root) and a venv in the tree. Quick when all is there.
+# Installs what ttrace needs to run from a checkout: Debian packages (as root) and a venv in the tree, and compiles the
+# capture's kernels. Quick when all is there. `setup.sh tests`: also what only some tests need.
 set -eu
 cd "$(dirname "$0")/.."
 
+# What links code for the other machine that the agent runs on.
+case "$(uname -m)" in
+    aarch64) other="binutils binutils-x86-64-linux-gnu" ;;
+    *) other="binutils binutils-aarch64-linux-gnu" ;;
+esac
 # What compiles kernels ahead, libraries of the capture, then what the lab and the tests use.
 packages="python3-venv python3-dev gcc g++ libpcap0.8 libnftables1 iproute2 iptables nftables docker.io nginx-light busybox-static iputils-ping
-perl-base procps curl wget tcpdump tshark conntrack ethtool util-linux zstd lz4"
+perl-base procps curl wget tcpdump tshark conntrack ethtool util-linux zstd lz4 $other"
+[ "${1:-}" != tests ] || packages="$packages qemu-user debootstrap"
 
 missing=""
 for package in $packages; do
@@ -38,3 +45,5 @@ if [ ! -e .venv/ready ] || [ pyproject.toml -nt .venv/ready ]; then
     ln -sfn ../.. .venv/src/ttrace
     touch .venv/ready
 fi
+
+.venv/bin/python -m ttrace.ahead.capture || echo "The capture's kernels are compiled when a capture first starts." >&2

@@ -1,8 +1,9 @@
 """One contiguous stretch of address space that holds every ring and every netlink buffer of a capture.
 
-So the compiled converter sees all sources as one array with offsets into it, however many there are. No numpy here:
-rings are opened, and buffer, before numpy is imported.
+So the compiled loop sees all sources as one array with offsets into it, however many there are.
 """
+
+from mmap import PAGESIZE
 
 from ..machine.libc import (
     MAP_ANONYMOUS,
@@ -17,7 +18,7 @@ from ..machine.libc import (
     munmap,
 )
 
-_ALIGNMENT = 4096
+_ALIGNMENT = PAGESIZE
 
 
 class Arena:
