@@ -10,6 +10,7 @@ import errno
 import socket
 import struct
 from dataclasses import dataclass, field
+from mmap import PAGESIZE
 
 from ...errors import TtraceError
 from ...pcapng.blocks import LinkType
@@ -198,7 +199,8 @@ def block_bytes_of(units: int, packet_bytes: int) -> int:
     least = max(_power_of_two(packet), min(_power_of_two(_PACKETS_OF_A_BLOCK * packet), _ROOMY_BLOCK_BYTES))
     wanted = min(units * UNIT_BYTES // _BLOCKS, _LARGEST_BLOCK_BYTES)
     most = units * UNIT_BYTES // _FEWEST_BLOCKS
-    return min(max(least, _not_above(wanted)), _not_above(most))
+    # The kernel makes blocks of whole pages, which have 64 KiB on some ARM machines.
+    return max(min(max(least, _not_above(wanted)), _not_above(most)), PAGESIZE)
 
 
 def _power_of_two(number: int) -> int:
