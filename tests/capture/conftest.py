@@ -19,7 +19,7 @@ from ttrace.capture.machine import journal
 from ttrace.capture.machine.netns import open_netns
 
 CAPTURE_SCRIPT = """
-import json, sys
+import json, os, sys
 from dataclasses import asdict
 from pathlib import Path
 from ttrace.capture import CaptureOptions, run_capture
@@ -28,6 +28,13 @@ from ttrace.errors import TtraceError
 
 journal.JOURNAL_DIRECTORY = Path(sys.argv[2])
 
+if os.environ.get("NOTHING_FITS"):  # of what was compiled ahead
+    from ttrace.capture.stream import ready
+    ready.load_ahead = lambda: None
+
+def say(line):
+    print("said", json.dumps(line), file=sys.stderr, flush=True)
+
 def show(status):
     print("status", json.dumps(asdict(status)), file=sys.stderr, flush=True)
 
@@ -35,7 +42,7 @@ def facts_of(summary):
     return asdict(summary) | {"packets": summary.packets, "lost": summary.lost}
 
 try:
-    summary = run_capture(CaptureOptions(**json.loads(sys.argv[1])), status=show)
+    summary = run_capture(CaptureOptions(**json.loads(sys.argv[1])), status=show, say=say)
 except TtraceError as error:
     if hasattr(error, "summary"):
         print("summary", json.dumps(facts_of(error.summary)), file=sys.stderr)

@@ -59,8 +59,11 @@ def test_a_signal_while_it_starts(network, start):
 def test_a_signal_while_it_compiles(network, start, tmp_path):
     cache = tmp_path / "kernels"
     cache.mkdir()
-    capture = start(network.router, environment={"NUMBA_CACHE_DIR": str(cache)})
+    capture = start(network.router, environment={"NUMBA_CACHE_DIR": str(cache), "NOTHING_FITS": "1"})
     compiler = f"/proc/{capture.process.pid}/maps"
+    said = capture.wait_for("said")
+    assert said.startswith("nothing compiled ahead fits this machine")
+    assert "are compiled now, about" in said
     wait_until(lambda: "llvmlite" in Path(compiler).read_text(), 20.0, "it compiles")
     capture.process.send_signal(signal.SIGTERM)
     assert capture.wait_for("error") == ["ended by a signal before it captured anything", None]
