@@ -17,11 +17,12 @@ _OPTIMIZATION = 3
 
 
 def intermediate(entries: Mapping[str, Any], arguments: Mapping[str, int], prefix: str) -> str:
-    """All entries (numba's kernels, which take so many numbers of 64 bits) as one module in LLVM's language, in which
+    """All entries (kernels, which take so many numbers of 64 bits) as one module in LLVM's language, in which
     they alone can be called from outside, as `prefix` and their name; so all else that is not used can be left out."""
     whole, outside = None, {}
-    for name, kernel in entries.items():
+    for name, entry in entries.items():
         signature = (types.int64,) * arguments[name]
+        kernel = entry.dispatcher
         kernel.compile(signature)
         symbol = kernel.overloads[signature].fndesc.llvm_func_name
         module = llvm.parse_assembly(kernel.inspect_llvm(signature))

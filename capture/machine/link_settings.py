@@ -1,6 +1,6 @@
 """What is set at an interface beside its name and addresses: as a bridge port, a bridge, a tunnel; programs on it.
 
-Source: linux/if_link.h.
+Sources: linux/if_link.h, through the names that pyroute2 gives it.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Interfaces, addresses and neighbours of a network namespace, through rtnetlink."""
+"""Interfaces, addresses and neighbours of a network namespace, through rtnetlink (pyroute2)."""
 
 import os
 import socket
@@ -101,7 +101,7 @@ def read_links(route: Routing, *, labels: dict[int, str] | None = None) -> list[
 
 
 def _link_name(name: str | bytes) -> str:
-    return plain_text(name if isinstance(name, bytes) else name.encode())
+    return plain_text(name.rstrip(b"\0") if isinstance(name, bytes) else name.encode())
 
 
 def kernel_name(index: int) -> str | None:
