@@ -42,6 +42,7 @@ class _Why(IntEnum):
     UNFIT = 2
     NO_SYN = 3
     BRIDGED = 4
+    CHECKSUM = 5
 
 
 _WORDS: Final = {
@@ -49,6 +50,7 @@ _WORDS: Final = {
     _Why.ENDED: "its entry had ended before",
     _Why.UNFIT: "there is an entry, so its sequence numbers or flags do not fit what conntrack saw of the connection",
     _Why.NO_SYN: "no SYN of the connection came by here, so there is no entry: requests take another way",
+    _Why.CHECKSUM: "its checksum is wrong, which conntrack looks at (net.netfilter.nf_conntrack_checksum)",
     _Why.BRIDGED: "its SYN was bridged and never came to conntrack, so there is no entry",
 }
 
@@ -126,6 +128,7 @@ def _why(facts: Facts, paths: Rows) -> Rows:
     without = (row < 0) & facts.syn_ack[paths]
     found[without & ~by_frames & ~by_chains] = _Why.NO_SYN
     found[without & by_frames & ~by_chains] = _Why.BRIDGED
+    found[np.isin(result.ids.paths[paths], facts.common.broken["path"])] = _Why.CHECKSUM
     return found
 
 

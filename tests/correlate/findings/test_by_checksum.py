@@ -1,5 +1,7 @@
 """Checksums that are wrong on a wire, and those that only look so in a capture."""
 
+import copy
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +15,22 @@ from scapy.packet import Packet
 from ttrace.correlate.findings.kinds import Kind, Severity
 from ttrace.correlate.findings.values import Finding
 from ttrace.pcapng.blocks import LinkType
-from ttrace.tests.correlate.scene import DNAT, IN, OUT, Direction, Node, keep_recording
+from ttrace.tests.correlate.scene import (
+    DNAT,
+    DOCKER0,
+    DROP,
+    DROP_RULE,
+    ETH0,
+    IN,
+    IPTABLES_RULES,
+    OUT,
+    Direction,
+    Node,
+    docker_host,
+    keep_recording,
+)
 
-from .told import findings_of, of_kind
+from .told import findings_in, findings_of, of_kind
 
 UNKNOWN = Direction.UNKNOWN
 CLIENT, SERVER, OTHER = "10.1.0.9", "10.2.0.8", "10.1.0.7"
@@ -128,6 +143,18 @@ def test_a_router_breaks_it(tmp_path: Path, protocol: str) -> None:
     asked_at, sent_at = node.frame_numbers()[:2]
     assert [one.frame for one in finding.evidence] == [sent_at, asked_at]
     assert all((tmp_path / "r.pcapng").samefile(one.file or "") for one in finding.evidence)
+
+
+def test_frames_of_a_compressed_capture_are_read_again(tmp_path: Path) -> None:
+    node = router()
+    for number in range(3):
+        node.see("eth0", IN, number * SECOND_US, broken(numbered(ASKS["UDP"], number)))
+    keep_recording(node)
+    path = Path(node.write(tmp_path))
+    packed = path.with_suffix(".pcapng.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    (finding,) = of_kind(findings_in([str(packed)]), Kind.CHECKSUM_WRONG)
+    assert finding.packets == 3
 
 
 def test_what_follows_from_it_is_not_said_again(tmp_path: Path) -> None:
@@ -323,6 +350,25 @@ def test_right_again_behind_the_sender(tmp_path: Path) -> None:
         node.see("eth0", IN, number * SECOND_US, broken(asked))
         node.see("eth1", OUT, number * SECOND_US + 50, hop_less(bytes(asked)))
     assert found(tmp_path, node) == []
+
+
+def test_conntrack_calls_it_invalid(tmp_path: Path) -> None:
+    """The rule that drops what is INVALID is the place, and the checksum the reason."""
+    rules = copy.deepcopy(IPTABLES_RULES)
+    condition = "-m conntrack --ctstate INVALID"
+    rules["iptables"]["ip"] = rules["iptables"]["ip"].replace("-d 203.0.113.9/32", condition)
+    host = docker_host()
+    host._namespaces["root"].ruleset = rules
+    for number in range(3):
+        asked = broken(IP(src=CLIENT, dst="172.17.0.2", id=number + 1) / TCP(sport=1000, dport=80, flags="S", seq=7))
+        host.see("eth0", IN, number * SECOND_US, asked)
+        chain = {"rules": [("FORWARD", DROP_RULE, DROP)], "policy": None, "iif": ETH0, "oif": DOCKER0}
+        host.trace(number * SECOND_US + 5, asked, "FORWARD", trace_id=number + 1, **chain)
+    keep_recording(host)
+    told = {one.kind: one.text for one in findings_of(tmp_path, host)}
+    assert told.keys() == {Kind.CHECKSUM_WRONG, Kind.CONNTRACK_INVALID, Kind.RULE_DROP}
+    assert "TCP checksum of 3 SYNs" in told[Kind.CHECKSUM_WRONG]
+    assert "drops what is: its checksum is wrong" in told[Kind.CONNTRACK_INVALID]
 
 
 def test_a_rule_dropped_it(tmp_path: Path) -> None:
