@@ -108,7 +108,7 @@ NEAR: Final = np.dtype(
 )
 """A packet around a question, as last seen in a frame, and to where it was last seen to go."""
 MOST[NEAR] = 1 << 14
-MOST[SUSPECT] = MOST[CONTROL] = 1 << 10
+MOST[SUSPECT] = MOST[CONTROL] = 1 << 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,13 +41,20 @@ def suspects(facts: Facts) -> npt.NDArray[np.void]:
     )
     paths = np.concatenate([one for _, one in failing])
     fails = np.repeat([int(one) for one, _ in failing], [one.size for _, one in failing])
+    order = np.lexsort((paths, facts.begin_ns[paths]))
+    paths, fails = paths[order], fails[order]
+    size, most = 4 * MOST[SUSPECT], MOST[SUSPECT]
+    # In a flood all of them fail, and the first do.
+    while (found := _first(facts, paths[:size], fails[:size])).size < most and size < paths.size:
+        size *= 4
+    return _rows(facts, paths[found[:most]], fails[found[:most]])
+
+
+def _first(facts: Facts, paths: Rows, fails: Rows) -> Rows:
+    """Which of these, in order of time, are to be looked at."""
     kept = np.flatnonzero(_is_usable(facts, paths) & ((fails != Fails.SILENT) | _asks(facts, paths)))
-    kept = kept[np.argsort(paths[kept], kind="stable")]
-    paths, fails = paths[kept], fails[kept]
-    few = _number_in(hashed(connection[paths], fails)) < _OF_EACH
-    paths, fails = paths[few], fails[few]
-    first = np.sort(np.lexsort((paths, facts.begin_ns[paths]))[: MOST[SUSPECT]])
-    return _rows(facts, paths[first], fails[first])
+    keys = hashed(facts.result.connection_of_path[paths[kept]], fails[kept])
+    return kept[_number_in(keys) < _OF_EACH]
 
 
 def _is_usable(facts: Facts, paths: Rows) -> Mask:
