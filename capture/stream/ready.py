@@ -51,13 +51,14 @@ def compile_kernels(say: Say) -> None:
             f"nothing compiled ahead fits this machine ({machine}), and there is no compiler for it here",
             "install ttrace on it with pip: `pip install ttrace-net`",
         )
+    folders = kernel_folders()
     say(
         f"nothing compiled ahead fits this machine ({machine}) and these sources: the capture's kernels are compiled "
-        f"now, about {_COMPILING_S} s, once"
+        f"now, about {_COMPILING_S} s, {'once' if folders.own else 'and at each start: nothing can be kept'}"
     )
     began = time.monotonic()
     compiled_here()
-    kernel_folders().mark_complete(CAPTURE)
+    folders.mark_complete(CAPTURE)
     say(f"compiled in {time.monotonic() - began:.1f} s")
 
 

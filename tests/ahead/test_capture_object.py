@@ -27,6 +27,8 @@ from ttrace.tests.capture.kernels.made_up import Packet, made_up, message, put_d
 from .arena import made_of
 from .arm import arm_python
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TRACE, CONNTRACK = 0x0A11, 0x0100
 _FUNCTION = re.compile(r"^[0-9a-f]+ <(?:ttrace_)?(\w+)>:\n(.*?)(?=^\s*$|\Z)", re.MULTILINE | re.DOTALL)
@@ -245,6 +247,7 @@ def test_an_object_that_another_could_have_written_or_that_is_broken_is_not_load
     assert asked(package, FITS) == "False"
 
 
+@pytest.mark.root
 def test_where_no_object_fits_a_capture_is_made_by_the_jit(tmp_path):
     """With the kernels that it has kept, of a warm-up."""
     program = (
@@ -260,6 +263,7 @@ def test_where_no_object_fits_a_capture_is_made_by_the_jit(tmp_path):
     assert "nothing was lost" in done.stderr
 
 
+@pytest.mark.root
 def test_a_capture_needs_neither_numba_nor_numpy(tmp_path):
     program = (
         "import sys\n"
