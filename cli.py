@@ -156,10 +156,12 @@ def correlate(
     begin_reading()
     with importing(_say):
         from .correlate import correlate_captures, correlate_files
-        from .correlate.explain.frame_reference import find_frame
         from .report import render_explanations, render_telling
         from .report.telling import Telling
         from .report.text.progress import stages
+
+        if explained:
+            from .correlate.explain.frame_reference import find_frame
 
     with stages() as show:
         if explained:

@@ -33,13 +33,21 @@ def render_telling(telling: "Telling", form: str) -> Iterator[str]:
     """The same of a result of any size. Raises TtraceError on the way when there is no room for temporary files."""
     match Form(form):
         case Form.text:
-            from .text import report, why
+            if telling.why:
+                from .text.why import why_pieces
 
-            return why.why_pieces(telling.whys) if telling.why else report.text_pieces(telling)
+                return why_pieces(telling.whys)
+            from .text.report import text_pieces
+
+            return text_pieces(telling)
         case Form.json:
-            from .json import contract, why_object
+            if telling.why:
+                from .json import why_object
 
-            return why_object.why_pieces(telling.whys) if telling.why else contract.json_pieces(telling)
+                return why_object.why_pieces(telling.whys)
+            from .json import contract
+
+            return contract.json_pieces(telling)
 
 
 def render_explanations(result: "Correlation", sightings: Sequence[int], form: str) -> Iterator[str]:
