@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..pcapng.rows import filtered
 from .hops.rewrites import Evidence, Field
 from .netfilter.rulebook import RewriteKind
 from .netfilter.sources import kind_names
@@ -41,9 +42,9 @@ def packets_table(result: Correlation) -> pd.DataFrame:
 def hops_table(result: Correlation) -> pd.DataFrame:
     """All shown hops, path by path in order; `frame` is 0 and `interface` empty for a chain, and the other way
     round."""
-    rows = result.hops[result.visible]
+    rows = filtered(result.hops, result.visible)
     sighting = rows["sighting"]
-    seen = result.sightings[sighting]
+    seen = result.sightings.take(sighting)
     is_chain = seen["kind"] == EVALUATION
     chain = np.full(rows.size, -1, np.int64)
     if result.evaluations.rows.size:
@@ -99,7 +100,7 @@ def rewrites_table(result: Correlation) -> pd.DataFrame:
 def paths_table(result: Correlation) -> pd.DataFrame:
     """One row per path: connection, protocol, outcome, reason, number of hops and rewrites, first and last frame's
     time."""
-    head = result.sightings[result.head]
+    head = result.sightings.take(result.head)
     shown = np.concatenate([[0], np.cumsum(result.visible)])
     return pd.DataFrame(
         {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from ..pcapng.rows import joined
 from .arrays.grouping import Runs, runs_of_keys
 from .clocks.align import align_clocks, are_others
 from .clocks.clock import Clock
@@ -115,7 +116,7 @@ class Linked:
     @property
     def conntrack(self) -> npt.NDArray[np.void]:
         """CONNTRACK rows of all files."""
-        return np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in self.messages)])
+        return joined(CONNTRACK, (m.conntrack for m in self.messages))
 
     @property
     def drop_rows(self) -> npt.NDArray[np.void]:

@@ -19,6 +19,7 @@ from .heard import HeardInterfaces
 from .pages import give_back
 from .read import Reader, open_reader
 from .record_times import RecordTimes
+from .rows import joined
 from .shrinking import refuse_shorter
 
 _AT_ONCE: Final = 1 << 16
@@ -128,7 +129,7 @@ def open_in_chunks(
             break
     refuse_shorter()
     cooked.split()
-    capture.records, capture.frames = np.concatenate(kept), np.concatenate(frames)
+    capture.records, capture.frames = joined(RECORD, kept), np.concatenate(frames)
     return ChunkedFile(capture=capture, times=times, _reader=reader, _cooked=cooked, _marks=marks)
 
 

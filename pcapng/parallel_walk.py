@@ -19,6 +19,7 @@ from ..kernels.threads import run_all
 from .blocks import BlockType
 from .capture_file import RECORD
 from .pages import fetch
+from .rows import copied
 from .walk import BLOCK, END, find_block, walk_blocks
 
 LEAST_PIECE: Final = 4 << 20
@@ -38,7 +39,7 @@ class Stretch:
         self, data: npt.NDArray[np.uint8], state: npt.NDArray[np.void], interfaces: npt.NDArray[np.void]
     ) -> None:
         """Walk over it from `state`, a WALK row; `interfaces`: INTERFACE rows of the file."""
-        self.state = state.copy()
+        self.state = copied(state)
         """WALK row: where the walk has come to."""
         self.passed: list[tuple[int, int, int]] = []
         """Blocks that are no packets and no descriptions: type, offset and end."""
@@ -114,7 +115,7 @@ class _Piece:
 
     def __init__(self, state: npt.NDArray[np.void]) -> None:
         """`state`: a WALK row of the same section."""
-        self.state = state.copy()
+        self.state = copied(state)
         self.filled = 0
         self.passed: list[tuple[int, int, int]] = []
         self._big = int(state["big"][0])

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .capture_file import CaptureFile, Interface, left_out, of_snapshots
+from .rows import filtered
 
 
 class RecordTimes:
@@ -34,7 +35,7 @@ class RecordTimes:
         self.size += records.size
         others = left_out(records, interfaces)
         if others.any():
-            records = records[~others]
+            records = filtered(records, ~others)
             if records.size == 0:
                 return
         if not self._begun:

@@ -15,6 +15,7 @@ from .capture_file import RECORD, CaptureFile, Interface, Statistics
 from .packet_blocks import INTERFACE
 from .pages import WINDOW, fetch, give_back
 from .parallel_walk import Stretch
+from .rows import copied
 from .source import MappedSource
 from .walk import BLOCK, DAMAGED, END, FULL, UNKNOWN, WALK, walk_blocks
 
@@ -112,11 +113,11 @@ class SectionReader:
 
     def position(self) -> Position:
         """Where the reader is."""
-        return Position(self._state.copy(), self._section)
+        return Position(copied(self._state), self._section)
 
     def go_to(self, position: Position) -> None:
         """Go on from a place where it has been; not before all has been read once."""
-        self._state = position.state.copy()
+        self._state = copied(position.state)
         self._section = position.section
         self._fetched = 0
         self._enter()
@@ -143,7 +144,7 @@ class SectionReader:
     def _look_ahead(self) -> None:
         """Parse all that is no packet up to the end of the section: a packet may only name what was described before,
         but not every file keeps to that."""
-        state, passed = self._state.copy(), np.empty(1 << 12, RECORD)
+        state, passed = copied(self._state), np.empty(1 << 12, RECORD)
         state["complete"] = 1
         while True:
             _, pause = walk_blocks(self.capture.data, self.capture.data.size, state, passed, self._interfaces.rows)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ...pcapng.read import CaptureFile, is_packet_interface
+from ...pcapng.rows import copied
 from ..nodes.topology import Topology
 from .align import SET_BACK_NS
 from .clock import Clock
@@ -96,7 +97,7 @@ def messages_on_reference(
     messages: npt.NDArray[np.void], clocks: Sequence[Clock], topology: Topology
 ) -> npt.NDArray[np.void]:
     """A copy of CONNTRACK rows with their `time_ns` on the reference clock. No frame says in which epoch they came."""
-    converted = messages.copy()
+    converted = copied(messages)
     if messages.size == 0:
         return converted
     node = _numbers(clocks, topology)[messages["namespace"]]

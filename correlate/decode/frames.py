@@ -15,6 +15,7 @@ from ...kernels.threads import run_all
 from ...pcapng.blocks import LinkType
 from ...pcapng.chunks import PER_CHUNK, Chunk, ChunkedFile
 from ...pcapng.read import CaptureFile, is_packet_interface
+from ...pcapng.rows import copied
 from ..schema import OUTER, SIGHTING
 from .compared_bytes import WHOLE, whole_reach
 from .encapsulation import SCRATCH_ROWS, open_tunnels
@@ -198,7 +199,7 @@ def dissect_packets(
         piece, tables = pieces[number], _Tables.around(table[ends[number] : ends[number + 1]])
         first = capture.first + piece.start
         encapsulated = _dissect_records(capture.data, records[piece], first, file, interfaces, comparing, tables)
-        return Observations(rows=tables.rows, outers=tables.outers[:encapsulated].copy(), kept=tables.kept)
+        return Observations(rows=tables.rows, outers=copied(tables.outers[:encapsulated]), kept=tables.kept)
 
     found = run_all(dissect, range(len(pieces)))
     if guessed and not all(part.rows["frame"][-1] for part in found):  # a row that is blank: frames count from 1

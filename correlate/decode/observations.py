@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ...pcapng.rows import joined, placed
 from ..schema import OUTER, SIGHTING
 from .compared_bytes import WHOLE
 
@@ -30,8 +31,8 @@ class Observations:
         if more.size == 0:
             return self.rows
         if self.table is None or self.table.size < size:
-            return np.concatenate([self.rows, more])
-        self.table[self.rows.size : size] = more
+            return joined(SIGHTING, (self.rows, more))
+        placed(self.table[self.rows.size : size], more)
         return self.table[:size]
 
 
@@ -39,7 +40,7 @@ def concatenate(files: list[Observations]) -> Observations:
     """The packets of all files as one table."""
     if len(files) == 1:
         return files[0]
-    rows = np.concatenate([np.empty(0, SIGHTING), *(f.rows for f in files)])
+    rows = joined(SIGHTING, (f.rows for f in files))
     ends = np.cumsum([0, *(f.rows.size for f in files)]).tolist()
     slices = [rows[start:end] for start, end in pairwise(ends)]
     return put_together(rows, [replace(f, rows=piece) for f, piece in zip(files, slices, strict=True)])
@@ -57,7 +58,7 @@ def put_together(
         before += piece.outers.size
     return Observations(
         rows=rows,
-        outers=np.concatenate([np.empty(0, OUTER), *(p.outers for p in pieces)]),
+        outers=joined(OUTER, (p.outers for p in pieces)),
         kept=sum((p.kept for p in pieces), np.zeros((2, WHOLE + 1), np.int64)),
         table=table,
     )

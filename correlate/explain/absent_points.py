@@ -121,7 +121,7 @@ def absent_points(
 
 def _spots(result: Correlation, rows: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     """(capture point, direction) of frames, each once and in order."""
-    seen = result.sightings[rows]
+    seen = result.sightings.take(rows)
     return sorted(set(zip(seen["place"].tolist(), seen["direction"].tolist(), strict=True)))
 
 
@@ -134,7 +134,7 @@ def _others(result: Correlation, own: int, members: npt.NDArray[np.int64]) -> di
     same_addresses = np.flatnonzero(np.isin(seen["flow"], flows))
     telling = "sequence" if row["protocol"] == TCP else "payload"
     same_words = np.flatnonzero(seen[telling] == row[telling])
-    there = seen[same_words]
+    there = seen.take(same_words)
     same = (there["protocol"] == row["protocol"]) & (there["payload_length"] == row["payload_length"])
     same &= np.abs(result.times_ns[same_words] - result.times_ns[own]) <= ONE_PACKET_NS
     if row["protocol"] == TCP:
@@ -225,7 +225,7 @@ def _shared_bytes(result: Correlation, own: int, rows: npt.NDArray[np.int64]) ->
 
     Sequence numbers wrap (RFC 9293, 3.4).
     """
-    row, others = result.sightings[own], result.sightings[rows]
+    row, others = result.sightings[own], result.sightings.take(rows)
     size = int(row["payload_length"])
     offset = (others["sequence"].astype(np.int64) - int(row["sequence"]) + 2**31) % 2**32 - 2**31
     begin, end = np.maximum(offset, 0), np.minimum(offset + others["payload_length"], size)

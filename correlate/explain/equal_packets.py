@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import filtered
 from ..flows.connections import Tie, rival_pairs
 from ..packets.datagrams import is_datagram
 from ..packets.points import point_keys
@@ -171,9 +172,9 @@ def _of_another(
 
 
 def _why_not_joined(result: Correlation, members: npt.NDArray[np.int64], theirs: npt.NDArray[np.int64]) -> NotIt:
-    own, other = result.sightings[members], result.sightings[theirs]
+    own, other = result.sightings.take(members), result.sightings.take(theirs)
     same_addresses = np.isin(other["flow"], own["flow"])
-    for row in other[same_addresses]:
+    for row in filtered(other, same_addresses):
         if ((own["flow"] == row["flow"]) & (own["namespace"] == row["namespace"])).any():
             return NotIt.REUSED
     if _gap_ns(result, members, theirs) > ONE_PACKET_NS:
@@ -190,7 +191,7 @@ def _other_payload(
     result: Correlation, members: npt.NDArray[np.int64], theirs: npt.NDArray[np.int64], seen: Apart
 ) -> EqualPacket | None:
     """The answer where payloads, or what checksums say of them, differ."""
-    own, other = (result.sightings[rows] for rows in (members, theirs))
+    own, other = (result.sightings.take(rows) for rows in (members, theirs))
     said = [(_first_said(rows["payload"]), _first_said(rows["residue"])) for rows in (own, other)]
     if not payloads_contradict(said[0], said[1]):
         return None

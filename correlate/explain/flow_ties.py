@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import joined
 from ..flows.connections import Tie
 from ..flows.ties_by_content import can_vote
 from ..result.correlation import Correlation
@@ -161,7 +162,7 @@ def packets_of(result: Correlation, session: int) -> int:
 
 def voting_contents(result: Correlation, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """The different contents of sightings, of those that vote for ties by content."""
-    seen = result.sightings[rows]
+    seen = result.sightings.take(rows)
     return np.unique(seen["content"][can_vote(seen)])
 
 
@@ -171,7 +172,7 @@ def _entry_id(result: Correlation, session: int, other: int) -> int | None:
     for one in (session, other):
         row = result.sightings[int(np.argmax(result.connections.session == one))]
         pairs.append(min(row["flow"], row["flow_reverse"]))
-    entries = np.concatenate([np.empty(0, CONNTRACK), *(m.conntrack for m in result.messages)])
+    entries = joined(CONNTRACK, (m.conntrack for m in result.messages))
     before = np.minimum(entries["original"], entries["restored"])
     after = np.minimum(entries["translated"], entries["reply"])
     found = ((before == pairs[0]) & (after == pairs[1])) | ((before == pairs[1]) & (after == pairs[0]))

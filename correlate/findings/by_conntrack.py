@@ -40,7 +40,7 @@ def wanted_by_two(facts: Facts) -> Iterator[Seen]:
     paths, row = _with_entry(facts, paths, facts.last[paths], entries, "translated")
     mine = facts.result.sightings["flow"][first_in_last_namespace(facts)[paths]]
     other, own = entries["original"][row] != mine, facts.result.sightings["flow"][facts.last[paths]] != mine
-    chosen = other & own & _is_alive(facts, entries[row], facts.result.sightings["time_ns"][facts.last[paths]])
+    chosen = other & own & _is_alive(facts, entries.take(row), facts.result.sightings["time_ns"][facts.last[paths]])
     paths, row = paths[chosen], row[chosen]
     for one in groups(facts, paths, row, facts.complete[facts.result.connection_of_path[paths]]):
         yield _clash(facts, one, entries[int(row[np.flatnonzero(paths == one[0])[0]])])

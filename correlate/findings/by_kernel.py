@@ -156,7 +156,7 @@ def _by_word(facts: Facts, paths: Rows, drop: _Drop, told: Told, *, harmless: bo
     words = told.words.format(
         dev=drop.device or "the device", source=drop.source, destination=drop.destination,
         hop=_next_hop(facts, drop) if "{hop}" in told.words else "",
-        server=Ends.of(facts.result.sightings[[drop.sighting]], "destination").text(facts.result.topology),
+        server=Ends.of(facts.result.sightings.take([drop.sighting]), "destination").text(facts.result.topology),
     )  # fmt: skip
     why = f"{words} ({drop_words(drop.row)})" if words else drop_words(drop.row)
 

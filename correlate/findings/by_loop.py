@@ -102,7 +102,7 @@ def _loop(facts: Facts, paths: Rows, times: Rows, step: int, *, harmless: bool) 
     return Seen(
         kind=Kind.REDIRECT_LOOP, key=(at, _address(frames[0]), step), say=say, paths=paths,
         subject=subject_of(facts, paths), time_ns=int(facts.begin_ns[first]), node=node_of(facts, first),
-        harmless=harmless, evidence=tuple(frame_evidence(facts, row) for row in frames[[0, 1, -1]]),
+        harmless=harmless, evidence=tuple(frame_evidence(facts, row) for row in frames.take([0, 1, -1])),
     )  # fmt: skip
 
 

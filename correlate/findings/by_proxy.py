@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.blocks import Direction
+from ...pcapng.rows import placed
 from ..arrays.grouping import group_ids, hashed, runs_of_ids
 from .common import PASSED_ON, TALK, earliest
 from .facts import Facts, Mask, Rows
@@ -43,7 +44,7 @@ def talks_of(facts: Facts) -> npt.NDArray[np.void]:
     rows["key"] = hashed(*(column for paths in talks for column in (_payload(facts, paths), size[paths])))
     rows["path"], rows["connection"] = talks.request, result.connection_of_path[talks.request]
     rows["time_ns"], rows["answer_ns"] = facts.begin_ns[talks.request], facts.begin_ns[talks.answer]
-    rows["head"] = result.sightings.take(facts.first_frame[talks.request])
+    placed(rows["head"], result.sightings.take(facts.first_frame[talks.request]))
     last = result.sightings.take(facts.last[talks.request])
     rows["last_namespace"] = last["namespace"]
     for name in ("place", "direction"):
@@ -94,7 +95,9 @@ def joined(talks: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
         taken[back + new] = new
     own = np.flatnonzero(taken >= 0)
     found = np.zeros(own.size, PASSED_ON)
-    found["taken"], found["own"], found["doubtful"] = talks.take(taken[own]), talks.take(own), doubtful[own]
+    placed(found["taken"], talks.take(taken[own]))
+    placed(found["own"], talks.take(own))
+    found["doubtful"] = doubtful[own]
     return found
 
 

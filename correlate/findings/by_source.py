@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import joined, placed
 from ..arrays.grouping import first_with, hashed
 from ..protocols import (
     ICMP,
@@ -67,9 +68,9 @@ def _rows(facts: Facts, paths: Rows, table: np.dtype[np.void], *, asking: bool) 
         if asking:
             rows["high"], rows["low"] = seen["destination_high"], seen["destination_low"]
         else:
-            rows["seen"] = seen
+            placed(rows["seen"], seen)
         found.append(rows)
-    return earliest(np.concatenate(found))
+    return earliest(joined(table, found))
 
 
 def _never_answered(facts: Facts) -> Mask:
@@ -137,7 +138,8 @@ def from_elsewhere(asked: npt.NDArray[np.void], said: npt.NDArray[np.void]) -> n
     answer, askers = np.unique(pairs[0], return_counts=True)
     one = np.flatnonzero(np.isin(said["path"], answer[askers == 1]) & _more_than_once(asked, said, everything))
     found = np.zeros(one.size, ELSEWHERE)
-    found["path"], found["said"] = asked["path"][one], said["seen"][one]
+    found["path"] = asked["path"][one]
+    placed(found["said"], said.take(one)["seen"])
     return found.take(np.argsort(found["path"], kind="stable"))
 
 

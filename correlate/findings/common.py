@@ -6,11 +6,12 @@ them. What may be large is bounded to what came first, in each part and in all, 
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import copied, joined
 from ..nodes.topology import Topology
 from ..schema import SIGHTING
 
@@ -161,11 +162,11 @@ class Clues:
 
     def with_(self, other: "Clues", part: int) -> "Clues":
         """Together with those of one part more, by its number."""
-        tables = {}
+        tables: dict[str, Any] = {}
         for name in TABLES:
-            more = getattr(other, name).copy()
+            more: npt.NDArray[np.void] = copied(getattr(other, name))
             more["part"] = part
-            tables[name] = earliest(np.concatenate([getattr(self, name), more]))
+            tables[name] = earliest(joined(more.dtype, (getattr(self, name), more)))
         return Clues(
             shows_both=self.shows_both | other.shows_both,
             traced=self.traced | other.traced,
@@ -175,9 +176,9 @@ class Clues:
 
     def numbered(self, paths: list[npt.NDArray[np.int64]], connections: list[npt.NDArray[np.int64]]) -> "Clues":
         """With ids, of which each part has those of its paths and connections."""
-        tables = {}
+        tables: dict[str, Any] = {}
         for name in TABLES:
-            rows = getattr(self, name).copy()
+            rows = copied(getattr(self, name))
             for column, ids in (("path", paths), ("connection", connections)):
                 for part in np.unique(rows["part"]).tolist():
                     here = rows["part"] == part

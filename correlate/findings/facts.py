@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import joined
 from ..arrays.grouping import Runs, hashed, runs_of_ids
 from ..decode.link_scope import stays_on_link
 from ..outcomes.address_keys import address_halves, address_keys
@@ -118,7 +119,7 @@ class Facts:
         """(CONNTRACK rows of all files, the file of each)."""
         found = [one.conntrack for one in self.result.messages]
         files = np.repeat(np.arange(len(found)), [rows.size for rows in found])
-        return np.concatenate([np.empty(0, CONNTRACK), *found]), files
+        return joined(CONNTRACK, found), files
 
     def said_at(self, sightings: Rows) -> npt.NDArray[np.void]:
         """The TOLD row of each of some sightings, all of which the kernel said."""

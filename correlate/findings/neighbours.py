@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.blocks import Direction
+from ...pcapng.rows import filtered
 from ..arrays.grouping import group_ids, hashed, runs_of_ids
 from ..decode.flow_columns import MAPPED
 from ..protocols import (
@@ -87,12 +88,13 @@ def _question(facts: Facts, paths: Rows, target: int) -> Question:
     paths = paths[np.argsort(facts.begin_ns[paths], kind="stable")]
     frames = result.sightings.take(facts.last_frame[paths])
     hops = [np.arange(result.first_hop[path], result.first_hop[path + 1]) for path in paths.tolist()]
-    seen = result.sightings[["namespace", "place", "kind"]][result.hops["sighting"][np.concatenate(hops)]]
-    seen = seen[seen["kind"] == FRAME]
+    rows = result.hops["sighting"][np.concatenate(hops)]
+    rows = rows[result.sightings["kind"][rows] == FRAME]
     direction = result.sightings["direction"][facts.first_frame[paths]]
     return Question(
         part=0, paths=paths, times_ns=facts.begin_ns[paths], frames=frames, target=target,
-        spaces=frozenset(seen["namespace"].tolist()), places=frozenset(seen["place"].tolist()),
+        spaces=frozenset(result.sightings["namespace"][rows].tolist()),
+        places=frozenset(result.sightings["place"][rows].tolist()),
         is_own=direction == Direction.OUT, is_in=direction == Direction.IN,
     )  # fmt: skip
 
@@ -112,7 +114,7 @@ def silent(question: Question, life: Life) -> Question | None:
     if times_ns.size == 0 or times_ns[-1] - times_ns[0] < ASKED_NS:
         return None
     return replace(
-        question, paths=question.paths[left], times_ns=times_ns, frames=question.frames[left],
+        question, paths=question.paths[left], times_ns=times_ns, frames=filtered(question.frames, left),
         is_own=question.is_own[left], is_in=question.is_in[left],
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from ...pcapng.rows import joined
 from ..protocols import WITH_PORTS
 from .facts import Facts, Rows
 from .grouping import groups
@@ -34,7 +35,7 @@ def _tries(facts: Facts, paths: Rows) -> Tries:
 
 def both(one: Tries, other: Tries) -> Tries:
     """Those of two parts; none where one part has none."""
-    return np.unique(np.concatenate([one, other])) if one.size and other.size else NO_TRIES
+    return np.unique(joined(TRY, (one, other))) if one.size and other.size else NO_TRIES
 
 
 def is_scan(tried: Tries) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import filtered, joined, placed
 from ..protocols import ICMP, ICMP_UNREACHABLE, ICMPV6, ICMPV6_UNREACHABLE
 from .common import NEAR, Question, Role, Unresolved, earliest
 from .facts import Facts, Mask, Rows
@@ -37,7 +38,7 @@ def around(facts: Facts, questions: Sequence[Question]) -> Around:
     talk = _Talk(facts, wanted)
     errors = np.flatnonzero(_unreachable(facts))
     found = [_near(facts, number, one, talk, errors) for number, one in enumerate(questions)]
-    return Around(signs_of_life(facts, wanted), earliest(np.concatenate(found)))
+    return Around(signs_of_life(facts, wanted), earliest(joined(NEAR, found)))
 
 
 class _Talk:
@@ -81,11 +82,11 @@ def _near(facts: Facts, number: int, one: Question, talk: _Talk, errors: Rows) -
         rows = np.zeros(paths.size, NEAR)
         rows["question"], rows["role"], rows["time_ns"] = number, role, facts.begin_ns[paths if by is None else by]
         rows["path"], rows["connection"] = result.ids.paths[paths], result.ids.connections[connection[paths]]
-        rows["seen"] = result.sightings.take(np.maximum(facts.last_frame[paths], 0))
+        placed(rows["seen"], result.sightings.take(np.maximum(facts.last_frame[paths], 0)))
         rows["last_high"] = result.sightings["destination_high"][facts.last[paths]]
         rows["last_low"] = result.sightings["destination_low"][facts.last[paths]]
-        found.append(rows[facts.last_frame[paths] >= 0])
-    return np.concatenate(found)
+        found.append(filtered(rows, facts.last_frame[paths] >= 0))
+    return joined(NEAR, found)
 
 
 def _asks_for_an_answer(facts: Facts, paths: Rows, question: Question) -> Rows:
@@ -112,7 +113,7 @@ def resolve(
     life: Life = {}
     near = np.empty(0, NEAR)
     for part in parts:
-        near = earliest(np.concatenate([near, part.near]))
+        near = earliest(joined(NEAR, (near, part.near)))
         for at, time_ns in part.life.items():
             life[at] = max(life.get(at, -1), time_ns)
     found = []
@@ -141,9 +142,9 @@ def _unresolved(question: Question, near: npt.NDArray[np.void], points: int) -> 
     begin_ns, end_ns = int(question.times_ns[0]), int(question.times_ns[-1])
     near = near.take(np.lexsort((near["path"], near["time_ns"])))
     around_it = (near["time_ns"] >= begin_ns - _BEFORE_NS) & (near["time_ns"] <= end_ns + _BEFORE_NS)
-    waiting, asks = (near[around_it & (near["role"] == role)] for role in (Role.WAITS, Role.HAS_NO_ANSWER))
-    errors = near[(near["role"] == Role.ERROR) & np.isin(near["connection"], waiting["connection"])]
-    given_up = near[(near["role"] == Role.GIVEN_UP) & (near["time_ns"] >= begin_ns)]
+    waiting, asks = (filtered(near, around_it & (near["role"] == role)) for role in (Role.WAITS, Role.HAS_NO_ANSWER))
+    errors = filtered(near, (near["role"] == Role.ERROR) & np.isin(near["connection"], waiting["connection"]))
+    given_up = filtered(near, (near["role"] == Role.GIVEN_UP) & (near["time_ns"] >= begin_ns))
     for rows, role in ((waiting, Role.WAITS), (asks, Role.HAS_NO_ANSWER)):
         if rows.size:
             return Unresolved(question=question, role=role, about=rows, errors=np.unique(errors["path"]).size)

@@ -57,7 +57,7 @@ def _nouns(facts: Facts, paths: Rows) -> frozenset[str]:
             return frozenset((what,))
     rows = facts.result.sightings.take(facts.result.head[paths])
     _, first = np.unique(rows[["protocol", "icmp_type", "icmp_code"]], return_index=True)
-    infos = [packet_info(row) if row["icmp_type"] else "packet" for row in rows[first]]
+    infos = [packet_info(row) if row["icmp_type"] else "packet" for row in rows.take(first)]
     return frozenset(info.split(" seq ")[0] for info in infos)
 
 

@@ -9,6 +9,7 @@ from copy import copy
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import copied
 from ..nodes.topology import Topology
 
 
@@ -21,7 +22,7 @@ def separate_underlay(sightings: npt.NDArray[np.void], topology: Topology) -> tu
     outer = sightings["outer"] > 0
     if not outer.any():
         return sightings, topology
-    separated = sightings.copy()
+    separated = copied(sightings)
     separated["namespace"][outer] += len(topology.namespaces)
     doubled = copy(topology)
     doubled.namespaces = topology.namespaces * 2

@@ -53,7 +53,7 @@ class SessionFacts:
         if odd[example].any():
             plain = np.flatnonzero(~odd & odd[example][session])
             example[session[plain]] = plain
-        rows = shown.sightings[example]
+        rows = shown.sightings.take(example)
         return cls(
             rows=rows,
             pair=np.minimum(rows["flow"], rows["flow_reverse"]),

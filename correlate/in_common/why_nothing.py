@@ -62,7 +62,7 @@ class Comparison:
         yield Obstacle.NO_FLOW, f"{nowhere}; {self._examples(group)}"
 
     def _by_itself(self, group: Group, others: list[Group]) -> Iterator[tuple[Obstacle, str]]:
-        rows = self.sessions.rows[group.every]
+        rows = self.sessions.rows.take(group.every)
         if rows.size == 0:
             yield Obstacle.EMPTY, "it holds no packets"
         if ((rows["ip_version"] == 0) & (rows["ethertype"] != ETHERTYPE_ARP)).all():
@@ -221,7 +221,7 @@ class Comparison:
 
     def _examples(self, group: Group) -> str:
         """The addresses between which most of its packets went."""
-        rows = self.sessions.rows[group.told]
+        rows = self.sessions.rows.take(group.told)
         ends = [spread(spread(rows[f"{end}_high"]) ^ rows[f"{end}_low"]) for end in ("source", "destination")]
         _, first, number = np.unique(ends[0] + ends[1], return_index=True, return_inverse=True)
         packets = np.bincount(number, weights=group.packets).astype(np.int64)

@@ -161,7 +161,7 @@ class FlowGroups:
                 order = np.lexsort((rows["number"], rows["key"]))
                 crowded.append(_join_equal(self._parent, rows["key"][order], rows["number"][order], self._ends))
             timed = self._headers.part(bucket).read()
-            _join_near(self._parent, timed[np.lexsort((timed["time_ns"], timed["key"]))])
+            _join_near(self._parent, timed.take(np.lexsort((timed["time_ns"], timed["key"]))))
         self.crowded = np.unique(np.concatenate(crowded))
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ...pcapng.blocks import LinkType
 from ...pcapng.record_times import RecordTimes
+from ...pcapng.rows import filtered, joined
 from ..arrays.hashing import spread
 from ..clocks.reference_time import FramesSetBack
 from ..decode.compared_bytes import WHOLE, common_reach, whole_reach
@@ -191,7 +192,7 @@ def _survey_messages(groups: FlowGroups, messages: KernelMessages) -> None:
     )
     headers = messages.headers
     numbers = _survey_headers(groups, headers)
-    events = messages.events[messages.events["header"] >= 0]
+    events = filtered(messages.events, messages.events["header"] >= 0)
     # Where the kernel names no entry, the trace id tells of a translation (flows/ties_by_trace.py).
     told_by = np.where(events["conntrack_id"] != 0, events["conntrack_id"], events["id"])
     known = np.flatnonzero((events["conntrack_id"] != 0) | (events["legacy"] == 0))
@@ -232,7 +233,7 @@ def _share_entries(
 
 def _chain_heads(heads: npt.NDArray[np.void], messages: KernelMessages) -> npt.NDArray[np.void]:
     """One event of each base chain."""
-    both = np.concatenate([heads, messages.events[messages.events["header"] >= 0]])
+    both = joined(TRACE_EVENT, (heads, filtered(messages.events, messages.events["header"] >= 0)))
     _, first = np.unique(chain_keys(both), return_index=True)
     return both.take(first)
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ...pcapng.blocks import DROP_MESSAGE, DropAttribute
+from ...pcapng.rows import joined
 from ..decode.ip import dissect_ip
 from ..protocols import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from ..schema import SIGHTING, TOLD
@@ -176,4 +177,4 @@ DROPS: Final = SightingSource(
 
 def said_drops(messages: Sequence[KernelMessages]) -> npt.NDArray[np.void]:
     """What the drops of all files say, a row (`COLUMNS`) for each sighting of that kind, in their order."""
-    return np.concatenate([np.empty(0, COLUMNS), *(one.said[DROP].rows for one in messages if DROP in one.said)])
+    return joined(COLUMNS, (one.said[DROP].rows for one in messages if DROP in one.said))

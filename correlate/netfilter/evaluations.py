@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ...pcapng.rows import filtered
 from ..arrays.grouping import group_ids, radix_order
 from ..arrays.hashing import mix
 from ..nodes.topology import Topology
@@ -118,7 +119,7 @@ def build_evaluations(
     _assign(events, opener, owned)
     orphans = int(owned.size - np.count_nonzero(owned))
     if orphans:
-        events, opener, order = events[owned], opener[owned], order[owned]
+        events, opener, order = filtered(events, owned), opener[owned], order[owned]
     first = np.flatnonzero(opener)
     chains, chain_of = _number_chains(events, first, events[:0] if heads is None else heads, names, rulesets)
     rows = np.zeros(first.size, EVALUATION)
@@ -255,7 +256,7 @@ def _number_chains(
     _hash_chains(events, first, key)
     which, example = group_ids(key)
     # Few, so the rest is done in the order of their columns.
-    keys = np.concatenate([chain_keys(others), chain_keys(events[first[example]])])
+    keys = np.concatenate([chain_keys(others), chain_keys(events.take(first[example]))])
     packed, inverse = np.unique(keys, return_inverse=True)
     chain_of = inverse.reshape(-1)[others.size :][which]
     chains = []

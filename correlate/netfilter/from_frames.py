@@ -105,7 +105,7 @@ def _frames_with_outer(
 
     `inside`, `messages`: rows of frames in a tunnel, and of what was told.
     """
-    around = outers[sightings["outer"][inside].astype(np.int64) - 1]
+    around = outers.take(sightings["outer"][inside].astype(np.int64) - 1)
     candidates = np.concatenate([inside, messages])
     flow = np.concatenate([around["flow"], sightings["flow"][messages]])
     content = np.concatenate([around["content"], sightings["content"][messages]])

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from ...kernels.njit import njit
 from ...pcapng.blocks import LinkType
 from ...pcapng.read import CaptureFile
+from ...pcapng.rows import joined
+from ..schema import SIGHTING
 from .attributes import u16
 from .numbers import NFGENMSG_BYTES, NLMSG_FLAGS_OFFSET, NLMSG_HDRLEN, NLMSG_TYPE_OFFSET
 from .ruleset_message import NEW_GENERATION, RulesetMessage
@@ -62,8 +64,8 @@ class Said:
     def joined(cls, pieces: "list[Said]") -> "Said":
         """All of these behind each other; there must be one at least."""
         return cls(
-            rows=np.concatenate([piece.rows for piece in pieces]),
-            headers=np.concatenate([piece.headers for piece in pieces]),
+            rows=joined(pieces[0].rows.dtype, (piece.rows for piece in pieces)),
+            headers=joined(SIGHTING, (piece.headers for piece in pieces)),
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import joined
 from ..schema import SIGHTING, TOLD
 from .evaluations import Evaluations
 from .messages import KernelMessages, Said
@@ -27,7 +28,7 @@ class Told:
         others = [said[kind] for kind in sorted(said)]
         columns = [_common(evaluations.rows), *(_common(one.rows) for one in others)]
         headers = [evaluations.sightings, *(one.headers for one in others)]
-        return cls(rows=np.concatenate(columns), sightings=np.concatenate(headers))
+        return cls(rows=joined(TOLD, columns), sightings=joined(SIGHTING, headers))
 
 
 def said_by_all(messages: list[KernelMessages]) -> dict[int, Said]:

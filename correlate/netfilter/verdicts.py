@@ -45,7 +45,8 @@ def name_unconditional_rules(evaluations: Evaluations, rulesets: dict[int, list[
     rows = np.flatnonzero((events["legacy"] > 0) & ends)
     if rows.size == 0:
         return
-    keys, which = np.unique(events[["namespace", "family", "table", "chain", "rule_number"]][rows], return_inverse=True)
+    named = events.take(rows)[["namespace", "family", "table", "chain", "rule_number"]]
+    keys, which = np.unique(named, return_inverse=True)
     is_rule = np.zeros(keys.size, np.bool_)
     for at, (namespace, family, table, chain, number) in enumerate(keys.tolist()):
         key = (FAMILIES.get(family, ""), names.get(table, ""), names.get(chain, ""), number)

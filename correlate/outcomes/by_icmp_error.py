@@ -41,7 +41,7 @@ def given_up_with_an_icmp_error(tables: Tables, so_far: Outcomes) -> Verdicts:
     """A packet that an ICMP error quotes was dropped, and why is known; or the end itself refused it."""
     is_error = (tables.sightings["notes"][tables.first] & NOTE_ERROR) != 0
     errors = np.flatnonzero(is_error)
-    errors = errors[_gives_up(tables.sightings[tables.first[errors]])]
+    errors = errors[_gives_up(tables.sightings.take(tables.first[errors]))]
     if errors.size == 0:
         return Verdicts.none()
     paths, error = _quoted_by(tables, errors, np.flatnonzero(~is_error))

@@ -155,7 +155,7 @@ class Columns:
     @cached_property
     def chatter(self) -> npt.NDArray[np.bool_]:
         """Per path: ARP, multicast, IPv6 neighbour discovery: what links say among themselves."""
-        return is_link_chatter(self.sightings[self.head])
+        return is_link_chatter(self.sightings.take(self.head))
 
     @cached_property
     def connection_of_path(self) -> npt.NDArray[np.int64]:

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import filtered
 from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from . import connection_state as states
 from .columns import Columns
@@ -23,7 +24,7 @@ def connection_ending(result: Columns, paths: npt.NDArray[np.int64], state: str)
         case states.REFUSED | states.RESET:
             return f"{state}{_by_whom(result, paths, rows, forward)}"
         case states.UNANSWERED:
-            asked = rows[forward]
+            asked = filtered(rows, forward)
             syn = "SYN " if rows["protocol"][0] == TCP and asked.size else ""
             return f"{state} ({syn}x{asked.size:,})" if asked.size > 1 else state
         case states.HALF_OPEN:

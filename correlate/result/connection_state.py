@@ -32,7 +32,7 @@ def connection_state(result: Columns, paths: npt.NDArray[np.int64]) -> str:
     if (result.outcomes.reason[paths] == Reason.REFUSED).any():
         return REFUSED
     forward = result.forward_of_path[paths]
-    rows = result.sightings[result.head[paths]]
+    rows = result.sightings.take(result.head[paths])
     if rows["notes"][0] & NOTE_ERROR:
         return CUT  # what it is about was not seen
     if rows["protocol"][0] != TCP:

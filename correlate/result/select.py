@@ -68,7 +68,7 @@ def select(
 
 def select_handshakes(result: Correlation) -> Selection:
     """The SYN and SYN-ACK of every TCP connection, each in full."""
-    head = result.sightings[result.head]
+    head = result.sightings.take(result.head)
     paths = (head["protocol"] == TCP) & ((head["tcp_flags"] & TCP_SYN) != 0)
     connections = np.zeros(result.connections.count, np.bool_)
     connections[result.connection_of_path[paths]] = True

@@ -74,7 +74,7 @@ def _ends(result: Columns, paths: npt.NDArray[np.int64]) -> tuple[tuple[np.void,
 
 def _last_itself(result: Columns, index: int) -> np.void:
     """The last sighting of a path that shows the packet itself."""
-    rows = result.sightings[result.hops["sighting"][result.first_hop[index] : result.first_hop[index + 1]]]
+    rows = result.sightings.take(result.hops["sighting"][result.first_hop[index] : result.first_hop[index + 1]])
     itself = np.flatnonzero((rows["notes"] & NOTE_OUTER) == 0)
     return rows[itself[-1] if itself.size else -1]
 
@@ -100,7 +100,7 @@ def _views(result: Columns, wanted: npt.NDArray[np.bool_]) -> dict[int, list[Vie
     connection = result.connections.connection[of_kind(result.sightings, FRAME)]
     usable = np.flatnonzero(wanted[connection] & ((frames(result.sightings)["notes"] & NOTE_ERROR) == 0))
     forward = result.connections.forward[usable]
-    seen = result.sightings[usable]
+    seen = result.sightings.take(usable)
     flow = np.where(forward, seen["flow"], seen["flow_reverse"])
     order = np.lexsort((result.times_ns[usable], flow, seen["place"], connection[usable]))
     a, b = order[:-1], order[1:]

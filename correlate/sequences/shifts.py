@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ...pcapng.blocks import Direction
+from ...pcapng.rows import filtered, joined
 from ..arrays.grouping import Runs, first_with, group_ids, hashed
 from ..decode.renumbered import renumbered_contents
 from ..protocols import FRAGMENT_OFFSET, TCP
@@ -215,7 +216,7 @@ def _shifts_of(
     wanted = np.isin(at, shifted) & ~handshakes.apart(sightings, segments, at) & ~np.isin(segments.row, own)
     found = _renumbered(sightings, segments, at, np.flatnonzero(wanted), votes)
     same = _with_content_of(sightings, segments.row[traced], found)
-    found = np.concatenate([found[~np.isin(found["row"], same["row"])], same])
+    found = joined(found.dtype, (filtered(found, ~np.isin(found["row"], same["row"])), same))
     behind, which = _told_of(sightings, found["row"], connection, forward)
     told_rows = found.take(which)
     told_rows["row"], told_rows["payload"] = behind, sightings["payload"][behind]

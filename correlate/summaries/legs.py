@@ -106,8 +106,8 @@ def find_legs(result: Correlation, steps: Steps) -> npt.NDArray[np.void]:
     clear = ~result.packets.ambiguous[steps.path[before]] & ((delay >= 0) | (machine[before] != machine[after]))
     _put_latencies(table, row[leg[clear]], delay[clear])
     table["clock_error_ns"] = -1
-    table["clock_error_ns"][row] = _clock_errors(result, table[row], steps.time_ns[before], leg)
-    return table[_in_order(steps, table, points)]
+    table["clock_error_ns"][row] = _clock_errors(result, table.take(row), steps.time_ns[before], leg)
+    return table.take(_in_order(steps, table, points))
 
 
 def outcomes_on_the_way(result: Correlation) -> npt.NDArray[np.uint8]:

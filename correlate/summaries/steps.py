@@ -89,7 +89,7 @@ def _have_steps(result: Correlation, wanted: npt.NDArray[np.bool_] | None) -> np
     chosen = np.arange(result.packets.count)
     if wanted is not None:
         chosen = np.flatnonzero(wanted[result.connection_of_path])
-    head = result.sightings[result.head[chosen]]
+    head = result.sightings.take(result.head[chosen])
     found = np.zeros(result.packets.count, np.bool_)
     found[chosen] = ~is_link_chatter(head) & ((head["notes"] & NOTE_ERROR) == 0)
     return found

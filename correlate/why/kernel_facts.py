@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import joined
 from ..netfilter.numbers import NFT_GOTO, NFT_JUMP, NFT_RETURN
 from ..result.correlation import Correlation
 from ..result.reasons import RULE_CHANGED, rule_place
@@ -91,9 +92,9 @@ def _messages(result: Correlation, passage: Passage) -> tuple[npt.NDArray[np.voi
     of_packet = [table["id"][a & b] for table, a, b in zip(tables, here, fits, strict=True)]
     ids = np.unique(np.concatenate([np.empty(0, np.int64), *of_packet]))
     rows = [np.flatnonzero(a & np.isin(table["id"], ids)) for table, a in zip(tables, here, strict=True)]
-    found = [np.empty(0, CONNTRACK), *(table.take(some) for table, some in zip(tables, rows, strict=True))]
+    found = joined(CONNTRACK, (table.take(some) for table, some in zip(tables, rows, strict=True)))
     files = [np.empty(0, np.int64), *(np.full(some.size, number) for number, some in enumerate(rows))]
-    return np.concatenate(found), np.concatenate(files)
+    return found, np.concatenate(files)
 
 
 def _is_alive(rows: npt.NDArray[np.void], number: int, passage: Passage, result: Correlation) -> bool:
