@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _CacheLocator
+from numba.core.runtime.nrt import rtsys
 
 from .ahead import has_any_ahead
 from .folders import ROOT, fingerprint_of, kernel_folders, make_kernel_folder
@@ -140,7 +141,8 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled kernel for these types, or None."""
-        target_context.refresh()
+        # No refresh of the context: that loads how everything is compiled, and nothing is; a compiler does so itself.
+        rtsys.initialize(target_context)
         key = self._index_key(sig, target_context.codegen())
         for files in (self._cache_file, self._packaged):
             try:
