@@ -6,6 +6,8 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import joined
+from ..arrays.grouping import group_ids, hashed
 from ..nodes.topology import Topology
 from ..protocols import WITH_PORTS
 from ..result.show_connections import owner_of
@@ -29,13 +31,14 @@ class Ends:
         """The `source` or `destination` of SIGHTING rows."""
         addresses = np.empty(rows.size, [("high", "u8"), ("low", "u8")])
         addresses["high"], addresses["low"] = rows[f"{end}_high"], rows[f"{end}_low"]
+        _, once = group_ids(hashed(addresses["high"], addresses["low"]))
         ports = rows[f"{end}_port"][np.isin(rows["protocol"], WITH_PORTS)]
-        return cls(addresses=np.unique(addresses), ports=np.unique(ports))
+        return cls(addresses=np.unique(addresses.take(once)), ports=np.unique(ports))
 
     def and_(self, other: "Ends") -> "Ends":
         """Both together."""
         return Ends(
-            addresses=np.unique(np.concatenate([self.addresses, other.addresses])),
+            addresses=np.unique(joined(self.addresses.dtype, (self.addresses, other.addresses))),
             ports=np.union1d(self.ports, other.ports),
         )
 

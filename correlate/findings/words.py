@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from ..arrays.grouping import group_ids, hashed
 from ..netfilter.rules import Rule
 from ..nodes.namespace_facts import NamespaceFacts
 from ..result.reasons import rule_place
@@ -39,7 +40,8 @@ def subject_of(facts: Facts, paths: Rows) -> Subject:
     _, first = np.unique(facts.result.connection_of_path[paths], return_index=True)
     # Behind a translation, what is one packet may be taken for one more.
     rows = facts.result.sightings.take(facts.result.head[paths[first]])
-    kinds = np.unique(rows[["protocol", "ethertype"]])
+    _, once = group_ids(hashed(rows["protocol"], rows["ethertype"]))
+    kinds = rows.take(once)[["protocol", "ethertype"]]
     return Subject(
         protocols=frozenset(protocol_name(*pair) for pair in kinds.tolist()),
         sources=Ends.of(rows, "source"),
@@ -56,7 +58,7 @@ def _nouns(facts: Facts, paths: Rows) -> frozenset[str]:
         if chosen[paths].all():
             return frozenset((what,))
     rows = facts.result.sightings.take(facts.result.head[paths])
-    _, first = np.unique(rows[["protocol", "icmp_type", "icmp_code"]], return_index=True)
+    _, first = group_ids(hashed(rows["protocol"], rows["icmp_type"], rows["icmp_code"]))
     infos = [packet_info(row) if row["icmp_type"] else "packet" for row in rows.take(first)]
     return frozenset(info.split(" seq ")[0] for info in infos)
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ...pcapng.rows import joined
 from ..arrays.grouping import group_ids, hashed
 from ..arrays.hashing import mix
 from ..protocols import DCCP, SCTP, TCP, TCP_ACK, TCP_RST, TCP_SYN, UDP, UDP_LITE
@@ -86,7 +87,7 @@ class Talks:
 
     def merged(self, *others: "Talks") -> "Talks":
         """All of these together."""
-        rows = np.concatenate([self.rows, *(other.rows for other in others)])
+        rows = joined(_TALK, (self.rows, *(other.rows for other in others)))
         _, first = group_ids(hashed(rows["flow"], rows["place"], rows["listening"]))
         return Talks(rows.take(first))
 

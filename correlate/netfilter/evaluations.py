@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ...pcapng.rows import filtered
+from ...pcapng.rows import filtered, joined
 from ..arrays.grouping import group_ids, radix_order
 from ..arrays.hashing import mix
 from ..nodes.topology import Topology
@@ -256,8 +256,8 @@ def _number_chains(
     _hash_chains(events, first, key)
     which, example = group_ids(key)
     # Few, so the rest is done in the order of their columns.
-    keys = np.concatenate([chain_keys(others), chain_keys(events.take(first[example]))])
-    packed, inverse = np.unique(keys, return_inverse=True)
+    heads = joined(TRACE_EVENT, (others, events.take(first[example])))
+    packed, inverse = np.unique(chain_keys(heads), return_inverse=True)
     chain_of = inverse.reshape(-1)[others.size :][which]
     chains = []
     for namespace, family_number, table_hash, chain_hash, legacy, hook in packed.tolist():

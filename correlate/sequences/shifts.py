@@ -216,13 +216,13 @@ def _shifts_of(
     wanted = np.isin(at, shifted) & ~handshakes.apart(sightings, segments, at) & ~np.isin(segments.row, own)
     found = _renumbered(sightings, segments, at, np.flatnonzero(wanted), votes)
     same = _with_content_of(sightings, segments.row[traced], found)
-    found = joined(found.dtype, (filtered(found, ~np.isin(found["row"], same["row"])), same))
+    found = joined(_NUMBERED, (filtered(found, ~np.isin(found["row"], same["row"])), same))
     behind, which = _told_of(sightings, found["row"], connection, forward)
     told_rows = found.take(which)
     told_rows["row"], told_rows["payload"] = behind, sightings["payload"][behind]
     distinct = np.zeros(own.size, _NUMBERED)
     distinct["row"], distinct["content"], distinct["payload"] = own, sightings["content"][own] ^ _OWN, 0
-    found = np.concatenate([found, told_rows, distinct])
+    found = joined(_NUMBERED, (found, told_rows, distinct))
     found = found.take(np.argsort(found["row"]))
     return Shifts(
         rows=found["row"].copy(), sequence=found["sequence"].copy(), acknowledgment=found["acknowledgment"].copy(),

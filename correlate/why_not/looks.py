@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.rows import filtered, joined
 from ..nodes.topology import Namespace
 from ..protocols import FRAGMENT_OFFSET, ICMP, ICMPV6, TCP, WITH_PORTS
 from ..result.correlation import Correlation
@@ -62,8 +63,8 @@ class Scene:
     @cached_property
     def entries(self) -> npt.NDArray[np.void]:
         """CONNTRACK rows of the namespace, by their ids, and those of one in order."""
-        rows = np.concatenate([np.empty(0, CONNTRACK), *(one.conntrack for one in self.part.messages)])
-        rows = rows[rows["namespace"] == self.namespace]
+        rows = joined(CONNTRACK, (one.conntrack for one in self.part.messages))
+        rows = filtered(rows, rows["namespace"] == self.namespace)
         return rows.take(np.argsort(rows["id"], kind="stable"))
 
 
