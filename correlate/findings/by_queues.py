@@ -44,7 +44,7 @@ def dropped_by_queues(facts: Facts) -> Iterator[Seen]:
     for one in groups(facts, paths, namespaces[facts.last[paths]], output, harmless(facts, paths)):
         index = int(facts.said_at(facts.last[one[:1]])["output_index"][0])
         yield from _queue(facts, one, int(namespaces[facts.last[one[0]]]), index)
-    for point, one in _at_points(facts, _gone(facts, _BEHIND_VETH) & _last_frame(facts, Direction.OUT)):
+    for point, one in _at_points(facts, _last_frames(facts, _gone(facts, _BEHIND_VETH), Direction.OUT)):
         if _peer(facts, point) is not None:
             yield from _queue(facts, one, point.namespace, point.interface_index)
 
@@ -52,10 +52,10 @@ def dropped_by_queues(facts: Facts) -> Iterator[Seen]:
 def taken_before_netfilter(facts: Facts) -> Iterator[Seen]:
     """`before_netfilter`: filters at the ingress of an interface dropped packets meanwhile; or an XDP program is at the
     other end of a veth pair, where a capture would have seen them behind it."""
-    unseen = _gone(facts, _BEFORE) & _last_frame(facts, Direction.IN) & _is_missed(facts)
-    for point, one in _at_points(facts, unseen):
+    unseen = _last_frames(facts, _gone(facts, _BEFORE), Direction.IN)
+    for point, one in _at_points(facts, unseen[_are_missed(facts, unseen)]):
         yield from _filtered(facts, point, one)
-    for point, one in _at_points(facts, _gone(facts, _BEHIND_VETH) & _last_frame(facts, Direction.OUT)):
+    for point, one in _at_points(facts, _last_frames(facts, _gone(facts, _BEHIND_VETH), Direction.OUT)):
         yield from _by_xdp(facts, point, one)
 
 
@@ -78,27 +78,29 @@ def _gone(facts: Facts, reasons: tuple[Reason, ...]) -> Mask:
     return open_ & facts.own & ~facts.on_link & ~facts.explained[facts.result.connection_of_path]
 
 
-def _is_missed(facts: Facts) -> Mask:
-    """Per path: rules would have been seen, or TCP itself missed an answer. Without either, what takes its packets and
-    says nothing, as a log does, looks the same."""
+def _are_missed(facts: Facts, paths: Rows) -> Mask:
+    """Of these paths: rules would have been seen, or TCP itself missed an answer. Without either, what takes its
+    packets and says nothing, as a log does, looks the same."""
     repeated = facts.count(facts.syn) > 1
-    return facts.traced[facts.result.sightings["namespace"][facts.last]] | repeated[facts.result.connection_of_path]
+    namespace = facts.result.sightings["namespace"][facts.last[paths]]
+    return facts.traced[namespace] | repeated[facts.result.connection_of_path[paths]]
 
 
 def _captured(facts: Facts) -> Rows:
     return np.array([p.namespace << 32 | p.interface_index for p in facts.result.topology.points], np.int64)
 
 
-def _at_points(facts: Facts, chosen: Mask) -> Iterator[tuple[CapturePoint, Rows]]:
+def _at_points(facts: Facts, paths: Rows) -> Iterator[tuple[CapturePoint, Rows]]:
     """Paths by the capture point where a frame was the last of them."""
-    paths = np.flatnonzero(chosen)
     for one in groups(facts, paths, facts.result.sightings["place"][facts.last[paths]], harmless(facts, paths)):
         yield facts.result.topology.points[int(facts.result.sightings["place"][facts.last[one[0]]])], one
 
 
-def _last_frame(facts: Facts, direction: Direction) -> Mask:
-    sightings = facts.result.sightings
-    return (sightings["kind"][facts.last] == FRAME) & (sightings["direction"][facts.last] == direction)
+def _last_frames(facts: Facts, chosen: Mask, direction: Direction) -> Rows:
+    """Those of the chosen paths of which a frame in this direction was the last."""
+    paths, sightings = np.flatnonzero(chosen), facts.result.sightings
+    last = facts.last[paths]
+    return paths[(sightings["kind"][last] == FRAME) & (sightings["direction"][last] == direction)]
 
 
 def _peer(facts: Facts, point: CapturePoint) -> CapturePoint | None:

@@ -30,11 +30,22 @@ class Facts:
         """Per connection: a family before has found a fault of it, so that what follows from that is not said again."""
         self._heads: dict[str, npt.NDArray[np.integer]] = {}
 
+    @cached_property
+    def heads(self) -> npt.NDArray[np.void]:
+        """The first sighting of each path that shows the packet itself. Its columns are asked for one after the other:
+        rows that lie side by side are gone through in a fourth of the time that it takes to find them."""
+        return self.result.sightings.take(self.result.head)
+
     def head(self, column: str) -> npt.NDArray[np.integer]:
-        """A SIGHTING column of the first sighting of each path that shows the packet itself."""
+        """A SIGHTING column of the `heads`."""
         if column not in self._heads:
-            self._heads[column] = self.result.sightings[column][self.result.head]
+            self._heads[column] = np.ascontiguousarray(self.heads[column])
         return self._heads[column]
+
+    @cached_property
+    def _frames_end(self) -> int:
+        """Sightings before this row are frames, and no others."""
+        return of_kind(self.result.sightings, FRAME).stop
 
     @cached_property
     def last(self) -> Rows:
@@ -63,7 +74,7 @@ class Facts:
     @cached_property
     def frame_hops(self) -> Rows:
         """Rows of `hops` that are frames."""
-        return np.flatnonzero(self.result.sightings["kind"][self.result.hops["sighting"]] == FRAME)
+        return np.flatnonzero(self.result.hops["sighting"] < self._frames_end)
 
     @property
     def traced(self) -> Mask:
@@ -95,10 +106,10 @@ class Facts:
     @cached_property
     def seen_at(self) -> tuple[Mask, Mask]:
         """Per connection and capture point: frames show packets of the client there, of the server."""
-        hops, points = self.result.hops, max(len(self.result.topology.points), 1)
-        rows = self.frame_hops[self.own[hops["packet"][self.frame_hops]]]
-        path = hops["packet"][rows]
-        place = self.result.sightings["place"][hops["sighting"][rows]]
+        points = max(len(self.result.topology.points), 1)
+        path = self.result.packets.packet[: self._frames_end]
+        rows = np.flatnonzero(self.own[path])
+        path, place = path[rows], self.result.sightings["place"][rows]
         at = self.result.connection_of_path[path].astype(np.int64) * points + place
         is_forward = self.forward[path]
         found = []
@@ -128,15 +139,14 @@ class Facts:
     @cached_property
     def last_is_told(self) -> Mask:
         """Per path: a chain said the last of it, and no frame shows it later."""
-        return ~np.isin(self.result.sightings["kind"][self.last], (FRAME, DROP))
+        drops = of_kind(self.result.sightings, DROP)
+        return (self.last >= self._frames_end) & ((self.last < drops.start) | (self.last >= drops.stop))
 
     def passing(self, places: list[int]) -> Mask:
         """Per path: a frame shows it at one of these capture points."""
-        sighting = self.result.hops["sighting"]
-        seen = self.result.sightings
-        here = (seen["kind"][sighting] == FRAME) & np.isin(seen["place"][sighting], places)
+        here = np.isin(self.result.sightings["place"][: self._frames_end], places)
         found = np.zeros(self.last.size, np.bool_)
-        found[self.result.hops["packet"][here]] = True
+        found[self.result.packets.packet[: self._frames_end][here]] = True
         return found
 
     @cached_property
@@ -152,14 +162,14 @@ class Facts:
     @cached_property
     def on_link(self) -> Mask:
         """Per path: it goes no further than its link, to a group or by broadcast: nobody has to answer it."""
-        return self.stay_on_link(self.result.sightings.take(self.result.head))
+        return self.stay_on_link(self.heads)
 
     def stay_on_link(self, rows: npt.NDArray[np.void]) -> Mask:
         """The same of some packets, by SIGHTING rows."""
         groups = {address for one in self.result.topology.namespaces for address in one.broadcasts}
         known = np.unique(address_keys(*address_halves(groups)))
-        sent_to = address_keys(rows["destination_high"].copy(), rows["destination_low"].copy())
-        return stays_on_link(rows) | np.isin(sent_to, known)
+        high, low = (np.ascontiguousarray(rows[f"destination_{half}"]) for half in ("high", "low"))
+        return stays_on_link(rows) | np.isin(address_keys(high, low), known)
 
     @cached_property
     def tcp(self) -> Mask:

@@ -49,8 +49,12 @@ def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
     group = tables.connections.way[heads]
     data = (sightings["protocol"][heads] == TCP) & (length > 0)
     data &= ~np.isin(heads, tables.shifts.rewritten)  # what a helper made of a payload is no piece of it
+    open_ = np.isin(so_far.outcome, (Outcome.LOST, Outcome.UNKNOWN))
+    data &= _of_directions_with(data & open_, group)
+    if not data.any():
+        return Verdicts.none()
     data &= _begin_in_several_places(group, sightings, heads, data)
-    gone = np.flatnonzero(data & np.isin(so_far.outcome, (Outcome.LOST, Outcome.UNKNOWN)))
+    gone = np.flatnonzero(data & open_)
     if gone.size == 0:
         return Verdicts.none()
     order = np.flatnonzero(data)
@@ -63,6 +67,13 @@ def carried_on_in_other_segments(tables: Tables, so_far: Outcomes) -> Verdicts:
     ways = Ways(first, last, tables.hops, sightings, tables.times_ns)
     pairs, complete = _cover(gone, order, group[order], stream, ways)
     return _delivered(so_far, Segments(pairs[:, 0], pairs[:, 1]), gone[complete])
+
+
+def _of_directions_with(chosen: npt.NDArray[np.bool_], group: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Per path: one of its direction is chosen. `group`: the direction of each."""
+    found = np.zeros(int(group.max()) + 1 if group.size else 0, np.bool_)
+    found[group[chosen]] = True
+    return found[group]
 
 
 def _begin_in_several_places(

@@ -93,12 +93,12 @@ class Columns:
     @cached_property
     def first_hop(self) -> npt.NDArray[np.int64]:
         """Row of the first hop of each path, and one more at the end."""
-        return np.searchsorted(self.hops["packet"], np.arange(self.packets.count + 1))
+        return _first_of_each(self.hops["packet"], self.packets.count)
 
     @cached_property
     def first_rewrite(self) -> npt.NDArray[np.int64]:
         """Row of the first rewrite of each path, and one more at the end."""
-        return np.searchsorted(self.rewrites["packet"], np.arange(self.packets.count + 1))
+        return _first_of_each(self.rewrites["packet"], self.packets.count)
 
     @cached_property
     def visible(self) -> npt.NDArray[np.bool_]:
@@ -106,6 +106,8 @@ class Columns:
         rewrite; that the kernel dropped it is what the rule or policy says that did it."""
         own = np.zeros(self.sightings.size, np.bool_)
         own[told(self.sightings)] = self.said["own"]
+        if not own.any() and own.size == of_kind(self.sightings, DROP).start:
+            return np.ones(self.hops.size, np.bool_)
         shown = ~own[self.hops["sighting"]]
         packet = self.hops["packet"]
         rows = np.arange(shown.size)
@@ -166,3 +168,8 @@ class Columns:
     def forward_of_path(self) -> npt.NDArray[np.bool_]:
         """Per path: from the client to the server."""
         return self.connections.forward[self.hops["sighting"][self.first_hop[:-1]]]
+
+
+def _first_of_each(packet: npt.NDArray[np.int64], packets: int) -> npt.NDArray[np.int64]:
+    """The first row of each of `packets`, and one more at the end; `packet`: of each row, ascending."""
+    return np.append(0, np.cumsum(np.bincount(packet, minlength=packets)))
