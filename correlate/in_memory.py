@@ -95,9 +95,9 @@ def correlate_decoded(
     setting = replace(setting, clocks=align_clocks(delays_by_addresses(part, setting), topology))
     progress("linking connections", None)
     link(part, setting)
-    if setting.clocks_follow_connections:
-        setting = setting.by_connections(delays_by_connections(part, setting))
     times = [RecordTimes.of(capture) for capture in captures]
+    if setting.clocks_follow_connections(times):
+        setting = setting.by_connections(delays_by_connections(part, setting))
     setting = replace(setting, coverage=find_coverage(setting.files, times, topology, setting.clocks))
     followed = follow(part, setting, progress)
     result = conclude(followed, setting, count_passages(followed).summed())

@@ -4,14 +4,16 @@ Without parts there is one, with all of them. What has to be known of all parts 
 Setting; in_memory.py and in_parts/ put the stages together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from ..pcapng.record_times import RecordTimes
 from ..pcapng.rows import joined
 from .arrays.grouping import Runs, runs_of_keys
-from .clocks.align import align_clocks, are_others
+from .clocks.align import align_clocks, are_bound_tightly, are_others
 from .clocks.clock import Clock
 from .clocks.delays import Pairs, node_delays
 from .clocks.reference_time import messages_on_reference, sightings_on_reference
@@ -82,10 +84,10 @@ class Setting:
     link_again: bool = False
     """Connections were found by other clocks than these, so that packets were not taken for one, or others were."""
 
-    @property
-    def clocks_follow_connections(self) -> bool:
-        """Once flows are known on both sides of translations, more packets bound the clocks."""
-        return any(clock.basis not in ("reference", "same machine") for clock in self.clocks)
+    def clocks_follow_connections(self, times: Sequence[RecordTimes]) -> bool:
+        """Once flows are known on both sides of translations, more packets bound the clocks: where addresses have left
+        anything open. `times`: of each file."""
+        return not are_bound_tightly(self.clocks, self.topology, times)
 
     def by_connections(self, delays: Pairs) -> "Setting":
         """The same with the clocks that connections tell of."""

@@ -1,7 +1,7 @@
 """One time for all nodes.
 
 For other rooms:
-    align: align_clocks, are_others
+    align: align_clocks, are_bound_tightly, are_others
     clock: Clock
     delays: Pairs, add_delays, node_delays
     line: STEEPEST

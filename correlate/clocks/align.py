@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...pcapng.record_times import RecordTimes
 from ..nodes.topology import Topology
 from ..schema import ONE_PACKET_NS
 from .clock import Clock, Piece, begun_at, offset_at
@@ -26,6 +27,10 @@ SET_BACK_NS: Final = 10_000_000
 _OTHER_NS: Final = ONE_PACKET_NS // 8
 """By so much a clock must have been wrong for connections to be looked for again: most packets take far less than what
 one may take."""
+_TIGHT_NS: Final = 50_000
+"""So little is no difference: a packet takes as long from one interface of a node to another."""
+_MANY_PACKETS: Final = 1_000
+"""They bound a clock as others would."""
 _MOST_PIECES: Final = 8
 _FEWEST_PACKETS: Final = 10
 """A piece with fewer packets is no evidence of a step: a few packets were taken for others."""
@@ -52,6 +57,24 @@ def align_clocks(delays: Pairs, topology: Topology) -> list[Clock]:
                 clocks[node] = found
                 progress = True
     return [clocks.get(n, Clock(node=n, offset_ns=0, error_ns=None, basis="unknown")) for n in nodes]
+
+
+def are_bound_tightly(clocks: Sequence[Clock], topology: Topology, times: Sequence[RecordTimes]) -> bool:
+    """Whether these clocks are known so well, all the time of their captures, that more packets would say the same.
+
+    `times`: of each file.
+    """
+    for clock in clocks:
+        if clock.basis in ("reference", "same machine"):
+            continue
+        if clock.packets < _MANY_PACKETS or clock.steps:
+            return False
+        mine = [one for one, node in zip(times, topology.file_nodes, strict=True) if node == clock.node and one.size]
+        ends = [time_ns for one in mine for time_ns in (one.first_ns, *(one.span_ns or ()))]
+        error_ns = clock.certainty.at(np.array([clock.reference_ns(time_ns) for time_ns in ends], np.int64))
+        if not ((error_ns >= 0) & (error_ns <= _TIGHT_NS)).all():
+            return False
+    return True
 
 
 def are_others(some: Sequence[Clock], clocks: Sequence[Clock]) -> bool:

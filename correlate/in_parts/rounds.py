@@ -157,7 +157,7 @@ class _Rounds:
         delays = reduce(add_delays, self._run("aligning clocks", make_sightings, shared, tables), nothing)
         distribution.close()
         shared = shared.where(clocks=align_clocks(delays, setting.topology))
-        if shared.setting.clocks_follow_connections:
+        if shared.setting.clocks_follow_connections(surveyed.times):
             delays = reduce(add_delays, self._run("linking connections", link_connections, shared), nothing)
             shared = replace(shared, setting=shared.setting.by_connections(delays))
         shared = shared.where(

@@ -9,7 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 
-from ttrace.correlate import correlate_captures
+from ttrace.correlate import correlate_captures, in_memory
+from ttrace.correlate.clocks import align
+from ttrace.correlate.in_parts.rounds import correlate_in_parts
+from ttrace.correlate.pipeline import delays_by_connections
 from ttrace.pcapng.blocks import Direction
 
 from ..scene import IN, OUT, Node, correlate, paths
@@ -241,3 +244,27 @@ def raw_pcap(path: Path, frames: list[tuple[int, IP]]) -> Path:
         content += struct.pack("<IIII", seconds, rest, len(data), len(data)) + data
     path.write_bytes(content)
     return path
+
+
+@pytest.mark.parametrize(
+    ("packets", "delay_us", "again"), [(600, 20, False), (400, 20, True), (600, 200, True)], ids=["well", "few", "slow"]
+)
+def test_connections_are_asked_where_addresses_leave_a_clock_open(monkeypatch, tmp_path, packets, delay_us, again):
+    """In memory and in parts alike; and what they would say where nothing is open is the same."""
+    asked = []
+    monkeypatch.setattr(in_memory, "delays_by_connections", lambda *of: asked.append(of) or delays_by_connections(*of))
+    a, b = machine("a"), machine("b")
+    wire = Wire({"a": 0, "b": 7_000})
+    for number in range(packets):
+        wire.send(a, b, number * 1_000, delay_us)
+        wire.send(b, a, number * 1_000 + 300, delay_us)
+    result = correlate(tmp_path, a, b)
+    assert bool(asked) == again
+    stages = []
+    files = [str(tmp_path / f"{node.name}.pcapng") for node in (a, b)]
+    parted = correlate_in_parts(files, lambda stage, _done: stages.append(stage), most=200, workers=1)
+    parted.close()
+    assert ("linking connections" in stages) == again
+    monkeypatch.setattr(align, "_MANY_PACKETS", 1 << 62)
+    assert correlate(tmp_path, a, b).clocks == result.clocks
+    assert asked
