@@ -47,12 +47,12 @@ from .packets.apart import places_of
 from .packets.copies import passing_ns
 from .packets.datagrams import join_datagrams
 from .packets.match import Packets, match_packets
-from .packets.numbering import order_of_appearance
+from .packets.numbering import number_connections
 from .progress import Progress, unheard
 from .result.correlation import Correlation
 from .schema import CONNTRACK
 from .sequences.shifts import Shifts, Ways, find_shifts
-from .sightings import FRAME, frames, of_kind, told
+from .sightings import ERRORS, FRAME, OUTERS, PIECES, frames, marks_of, of_kind, told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +111,8 @@ class Linked:
     contents: Runs
     """Sightings with equal content."""
     book: RuleBook
+    marks: int
+    """What is among the sightings (sightings.py)."""
     connections: Connections | None = None
     shifts: Shifts = field(default_factory=Shifts)
     """Known with the connections: `sightings` have the contents that these give them."""
@@ -154,13 +156,17 @@ def prepare(decoded: Observations, messages: list[KernelMessages], setting: Sett
     settle_legacy_verdicts(evaluations, book, setting.rulesets)
     everything = Told.of(evaluations, said_by_all(messages))
     sightings = decoded.and_behind(everything.sightings)
-    join_outer_headers(sightings, decoded.outers, everything.rows)
-    borrow_flows(sightings)
-    lend_ports_to_fragments(sightings)
+    marks = marks_of(sightings)
+    if marks & OUTERS:
+        join_outer_headers(sightings, decoded.outers, everything.rows)
+    if marks & ERRORS:
+        borrow_flows(sightings)
+    if marks & PIECES:
+        lend_ports_to_fragments(sightings)
     complete_headers(sightings)
     return Linked(
         messages=messages, outers=decoded.outers, evaluations=evaluations, said=everything.rows, sightings=sightings,
-        contents=runs_of_keys(sightings["content"]), book=book,
+        contents=runs_of_keys(sightings["content"]), book=book, marks=marks,
     )  # fmt: skip
 
 
@@ -219,21 +225,22 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     if part.connections is None or setting.link_again:
         times_ns = _link(part, setting, times_ns, entries)
     connections = part.linked
-    _number_connections(connections, sightings, times_ns)
-    joined = join_datagrams(sightings, times_ns, connections.way)
+    number_connections(connections, sightings, times_ns)
+    in_pieces = bool(part.marks & PIECES)
+    joined = in_pieces and join_datagrams(sightings, times_ns, connections.way)
     contents = None if joined else part.contents
     progress("matching packets", None)
     places = places_of(topology, setting.clocks)
     packets = match_packets(sightings, times_ns, connections, part.said, places, part.outers, contents)
     progress("ordering hops", None)
     way_ns = passing_ns(packets.copy_of, times_ns)
-    separated, underlaid = separate_underlay(sightings, topology)
+    separated, underlaid = separate_underlay(sightings, topology) if part.marks & OUTERS else (sightings, topology)
     seen, traced = of_kind(sightings, FRAME), packets.packet[told(sightings)]
     point_order = order_points(
         sightings[seen], part.outers, way_ns[seen], packets.packet[seen], connections.way[seen], traced, topology,
         setting.clocks,
     )  # fmt: skip
-    hops = order_hops(separated, way_ns, packets.packet, part.said, underlaid, point_order.rank)
+    hops = order_hops(separated, way_ns, packets.packet, part.said, underlaid, point_order.rank, in_pieces)
     del separated
     progress("explaining rewrites and outcomes", None)
     rewrites = find_rewrites(
@@ -263,16 +270,6 @@ def _judged_tables(
     )  # fmt: skip
 
 
-def _number_connections(
-    connections: Connections, sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64]
-) -> None:
-    """Number them in order of appearance by the final clocks (in place)."""
-    rank = np.empty(connections.count, np.int64)
-    order = order_of_appearance(connections.connection, connections.count, sightings, times_ns)
-    rank[order] = np.arange(connections.count)
-    connections.connection = rank[connections.connection]
-
-
 def count_passages(part: Followed) -> PassageCounts:
     """Where its packets went on to, which tells of those of other parts."""
     return PassageCounts.of(drops_apart(part.hops, part.linked.sightings)[0], part.linked.sightings)
@@ -288,7 +285,7 @@ def conclude(part: Followed, setting: Setting, passages: Passages) -> Correlatio
         sightings=linked.sightings, times_ns=part.times_ns, said=linked.said,
         outers=linked.outers, evaluations=linked.evaluations, connections=linked.linked, shifts=linked.shifts,
         packets=part.packets, hops=part.hops, rewrites=part.rewrites, book=linked.book, outcomes=outcomes,
-        order_doubtful=part.order_doubtful,
+        order_doubtful=part.order_doubtful, marks=linked.marks,
         reach=setting.reach, coverage=setting.coverage, histories=setting.histories,
     )  # fmt: skip
 

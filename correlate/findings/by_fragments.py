@@ -17,7 +17,7 @@ from ..protocols import (
     ICMPV6_TIME_EXCEEDED,
     REASSEMBLY_EXCEEDED,
 )
-from ..sightings import FRAME
+from ..sightings import FRAME, PIECES
 from .facts import Facts, Mask, Rows
 from .grouping import groups
 from .kinds import Kind
@@ -48,7 +48,7 @@ class _Pieces(NamedTuple):
 def fragment_missing(facts: Facts) -> Iterator[Seen]:
     """`fragment_missing`."""
     seen = facts.result.sightings
-    if pieces_of(seen).size == 0:
+    if not facts.result.marks & PIECES or pieces_of(seen).size == 0:
         return
     pieces = _pieces(facts)
     here = _at_last_place(facts, pieces)

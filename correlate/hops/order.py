@@ -51,14 +51,16 @@ def order_hops(
     said: npt.NDArray[np.void],
     topology: Topology,
     rank: npt.NDArray[np.integer],
+    in_pieces: bool = True,
 ) -> npt.NDArray[np.void]:
     """HOP rows of all packets, packet by packet, each in the order of its way.
 
-    Arguments as for `match_packets`; `packet` is its result per sighting; `rank`: per observation, as in PointOrder.
+    Arguments as for `match_packets`; `packet` is its result per sighting; `rank`: per observation, as in PointOrder;
+    `in_pieces`: there may be fragments among the sightings.
     """
     behind = told(sightings)
     station = stations_of(sightings, packet, said, topology)
-    keys = _gather_pieces(sightings, times_ns, packet).copy()
+    keys = _gather_pieces(sightings, times_ns, packet) if in_pieces else times_ns.copy()
     ranked = np.flatnonzero(rank >= 0)
     keys[ranked] = rank[ranked]
     runs = runs_of_ids(packet, int(packet.max()) + 1 if packet.size else 0)
@@ -86,7 +88,7 @@ def _gather_pieces(
     """The fragments of a datagram pass a point one after the other: for the order, at the time of the first of them."""
     pieces = pieces_of(sightings)
     if pieces.size == 0:
-        return times_ns
+        return times_ns.copy()
     key = np.zeros(pieces.size, [("packet", "i8"), ("place", "u4"), ("direction", "u1")])
     key["packet"] = packet[pieces]
     key["place"] = sightings["place"][pieces]

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ...kernels.njit import njit
 from ..arrays.grouping import Runs
+from ..flows.connections import Connections
 from ..sightings import FRAME
 
 _BEHIND_FRAMES: Final = 1 << 62
@@ -27,6 +28,16 @@ def order_of_appearance(
     ordered = first_ns[order]
     start = np.append(np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])), groups)
     return Runs(order, start).sorted_by(place).rows
+
+
+def number_connections(
+    connections: Connections, sightings: npt.NDArray[np.void], times_ns: npt.NDArray[np.int64]
+) -> None:
+    """Number them in order of appearance by the final clocks (in place)."""
+    rank = np.empty(connections.count, np.int64)
+    order = order_of_appearance(connections.connection, connections.count, sightings, times_ns)
+    rank[order] = np.arange(connections.count)
+    connections.connection = rank[connections.connection]
 
 
 @njit(cache=True, nogil=True)

@@ -22,7 +22,7 @@ from ..outcomes.kinds import Outcomes, Reason, Segments
 from ..packets.match import Packets
 from ..schema import NOTE_OUTER
 from ..sequences.shifts import Shifts
-from ..sightings import DROP, of_kind, told
+from ..sightings import DROP, MARKS, of_kind, told
 from .confidence import ExchangeablePackets, path_confidence
 
 
@@ -68,6 +68,8 @@ class Columns:
     reach: npt.NDArray[np.int64]
     """Bytes of the transport headers that contents were made of, per IP version (4, 6): decode/compared_bytes.py."""
     coverage: Coverage
+    marks: int = MARKS
+    """What may be among the sightings (sightings.py)."""
     surroundings: Surroundings = field(default_factory=Surroundings)
     """Routing, neighbours and settings of the namespaces, as their snapshots tell."""
     histories: dict[int, RuleHistory] = field(default_factory=dict)
