@@ -56,7 +56,9 @@ class PartTables:
     def observations(self) -> Observations:
         """The captured packets, in the order of their files."""
         rows = self.rows.read()
-        rows = rows.take(np.lexsort((rows["frame"], rows["file"])))
+        place = (rows["file"].astype(np.int64) << 32) | rows["frame"]
+        if (place[1:] < place[:-1]).any():  # fragments come behind their file
+            rows = rows.take(np.argsort(place, kind="stable"))
         return Observations(rows=rows, outers=self.outers.read(), kept=np.zeros((2, WHOLE + 1), np.int64))
 
 

@@ -16,7 +16,8 @@ from ..packets.numbering import first_of_each, in_order_of_time
 from ..pipeline import Setting
 from ..result.columns import Numbers
 from ..result.correlation import Correlation
-from .work_folder import WorkFolder, load
+from .part_files import load_beside
+from .work_folder import WorkFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,8 @@ class PartedCorrelation:
 
     def part(self, number: int) -> Correlation:
         """One part."""
-        kept: Correlation = load(self._parts[number])
+        kept: Correlation
+        kept, _ = load_beside(self._parts[number])
         return replace(
             kept,
             files=self._setting.files,

@@ -148,6 +148,7 @@ class _Rounds:
         self._count = parts
         self.parts: list[str] = []
         """The file of each, of the last round."""
+        self._staying = [folder.new_name(f"staying-{number}") for number in range(parts)]
 
     def all(self, setting: Setting, surveyed: Survey, distribution: Distribution) -> _Found:
         """One after the other, with what each needs of all parts summed up before."""
@@ -181,6 +182,7 @@ class _Rounds:
             PartWork(
                 number=number, shared=shared_file, tables=tables[number] if tables else None,
                 before=self.parts[number] if self.parts else None, after=self._folder.new_name(f"part-{number}"),
+                staying=self._staying[number],
             )
             for number in range(self._count)
         ]  # fmt: skip

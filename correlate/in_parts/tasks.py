@@ -6,7 +6,7 @@ process can do it that has ttrace and these files.
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from ..clocks.delays import Pairs
 from ..findings.clues import clues_of
@@ -24,9 +24,11 @@ from ..pipeline import (
     link,
     prepare,
 )
+from ..sightings import PIECES
 from .distribution import PartTables
+from .part_files import Staying, keep, load_beside, save_beside
 from .result import Order
-from .work_folder import load, save
+from .work_folder import load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class PartWork:
     """The file with what the round before made of it."""
     after: str
     """The file for what this one makes of it."""
+    staying: str
+    """The file for what the first round finds and no later one changes."""
 
 
 @lru_cache(maxsize=1)
@@ -84,41 +88,57 @@ def make_sightings(work: PartWork) -> Pairs:
     tables = zip(work.tables.messages, malformed, strict=True)
     messages = [of_file.read(shared.names, count) for of_file, count in tables]
     part = prepare(work.tables.observations(), messages, shared.setting)
-    save(work.after, part)
+    save_beside(work.after, part, keep(work.staying, {name: getattr(part, name) for name in _STAYING}))
     return delays_by_addresses(part, shared.setting)
 
 
 def link_connections(work: PartWork) -> Pairs:
     """Connections, and what they say of the clocks."""
     setting = _shared(work.shared).setting
-    part: Linked = _before(work)
+    part: Linked
+    part, staying = _before(work)
     link(part, setting)
-    save(work.after, part)
+    save_beside(work.after, part, _unchanged(staying, part))
     return delays_by_connections(part, setting)
 
 
 def follow_packets(work: PartWork) -> PassageCounts:
     """Paths, and where they went on to."""
     setting = _shared(work.shared).setting
-    part: Linked = _before(work)
+    part: Linked
+    part, staying = _before(work)
     followed = follow(part, setting)
-    save(work.after, followed)
+    save_beside(work.after, followed, _unchanged(staying, part, followed=True))
     return count_passages(followed)
 
 
 def conclude_part(work: PartWork) -> tuple[Order, Clues]:
     """The result of the part, and what is to be known of it beside the others."""
     shared = _shared(work.shared)
-    part: Followed = _before(work)
+    part: Followed
+    part, staying = _before(work)
     if shared.passages is None:
         raise ValueError("passages come from the round before")
     result = conclude(part, shared.setting, shared.passages)
     # What all parts share is not written with each.
-    save(work.after, replace(result, files=[], topology=None, coverage=None, histories={}))  # type: ignore[arg-type]
+    kept = replace(result, files=[], topology=None, coverage=None, histories={})  # type: ignore[arg-type]
+    save_beside(work.after, kept, _unchanged(staying, part.linked, followed=True))
     return Order.of(result), clues_of(result)
 
 
-def _before(work: PartWork) -> Any:  # noqa: ANN401 - what the task before this one made of the part
+_STAYING: Final = ("sightings", "contents", "said", "outers", "evaluations", "messages")
+"""Of what is Linked: by far the most of it."""
+
+
+def _before(work: PartWork) -> tuple[Any, Staying]:
+    """What the task before this one made of the part."""
     if work.before is None:
         raise ValueError("only the first round begins with nothing")
-    return load(work.before)
+    return load_beside(work.before)
+
+
+def _unchanged(staying: Staying, part: Linked, *, followed: bool = False) -> Staying:
+    """What still is as it was kept: other contents are put into sightings where numbers are shifted (Shifts), and, when
+    packets are followed, where datagrams came in pieces."""
+    changed = part.shifts.rows.size > 0 or (followed and part.marks & PIECES)
+    return staying.without("sightings") if changed else staying

@@ -11,8 +11,8 @@ import pytest
 
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.in_parts import rounds
+from ttrace.correlate.in_parts.part_files import load_beside
 from ttrace.correlate.in_parts.rounds import correlate_in_parts
-from ttrace.correlate.in_parts.work_folder import load
 from ttrace.correlate.in_parts.worker_pool import WorkerPool
 from ttrace.correlate.progress import unheard
 
@@ -56,10 +56,10 @@ def tasks_done_twice(monkeypatch):
                 if work.number == 1:
                     seen.append(task.__name__)
                     assert len(pickle.dumps(work)) < 10_000
-                    made_here = plain(load(work.after))
+                    made_here = plain(load_beside(work.after)[0])
                     Path(work.after).unlink()
                     np.testing.assert_equal(plain(elsewhere(task, work)), plain(here))
-                    np.testing.assert_equal(plain(load(work.after)), made_here)
+                    np.testing.assert_equal(plain(load_beside(work.after)[0]), made_here)
                 yield here
 
     monkeypatch.setattr(rounds, "WorkerPool", Elsewhere)
