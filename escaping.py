@@ -13,6 +13,8 @@ from typing import Any, Final, TextIO, TypeVar
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _INVISIBLE: Final = frozenset("\u115f\u1160\u3164\uffa0\u034f")
 """Letters by their category that show nothing, or join what stands beside them: fillers."""
+_CONTROLS: Final = bytes(code for code in (*range(0x20), 0x7F) if code != ord("\n"))
+"""All of ASCII that is not shown, but line ends."""
 _BYTE: Final = range(0xDC80, 0xDD00)
 """What Python makes of a byte that is no UTF-8 (PEP 383)."""
 
@@ -41,6 +43,10 @@ def _code(code: int) -> str:
 
 def escape_lines(text: str) -> str:
     """The same for a text of lines that ttrace laid out: their ends stay."""
+    if text.isascii():
+        data = text.encode()
+        if len(data.translate(None, _CONTROLS)) == len(data):  # a tenth of the time: JSON may be a gigabyte of it
+            return text
     if text.replace("\n", "").isprintable() and _INVISIBLE.isdisjoint(text):
         return text
     return "\n".join(escape(line) for line in text.split("\n"))
