@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays.grouping import distinct
 from ..outcomes.kinds import Outcome
 from ..result.correlation import Correlation
 from ..result.words import DIRECTIONS
@@ -79,11 +80,8 @@ def find_legs(result: Correlation, steps: Steps) -> npt.NDArray[np.void]:
     before = np.flatnonzero(~steps.new_path[1:])
     after = before + 1
     start = steps.way * points + steps.point
-    passed: npt.NDArray[np.int64]
-    passed, inverse, packets = np.unique(
-        start[before] * (points + 1) + steps.point[after] + 1, return_inverse=True, return_counts=True
-    )
-    leg = inverse.reshape(-1)
+    passed, leg = distinct(start[before] * (points + 1) + steps.point[after] + 1)
+    packets = np.bincount(leg, minlength=passed.size)
     outcome = outcomes_on_the_way(result)[steps.path[steps.last]]
     stopped = steps.last[outcome != Outcome.DELIVERED]
     onward = _onward(steps, before, after, stopped)
@@ -169,9 +167,9 @@ def _in_order(steps: Steps, table: npt.NDArray[np.void], points: int) -> npt.NDA
     """The rows by connection, way, and then the order of their points; what leads nowhere behind the others."""
     if steps.path.size == 0:
         return np.arange(table.size)
-    spots, inverse = np.unique(steps.way * points + steps.point, return_inverse=True)
+    spots, inverse = distinct(steps.way * points + steps.point)
     rank = np.full(spots.size, np.iinfo(np.int64).max)
-    np.minimum.at(rank, inverse.reshape(-1), steps.rank)
+    np.minimum.at(rank, inverse, steps.rank)
     way = 2 * table["connection"] + table["reply"]
     begin = rank[np.searchsorted(spots, way * points + table["from_point"])]
     nowhere = table["to_point"] < 0

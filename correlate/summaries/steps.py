@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays.grouping import distinct
 from ..decode.link_scope import is_link_chatter
 from ..result.correlation import Correlation
 from ..schema import NOTE_ERROR
@@ -125,8 +126,8 @@ def _spots(steps: Steps) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     nth = np.empty(order.size, np.int64)
     nth[order] = np.arange(order.size) - np.maximum.accumulate(np.where(new, np.arange(order.size), 0))
     key = (steps.way * points + steps.point) * _MOST_PASSES + np.minimum(nth, _MOST_PASSES - 1)
-    keys, spot = np.unique(key, return_inverse=True)
-    return spot.reshape(-1), keys // (points * _MOST_PASSES)
+    keys, spot = distinct(key)
+    return spot, keys // (points * _MOST_PASSES)
 
 
 def _successors(
@@ -139,7 +140,8 @@ def _successors(
     the fewest packets go; of equally few, where it comes back to what was seen first.
     """
     spots = first_ns.size
-    pairs, packets = np.unique(before * spots + after, return_counts=True)
+    pairs, pair = distinct(before * spots + after)
+    packets = np.bincount(pair, minlength=pairs.size)
     start, end = np.divmod(pairs, spots)
     order = np.lexsort((-first_ns[end], packets, start))
     most = order[np.append(start[order][1:] != start[order][:-1], True)[: order.size]]
