@@ -18,10 +18,11 @@ from ..nodes.file_facts import FileFacts
 from ..nodes.surroundings import Surroundings
 from ..nodes.topology import Topology
 from ..outcomes.kinds import OUTCOMES, Outcome
+from ..result.connection_state import STATES
 from ..result.correlation import Correlation
 from ..result.words import packet_info
 from ..summaries.routes import route_keys
-from .classes import STATES, PacketClass, connection_outcomes, connection_states, packet_classes
+from .classes import PacketClass, connection_outcomes, connection_states, packet_classes
 from .common_names import CommonNames
 from .delays import LegKey, Samples, find_delays
 from .ends import Ends

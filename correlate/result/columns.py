@@ -139,13 +139,12 @@ class Columns:
         return ExchangeablePackets.build(self.packets, way, content)
 
     @cached_property
-    def rival_connections(self) -> dict[int, list[int]]:
-        """Connection index to those of which it may be one, behind a translation."""
-        found: dict[int, list[int]] = {}
-        for a, b in rival_pairs(self.connections).tolist():
-            found.setdefault(a, []).append(b)
-            found.setdefault(b, []).append(a)
-        return found
+    def rival_connections(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(connection, another that it may be, behind a translation), in the order of both."""
+        pairs = rival_pairs(self.connections)
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        both = both[np.lexsort((both[:, 1], both[:, 0]))]
+        return both[:, 0], both[:, 1]
 
     @cached_property
     def head(self) -> npt.NDArray[np.int64]:
@@ -165,6 +164,12 @@ class Columns:
     def connection_of_path(self) -> npt.NDArray[np.int64]:
         """Connection index of each path."""
         return self.connections.connection[self.hops["sighting"][self.first_hop[:-1]]]
+
+    @cached_property
+    def paths_by_connection(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(paths, connection by connection; where each connection begins among them, and the last ends)."""
+        order = np.argsort(self.connection_of_path, kind="stable")
+        return order, np.searchsorted(self.connection_of_path[order], np.arange(self.connections.count + 1))
 
     @cached_property
     def forward_of_path(self) -> npt.NDArray[np.bool_]:

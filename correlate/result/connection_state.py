@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from ..outcomes.kinds import Outcome, Reason
 from ..protocols import TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
-from ..schema import NOTE_ERROR
-from .columns import Columns
+from .members import Members
 
 REFUSED: Final = "refused"
 """The first packet was answered with RST or port unreachable."""
@@ -26,36 +25,26 @@ STATES_TO_TELL: Final = (REFUSED, RESET, UNANSWERED, HALF_OPEN)
 """Those that a person wants to hear of beside the outcome."""
 
 
-def connection_state(result: Columns, paths: npt.NDArray[np.int64]) -> str:
-    """One of the words above. `paths`: those of one connection, by index, without ICMP errors about it, unless these
-    are all there is of it."""
-    if (result.outcomes.reason[paths] == Reason.REFUSED).any():
-        return REFUSED
-    forward = result.forward_of_path[paths]
-    rows = result.sightings.take(result.head[paths])
-    if rows["notes"][0] & NOTE_ERROR:
-        return CUT  # what it is about was not seen
-    if rows["protocol"][0] != TCP:
-        return COMPLETE if forward.any() and not forward.all() else UNANSWERED
-    return _state_of_tcp(rows["tcp_flags"], forward, result.outcomes.outcome[paths] == Outcome.DROPPED)
+STATES: Final = (REFUSED, RESET, UNANSWERED, HALF_OPEN, COMPLETE, CUT)
 
 
-def _state_of_tcp(flags: npt.NDArray[np.uint16], forward: npt.NDArray[np.bool_], dropped: npt.NDArray[np.bool_]) -> str:
+def connection_states(members: Members) -> npt.NDArray[np.int64]:
+    """Index into STATES of each connection, by its counted paths."""
+    some, forward, flags = members.some, members.forward, members.heads["tcp_flags"]
     begins = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
     answers = (flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)
     resets, ends = (flags & TCP_RST) != 0, (flags & TCP_FIN) != 0
-    opened = bool(answers.any() and (forward & ~begins & ~dropped).any())
-    if begins.any() and not answers.any():
-        if (resets & ~forward).any() and forward[~begins].sum() == 0:
-            return REFUSED
-        if forward.all():
-            return UNANSWERED
-    if forward.all() or not forward.any():
-        return UNANSWERED if begins.any() else CUT
-    if resets.any():
-        return RESET
-    if begins.any() and answers.any() and not opened:
-        return HALF_OPEN
-    if begins.any() and (ends & forward).any() and (ends & ~forward).any():
-        return COMPLETE
-    return CUT
+    dropped = members.outcome == Outcome.DROPPED
+    there, back, began, answered = some(forward), some(~forward), some(begins), some(answers)
+    refusal = began & ~answered & some(resets & ~forward) & ~some(forward & ~begins)
+    one_way = ~(there & back)
+    error_alone, other = some(~members.own), ~some(members.heads["protocol"] == TCP)
+    half = began & answered & ~some(forward & ~begins & ~dropped)
+    whole = began & some(ends & forward) & some(ends & ~forward)
+    refused = some(members.result.outcomes.reason[members.paths] == Reason.REFUSED)
+    return np.select(
+        [refused, error_alone, other & one_way, other, refusal, one_way & began, one_way, some(resets), half, whole],
+        [STATES.index(one) for one in (REFUSED, CUT, UNANSWERED, COMPLETE, REFUSED, UNANSWERED, CUT, RESET, HALF_OPEN,
+                                       COMPLETE)],
+        STATES.index(CUT),
+    )  # fmt: skip

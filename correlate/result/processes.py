@@ -4,6 +4,7 @@ import numpy as np
 
 from ..nodes.listening import connected_owners, listening
 from ..nodes.namespace_facts import NamespaceFacts, Owner
+from ..nodes.topology import Namespace
 from .columns import Columns
 from .values import Process
 from .words import address_text, protocol_name
@@ -12,10 +13,10 @@ from .words import address_text, protocol_name
 def process_at(result: Columns, row: np.void, end: str, *, may_listen: bool) -> Process | None:
     """The process at one end (`source` or `destination`) of what a SIGHTING row shows, if that was seen in the
     namespace that has the address. `may_listen`: a socket that is connected to nobody may be the one."""
-    namespace = result.topology.namespaces[int(row["namespace"])]
-    moments = [result.surroundings.of(namespace.node, namespace.label, at_stop=at_stop) for at_stop in (False, True)]
-    if not any(known.listeners or known.connections for known in moments):
+    if not known_processes(result, int(row["namespace"])):
         return None
+    namespace = result.topology.namespaces[int(row["namespace"])]
+    moments = _moments(result, namespace)
     peer = "destination" if end == "source" else "source"
     own, other = (
         (address_text(int(row[f"{one}_high"]), int(row[f"{one}_low"])), int(row[f"{one}_port"])) for one in (end, peer)
@@ -30,6 +31,17 @@ def process_at(result: Columns, row: np.void, end: str, *, may_listen: bool) -> 
         return None
     owner = _listener(moments, protocol, *own)
     return _process(owner, namespace.container) if owner is not None else None
+
+
+def known_processes(result: Columns, namespace: int) -> bool:
+    """Whether anything was recorded of the sockets of a namespace, by its index."""
+    moments = _moments(result, result.topology.namespaces[namespace])
+    return any(known.listeners or known.connections for known in moments)
+
+
+def _moments(result: Columns, namespace: Namespace) -> list[NamespaceFacts]:
+    """Its facts when the capture began and when it ended."""
+    return [result.surroundings.of(namespace.node, namespace.label, at_stop=at_stop) for at_stop in (False, True)]
 
 
 def _listener(moments: list[NamespaceFacts], protocol: str, address: str, port: int) -> Owner | None:

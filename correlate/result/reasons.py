@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from ..netfilter.rulebook import statement_of
 from ..netfilter.rules import Rule
-from ..outcomes.kinds import OUTCOMES, REASON_KIND, Outcome, Reason
+from ..outcomes.kinds import REASON_KIND, Reason
 
 _WORDING: Final = {
     Reason.RULE: "{where}: {rule_place} {did} it: {rule_text}",
@@ -106,14 +103,6 @@ def rule_place(rule: Rule) -> str:
     """Where a rule stands: `inet fw forw rule 1`."""
     number = f" rule {rule.number}" if rule.number else f" rule with handle {rule.handle}"
     return f"{rule.family} {rule.table} {rule.chain}{number}"
-
-
-def connection_outcome(outcomes: npt.NDArray[np.uint8]) -> str:
-    """Dropped or lost if any path was; else delivered if any was."""
-    for outcome in (Outcome.DROPPED, Outcome.LOST, Outcome.DELIVERED):
-        if (outcomes == outcome).any():
-            return OUTCOMES[outcome]
-    return OUTCOMES[Outcome.UNKNOWN]
 
 
 def _words(reason: ReasonNote) -> dict[str, str]:

@@ -3,16 +3,17 @@
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays.grouping import group_ids, hashed
 from ..nodes.topology import Topology
-from ..outcomes.kinds import Outcome
+from ..outcomes.kinds import OUTCOMES
 from ..protocols import TCP
-from ..schema import NOTE_ERROR, NOTE_OUTER
+from ..schema import NOTE_ERROR
 from ..sightings import FRAME, frames, of_kind
 from .columns import Columns
-from .connection_ending import connection_ending
-from .connection_state import connection_state
+from .connection_ending import connection_endings
+from .connection_state import STATES, connection_states
+from .members import Members
 from .processes import process_at
-from .reasons import connection_outcome
 from .show import reason_of
 from .values import Connection, View
 from .words import endpoint, protocol_name
@@ -20,66 +21,50 @@ from .words import endpoint, protocol_name
 
 def connections_at(result: Columns, indexes: list[int]) -> list[Connection]:
     """Connections as values, by their indexes, from 0, in that order."""
-    order = np.argsort(result.connection_of_path, kind="stable")
-    bounds = np.searchsorted(result.connection_of_path[order], np.arange(result.connections.count + 1))
+    members = Members.of_connections(result, np.array(indexes, np.int64))
+    states, outcomes, failed, ends = connection_states(members), members.outcomes(), members.failed(), members.ends()
+    endings = connection_endings(members, states)
     chosen = np.zeros(result.connections.count, np.bool_)
     chosen[indexes] = True
     views = _views(result, chosen)
+    rival, other = result.rival_connections
     found = []
-    for index in indexes:
-        paths = order[bounds[index] : bounds[index + 1]]
-        head = result.sightings[result.head[paths[0]]]
-        # An ICMP error about a connection is one of its paths, but what became of it is not what became of them.
-        own = paths[(result.sightings["notes"][result.head[paths]] & NOTE_ERROR) == 0]
-        failed = own[np.isin(result.outcomes.outcome[own], (Outcome.DROPPED, Outcome.LOST))]
-        (client_row, client_end), (server_row, server_end) = _ends(result, paths)
+    for row, index in enumerate(indexes):
+        first, last = int(members.first[row]), int(members.first[row + 1])
+        head, paths = members.heads[first], members.paths[first:last]
+        client_row, server_row = result.sightings[ends.client[row]], result.sightings[ends.server[row]]
+        client_end, server_end = end_name(ends.client_is_source[row]), end_name(ends.server_is_source[row])
         client, server = endpoint(client_row, client_end), endpoint(server_row, server_end)
-        is_tcp = client_row["protocol"] == TCP
-        state = connection_state(result, own if own.size else paths)
+        rivals = other[np.searchsorted(rival, index) : np.searchsorted(rival, index, side="right")]
         found.append(
             Connection(
                 id=int(result.ids.connections[index]),
                 protocol=protocol_name(int(head["protocol"]), int(head["ethertype"])),
                 client=client,
-                client_name=_name_of(result, client),
-                client_process=process_at(result, client_row, client_end, may_listen=not is_tcp),
+                client_name=name_of(result, client),
+                client_process=process_at(result, client_row, client_end, may_listen=client_row["protocol"] != TCP),
                 server=server,
-                server_name=_name_of(result, server),
+                server_name=name_of(result, server),
                 server_process=process_at(result, server_row, server_end, may_listen=True),
-                reason=reason_of(result, int(failed[0])) if failed.size else None,
-                outcome=connection_outcome(result.outcomes.outcome[own if own.size else paths]),
-                state=state,
-                ending=connection_ending(result, own if own.size else paths, state),
+                reason=reason_of(result, int(members.paths[failed[row]])) if failed[row] >= 0 else None,
+                outcome=OUTCOMES[outcomes[row]],
+                state=STATES[states[row]],
+                ending=endings.text(members, row),
                 packets=int(paths.size),
                 views=tuple(views.get(index, [])),
                 paths=tuple(result.ids.paths[paths].tolist()),
-                rivals=tuple(result.ids.connections[sorted(result.rival_connections.get(index, ()))].tolist()),
+                rivals=tuple(result.ids.connections[rivals].tolist()),
             )
         )
     return found
 
 
-def _ends(result: Columns, paths: npt.NDArray[np.int64]) -> tuple[tuple[np.void, str], tuple[np.void, str]]:
-    """Client and server by their own addresses, those of the longest path before and after all translations: each a
-    sighting, and which end of that it is."""
-    forward = result.forward_of_path[paths]
-    use = paths[forward] if forward.any() else paths
-    longest = use[np.argmax(result.first_hop[use + 1] - result.first_hop[use])]
-    first = result.sightings[result.head[longest]]
-    last = _last_itself(result, longest)
-    if forward.any():
-        return (first, "source"), (last, "destination")
-    return (last, "destination"), (first, "source")
+def end_name(is_source: np.bool_) -> str:
+    """Which end of a packet."""
+    return "source" if is_source else "destination"
 
 
-def _last_itself(result: Columns, index: int) -> np.void:
-    """The last sighting of a path that shows the packet itself."""
-    rows = result.sightings.take(result.hops["sighting"][result.first_hop[index] : result.first_hop[index + 1]])
-    itself = np.flatnonzero((rows["notes"] & NOTE_OUTER) == 0)
-    return rows[itself[-1] if itself.size else -1]
-
-
-def _name_of(result: Columns, end: str) -> str | None:
+def name_of(result: Columns, end: str) -> str | None:
     """The container or namespace that has the address of an endpoint, where only one has it."""
     address = end[1:].split("]")[0] if end.startswith("[") else end.rsplit(":", 1)[0] if end.count(":") == 1 else end
     return owner_of(result.topology, address)
@@ -94,27 +79,26 @@ def owner_of(topology: Topology, address: str) -> str | None:
     return node if name == "root" else name
 
 
-def _views(result: Columns, wanted: npt.NDArray[np.bool_]) -> dict[int, list[View]]:
-    """The address pairs that the wanted connections (per connection: bool) wore, by the client's packets, in
-    order."""
+def views_of(result: Columns, wanted: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(connection, frame) for each address pair that the wanted connections (per connection: bool) wore at a point, by
+    the client's packets, in order: the frame that showed it first, by its row."""
     connection = result.connections.connection[of_kind(result.sightings, FRAME)]
     usable = np.flatnonzero(wanted[connection] & ((frames(result.sightings)["notes"] & NOTE_ERROR) == 0))
-    forward = result.connections.forward[usable]
-    seen = result.sightings.take(usable)
-    flow = np.where(forward, seen["flow"], seen["flow_reverse"])
-    order = np.lexsort((result.times_ns[usable], flow, seen["place"], connection[usable]))
-    a, b = order[:-1], order[1:]
-    first = np.ones(order.size, np.bool_)
-    first[1:] = (
-        (connection[usable[a]] != connection[usable[b]]) | (seen["place"][a] != seen["place"][b]) | (flow[a] != flow[b])
-    )
-    rows = order[first]
-    rows = rows[np.lexsort((result.times_ns[usable[rows]], connection[usable[rows]]))]
+    usable = usable[np.argsort(result.times_ns[usable], kind="stable")]
+    flow, flow_reverse, place = (result.sightings[name][usable] for name in ("flow", "flow_reverse", "place"))
+    of, flow = connection[usable], np.where(result.connections.forward[usable], flow, flow_reverse)
+    _, first = group_ids(hashed(of, place, flow))
+    in_order = first[np.lexsort((flow[first], place[first], result.times_ns[usable[first]], of[first]))]
+    return of[in_order], usable[in_order]
+
+
+def _views(result: Columns, wanted: npt.NDArray[np.bool_]) -> dict[int, list[View]]:
+    """The same as values, by connection."""
     views: dict[int, list[View]] = {}
-    for row in rows.tolist():
-        point = result.topology.points[seen["place"][row]]
-        source, destination = endpoint(seen[row], "source"), endpoint(seen[row], "destination")
-        if not forward[row]:
+    for connection, row in zip(*(column.tolist() for column in views_of(result, wanted)), strict=True):
+        seen, point = result.sightings[row], result.topology.points[result.sightings["place"][row]]
+        source, destination = endpoint(seen, "source"), endpoint(seen, "destination")
+        if not result.connections.forward[row]:
             source, destination = destination, source
         view = View(
             node=point.node,
@@ -123,5 +107,5 @@ def _views(result: Columns, wanted: npt.NDArray[np.bool_]) -> dict[int, list[Vie
             source=source,
             destination=destination,
         )
-        views.setdefault(int(connection[usable[row]]), []).append(view)
+        views.setdefault(connection, []).append(view)
     return views

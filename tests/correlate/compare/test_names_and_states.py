@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from ttrace.correlate import correlate_captures
-from ttrace.correlate.compare.classes import STATES, PacketClass, connection_outcomes, connection_states
+from ttrace.correlate.compare.classes import PacketClass, connection_outcomes, connection_states
 from ttrace.correlate.compare.common_names import _paired
 from ttrace.correlate.compare.delays import MOST_SAMPLES, LegKey, Samples
 from ttrace.correlate.compare.parting import differences
 from ttrace.correlate.compare.runs import Side, WaySeen
 from ttrace.correlate.compare.ways import Step, Way
 from ttrace.correlate.outcomes.kinds import OUTCOMES
+from ttrace.correlate.result.connection_state import STATES
 
 ROOT = Path(__file__).parents[3]
 CAPTURES = [
