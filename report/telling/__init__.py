@@ -7,6 +7,7 @@ For other rooms:
 
 from .captures import CapturesTold, CaptureTold
 from .connections import ConnectionsTold, ConnectionTold
+from .in_order import Texts
 from .routes import RoutesTold, RouteTold
 from .telling import Outline, Telling
 
@@ -19,4 +20,5 @@ __all__ = [
     "RouteTold",
     "RoutesTold",
     "Telling",
+    "Texts",
 ]

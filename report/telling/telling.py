@@ -19,7 +19,7 @@ from ...errors import UsageError
 from .captures import CapturesTold
 from .connections import ConnectionsTold, ConnectionTold, FirstConnections, tell_connections
 from .head import AllHeads, check_rules
-from .in_order import in_order_of_ids
+from .in_order import Texts, in_order_of_ids, texts_in_order
 from .only import check_only
 from .only import only as left_by
 from .parts import Parts
@@ -158,3 +158,8 @@ class Telling:
                 yield int(result.ids.paths[index]), write(result.path_at(index))
 
         return in_order_of_ids(self.parts, pieces, separator)
+
+    def in_order(self, texts_of: Callable[[Correlation, Selection], Iterator[Texts]]) -> Iterator[memoryview]:
+        """The texts of everything in the order of the ids, of a format that writes many at once: `texts_of` gives those
+        of a part, ascending. Raises TtraceError as `each_connection`."""
+        return texts_in_order(self.parts, texts_of)
