@@ -20,6 +20,7 @@ class Form(str, Enum):
 
     text = "text"
     json = "json"
+    jsonl = "jsonl"
 
 
 def render(result: "Correlation", selection: "Selection", form: str) -> Iterator[str]:
@@ -42,12 +43,20 @@ def render_telling(telling: "Telling", form: str) -> Iterator[str]:
             return text_pieces(telling)
         case Form.json:
             if telling.why:
-                from .json import why_object
+                from .json.why_object import why_pieces
 
-                return why_object.why_pieces(telling.whys)
-            from .json import contract
+                return why_pieces(telling.whys)
+            from .json.result import json_pieces
 
-            return contract.json_pieces(telling)
+            return json_pieces(telling)
+        case Form.jsonl:
+            if telling.why:
+                from .json.why_object import why_lines
+
+                return why_lines(telling.whys)
+            from .json.result import line_pieces
+
+            return line_pieces(telling)
 
 
 def render_explanations(result: "Correlation", sightings: Sequence[int], form: str) -> Iterator[str]:
@@ -61,6 +70,10 @@ def render_explanations(result: "Correlation", sightings: Sequence[int], form: s
             from .json import explanation as in_json
 
             return in_json.explanation_pieces(result, sightings)
+        case Form.jsonl:
+            from .json import explanation as in_json
+
+            return in_json.explanation_lines(result, sightings)
 
 
 def render_comparison(comparison: "Comparison", form: str) -> Iterator[str]:
@@ -74,3 +87,7 @@ def render_comparison(comparison: "Comparison", form: str) -> Iterator[str]:
             from .json import comparison as in_json
 
             return in_json.comparison_pieces(comparison)
+        case Form.jsonl:
+            from .json import comparison as in_json
+
+            return in_json.comparison_lines(comparison)

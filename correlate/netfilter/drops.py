@@ -171,8 +171,9 @@ def _words(row: np.void, names: Mapping[int, str]) -> str:
 
 
 DROPS: Final = SightingSource(
-    kind=DROP, name="drop", types=(DROP_MESSAGE,), columns=COLUMNS, decode=_decode, words=_words
-)
+    kind=DROP, name="drop", types=(DROP_MESSAGE,), columns=COLUMNS, decode=_decode, words=_words,
+    worded=("reason", "symbol", "number"),
+)  # fmt: skip
 
 
 def said_drops(messages: Sequence[KernelMessages]) -> npt.NDArray[np.void]:

@@ -179,3 +179,6 @@ class SightingSource:
     """(what the messages say, number of malformed ones, which are left out)."""
     words: Callable[[np.void, Mapping[int, str]], str]
     """What one of them says, in a few words: from its row (`columns`) and the names of tables and chains."""
+    worded: tuple[str, ...] | None = None
+    """The columns that the words are made of: where messages are many, those that are equal in them are worded once.
+    None: of any."""

@@ -122,6 +122,12 @@ class Segments:
     """One that carries some of its bytes on."""
 
     @cached_property
+    def by_piece(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(piece, packet) in the order of the pieces."""
+        order = np.argsort(self.piece, kind="stable")
+        return self.piece[order], self.packet[order]
+
+    @cached_property
     def goes_on_as(self) -> dict[int, list[int]]:
         """The paths (from 0) that carry the bytes of a path on, of those that end so."""
         found: dict[int, list[int]] = {}

@@ -52,12 +52,14 @@ def _votes(connections: Connections) -> npt.NDArray[np.int64]:
 class ExchangeablePackets:
     """Ambiguous packets, grouped with those they could be exchanged for."""
 
-    packets: list[int]
+    packets: npt.NDArray[np.int64]
     """Those of a group behind each other, by time."""
-    group: list[int]
+    group: npt.NDArray[np.int64]
     """Group of each of them."""
-    position: dict[int, int]
-    """Where a packet stands in them."""
+    ascending: npt.NDArray[np.int64]
+    """The same packets."""
+    position: npt.NDArray[np.int64]
+    """Where each of these stands in `packets`."""
 
     @classmethod
     def build(
@@ -65,16 +67,26 @@ class ExchangeablePackets:
     ) -> "ExchangeablePackets":
         """`way`, `content`: per packet, of its first sighting."""
         unsure = np.flatnonzero(packets.ambiguous)
-        order = unsure[np.lexsort((unsure, content[unsure], way[unsure]))]
+        by_group = np.lexsort((unsure, content[unsure], way[unsure]))
+        order = unsure[by_group]
         new = np.ones(order.size, np.bool_)
         new[1:] = (content[order][1:] != content[order][:-1]) | (way[order][1:] != way[order][:-1])
-        numbers = order.tolist()
-        return cls(numbers, np.cumsum(new).tolist(), {packet: i for i, packet in enumerate(numbers)})
+        return cls(packets=order, group=np.cumsum(new), ascending=unsure, position=np.argsort(by_group))
 
     def rivals(self, packet: int) -> list[int]:
         """Up to eight packets (from 0), the nearest in time, that this one could be exchanged for."""
-        at = self.position.get(packet)
-        if at is None:
-            return []
-        near = range(max(at - _NEAREST, 0), min(at + _NEAREST + 1, len(self.packets)))
-        return [self.packets[i] for i in near if i != at and self.group[i] == self.group[at]]
+        rivals: list[int] = self.rivals_of(np.array([packet]))[1].tolist()
+        return rivals
+
+    def rivals_of(self, packets: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The same of many packets: (which of these, by its place among them, ascending; a rival of it)."""
+        if self.packets.size == 0:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        known = np.minimum(np.searchsorted(self.ascending, packets), self.ascending.size - 1)
+        of = np.flatnonzero(self.ascending[known] == packets)
+        at = self.position[known[of]]
+        near = at[:, None] + np.array([step for step in range(-_NEAREST, _NEAREST + 1) if step])
+        there = (near >= 0) & (near < self.packets.size)
+        near[~there] = 0
+        row, column = np.nonzero(there & (self.group[near] == self.group[at][:, None]))
+        return of[row], self.packets[near[row, column]]

@@ -40,7 +40,7 @@ def path_at(result: Columns, index: int) -> Path:
         comes_from=tuple(int(ids[packet]) for packet in result.segments.comes_from.get(index, ())),
         rivals=tuple(int(ids[rival]) for rival in result.exchangeable.rivals(index)),
         forward=bool(result.forward_of_path[index]),
-        delivered_to=_location_name(result, location) if location >= 0 else None,
+        delivered_to=location_name(result, location),
         sequence_shift=_sequence_shift(result, result.hops["sighting"][rows]),
         payload_rewritten=bool(np.isin(result.hops["sighting"][rows], result.shifts.rewritten).sum() > 1),
         hops=tuple(hop_of(result, int(result.hops["sighting"][row])) for row in shown),
@@ -59,7 +59,10 @@ def _sequence_shift(result: Columns, sightings: npt.NDArray[np.int64]) -> Sequen
     return SequenceShift(sequence=sequence, acknowledgment=acknowledgment)
 
 
-def _location_name(result: Columns, location: int) -> str:
+def location_name(result: Columns, location: int) -> str | None:
+    """Where a packet was delivered, by its `location` in the Outcomes: container, namespace or node."""
+    if location < 0:
+        return None
     node, name = result.outcomes.locations[location]
     return node if name == "root" else name
 

@@ -3,7 +3,7 @@
 For other rooms:
     captures: CaptureFacts, capture_facts, merged_facts
     connections: ConnectionSummary, summarise_connections
-    legs: Leg, LegEnd
+    legs: Leg, LegEnd, leg_values
     one_file: CaptureDescription, NamespaceDescription, PointDescription, describe_capture
     retransmissions: find_retransmissions
     routes: find_routes, route_keys

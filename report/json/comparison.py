@@ -1,7 +1,6 @@
 """What a good run and a bad one differ in, as JSON (docs/json.md)."""
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -10,29 +9,33 @@ from ...correlate.compare.grouping import RoleKey
 from ...correlate.compare.pairing import PairCompared
 from ...correlate.compare.parting import Difference
 from ...correlate.compare.runs import Run, Side
-from .contract import SCHEMA, finding_object
+from .contract import finding_object
+from .layout import Members, lines, small_document
 
 
 def comparison_pieces(comparison: Comparison) -> Iterator[str]:
     """The document in pieces, one pair of groups at a time."""
-    head = {"good": _run(comparison.good), "bad": _run(comparison.bad), "notes": list(comparison.notes)}
-    yield f'{{"schema": {SCHEMA},\n' + ",\n".join(f' "{name}": {json.dumps(value)}' for name, value in head.items())
-    yield from _list("pairs", map(_told, comparison.pairs))
-    yield from _list("equal", map(_pair, comparison.equal))
-    yield from _list("only_good", (_alone(*one) for one in comparison.only_good))
-    yield from _list("only_bad", (_alone(*one) for one in comparison.only_bad))
-    yield from _list("findings", map(finding_object, comparison.findings))
-    yield from _list("recorded_otherwise", map(asdict, comparison.recorded))
-    yield "}\n"
+    return small_document(_head(comparison), _lists(comparison))
 
 
-def _list(name: str, values: Iterable[dict[str, Any]]) -> Iterator[str]:
-    yield f',\n "{name}": ['
-    separator = "\n  "
-    for value in values:
-        yield separator + json.dumps(value)
-        separator = ",\n  "
-    yield "\n ]"
+def comparison_lines(comparison: Comparison) -> Iterator[str]:
+    """The same as lines."""
+    return lines(_head(comparison), _lists(comparison))
+
+
+def _head(comparison: Comparison) -> dict[str, Any]:
+    return {"good": _run(comparison.good), "bad": _run(comparison.bad), "notes": list(comparison.notes)}
+
+
+def _lists(comparison: Comparison) -> list[Members]:
+    return [
+        Members("pairs", "pair", map(_told, comparison.pairs)),
+        Members("equal", "equal", map(_pair, comparison.equal)),
+        Members("only_good", "only_good", (_alone(*one) for one in comparison.only_good)),
+        Members("only_bad", "only_bad", (_alone(*one) for one in comparison.only_bad)),
+        Members("findings", "finding", map(finding_object, comparison.findings)),
+        Members("recorded_otherwise", "recorded_otherwise", map(asdict, comparison.recorded)),
+    ]
 
 
 def _run(run: Run) -> dict[str, Any]:

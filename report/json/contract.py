@@ -1,9 +1,8 @@
-"""The JSON contract, schema 1 (docs/json.md). Fields may be added; these keep their names and meaning."""
+"""The JSON contract, schema 1 (docs/json.md): its objects. Fields may be added; these keep their names and meaning."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from ...correlate.findings.values import Finding
 from ...correlate.in_common.shared_packets import NothingInCommon
@@ -22,29 +21,13 @@ from ...correlate.result.values import (
     RewriteStep,
     RuleMatch,
     SequenceShift,
+    View,
 )
 from ...correlate.summaries.captures import CaptureFacts
-from ..telling import ConnectionTold, Telling
-from .legs import SummaryText
-
-SCHEMA: Final = 1
 
 
-def json_pieces(telling: Telling) -> Iterator[str]:
-    """The document in pieces: one connection or path at a time, so that a large one never stands in memory whole."""
-    findings, captured = telling.head
-    captures = [_capture(told.facts) for told in captured.files]
-    yield f'{{"schema": {SCHEMA},\n "captures": {json.dumps(captures)},\n "findings": ['
-    yield ",".join(f"\n  {json.dumps(finding_object(finding))}" for finding in findings)
-    yield '\n ],\n "connections": ['
-    summaries = SummaryText()
-    yield from telling.each_connection(lambda told: f"\n  {_connection_text(told, summaries)}", separator=",")
-    yield '\n ],\n "paths": ['
-    yield from telling.each_path(lambda path: f"\n  {json.dumps(path_object(path))}", separator=",")
-    yield "\n ]}\n"
-
-
-def _capture(facts: CaptureFacts) -> dict[str, Any]:
+def capture_object(facts: CaptureFacts) -> dict[str, Any]:
+    """One file as the contract has it."""
     return {
         "file": facts.file,
         "node": facts.node,
@@ -79,7 +62,7 @@ def _kernel_drops(counted: Sequence[CountedDrops] | None) -> list[dict[str, Any]
 def finding_object(finding: Finding) -> dict[str, Any]:
     """One finding as the contract has it."""
     return asdict(finding) | {
-        "confidence": round(finding.confidence, 3),
+        "confidence": confidence_told(finding.confidence),
         "rule": _rule(finding.rule),
     }
 
@@ -95,40 +78,40 @@ def _nothing_in_common(nothing: NothingInCommon | None) -> dict[str, Any] | None
     }
 
 
-def _connection_text(told: ConnectionTold, summaries: SummaryText) -> str:
-    return f"{json.dumps(_connection(told.connection))[:-1]}, {summaries.fields(told.summary)}}}"
-
-
-def _connection(connection: Connection) -> dict[str, Any]:
+def connection_object(connection: Connection) -> dict[str, Any]:
+    """One connection as the contract has it, without what is in its summary (legs.py)."""
     return {
         "id": connection.id,
         "protocol": connection.protocol,
         "client": connection.client,
         "client_name": connection.client_name,
-        "client_process": _process(connection.client_process),
+        "client_process": process_object(connection.client_process),
         "server": connection.server,
         "server_name": connection.server_name,
-        "server_process": _process(connection.server_process),
+        "server_process": process_object(connection.server_process),
         "outcome": connection.outcome,
         "state": connection.state,
         "ending": connection.ending,
-        "reason": _reason(connection.reason),
-        "views": [
-            {
-                "node": view.node,
-                "netns": view.netns,
-                "interface": view.interface,
-                "source": view.source,
-                "destination": view.destination,
-            }
-            for view in connection.views
-        ],
+        "reason": reason_object(connection.reason),
+        "views": [view_object(view) for view in connection.views],
         "paths": list(connection.paths),
         "rivals": list(connection.rivals),
     }
 
 
-def _process(process: Process | None) -> dict[str, Any] | None:
+def view_object(view: View) -> dict[str, Any]:
+    """Addresses at a point as the contract has them."""
+    return {
+        "node": view.node,
+        "netns": view.netns,
+        "interface": view.interface,
+        "source": view.source,
+        "destination": view.destination,
+    }
+
+
+def process_object(process: Process | None) -> dict[str, Any] | None:
+    """Whose a socket is as the contract has it."""
     return {"pid": process.pid, "name": process.name, "container": process.container} if process else None
 
 
@@ -136,7 +119,7 @@ def path_object(path: Path) -> dict[str, Any]:
     """One path as the contract has it."""
     return path_facts(path) | {
         "hops": [hop_object(hop) for hop in path.hops],
-        "rewrites": [_rewrite(rewrite) for rewrite in path.rewrites],
+        "rewrites": [rewrite_object(rewrite) for rewrite in path.rewrites],
     }
 
 
@@ -147,11 +130,11 @@ def path_facts(path: Path) -> dict[str, Any]:
         "connection": path.connection,
         "protocol": path.protocol,
         "info": path.info,
-        "direction": "forward" if path.forward else "reply",
+        "direction": direction_name(path.forward),
         "outcome": path.outcome,
         "delivered_to": path.delivered_to,
-        "reason": _reason(path.reason),
-        "confidence": round(path.confidence, 3),
+        "reason": reason_object(path.reason),
+        "confidence": confidence_told(path.confidence),
         "ambiguous": path.ambiguous,
         "rivals": list(path.rivals),
         "goes_on_as": list(path.goes_on_as),
@@ -161,11 +144,22 @@ def path_facts(path: Path) -> dict[str, Any]:
     }
 
 
+def direction_name(forward: bool) -> str:
+    """Which way a path goes, in the words of the contract."""
+    return "forward" if forward else "reply"
+
+
+def confidence_told(confidence: float) -> float:
+    """As many digits of it as the contract has."""
+    return round(confidence, 3)
+
+
 def _sequence_shift(shift: SequenceShift | None) -> dict[str, int] | None:
     return {"sequence": shift.sequence, "acknowledgment": shift.acknowledgment} if shift else None
 
 
-def _reason(reason: ReasonNote | None) -> dict[str, Any] | None:
+def reason_object(reason: ReasonNote | None) -> dict[str, Any] | None:
+    """Why a packet was not delivered as the contract has it."""
     return {"kind": reason.kind, "text": reason.text, "rule": _rule(reason.rule)} if reason else None
 
 
@@ -205,10 +199,15 @@ def _chain_hop(hop: ChainHop) -> dict[str, Any]:
         "time_ns": hop.time_ns,
         "source": hop.source,
         "destination": hop.destination,
-        "rules": [_rule_words(match) | {"verdict": match.verdict} for match in hop.rules],
+        "rules": [match_object(match) for match in hop.rules],
         "verdict": hop.verdict,
         "policy": hop.by_policy,
     }
+
+
+def match_object(match: RuleMatch) -> dict[str, Any]:
+    """One rule that matched in a chain as the contract has it."""
+    return _rule_words(match) | {"verdict": match.verdict}
 
 
 def _interface_hop(hop: InterfaceHop) -> dict[str, Any]:
@@ -247,7 +246,8 @@ def _encapsulation(tunnel: Encapsulation | None) -> dict[str, Any] | None:
     }
 
 
-def _rewrite(rewrite: RewriteStep) -> dict[str, Any]:
+def rewrite_object(rewrite: RewriteStep) -> dict[str, Any]:
+    """One rewrite as the contract has it."""
     return {
         "node": rewrite.node,
         "netns": rewrite.netns,

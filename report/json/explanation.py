@@ -1,6 +1,5 @@
 """Why frames are matched with others, as JSON (docs/json.md): the facts of the text form in words of the contract."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,17 +9,23 @@ from ...correlate.explain.equal_packets import EqualPacket
 from ...correlate.explain.explain import Explanation, PathSighting, explain
 from ...correlate.explain.flow_ties import TiedFlow
 from ...correlate.result.correlation import Correlation
-from .contract import SCHEMA, frame_object, hop_object, path_facts
+from .contract import frame_object, hop_object, path_facts
+from .layout import Members, lines, small_document
 
 
 def explanation_pieces(result: Correlation, sightings: Sequence[int]) -> Iterator[str]:
     """The document in pieces, one explained frame at a time; `sightings`: their rows."""
-    yield f'{{"schema": {SCHEMA},\n "explanations": ['
-    separator = "\n  "
-    for sighting in sightings:
-        yield separator + json.dumps(explanation_object(explain(result, sighting)))
-        separator = ",\n  "
-    yield "\n ]}\n"
+    return small_document({}, [_explanations(result, sightings)])
+
+
+def explanation_lines(result: Correlation, sightings: Sequence[int]) -> Iterator[str]:
+    """The same as lines."""
+    return lines({}, [_explanations(result, sightings)])
+
+
+def _explanations(result: Correlation, sightings: Sequence[int]) -> Members:
+    explained = (explanation_object(explain(result, sighting)) for sighting in sightings)
+    return Members("explanations", "explanation", explained)
 
 
 def explanation_object(explanation: Explanation) -> dict[str, Any]:

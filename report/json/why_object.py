@@ -1,19 +1,22 @@
 """The evidence of findings in full, as JSON (docs/json.md)."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ...correlate.why.values import Proof, Why
-from .contract import SCHEMA, finding_object, path_object
+from .contract import finding_object, path_object
+from .layout import Members, lines, small_document
 
 
 def why_pieces(whys: Sequence[Why]) -> Iterator[str]:
     """The document in pieces, one finding at a time."""
-    yield f'{{"schema": {SCHEMA},\n "why": ['
-    yield ",".join(f"\n  {json.dumps(_why(why))}" for why in whys)
-    yield "\n ]}\n"
+    return small_document({}, [Members("why", "why", map(_why, whys))])
+
+
+def why_lines(whys: Sequence[Why]) -> Iterator[str]:
+    """The same as lines."""
+    return lines({}, [Members("why", "why", map(_why, whys))])
 
 
 def _why(why: Why) -> dict[str, Any]:
