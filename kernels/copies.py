@@ -3,7 +3,7 @@ library. Nothing checks that the bytes lie within the arrays: the caller has."""
 
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 

@@ -207,8 +207,7 @@ def _is_module(package: str, name: str) -> bool:
 
 def _versions() -> str:
     """Of what compiles kernels, in one digest."""
-    # Kernels are found by their bytecode and call the interpreter by names: one minor version is like the other, whoever
-    # built it and when.
+    # Kernels are found by their bytecode and call the interpreter by names: it does not matter who built it, and when.
     digest = blake2b(str(sys.implementation.cache_tag).encode() + MAGIC_NUMBER, digest_size=12)
     for package, file in _VERSIONS:
         spec = find_spec(package)

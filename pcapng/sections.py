@@ -15,7 +15,7 @@ from .capture_file import RECORD, CaptureFile, Interface, Statistics
 from .packet_blocks import INTERFACE
 from .pages import WINDOW, fetch, give_back
 from .parallel_walk import Stretch
-from .rows import copied
+from .rows import copied, joined
 from .source import MappedSource
 from .walk import BLOCK, DAMAGED, END, FULL, UNKNOWN, WALK, walk_blocks
 
@@ -45,7 +45,7 @@ class _InterfaceTable:
     def append(self, interface: Interface) -> None:
         """The next interface."""
         if self._size == self.rows.size:
-            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
+            self.rows = joined(INTERFACE, [self.rows, np.empty_like(self.rows)])
         self.rows[self._size] = interface.units_per_second, interface.offset_s, interface.snaplen or 2**32
         self._size += 1
 

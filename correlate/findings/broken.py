@@ -118,6 +118,6 @@ def judged(
         rows[name] = found.suspects[name]
     rows["what"], rows["sure"], rows["wrong"] = found.whats[row, found.first], sure, wrong
     rows["before"] = np.where(was_good, found.states[row, before], Sum.UNKNOWN)
-    rows["right"] = found.suspects["seen"][row, np.maximum(before, 0)]
+    rows["right"] = found.suspects["seen"][row, np.maximum(before, 0)]  # type: ignore[rows-by-field]  # few
     rows = rows.take(np.flatnonzero(sure > 0))
     return rows.take(np.argsort(rows["path"], kind="stable"))

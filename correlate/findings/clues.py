@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ...errors import TtraceError
 from ...pcapng.read import Interface
+from ...pcapng.rows import joined as joined_rows
 from ..decode.checksums import SUMS, check_sums
 from ..nodes.topology import Topology
 from ..result.columns import Numbers
@@ -137,7 +138,7 @@ def sums_of(
         except TtraceError:
             continue
         records = there.records.take(which.reshape(-1))
-        found[here] = check_sums(there.data, records, there.interfaces, frames.take(here), reach)
+        found.put(here, check_sums(there.data, records, there.interfaces, frames.take(here), reach))
     return found
 
 
@@ -177,10 +178,10 @@ def _broken(suspected: npt.NDArray[np.void], topology: Topology, looks: Looks) -
     there = np.arange(FRAMES) < suspected["count"][:, None]
     sums = np.zeros(there.shape, SUMS)
     if suspected.size:
-        sums[there] = looks.sums(suspected["seen"][there])
+        sums.put(np.flatnonzero(there), looks.sums(suspected["seen"][there]))
     found = failed(suspected, sums)
     if found.suspects.size == 0:
         return np.empty(0, BROKEN)
-    controls = np.concatenate([np.empty(0, CONTROL), *looks.taken(places_of(found))])
+    controls = joined_rows(CONTROL, looks.taken(places_of(found)))
     controls = bounded_controls(controls)
     return judged(found, controls, looks.sums(controls["seen"]), topology)

@@ -86,7 +86,7 @@ class ConnectionTexts:
             "reason": self._reason(members),
             "retransmissions": self._ways(found.retransmissions[index]),
             "spurious_retransmissions": self._ways(found.spurious[index]),
-            "timeline": self._timelines(found.timelines[index]),
+            "timeline": self._timelines(found.timelines.take(index)),
         }
 
     def _word(self, name: str) -> Templates:
