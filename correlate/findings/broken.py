@@ -116,8 +116,9 @@ def judged(
     rows = np.zeros(row.size, BROKEN)
     for name in ("path", "fails"):
         rows[name] = found.suspects[name]
-    rows["what"], rows["sure"], rows["wrong"] = found.whats[row, found.first], sure, wrong
+    # Few rows: what is suspected is bounded.
+    rows["what"], rows["sure"], rows["wrong"] = found.whats[row, found.first], sure, wrong  # type: ignore[rows-by-field]
     rows["before"] = np.where(was_good, found.states[row, before], Sum.UNKNOWN)
-    rows["right"] = found.suspects["seen"][row, np.maximum(before, 0)]  # type: ignore[rows-by-field]  # few
+    rows["right"] = found.suspects["seen"][row, np.maximum(before, 0)]
     rows = rows.take(np.flatnonzero(sure > 0))
     return rows.take(np.argsort(rows["path"], kind="stable"))

@@ -1,1 +1,6 @@
-"""The result for programs: the JSON contract."""
+"""The result for programs: the JSON contract.
+
+For other rooms:
+    result: json_pieces, line_pieces
+    why_object: why_lines, why_pieces
+"""
