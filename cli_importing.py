@@ -14,6 +14,9 @@ def importing(say: Callable[[str], None]) -> Iterator[None]:
 
     `say` is told what will make it slow.
     """
+    from .kernels.memory import keep_freed  # ctypes: not for the help
+
+    keep_freed()
     if refused := kernel_folders().refused:
         say(f"warning: everything is compiled anew each time: {refused}")
     Kernel.announce = say

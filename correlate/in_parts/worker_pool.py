@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Final, TypeVar
 
 from ...errors import TtraceError
+from ...kernels.memory import return_freed
 from ..progress import Done
 
 Work = TypeVar("Work")
@@ -73,6 +74,7 @@ def _end_with(end: Connection, working: Connection) -> None:
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     working.close()
+    return_freed()
 
     def wait() -> None:
         try:
