@@ -167,6 +167,15 @@ def test_a_reader_that_has_seen_enough_is_no_traceback():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.fault("output of correlate", "`--format jsonl | head`: the reader goes in the middle", "it ends quietly")
+def test_a_reader_that_has_seen_enough_lines_is_no_traceback():
+    main = f"{sys.executable} -c 'from ttrace.cli import main; main()'"
+    command = f"{main} correlate {' '.join(FILES)} --format jsonl | head -n 1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout == '{"schema": 1}\n'
+    assert done.stderr == ""
+
+
 @pytest.mark.fault("capture files", "a file cut at any byte", "read up to its last whole block")
 def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_block(tmp_path):
     whole = Path(FILES[0]).read_bytes()
