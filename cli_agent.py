@@ -1,8 +1,8 @@
-"""The command line of the agent (`ahead/agent.py`), a file that a node's own Python runs: `capture` and `doctor`.
+"""The commands of a node, `capture` and `doctor`, without typer: for the agent (`ahead/agent.py`), a file that a node's
+own Python runs, and for `ttrace` itself (`cli_start.py`).
 
-Its options are those of `ttrace`, from a table that was made of them (`ahead/command_table.py`); typer, which takes
-longer to be imported than a capture to begin, stays where it is. What is written here reads a command line as typer
-does, and words what is wrong with it so.
+Options come from a table that was made of those of typer (`ahead/command_table.py`). What is written here reads a
+command line as typer does, and words what is wrong with it so.
 """
 
 import sys
@@ -13,6 +13,7 @@ from .cli_machine import begin
 from .cli_node import diagnose, record
 from .cli_process import run_to_exit
 from .cli_sizes import file_size, size
+from .escaping import escape
 
 Table = Mapping[str, Any]
 """`name` of the program; `version`; `commands`: by name ("" is the program itself), `help` and `options`. An option:
@@ -112,8 +113,7 @@ class Line:
             value = typed if option["kind"] == "flag" else self._value(option, typed)
             values[option["name"]] = [*(values[option["name"]] or ()), value] if option["many"] else value
         if self.others:
-            many = "s" if len(self.others) > 1 else ""
-            raise WrongUsageError(self.name, f"Got unexpected extra argument{many} ({' '.join(self.others)})")
+            raise WrongUsageError(self.name, f"Got unexpected extra argument(s) ({' '.join(self.others)})")
         return values
 
     def _value(self, option: Mapping[str, Any], typed: str) -> Any:  # noqa: ANN401 - as the option has it
@@ -140,6 +140,8 @@ def _near(written: str, known: Mapping[str, Any]) -> str:
 
 def run(table: Table, words: Sequence[str]) -> int:
     """Do what a command line says; returns the exit code. Raises WrongUsageError, TtraceError."""
+    if words and words[0] and words[0] in table["commands"]:
+        return _run_command(table["commands"][words[0]], words[0], words[1:])
     own = Line("", table["commands"][""], words)
     rest = own.read(until_other=True)
     if not words or _asks_for(own, "help"):
@@ -150,16 +152,19 @@ def run(table: Table, words: Sequence[str]) -> int:
         return 0
     if not rest:
         raise WrongUsageError("", "Missing command.")
-    name, *words = rest
-    if name not in table["commands"]:
-        raise WrongUsageError("", f"No such command {name!r}.")
-    line = Line(name, table["commands"][name], words)
+    if not rest[0] or rest[0] not in table["commands"]:
+        raise WrongUsageError("", f"No such command {rest[0]!r}.")
+    return _run_command(table["commands"][rest[0]], rest[0], rest[1:])
+
+
+def _run_command(command: Mapping[str, Any], name: str, words: Sequence[str]) -> int:
+    line = Line(name, command, words)
     line.read()
     begin()
     if _asks_for(line, "help"):
-        sys.stdout.write(table["commands"][name]["help"])
+        sys.stdout.write(command["help"])
         return 0
-    values = line.values(table["commands"][name])
+    values = line.values(command)
     del values["help"]
     if name == "capture":
         record(values)
@@ -179,7 +184,7 @@ def main(table: Table) -> None:
     def misused(error: WrongUsageError) -> None:
         name = f"{table['name']} {error.command}".strip()
         options = "[OPTIONS]" if error.command else "[OPTIONS] COMMAND [ARGS]..."
-        sys.stderr.write(f"Usage: {name} {options}\nTry '{name} -h' for help.\n\nError: {error}\n")
+        sys.stderr.write(f"Usage: {name} {options}\nTry '{name} -h' for help.\n\nError: {escape(str(error))}\n")
         sys.exit(2)
 
     run_to_exit(lambda: run(table, sys.argv[1:]), WrongUsageError, misused)

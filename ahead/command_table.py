@@ -1,25 +1,54 @@
-"""The agent's command line as a table, made of that of `ttrace` (`cli.py`): its options, and its help word for word.
+"""The command line of a node as a table, made of that of `ttrace` (`cli.py`): options, and help word for word.
 
 Only what typer documents is asked: the options as they are declared, and the help as it prints it.
+
+The agent has one, and `ttrace` one in a file, with the help of every command (`cli_start.py`): `python -m
+ttrace.ahead.command_table` writes that anew.
 """
 
 import inspect
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from types import NoneType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from typer import Typer
 from typer.models import OptionInfo
-from typer.testing import CliRunner
 
 from .. import __version__
+from ..kernels.kept_files import SOURCES
 
 COMMANDS: Final = ("capture", "doctor")
+FILE: Final = SOURCES / "cli_table.json"
 _COLUMNS: Final = 80
 """Of the help: typer's own maximum."""
 _KINDS: Final = {str: "text", int: "integer", float: "float", bool: "flag"}
 _HELP: Final = {"name": "help", "on": ["-h", "--help"], "off": [], "kind": "flag", "many": False, "default": False}
+
+
+def whole_table(app: Typer) -> str:
+    """The content of `FILE`: commands of a node that `cli_agent` runs, and the help of all. `app`: that of `cli.py`."""
+    table = command_table(app, "ttrace")
+    del table["commands"][""]
+    for command in table["commands"].values():
+        del command["help"]
+    helps = {words: _help(app, "ttrace", words) for words in ("", *_all_commands(app))}
+    for name, command in table["commands"].items():
+        command["help"] = helps[name]
+    return json.dumps(table | {"helps": helps}, indent=1, sort_keys=True) + "\n"
+
+
+def _all_commands(app: Typer) -> Iterator[str]:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        yield command.name or command.callback.__name__
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield str(group.name)
+        yield from (f"{group.name} {name}" for name in _all_commands(group.typer_instance))
 
 
 def command_table(app: Typer, name: str) -> dict[str, Any]:
@@ -51,18 +80,19 @@ def _settings(app: Typer) -> dict[str, Any]:
 
 def _help(agent: Typer, name: str, command: str) -> str:
     before = {variable: os.environ.get(variable) for variable in ("COLUMNS", "TERMINAL_WIDTH", "LANGUAGE")}
-    os.environ |= {"COLUMNS": str(_COLUMNS), "TERMINAL_WIDTH": str(_COLUMNS), "LANGUAGE": "C"}
+    os.environ |= {"COLUMNS": str(_COLUMNS), "LANGUAGE": "C"}
+    os.environ.pop("TERMINAL_WIDTH", None)
+    said = StringIO()
     try:
-        asked = CliRunner().invoke(agent, [*([command] if command else []), "--help"], prog_name=name)
+        with redirect_stdout(said):
+            agent([*command.split(), "--help"], prog_name=name, standalone_mode=False)
     finally:
         for variable, value in before.items():
             if value is None:
-                del os.environ[variable]
+                os.environ.pop(variable, None)
             else:
                 os.environ[variable] = value
-    if asked.exit_code:
-        raise RuntimeError(f"no help of {command}: {asked.output}")
-    return str(asked.output)
+    return said.getvalue()
 
 
 def _options(callback: Callable[..., Any] | None) -> list[dict[str, Any]]:
@@ -100,3 +130,9 @@ def _range(least: float | None, most: float | None) -> str:
     if most is None:
         return f"x>={least}"
     return f"x<={most}" if least is None else f"{least}<=x<={most}"
+
+
+if __name__ == "__main__":
+    from ..cli import app as _app
+
+    FILE.write_text(whole_table(_app))

@@ -168,7 +168,7 @@ def test_every_function_but_compiled_kernels_has_annotations():
                 assert node.returns is not None, f"{path.name}: {node.name} returns what?"
 
 
-@pytest.mark.parametrize("module", ["ttrace.cli", "ttrace.capture"])
+@pytest.mark.parametrize("module", ["ttrace.cli_start", "ttrace.cli", "ttrace.capture"])
 def test_start_up_imports_nothing_heavy(module):
     heavy = ("pandas", "scapy", "numba", "numpy", "pyroute2")
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"

@@ -74,12 +74,11 @@ def test_everything_in_it_is_python_3_10(made):
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_its_help_is_that_of_ttrace(made, command):
-    words = [command] if command else []
-    own = asked(made, *words, "--help")
+    own = asked(made, *command.split(), "--help")
     assert own.returncode == 0
-    of_ttrace = (
-        CliRunner().invoke(ttrace.cli.app, [*words, "--help"], prog_name=NAME, env={"TERMINAL_WIDTH": "80"}).output
-    )
+    program = [sys.executable, "-c", f"import sys; sys.argv[0] = {NAME!r}; from ttrace.cli import main; main()"]
+    words, environment = [*command.split(), "--help"], os.environ | {"COLUMNS": "80"}
+    of_ttrace = subprocess.run([*program, *words], capture_output=True, text=True, check=True, env=environment).stdout
     if command:
         assert own.stdout == of_ttrace
     else:  # it has fewer commands
@@ -99,7 +98,8 @@ LINES = [
     "capture --wrong", "capture --duratoin 3", "capture -x", "capture extra", "capture one two", "capture --count",
     "capture --count 0", "capture --count x", "capture --duration -1", "capture --duration x", "capture --snaplen 1",
     "capture --force=yes", "capture --rotate-size 1", "capture --rotate-size x", "capture -- -w", "capture -iw",
-    "capture --dur 3", "doctor --put-back", "doctor", "doctor x", "nothing", "--nothing", "--version", "",
+    "capture --dur 3", "doctor --put-back", "doctor", "doctor x", "nothing", "capture --help", "doctor -h",
+    "-h capture", "--version capture", "--nothing", "--version", "",
 ]  # fmt: skip
 
 
@@ -129,6 +129,15 @@ def test_wrong_usage_is_told_in_words_and_with_exit_code_2(made):
         f"Usage: {NAME} capture [OPTIONS]\nTry '{NAME} capture -h' for help.\n\n"
         "Error: Invalid value for '--count': 0 is not in the range x>=1.\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words", [[""], ["", "capture"], ["capture", ""], ["capture", "-w"], ["-"], ["--"], ["--", "x"]]
+)
+def test_odd_words_are_wrong_usage(words):
+    with pytest.raises(WrongUsageError):
+        run(command_table(ttrace.cli.app, NAME), words)
+    assert CliRunner().invoke(ttrace.cli.app, words, prog_name=NAME).exit_code == 2
 
 
 def test_options_of_one_letter_may_stand_together():

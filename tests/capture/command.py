@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-COMMAND = [sys.executable, "-c", "from ttrace.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from ttrace.cli_start import main; main()"]
 IP = shutil.which("ip") or "ip"
 """By its path: what a test puts first in PATH is for ttrace alone."""
 
