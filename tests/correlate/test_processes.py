@@ -8,6 +8,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from ttrace.correlate.result.values import Process
 from ttrace.report import render_telling
 from ttrace.report.telling import Telling
+from ttrace.tests.report.json.plain import assert_written_as_plain
 
 from .scene import IN, OUT, Node, correlate, docker_host
 
@@ -45,13 +46,14 @@ def talk(host: Node, sport: int = 1000) -> None:
             host.see(name, direction, time_us + step, packet, netns=netns)
 
 
-def test_who_listens_and_who_is_connected(tmp_path):
+def test_who_listens_and_who_is_connected(tmp_path, monkeypatch):
     host = host_with(listeners=[LISTENER], connections=[CLIENT])
     talk(host)
     result = correlate(tmp_path, host)
     (found,) = result.connection_list()
     assert found.client_process == Process(pid=12, name="curl", container="0123456789ab")
     assert found.server_process == Process(pid=77, name="nginx", container="web1")
+    assert_written_as_plain(result, monkeypatch)
     told = Telling.chosen(result)
     assert "tcp 172.17.0.1:1000 (host: curl) -> 172.17.0.2:80 (web1: nginx)" in "".join(render_telling(told, "text"))
     (told_in_json,) = json.loads("".join(render_telling(told, "json")))["connections"]

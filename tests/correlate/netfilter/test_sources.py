@@ -17,6 +17,7 @@ from ttrace.correlate.sightings import EVALUATION
 from ttrace.kernels.njit import njit
 from ttrace.report import render_telling
 from ttrace.report.telling import Telling
+from ttrace.tests.report.json.plain import assert_written_as_plain
 
 from ..frames import message
 from ..scene import ETH0, IN, correlate, docker_host, paths, step
@@ -77,8 +78,10 @@ def result_of(tmp_path, *, twice=False):
 
 
 @pytest.mark.usefixtures("drops")
-def test_its_sightings_are_hops_of_the_packets_they_are_about(tmp_path):
-    found = [path for path in paths(result_of(tmp_path, twice=True)) if path.protocol == "tcp"]
+def test_its_sightings_are_hops_of_the_packets_they_are_about(tmp_path, monkeypatch):
+    result = result_of(tmp_path, twice=True)
+    assert_written_as_plain(result, monkeypatch)
+    found = [path for path in paths(result) if path.protocol == "tcp"]
     assert [[getattr(hop, "says", None) or step(hop) for hop in path.hops] for path in found] == [
         ["eth0 in", "dropped: NEIGH_FAILED"],
         ["eth0 in", "dropped: NEIGH_FAILED"],

@@ -7,6 +7,7 @@ from scapy.layers.inet import IP, TCP
 
 from ttrace.report import render_telling
 from ttrace.report.telling import Telling
+from ttrace.tests.report.json.plain import assert_written_as_plain
 
 from ..plain import Plain, numbers, tcp
 from ..scene import IN, OUT, Node, correlate, keep_recording, paths, steps
@@ -240,7 +241,7 @@ def test_a_traced_router_with_a_cookie_proxy(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_traced_command_that_a_helper_makes_longer_is_one_packet(tmp_path):
+def test_a_traced_command_that_a_helper_makes_longer_is_one_packet(tmp_path, monkeypatch):
     router = Node("r")
     router.interface("eth0", 2, addresses=["192.0.2.1"])
     router.interface("eth1", 3, addresses=["203.0.113.1"])
@@ -256,9 +257,12 @@ def test_a_traced_command_that_a_helper_makes_longer_is_one_packet(tmp_path):
         if came_in:
             router.trace(time_us + 5, data, "FORWARD", iif=2 if from_client else 3, oif=3 if from_client else 2)
     keep_recording(router)
-    found = [path for path in paths(correlate(tmp_path, router)) if path.protocol == "tcp"]
+    result = correlate(tmp_path, router)
+    found = [path for path in paths(result) if path.protocol == "tcp"]
     assert {len(path.hops) for path in found} == {3}
     (command,) = [path for path in found if path.payload_rewritten]
+    assert any(path.sequence_shift for path in found)
+    assert_written_as_plain(result, monkeypatch)
     assert steps(command) == ["eth0 in", "FORWARD", "eth1 out"]
     assert [hop.length for hop in (command.hops[0], command.hops[-1])] == [57, 64]
     assert [path.sequence_shift for path in found[:4]] == [None] * 4
