@@ -7,6 +7,8 @@ import pytest
 from ttrace.correlate import correlate_captures
 from ttrace.correlate.nodes.sources import Source
 from ttrace.tests.cases.case import all_cases
+from ttrace.tests.correlate.findings.test_by_kernel import datagram, dropped
+from ttrace.tests.correlate.scene import IN, correlate, docker_host
 from ttrace.tests.random_scenes.scene import make_scene
 
 from .plain import assert_written_as_plain
@@ -31,3 +33,16 @@ def test_random_scenes(seed, tmp_path, monkeypatch):
     written = make_scene(seed, tmp_path).written.sources
     sources = [Source(node=node, interface=name, path=str(tmp_path / file)) for node, name, file in written]
     assert_written_as_plain(correlate_captures(sources), monkeypatch)
+
+
+def test_drops_of_the_kernel_for_several_reasons(tmp_path, monkeypatch):
+    """Some alike in all that is told, others not."""
+    node = docker_host()
+    reasons = [("NO_SOCKET", "one"), ("NO_SOCKET", "other"), ("NO_SOCKET", "one"), ("", "one"), ("XDP", "one")]
+    for number, (reason, function) in enumerate(reasons, 1):
+        node.see("eth0", IN, number * 1000, datagram(number=number))
+        dropped(node, number * 1000 + 30, datagram(number=number), reason, function)
+    result = correlate(tmp_path, node)
+    said = [result.path(number).hops[-1].says for number in range(1, 6)]
+    assert (len(set(said)), said[0]) == (4, said[2])
+    assert_written_as_plain(result, monkeypatch)
