@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...pcapng.blocks import Direction
+from ...pcapng.rows import placed
 from ..arrays.grouping import hashed
 from ..decode.checksums import Sum
 from ..nodes.topology import Topology
@@ -116,8 +117,8 @@ def judged(
     rows = np.zeros(row.size, BROKEN)
     for name in ("path", "fails"):
         rows[name] = found.suspects[name]
-    # Few rows: what is suspected is bounded.
-    rows["what"], rows["sure"], rows["wrong"] = found.whats[row, found.first], sure, wrong  # type: ignore[rows-by-field]
+    rows["what"], rows["sure"] = found.whats[row, found.first], sure
+    placed(rows["wrong"], wrong)
     rows["before"] = np.where(was_good, found.states[row, before], Sum.UNKNOWN)
     rows["right"] = found.suspects["seen"][row, np.maximum(before, 0)]
     rows = rows.take(np.flatnonzero(sure > 0))
