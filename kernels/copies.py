@@ -3,17 +3,14 @@ library. Nothing checks that the bytes lie within the arrays: the caller has."""
 
 from typing import Any
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
-
-_compiled: Any = intrinsic
-"""See loads.py."""
+from .njit import intrinsic
 
 
-@_compiled
+@intrinsic
 def copy_bytes(typing: Any, out: Any, at: Any, data: Any, begin: Any, size: Any) -> Any:  # noqa: ANN401, ARG001
     """out[at : at + size] = data[begin : begin + size], of two arrays of bytes that have nothing in common."""
+    from llvmlite import ir
+    from numba import types
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - llvmlite is untyped
         byte = ir.IntType(8).as_pointer()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,17 @@ def test_correlating_imports_no_compiler():
         "print([name for name in ('numba', 'llvmlite', 'pandas', 'scapy') if name in sys.modules])"
     )
     assert told(code).splitlines()[-1] == "[]"
+
+
+def test_numba_is_imported_where_it_compiles_and_nowhere_else():
+    """At the head of a module it would be imported with it, and a kernel's module always is."""
+    compiles = {"kernels/jit.py", "kernels/handing_over.py", "kernels/views.py", "capture/kernels/syscalls.py"}
+    found = set()
+    for room in ("capture", "correlate", "kernels", "pcapng", "report"):
+        for path in (ROOT / room).rglob("*.py"):
+            if re.search(r"^(from|import) (numba|llvmlite)\b", path.read_text(), flags=re.MULTILINE):
+                found.add(str(path.relative_to(ROOT)))
+    assert found == compiles
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
