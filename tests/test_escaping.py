@@ -239,13 +239,13 @@ def test_a_guarded_stream_lets_line_ends_through_and_nothing_else(tmp_path):
 
 # --- that nobody forgets it -----------------------------------------------------------------------------------------
 
-WRITERS = {"cli.py", "report/text/progress.py"}
+WRITERS = {"cli.py", "cli_agent.py", "cli_node.py", "cli_process.py", "cli_start.py", "report/text/progress.py"}
 """Who writes to a stream of the process: all else returns text, or raises."""
 PACKAGES = ("capture", "correlate", "kernels", "lab", "pcapng", "report", "warm_up")
 
 
-def test_only_two_modules_write_to_the_terminal():
-    """And they do it through `main`, which guards both streams: nothing that is added later can pass it by."""
+def test_only_command_lines_and_progress_write_to_the_terminal():
+    """And they do it through `run_to_exit`, which guards both streams: nothing that is added later can pass it by."""
     for path in [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]:
         name = str(path.relative_to(ROOT))
         for node in ast.walk(ast.parse(path.read_text())):
@@ -255,7 +255,9 @@ def test_only_two_modules_write_to_the_terminal():
                 assert name in WRITERS, f"{name}: line {node.lineno}"
             if spoken == "unguarded":
                 assert name == "report/text/progress.py"
-    assert "guard(sys.stdout), guard(sys.stderr)" in ast.unparse(ast.parse((ROOT / "cli.py").read_text()))
+    assert "guard(sys.stdout), guard(sys.stderr)" in ast.unparse(ast.parse((ROOT / "cli_process.py").read_text()))
+    for line in ("cli.py", "cli_agent.py", "cli_start.py"):
+        assert "run_to_exit(" in (ROOT / line).read_text()
 
 
 def test_every_text_for_people_is_laid_out_of_safe_values():
@@ -267,6 +269,7 @@ def test_every_text_for_people_is_laid_out_of_safe_values():
         "explanation.py": ["explanation_text"],
         "progress.py": ["capture_summary"],
         "report.py": ["text_pieces"],
+        "why.py": ["why_pieces"],
     }
     said = re.findall(
         r"(?m)^    (\w+): (.*)$", ast.get_docstring(ast.parse((ROOT / "report/text/__init__.py").read_text()))
