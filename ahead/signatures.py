@@ -68,6 +68,17 @@ def read_signatures(file: Path = FILE) -> Signatures:
     return signatures
 
 
+def not_listed(found: Recorded) -> list[str]:
+    """`module.kernel` of those that were called with types for which the file lists nothing."""
+    listed = read_signatures()
+    return [
+        f"{module}.{kernel}"
+        for (module, kernel), keys in sorted(found.items())
+        for known in [listed.get(module, {}).get(kernel, [])]
+        if not all(any(fits(key, one) for one in known) for key in keys)
+    ]
+
+
 def _dtype_names() -> dict[Any, str]:
     """By the key of a structured dtype: `module:NAME` of a constant that is it."""
     names: dict[Any, str] = {}

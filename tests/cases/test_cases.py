@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from ttrace.ahead.signatures import Recorded, not_listed, record_into
 from ttrace.correlate import correlate_captures
+from ttrace.kernels.njit import Kernel
 from ttrace.tests.correlate.same_in_parts import assert_same_in_parts
 
 from .case import JSON, TEXT, TEXT_OF_ALL, all_cases, document, text
@@ -12,6 +14,20 @@ from .partial import difference
 
 EXPECTATIONS = {JSON, TEXT, TEXT_OF_ALL}
 each_case = pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def everything_was_compiled_ahead():
+    """Where this fails, users would wait for numba: `make signatures` writes down what is new."""
+    if Kernel.called is not None:  # it is being written down
+        yield
+        return
+    found = Recorded(set)
+    record_into(found)
+    yield
+    Kernel.called = None
+    assert found
+    assert not_listed(found) == []
 
 
 @each_case
