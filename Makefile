@@ -61,15 +61,15 @@ check: setup
 	.venv/bin/ruff format --check
 	MYPYPATH=.venv/src .venv/bin/mypy -p ttrace
 
-bench: setup
+bench: kernels
 	.venv/bin/python -m bench
 
-bench-large: setup
+bench-large: kernels
 	.venv/bin/python -m bench --large
 
 recordings: setup
 	.venv/bin/python -m ttrace.lab.recording pcaps
 
 clean:
-	rm -rf .venv build dist capture/objects ttrace-agent.pyz *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist capture/objects kernels/compiled ttrace-agent.pyz *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

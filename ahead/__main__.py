@@ -1,22 +1,14 @@
-"""`python -m ttrace.ahead [FOLDER]`: compile the kernels for this Python and processor, to where ttrace finds them
-or to a folder."""
+"""`python -m ttrace.ahead`: compile the kernels for this Python and processor."""
 
-import sys
+import argparse
 from pathlib import Path
 
-from ..errors import TtraceError
 from ..kernels.ahead import FOLDER
 from .build import build
-
-
-def _main(arguments: list[str]) -> int:
-    try:
-        build(Path(arguments[0]) if arguments else FOLDER, lambda line: print(line, flush=True))
-    except TtraceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
+from .command import run_or_exit, say
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m ttrace.ahead", description=__doc__)
+    parser.add_argument("--into", type=Path, default=FOLDER, metavar="FOLDER", help="default: beside the package")
+    options = parser.parse_args()
+    run_or_exit(lambda: build(options.into, say))

@@ -19,6 +19,7 @@ from ..errors import TtraceError
 from ..kernels.kept_files import SOURCES
 from .agent_files import agent_files
 from .capture import build
+from .command import run_or_exit, say
 from .targets import TARGETS
 
 NAME: Final = "ttrace-agent.pyz"
@@ -98,15 +99,14 @@ def _table(table: object) -> bytes:
 
 def main() -> None:
     """The command line."""
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else NAME)
-    try:
-        content = agent()
-    except TtraceError as error:
-        sys.stderr.write(f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
-        sys.exit(1)
+    run_or_exit(lambda: _write(Path(sys.argv[1] if len(sys.argv) > 1 else NAME)))
+
+
+def _write(target: Path) -> None:
+    content = agent()
     target.write_bytes(content)
     target.chmod(0o755)
-    sys.stderr.write(f"{target}: {len(content):,} bytes\n")
+    say(f"{target}: {len(content):,} bytes")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any, Final
 from ..errors import TtraceError
 from ..kernels.ahead import PACKAGE, SUFFIX, list_file
 from ..kernels.folders import fingerprint_of
+from ..kernels.kept_files import make_folder, writing
 from ..kernels.njit import Kernel
 from .signatures import Signatures, read_signatures
 
@@ -45,7 +46,10 @@ def build(folder: Path, say: Say) -> None:
     wanted = [name for name in shares if name not in kept]
     if not wanted:
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise TtraceError(f"cannot write in `{folder}`: {error.strerror or error}", "name another folder") from error
     _write_list(folder, listed, kept, by)
     os.environ |= {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": "", "NUMBA_DISABLE_JIT": "0"}
     # Each in a fresh process, where numba counts from the start: its names have numbers in them.
@@ -111,9 +115,8 @@ def _of(name: str, modules: Listed) -> Listed:
 def _write_list(folder: Path, listed: dict[str, Listed], names: list[str], by: dict[str, str]) -> None:
     modules = {module: what for name in names for module, what in listed[name].items()}
     ordered = {module: modules[module] for module in sorted(modules)}
-    new = list_file(folder).with_suffix(".new")
-    new.write_text(json.dumps({"by": by, "modules": ordered}) + "\n")
-    new.replace(list_file(folder))
+    with writing(list_file(folder)) as file:
+        file.write(json.dumps({"by": by, "modules": ordered}).encode() + b"\n")
 
 
 def _build(name: str, share: Signatures, listed: Listed, processor: str, folder: Path) -> None:

@@ -7,7 +7,6 @@ Numba's version is pinned in pyproject.toml (extra `ahead`): the same sources an
 import argparse
 import os
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from ..capture.stream.ahead import FOLDER, PREFIX, object_name
 from ..errors import TtraceError
 from ..kernels.folders import CAPTURE, fingerprint_of
 from ..kernels.kept_files import forget_others, make_folder, writing
+from .command import run_or_exit, say
 from .targets import TARGETS, has_tools
 
 
@@ -31,14 +31,14 @@ def build(machines: Sequence[str], folder: Path) -> list[Path]:
     missing = [machine for machine, path in wanted.items() if not path.exists()]
     if missing:
         began = time.monotonic()
-        _say(f"compiling the capture's kernels for {' and '.join(missing)}, about 15 s")
+        say(f"compiling the capture's kernels for {' and '.join(missing)}, about 15 s")
         make_folder(folder)
         for machine, content in _objects(missing).items():
             with writing(wanted[machine]) as file:
                 file.write(content)
-            _say(f"{wanted[machine].name}: {len(content):,} bytes")
+            say(f"{wanted[machine].name}: {len(content):,} bytes")
             forget_others(folder, object_name(machine).removesuffix(".so") + "-", fingerprint)
-        _say(f"compiled in {time.monotonic() - began:.1f} s")
+        say(f"compiled in {time.monotonic() - began:.1f} s")
     return list(wanted.values())
 
 
@@ -63,22 +63,13 @@ def _usual() -> list[str]:
     return [here, *(machine for machine, target in TARGETS.items() if machine != here and has_tools(target))]
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m ttrace.ahead.capture", description=__doc__)
     parser.add_argument("--machine", action="append", metavar="M", help=f"one of {', '.join(TARGETS)}; again for more")
     parser.add_argument("--into", type=Path, default=FOLDER, metavar="FOLDER", help="default: beside the package")
     options = parser.parse_args()
-    try:
-        build(options.machine or _usual(), options.into)
-    except TtraceError as error:
-        _say(f"error: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""))
-        sys.exit(1)
+    run_or_exit(lambda: build(options.machine or _usual(), options.into))
 
 
 if __name__ == "__main__":

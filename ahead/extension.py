@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TtraceError
+from ..kernels.kept_files import writing
 from ..kernels.njit import Kernel
 
 with warnings.catch_warnings():
@@ -58,16 +59,21 @@ def build_extension(name: str, exports: Sequence[Export], processor: str, file: 
             _run("gcc", *options, *include, "-c", str(sources / source), "-o", made)
         objects = [f"{scratch}/{one}.o" for one in ("kernels", "modulemixin", "nrt")]
         # Nothing of C++'s library is used; a build ID would tell builds apart that are the same.
-        _run("gcc", "-shared", "-s", "-Wl,--build-id=none", "-pthread", *objects, "-lm", "-o", str(file))
+        linked = f"{scratch}/{name}.so"
+        _run("gcc", "-shared", "-s", "-Wl,--build-id=none", "-pthread", *objects, "-lm", "-o", linked)
+        with writing(file) as made_file:
+            made_file.write(Path(linked).read_bytes())
 
 
 def _run(*command: str) -> None:
+    needs = "install gcc, g++ and the headers of Python (Debian: gcc, g++, python3-dev)"
     try:
         done = run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise TtraceError("there is no C compiler", "install gcc, g++ and the headers of Python") from error
+        raise TtraceError(f"kernels cannot be compiled: there is no {command[0]}", needs) from error
     if done.returncode:
-        raise TtraceError(f"{command[0]} failed: {done.stderr.strip().splitlines()[-1:]}", f"try `{' '.join(command)}`")
+        said = done.stderr.strip().rpartition("\n")[2]
+        raise TtraceError(f"kernels cannot be compiled: {command[0]}: {said}", needs)
 
 
 class _Compiler(ModuleCompiler):

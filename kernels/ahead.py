@@ -1,7 +1,9 @@
 """What was compiled ahead of the first use: extension modules beside this one, and a list of what is in them.
 
 `ttrace.ahead` builds them, for one minor version of Python, one kind of processor and the sources as they were then. A
-kernel of other sources than these is not taken, so an edited checkout never runs old code.
+kernel of other sources than these is not taken, so an edited checkout never runs old code; nor one that another user
+could have written (`kept_files.py`), or that cannot be loaded here. The processor is not asked: NumPy's own wheels need
+as much of it (x86-64-v2).
 """
 
 import json
@@ -12,9 +14,11 @@ from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from .folders import fingerprint_of
+from .kept_files import check_file, read_file
 
 FOLDER: Final = Path(__file__).parent / "compiled"
 """Of the extension modules, and of the lists."""
@@ -22,6 +26,8 @@ SUFFIX: Final = EXTENSION_SUFFIXES[0]
 """Says the version of Python and the processor, as in `.cpython-311-x86_64-linux-gnu.so`."""
 JIT: Final = "TTRACE_JIT"
 """Set in the environment, numba compiles everything: to compare."""
+_LOADING: Final = Lock()
+"""Kernels are first called in several threads at once, and a module is to be loaded once."""
 PACKAGE: Final = __package__.rpartition(".")[0]
 
 
@@ -38,8 +44,9 @@ class Compiled:
 
     def load(self) -> Callable[..., Any]:
         """The compiled function. It takes positional arguments of just these types, and checks none. Raises ImportError
-        when the module cannot be loaded."""
-        function: Callable[..., Any] = getattr(_extension(self.share), self.symbol)
+        or OSError when the module cannot be loaded, AttributeError when it has no such kernel."""
+        with _LOADING:
+            function: Callable[..., Any] = getattr(_extension(self.share), self.symbol)
         return function
 
 
@@ -70,7 +77,7 @@ def _listed() -> dict[str, Any]:
     if os.environ.get(JIT):
         return {}
     try:
-        modules = json.loads(list_file(FOLDER).read_bytes())["modules"]
+        modules = json.loads(read_file(list_file(FOLDER)))["modules"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return modules if isinstance(modules, dict) else {}
@@ -86,8 +93,9 @@ def _is_current(module: str, fingerprint: str) -> bool:
 
 @cache
 def _extension(share: str) -> Any:  # noqa: ANN401 - made by numba
-    path = str(FOLDER / f"{share}{SUFFIX}")
-    loader = ExtensionFileLoader(share, path)
+    path = FOLDER / f"{share}{SUFFIX}"
+    check_file(path)
+    loader = ExtensionFileLoader(share, str(path))
     spec = spec_from_loader(share, loader)
     if spec is None:
         raise ImportError(f"`{path}` cannot be loaded")

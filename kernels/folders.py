@@ -33,6 +33,8 @@ _SETTINGS: Final = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT", "NUMBA_
 """What changes the code that numba makes."""
 CAPTURE: Final = "capture.kernels.entry"
 """The module that, with what it imports, has every kernel of the capture."""
+_DECORATOR: Final = "kernels.njit"
+"""What finds and loads kernels, and all that it imports, is in none of them."""
 _NAME: Final = re.compile(r"kernels-[0-9a-f]{12}-[0-9a-f]{24}")
 
 
@@ -165,7 +167,7 @@ def fingerprint_of(module: str) -> str:
     found, waiting = {}, [module]
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found and name != _DECORATOR:
             found[name], imported = _source(name)
             waiting += imported
     digest = blake2b(digest_size=8)

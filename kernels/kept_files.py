@@ -40,13 +40,26 @@ def why_not_trusted(folder: Path) -> str | None:
 
 def read_file(path: Path) -> bytes:
     """The content of a kept file. Raises OSError: PermissionError where another could have written it."""
+    with _opened(path) as file:
+        return file.read()
+
+
+def check_file(path: Path) -> None:
+    """For what is loaded by its name: raises OSError as `read_file` does. Nobody who is not trusted can replace it
+    afterwards, as the folder is not theirs."""
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[IO[bytes]]":
     reason = why_not_trusted(path.parent)
     if reason:
         raise PermissionError(errno.EACCES, reason)
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
         if not is_trusted_file(os.fstat(file.fileno()), owners()):
             raise PermissionError(errno.EACCES, f"`{path}` may have been written by another user")
-        return file.read()
+        yield file
 
 
 @contextmanager

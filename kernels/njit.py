@@ -6,6 +6,7 @@ Importing this module imports neither numba nor NumPy, and with all kernels comp
 # ruff: noqa: ANN401 - what a kernel takes and gives is known to numba alone
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import update_wrapper
 from typing import Any, Final
 
@@ -64,12 +65,14 @@ class Kernel:
         return (compiled or self._choose(key))(*arguments)
 
     def _choose(self, key: Key) -> Callable[..., Any]:
-        """What was compiled for these types, or for such as they can pass for; else numba's."""
+        """What was compiled for these types, or for such as they can pass for; numba's where there is none that can be
+        loaded here."""
         from .argument_types import fits
 
-        for one in self._ahead or ():
-            if fits(key, one.key):
-                return self._chosen.setdefault(key, one.load())
+        with suppress(ImportError, OSError, AttributeError):
+            for one in self._ahead or ():
+                if fits(key, one.key):
+                    return self._chosen.setdefault(key, one.load())
         return self._chosen.setdefault(key, self.dispatcher)
 
     @property

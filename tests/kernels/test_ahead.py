@@ -3,9 +3,14 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -222,11 +227,124 @@ def test_what_was_compiled_of_other_sources_is_not_taken(tmp_path):
     assert told(code) == "[] True\n"
 
 
+COUNT_BYTES = """
+import pathlib, sys
+from ttrace.kernels import ahead
+from ttrace.kernels.njit import Kernel
+ahead.FOLDER = pathlib.Path(sys.argv[1])
+Kernel.announce = print
+import numpy as np
+from ttrace.correlate.arrays.union_find import find_all
+print(find_all(np.array([0, 0, 1], np.int32)).tolist(), "numba" in sys.modules)
+"""
+
+
+def counted(folder: Path) -> list[str]:
+    """Lines of a process that calls a kernel, with what was compiled ahead in a folder."""
+    command = [sys.executable, "-c", COUNT_BYTES, str(folder)]
+    clean = {name: value for name, value in os.environ.items() if name != ahead.JIT}
+    clean["NUMBA_CACHE_DIR"] = str(folder)
+    done = subprocess.run(command, env=clean, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.fixture
+def copied(tmp_path) -> Path:
+    """What was compiled ahead, in a folder of its own."""
+    return Path(shutil.copytree(ahead.FOLDER, tmp_path / "compiled"))
+
+
+def extensions(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("*.so"))
+    assert found
+    return found
+
+
+def cut(folder: Path) -> None:
+    for file in extensions(folder):
+        file.write_bytes(file.read_bytes()[:1000])
+
+
+def removed(folder: Path) -> None:
+    for file in extensions(folder):
+        file.unlink()
+
+
+def writable(folder: Path) -> None:
+    for file in extensions(folder):
+        file.chmod(0o666)
+
+
+def of_others(folder: Path) -> None:
+    ahead.list_file(folder).chmod(0o666)
+
+
+def test_what_was_compiled_ahead_is_loaded_from_its_folder(copied):
+    assert counted(copied) == ["[0, 0, 0] False"]
+
+
+@pytest.mark.parametrize("spoil", [cut, removed, writable, of_others])
+def test_what_cannot_be_loaded_or_trusted_is_compiled_and_that_is_said(copied, spoil):
+    """An extension module runs code of its own when it is loaded, as root too."""
+    spoil(copied)
+    said, told_then = counted(copied)
+    assert "ompiling" in said
+    assert told_then == "[0, 0, 0] True"
+
+
+def test_several_threads_load_a_module_once(monkeypatch):
+    loads = []
+
+    def slowly(share: str) -> object:
+        loads.append(share)
+        time.sleep(0.05)
+        return SimpleNamespace(kernel=len)
+
+    monkeypatch.setattr(ahead, "_extension", cache(slowly))
+    compiled = ahead.Compiled(key=(), share="one", symbol="kernel")
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: compiled.load(), range(4))) == [len] * 4
+    assert loads == ["one"]
+
+
+def test_what_loads_kernels_is_in_none_of_them(tmp_path):
+    """So a change of it compiles nothing anew."""
+    shutil.copytree(ROOT, tmp_path / "ttrace", ignore=shutil.ignore_patterns(".*", "__pycache__", "tests", "pcaps"))
+    code = "from ttrace.kernels.folders import fingerprint_of; print(fingerprint_of('correlate.packets.match'))"
+    environment = {"PYTHONPATH": str(tmp_path)}
+    before = told(code, **environment)
+    for name in ("njit", "ahead", "jit", "trust", "argument_types"):
+        with (tmp_path / "ttrace" / "kernels" / f"{name}.py").open("a") as file:
+            file.write("# more\n")
+    assert told(code, **environment) == before
+    with (tmp_path / "ttrace" / "kernels" / "loads.py").open("a") as file:
+        file.write("# more\n")
+    assert told(code, **environment) != before
+
+
+def test_without_a_c_compiler_nothing_is_built_and_one_line_says_what_is_missing(tmp_path):
+    environment = os.environ | {"PATH": str(tmp_path)}
+    code = (
+        "from ttrace.ahead.command import run_or_exit; from ttrace.ahead.extension import _run\n"
+        "run_or_exit(lambda: _run('gcc', '--version'))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: kernels cannot be compiled: there is no gcc",
+        "hint: install gcc, g++ and the headers of Python (Debian: gcc, g++, python3-dev)",
+    ]
+
+
 @pytest.mark.long
 def test_two_builds_are_the_same(tmp_path):
     """Two minutes each, so not in CI."""
     for name in ("one", "other"):
-        subprocess.run([sys.executable, "-m", "ttrace.ahead", str(tmp_path / name)], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "ttrace.ahead", "--into", str(tmp_path / name)], check=True, capture_output=True
+        )
     one, other = ({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("one", "other"))
     assert one == other
     assert len(one) == 5
