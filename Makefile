@@ -1,6 +1,8 @@
 # The front door: `make demo` shows ttrace at work, `make test` proves it. Each installs what it needs and is quick the second time.
 .PHONY: help setup test-tools agent warm-up kernels signatures wheel demo quick test test-all fuzz check bench bench-large recordings clean
 # Workers share the tests, one more than there are cores, as many tests wait; all kernels are compiled before: those that the tests start many processes for are then loaded without numba.
+# Both at once, and quick when no source of a kernel has changed.
+COMPILE = .venv/bin/python -m ttrace.ahead.capture & .venv/bin/python -m ttrace.ahead && wait $$!
 PYTEST = .venv/bin/pytest -n $(shell expr $$(nproc) + 1) --maxprocesses 4
 
 help:
@@ -15,7 +17,7 @@ help:
 	@echo "make bench-large the same, and ten times as many packets to correlate"
 	@echo "make recordings  record pcaps/ anew; as root"
 	@echo "make wheel       a wheel with all kernels compiled, in dist/"
-	@echo "make kernels     compile the kernels of correlate ahead, where their sources have changed"
+	@echo "make kernels     compile all kernels ahead, where their sources have changed"
 	@echo "make signatures  write down anew what kernels are compiled for, after a kernel was given other arguments"
 	@echo "make clean       remove the venv and caches"
 
@@ -29,19 +31,19 @@ agent: setup
 	.venv/bin/python -m ttrace.ahead.agent
 
 demo: setup
+	@$(COMPILE) || echo "What could not be compiled now is compiled at its first use." >&2
 	@.venv/bin/ttrace demo
 
 warm-up: kernels
 	@.venv/bin/ttrace warm-up
 
-# Quick when nothing has changed.
 kernels: setup
-	@.venv/bin/python -m ttrace.ahead
+	@$(COMPILE)
 
 wheel: kernels
 	.venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
-signatures: setup
+signatures: kernels
 	.venv/bin/pytest -m "not root and not long" tests/cases tests/correlate tests/pcapng tests/random_scenes tests/report --write-signatures ahead/signatures.json
 
 quick: warm-up
@@ -67,7 +69,7 @@ bench: kernels
 bench-large: kernels
 	.venv/bin/python -m bench --large
 
-recordings: setup
+recordings: kernels
 	.venv/bin/python -m ttrace.lab.recording pcaps
 
 clean:

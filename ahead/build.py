@@ -20,8 +20,9 @@ from ..kernels.kept_files import make_folder, writing
 from ..kernels.njit import Kernel
 from .signatures import Signatures, read_signatures
 
-_SHARES: Final = 4
-"""Whatever the machine has of cores: what is built is to be the same."""
+_SHARES: Final = 2
+"""Whatever the machine has of cores: what is built is to be the same. With more of them, more is compiled twice: what
+kernels of several shares call."""
 _PROCESSORS: Final = {"x86_64": "x86-64-v2", "aarch64": "generic"}
 """The oldest kind that the modules run on: of 2009 for x86."""
 _COMPILED_BY: Final = ("numba", "llvmlite", "numpy")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what ttrace needs to run from a checkout: Debian packages (as root) and a venv in the tree, and compiles the
-# capture's kernels. Quick when all is there. `setup.sh tests`: also what only some tests need.
+# Installs what ttrace needs to run from a checkout: Debian packages (as root) and a venv in the tree. Quick when all is
+# there. `setup.sh tests`: also what only some tests need.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -45,5 +45,3 @@ if [ ! -e .venv/ready ] || [ pyproject.toml -nt .venv/ready ]; then
     ln -sfn ../.. .venv/src/ttrace
     touch .venv/ready
 fi
-
-.venv/bin/python -m ttrace.ahead.capture || echo "The capture's kernels are compiled when a capture first starts." >&2

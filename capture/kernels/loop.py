@@ -149,7 +149,7 @@ def _write_what_is_due(
     if is_set_back(intake, real_ns):
         horizon_ns = NEVER - 1
     before = progress[WRITTEN_BYTES]
-    oldest_ns = write_until(intake, sink, progress, horizon_ns, WRITES)
+    oldest_ns = write_until(intake, sink, progress, horizon_ns, np.int64(WRITES))
     if progress[BATCH_DONE] < 0:
         progress[NEXT_WRITE_NS] = NEVER if oldest_ns == NEVER else now_ns + 2 * _WRITE_NS
         _set_pause(progress, progress[WRITTEN_BYTES] - before, now_ns)

@@ -24,8 +24,9 @@ def merge(intake: Intake, sink: Sink, progress: Integers, horizon_ns: Integer) -
     for inlet in range(times.shape[0]):
         times[inlet] = _inlet_time(intake, inlet)
     begin_batch(progress)
-    begin: Integer = 0
-    position: Integer = 0
+    # A constant's type is its own: all that is called would be compiled for it, and for int64 once more.
+    begin: Integer = np.int64(0)
+    position: Integer = np.int64(0)
     oldest_ns: Integer = NEVER
     while True:
         inlet, oldest_ns, next_ns = _oldest(times)

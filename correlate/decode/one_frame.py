@@ -30,7 +30,7 @@ def _dissect_other(data, at, end, row, original):
         end = at + ARP_BYTES
     # Not IP, so it never leaves its link by way of a router: the kind in place of the protocol.
     kind = np.uint64(row.ethertype) << np.uint64(16)
-    set_flow(row, kind, np.uint64(0), row.source_low, np.uint64(0), row.destination_low, 0, 0)
+    set_flow(row, kind, np.uint64(0), row.source_low, np.uint64(0), row.destination_low, np.uint64(0), np.uint64(0))
     row.content = hash_bytes(data, at, min(at + OTHER_BYTES, end), kind)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...kernels.loads import address
 from ...kernels.njit import njit
 from ...pcapng.blocks import DROP_MESSAGE, DropAttribute
 from ...pcapng.rows import joined
@@ -121,7 +122,7 @@ def _decode_one(data, at, end, reach, header, letters, numbers):
         elif stop - value == 4:
             _set_number(data, value, kind, numbers)
         at = behind(at, stop)
-    if packet_end > packet and dissect_ip(data, packet, packet_end, header, reach):
+    if packet_end > packet and dissect_ip(address(data), packet, packet_end, header, reach):
         return _IP
     return _OTHER
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from ...kernels.loads import be32
+from ...kernels.loads import address, be32
 from ...kernels.njit import njit
 from ..arrays.hashing import mix
 from ..decode.ip import dissect_ip
@@ -58,7 +58,7 @@ def decode_legacy_trace(data, at, end, row, header, scratch):
         at = behind(at, stop)
     if not _parse_prefix(data, prefix, prefix_end, row, scratch.names):
         return FOREIGN
-    if payload_end > payload and dissect_ip(data, payload, payload_end, header, scratch.reach):
+    if payload_end > payload and dissect_ip(address(data), payload, payload_end, header, scratch.reach):
         # Equal contents under other addresses are other packets.
         packet = mix(header.content, min(header.flow, header.flow_reverse))
         row.id = np.uint32(packet ^ (row.table >> np.uint64(8)) ^ np.uint64(row.hook))

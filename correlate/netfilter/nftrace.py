@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from ...kernels.loads import be32, be64
+from ...kernels.loads import address, be32, be64
 from ...kernels.njit import njit
 from ..decode.ip import dissect_ip
 from ..protocols import HOP_BY_HOP, ICMPV6
@@ -72,7 +72,7 @@ def decode_nftrace(data, at, end, row, header, scratch):
         at = behind(at, stop)
     if network_end > network:
         size = _put_together(data, network, network_end, transport, transport_end, scratch.bytes)
-        if dissect_ip(scratch.copied, np.int64(0), size, header, scratch.reach):
+        if dissect_ip(address(scratch.copied), np.int64(0), size, header, scratch.reach):
             return WITH_HEADER
     return WITHOUT_HEADER
 

@@ -36,7 +36,7 @@ _FUNCTION = re.compile(r"^[0-9a-f]+ <(?:ttrace_)?(\w+)>:\n(.*?)(?=^\s*$|\Z)", re
 
 @pytest.fixture(scope="module")
 def objects() -> dict[str, Path]:
-    """By machine; made by `make setup`, or now."""
+    """By machine; made by `make kernels`, or now."""
     return dict(zip(TARGETS, build(list(TARGETS), FOLDER), strict=True))
 
 
