@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any, Final
 
 from .folders import fingerprint_of
-from .kept_files import check_file, read_file
+from .kept_files import check_object, read_file
 
 FOLDER: Final = Path(__file__).parent / "compiled"
 """Of the extension modules, and of the lists."""
@@ -94,7 +94,7 @@ def _is_current(module: str, fingerprint: str) -> bool:
 @cache
 def _extension(share: str) -> Any:  # noqa: ANN401 - made by numba
     path = FOLDER / f"{share}{SUFFIX}"
-    check_file(path)
+    check_object(path)
     loader = ExtensionFileLoader(share, str(path))
     spec = spec_from_loader(share, loader)
     if spec is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Final
 
+from .elf import is_whole
 from .trust import is_trusted_file, untrusted
 
 if TYPE_CHECKING:
@@ -44,11 +45,12 @@ def read_file(path: Path) -> bytes:
         return file.read()
 
 
-def check_file(path: Path) -> None:
-    """For what is loaded by its name: raises OSError as `read_file` does. Nobody who is not trusted can replace it
-    afterwards, as the folder is not theirs."""
-    with _opened(path):
-        pass
+def check_object(path: Path) -> None:
+    """For a shared object, which is loaded by its name: raises OSError as `read_file` does, and when a part of it is
+    missing. Nobody who is not trusted can replace it afterwards, as the folder is not theirs."""
+    with _opened(path) as file:
+        if not is_whole(file):
+            raise OSError(errno.ENOEXEC, f"`{path}` was cut")
 
 
 @contextmanager

@@ -8,11 +8,11 @@ import ctypes
 import mmap
 import os
 import platform
-import struct
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from ...kernels.elf import is_whole
 from ...kernels.folders import CAPTURE, fingerprint_of
 from ...kernels.kept_files import SOURCES, owners
 from ...kernels.trust import is_trusted_file
@@ -22,8 +22,6 @@ from .entries import Entry, Kernels
 FOLDER: Final = SOURCES / "capture" / "objects"
 PREFIX: Final = "ttrace_"
 """Of the functions' names in the object."""
-_HEADER: Final = struct.Struct("=40xQ10xHH2x")
-"""Of Elf64_Ehdr (<elf.h>): e_shoff, e_shentsize, e_shnum. The table that these tell of ends the file."""
 _MFD_NOEXEC_SEAL: Final = 8  # linux/memfd.h; since Linux 6.3, and asked for where vm.memfd_noexec is 2
 
 
@@ -47,18 +45,9 @@ def load_ahead() -> Kernels | None:
 def _from_folder() -> ctypes.CDLL | None:
     path = FOLDER / object_name(platform.machine(), fingerprint_of(CAPTURE))
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
-        status = os.fstat(file.fileno())
-        if not is_trusted_file(status, owners()) or _length(file.read(_HEADER.size)) != status.st_size:
+        if not is_trusted_file(os.fstat(file.fileno()), owners()) or not is_whole(file):
             return None
         return ctypes.CDLL(f"/proc/self/fd/{file.fileno()}")
-
-
-def _length(header: bytes) -> int:
-    """How long an object has to be, by its header. Loading one that was cut ends the process (SIGBUS)."""
-    if len(header) < _HEADER.size:
-        return -1
-    table, size, count = _HEADER.unpack(header)
-    return int(table + size * count)
 
 
 def _from_archive(loader: Any) -> ctypes.CDLL:  # noqa: ANN401 - a zipimporter

@@ -55,6 +55,7 @@ def make_package(folder):
         "kernels/jit.py",
         "kernels/kept_files.py",
         "kernels/njit.py",
+        "kernels/elf.py",
         "kernels/trust.py",
     ):
         shutil.copy(ROOT / name, root / name)
