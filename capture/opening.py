@@ -1,6 +1,5 @@
 """Opens what a capture listens with, in the order that loses nothing: rings, sockets, the loop, the sources."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -132,8 +131,9 @@ def forget_losses(session: Session, feed: "Feed") -> None:
 
     While the kernels are loaded nobody empties the rings. Losses are those of the time that a capture says it covers.
     """
+    settled_ns = feed.settled_ns
     feed.receive()
-    feed.write_until(time.time_ns())
+    feed.write_until(settled_ns)  # in the blocks that the kernel still fills are older packets than what came since
     lost = sum([ring.forget_lost() for ring, _ in session.rings])
     lost += sum([listener.forget_lost() for listener, _ in session.sockets])
     lost += sum([source.forget_lost() for source in session.sources])

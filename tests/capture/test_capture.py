@@ -70,6 +70,20 @@ def test_file_is_in_time_order_and_read_by_capinfos_without_complaint(network, s
     assert len(packets) == summary["packets"]
 
 
+def test_what_comes_while_it_starts_is_in_time_order_too(network, start):
+    command = ("ip", "netns", "exec", network.client, "ping", "-q", "-i", "0.001", network.server_address)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as ping:
+        try:
+            capture = start(network.router)
+            capture.wait_ready()
+            time.sleep(0.3)
+            capture.stop()
+        finally:
+            ping.send_signal(signal.SIGINT)
+    done = subprocess.run(["capinfos", str(capture.path)], capture_output=True, text=True, check=True)
+    assert "Strict time order:   True" in done.stdout
+
+
 def test_tcp_connection_through_nat_has_conntrack_events_and_trace_events_of_both_translations(network, start):
     capture = start(network.router)
     capture.wait_ready()
