@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .cli_streams import in_passing
+from .cli_streams import in_passing, say
 from .escaping import escape
 
 _FIELDS: Final = {
@@ -27,7 +27,7 @@ def record(given: Mapping[str, Any]) -> None:
     options = CaptureOptions(**fields)
     try:
         with in_passing(sys.stderr), capture_status() as show:
-            summary = run_capture(options, status=show, say=_say, own_process=True)
+            summary = run_capture(options, status=show, say=say, own_process=True)
     except BrokenOffError as error:
         sys.stderr.write(f"{capture_summary(error.summary, broken_off=True)}\n")
         raise
@@ -45,7 +45,3 @@ def diagnose(put_back: bool) -> tuple[str, bool]:
 
     diagnoses = examine()
     return diagnoses_text(diagnoses), not any(diagnosis.state == "missing" for diagnosis in diagnoses)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{escape(text)}\n")

@@ -25,8 +25,12 @@ def _typed(read: Callable[[str], int]) -> Callable[[str], int]:
 _SIZE, _FILE_SIZE = _typed(size), _typed(file_size)
 
 
-def _bytes(mebibytes: int | None) -> int | None:
-    return mebibytes << 20 if mebibytes else None
+MEBIBYTE = 1 << 20
+
+
+def in_bytes(mebibytes: int | None) -> int | None:
+    """What was typed in MiB."""
+    return mebibytes * MEBIBYTE if mebibytes else None
 
 
 Interfaces = Annotated[
@@ -127,7 +131,7 @@ Memory = Annotated[
         "--memory",
         metavar="MIB",
         min=512,
-        callback=_bytes,
+        callback=in_bytes,
         help="MiB it may take; more goes to TMPDIR. Default: half of the free.",
     ),
 ]
@@ -152,7 +156,7 @@ MaxExpanded = Annotated[
         "--max-expanded",
         metavar="MIB",
         min=1,
-        callback=_bytes,
+        callback=in_bytes,
         help="MiB that a compressed file may hold. Default: 100 times its size, and 1024 at least.",
     ),
 ]

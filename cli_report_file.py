@@ -2,11 +2,13 @@
 
 import os
 import stat
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from .errors import TtraceError
+from .escaping import escape_lines
 
 _MOST_LINKS: Final = 40
 """MAXSYMLINKS of Linux."""
@@ -29,6 +31,16 @@ def check_report(path: Path, captures: Iterable[str], option: str = "--output") 
 
 def _another(option: str) -> str:
     return f"choose another file with `{option}`"
+
+
+def write(pieces: Iterable[str], output: Path | None = None) -> None:
+    """Write the pieces of a result to a file, with what orders a terminal escaped, or to stdout. Raises TtraceError."""
+    if output is None:
+        for piece in pieces:
+            sys.stdout.write(piece)
+        sys.stdout.flush()
+        return
+    write_report(output, (escape_lines(piece) for piece in pieces))
 
 
 def write_report(path: Path, pieces: Iterable[str], option: str = "--output") -> None:

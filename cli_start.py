@@ -1,4 +1,5 @@
-"""The beginning of `ttrace`: a node's commands and every help are done without typer, by a table that is made of it.
+"""The beginning of `ttrace`: a node's commands, `correlate` and every help are done without typer, by a table that is
+made of it.
 
 typer takes 0.15 s to be imported and to read a command line, which is more than all else of a capture's start. The
 table (`cli_table.json`) is what `python -m ttrace.ahead.command_table` makes of `cli.py`; a test holds them together.
@@ -12,7 +13,10 @@ import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from typing import Never
 
 _TABLE: Final = Path(__file__).with_name("cli_table.json")
 _COLUMNS: Final = 80
@@ -29,6 +33,8 @@ def main() -> None:
 
             cli_interrupt.allow()
             of_node(table)
+        elif words[:1] == ["correlate"] and (given := _read(table["correlate"], words)):
+            _correlate(given)
         elif words and words[-1] in _HELP and (text := table["helps"].get(" ".join(words[:-1]))):
             _tell(text, of_command=len(words) > 1)
     from .cli import main as of_typer
@@ -41,7 +47,34 @@ def _table() -> dict[str, Any]:
     with suppress(OSError, ValueError):
         table: dict[str, Any] = json.loads(_TABLE.read_bytes())
         return table
-    return {"commands": {}, "helps": {}}
+    return {"commands": {}, "correlate": {"options": []}, "helps": {}}
+
+
+def _read(command: dict[str, Any], words: list[str]) -> dict[str, Any]:
+    """What a command line gives its command, by name. None of it for help, and where anything is wrong with it: that is
+    for typer to tell."""
+    from .cli_words import Line, WrongUsageError
+
+    line = Line(words[0], command, words[1:])
+    try:
+        line.read()
+        return {} if line.asks_for("help") else line.values(command)
+    except WrongUsageError:
+        return {}
+
+
+def _correlate(given: dict[str, Any]) -> "Never":
+    from .cli_correlate import render
+    from .cli_machine import begin
+    from .cli_process import run_to_exit
+
+    def correlated() -> int:
+        begin()
+        render(given)
+        return 0
+
+    cli_interrupt.allow()
+    run_to_exit(correlated, (), lambda _error: None)
 
 
 def _needs_typer(words: list[str]) -> bool:

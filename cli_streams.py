@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, TextIO
 
 from .errors import TtraceError
+from .escaping import escape
 
 STDERR: Final = 2
 PATIENCE_S: Final = 3.0
@@ -156,3 +157,8 @@ def in_passing(stderr: Any) -> Iterator[None]:  # noqa: ANN401 - whatever stands
         yield
     finally:
         words.patience_s = PATIENCE_S
+
+
+def say(text: str) -> None:
+    """One line of what goes on, on stderr."""
+    sys.stderr.write(f"{escape(text)}\n")

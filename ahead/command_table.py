@@ -11,21 +11,24 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from enum import Enum
 from io import StringIO
+from pathlib import Path
 from types import NoneType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from typer import Typer
-from typer.models import OptionInfo
+from typer.models import ArgumentInfo, OptionInfo
 
-from .. import __version__
+from .. import __version__, cli
+from ..cli_options import MEBIBYTE, in_bytes
 from ..kernels.kept_files import SOURCES
 
 COMMANDS: Final = ("capture", "doctor")
 FILE: Final = SOURCES / "cli_table.json"
 _COLUMNS: Final = 80
 """Of the help: typer's own maximum."""
-_KINDS: Final = {str: "text", int: "integer", float: "float", bool: "flag"}
+_KINDS: Final = {str: "text", int: "integer", float: "float", bool: "flag", Path: "path"}
 _HELP: Final = {"name": "help", "on": ["-h", "--help"], "off": [], "kind": "flag", "many": False, "default": False}
 
 
@@ -35,6 +38,8 @@ def whole_table(app: Typer) -> str:
     del table["commands"][""]
     for command in table["commands"].values():
         del command["help"]
+    (correlate,) = (command for command in app.registered_commands if command.callback is cli.correlate)
+    table["correlate"] = _of_callback(correlate.callback)
     helps = {words: _help(app, "ttrace", words) for words in ("", *_all_commands(app))}
     for name, command in table["commands"].items():
         command["help"] = helps[name]
@@ -63,8 +68,7 @@ def command_table(app: Typer, name: str) -> dict[str, Any]:
         "name": name,
         "version": __version__,
         "commands": {
-            one: {"help": _help(agent, name, one), "options": [*_options(callback), _HELP]}
-            for one, callback in callbacks.items()
+            one: {"help": _help(agent, name, one)} | _of_callback(callback) for one, callback in callbacks.items()
         },
     }
 
@@ -95,13 +99,18 @@ def _help(agent: Typer, name: str, command: str) -> str:
     return said.getvalue()
 
 
-def _options(callback: Callable[..., Any] | None) -> list[dict[str, Any]]:
+def _of_callback(callback: Callable[..., Any] | None) -> dict[str, Any]:
+    """The options of a command, and the name of its argument, a list, if it has one."""
     assert callback is not None
     hints = get_type_hints(callback, include_extras=True)
-    return [
-        _option(name, hints[name], parameter.default)
-        for name, parameter in inspect.signature(callback).parameters.items()
-    ]
+    found: dict[str, Any] = {"options": []}
+    for name, parameter in inspect.signature(callback).parameters.items():
+        if isinstance(get_args(hints[name])[1], ArgumentInfo):
+            found["argument"] = name
+        else:
+            found["options"].append(_option(name, hints[name], parameter.default))
+    found["options"].append(_HELP)
+    return found
 
 
 def _option(name: str, hint: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 - annotations, any value
@@ -118,9 +127,13 @@ def _option(name: str, hint: Any, default: Any) -> dict[str, Any]:  # noqa: ANN4
         switched_on, _, switched_off = written.partition("/")
         on.append(switched_on)
         off += [switched_off] if switched_off else []
-    option = {"name": name, "on": on, "off": off, "kind": _KINDS[kind], "many": many, "default": default}
+    choices = [one.value for one in kind] if issubclass(kind, Enum) else None
+    option = {"name": name, "on": on, "off": off, "kind": "text" if choices else _KINDS[kind], "many": many}
+    option |= {"default": default} | ({"choices": choices} if choices else {})
     if info.parser:
         option["kind"] = info.parser.__name__
+    if info.callback is in_bytes:
+        option["times"] = MEBIBYTE
     if info.min is not None or info.max is not None:
         option |= {"least": info.min, "most": info.max, "range": _range(info.min, info.max)}
     return option
@@ -133,6 +146,4 @@ def _range(least: float | None, most: float | None) -> str:
 
 
 if __name__ == "__main__":
-    from ..cli import app as _app
-
-    FILE.write_text(whole_table(_app))
+    FILE.write_text(whole_table(cli.app))

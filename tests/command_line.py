@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ttrace import cli
+from ttrace import cli, cli_correlate
 
 
 class _Kept(io.StringIO):
@@ -21,7 +21,8 @@ def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str | bytes) -> subpro
     """Run ttrace with these arguments."""
     out, err = _Kept(), _Kept()
     with monkeypatch.context() as patched:
-        patched.setattr(cli, "end_tidily", lambda: None)
+        for module in (cli, cli_correlate):
+            patched.setattr(module, "end_tidily", lambda: None)
         patched.setattr(sys, "argv", ["ttrace", *map(os.fsdecode, arguments)])
         patched.setattr(sys, "stdout", out)
         patched.setattr(sys, "stderr", err)

@@ -9,6 +9,7 @@ import pytest
 
 from ttrace.ahead.command_table import FILE, whole_table
 from ttrace.cli import app
+from ttrace.lab.demo import RECORDED
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +70,41 @@ def test_what_is_wrong_is_said_as_typer_says_it_and_without_it(words):
     assert own[0].split(":")[:2] == of_typer[0].split(":")[:2]  # the rest is worded otherwise by each version of typer
 
 
-@pytest.mark.parametrize("words", [[], ["--version"], ["nothing"], ["show"], ["correlate", "--format", "xml", "x"]])
+DEMO = [str(file) for file in sorted((RECORDED).glob("*.pcapng"))]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [], ["--format", "json", "--paths", "all"], ["--format=jsonl", "--path", "1", "--path=2"], ["--connection", "4"],
+        ["--explain", f"{DEMO[0]}:20"], ["--filter", "port 8080", "--memory", "512", "--vxlan-port", "4789"],
+        ["--only", "fault", "--why-not", "DOCKER-USER 1"], ["--explain", "x:1", "--paths", "all"], ["--why", "-1"],
+    ],
+)  # fmt: skip
+def test_correlate_is_done_as_by_typer_and_needs_none(words):
+    code, out, err = said("cli_start", "correlate", *words, *DEMO)
+    assert err.endswith("['numpy']\n" if code == 0 else "]\n")
+    assert "typer" not in err.splitlines()[-1]
+    of_typer = said("cli", "correlate", *words, *DEMO)
+    assert (code, out) == of_typer[:2]
+    assert err.splitlines()[:-1] == of_typer[2].splitlines()[:-1]
+
+
+def test_correlate_writes_where_it_is_told_to(tmp_path):
+    for module in ("cli_start", "cli"):
+        code, out, _ = said(module, "correlate", *DEMO, "-o", str(tmp_path / module))
+        assert (code, out) == (0, "")
+    assert (tmp_path / "cli_start").read_bytes() == (tmp_path / "cli").read_bytes() != b""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [], ["--version"], ["nothing"], ["show"], ["correlate"], ["correlate", "x", "--format", "xml"],
+        ["correlate", "x", "--memory", "1"], ["correlate", "x", "--paths", "some"], ["correlate", "x", "--filter"],
+        ["correlate", "x", "--path", "one"], ["correlate", "--none", "x"], ["correlate", "x", "--vxlan-port", "65536"],
+    ],
+)  # fmt: skip
 def test_all_else_is_done_by_typer(words):
     assert said("cli_start", *words) == said("cli", *words)
 

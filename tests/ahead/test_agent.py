@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 import ttrace.cli
 from ttrace.ahead.agent import NAME, agent
 from ttrace.ahead.command_table import COMMANDS, command_table
-from ttrace.cli_agent import Line, WrongUsageError, run
+from ttrace.cli_agent import run
+from ttrace.cli_words import Line, WrongUsageError
 from ttrace.correlate.summaries.one_file import describe_capture
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
