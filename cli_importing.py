@@ -1,6 +1,7 @@
 """How a command line imports what is heavy."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ def importing(say: Callable[[str], None]) -> Iterator[None]:
     from .kernels.memory import keep_freed  # ctypes: not for the help
 
     keep_freed()
+    # NumPy's, which would start threads that wait for work by turning: nothing here is linear algebra.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if refused := kernel_folders().refused:
         say(f"warning: everything is compiled anew each time: {refused}")
     Kernel.announce = say

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from ..kernels.threads import side_by_side
 from ..pcapng.record_times import RecordTimes
 from ..pcapng.rows import joined
 from .arrays.grouping import Runs, runs_of_keys
@@ -243,11 +244,13 @@ def follow(part: Linked, setting: Setting, progress: Progress = unheard) -> Foll
     hops = order_hops(separated, way_ns, packets.packet, part.said, underlaid, point_order.rank, in_pieces)
     del separated
     progress("explaining rewrites and outcomes", None)
-    rewrites = find_rewrites(
-        hops, sightings, times_ns, connections, entries, evaluations, part.said, part.book, point_order.doubtful
-    )
     tables = _judged_tables(part, hops, times_ns, setting)
-    outcomes = decide(OF_ONE_PART, tables, Outcomes.undecided(packets.count, tables.last_hops.locations))
+    outcomes, rewrites = side_by_side(
+        lambda: decide(OF_ONE_PART, tables, Outcomes.undecided(packets.count, tables.last_hops.locations)),
+        lambda: find_rewrites(
+            hops, sightings, times_ns, connections, entries, evaluations, part.said, part.book, point_order.doubtful
+        ),
+    )
     return Followed(
         linked=part, times_ns=times_ns, packets=packets, hops=hops, rewrites=rewrites, outcomes=outcomes,
         order_doubtful=point_order.doubtful,

@@ -25,6 +25,13 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
     return kernel
 
 
+def uncounted_njit(function: Callable[..., Any]) -> "Kernel":
+    """A kernel for other kernels to call, that counts no references: nothing may be allocated in it, nor an array that
+    it is given be kept. Each use of an array costs two atomic operations otherwise, where numba does not see that it
+    can do without; in a loop over all packets that is more than what the loop does."""
+    return Kernel(function, {"nogil": True, "_nrt": False}, kept=True)
+
+
 class Kernel:
     """A compiled function.
 

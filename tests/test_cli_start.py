@@ -76,7 +76,8 @@ DEMO = [str(file) for file in sorted((RECORDED).glob("*.pcapng"))]
 @pytest.mark.parametrize(
     "words",
     [
-        [], ["--format", "json", "--paths", "all"], ["--format=jsonl", "--path", "1", "--path=2"], ["--connection", "4"],
+        [], ["--format", "json", "--paths", "all"], ["--format=jsonl", "--path", "1", "--path=2"],
+        ["--connection", "4"],
         ["--explain", f"{DEMO[0]}:20"], ["--filter", "port 8080", "--memory", "512", "--vxlan-port", "4789"],
         ["--only", "fault", "--why-not", "DOCKER-USER 1"], ["--explain", "x:1", "--paths", "all"], ["--why", "-1"],
     ],

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ...kernels.threads import run_all
 from ...pcapng.read import CaptureFile, is_packet_interface
 from ...pcapng.rows import copied
 from ..nodes.topology import Topology
@@ -51,8 +52,7 @@ class FramesSetBack:
 def frames_set_back(captures: Sequence[CaptureFile]) -> list[npt.NDArray[np.int64]]:
     """Of each file the frames before which its clock had been set back, ascending."""
     found = FramesSetBack(len(captures))
-    for number, capture in enumerate(captures):
-        found.see(number, capture)
+    run_all(lambda numbered: found.see(*numbered), list(enumerate(captures)))
     return found.frames()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ...kernels.threads import run_all
 from ...pcapng.blocks import Direction
 from ..arrays.grouping import Runs
 from ..decode.copies import comes_soon, is_copy
@@ -68,9 +69,22 @@ def seen_by_nodes(
     where = np.full(contents.rows.size, -1, np.int64)
     _locate(observations, is_uplink, node_of_place, where)
     runs = contents.only(where >= 0).sorted_by(where, flows.way)
-    begins = _find_packets(runs.rows, runs.start, where, flows.way, observations)
-    seen: Seen = _one_per_packet(runs.rows, begins, where, flows.connection, flows.forward, observations)
-    return seen
+
+    def seen_in(piece: Runs) -> Seen:
+        rows = piece.rows[piece.start[0] : piece.start[-1]]
+        begins = _find_packets(rows, piece.start - piece.start[0], where, flows.way, observations)
+        seen: Seen = _one_per_packet(rows, begins, where, flows.connection, flows.forward, observations)
+        return seen
+
+    return _one_behind_the_other(run_all(seen_in, runs.pieces()))
+
+
+def _one_behind_the_other(pieces: list[Seen]) -> Seen:
+    before = 0
+    for seen in pieces:
+        seen.identity[:] += before
+        before = int(seen.identity[-1]) + 1 if seen.identity.size else before
+    return Seen(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
 
 
 @njit(cache=True, nogil=True)

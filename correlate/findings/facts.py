@@ -14,6 +14,7 @@ from ..result.correlation import Correlation
 from ..schema import CONNTRACK, NOTE_CUT, NOTE_ERROR, NOTE_NO_FLAGS
 from ..sightings import DROP, FRAME, of_kind, told
 from .common import NAMES_STATES, TRACED, Common
+from .points_seen import points_seen
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -106,18 +107,7 @@ class Facts:
     @cached_property
     def seen_at(self) -> tuple[Mask, Mask]:
         """Per connection and capture point: frames show packets of the client there, of the server."""
-        points = max(len(self.result.topology.points), 1)
-        path = self.result.packets.packet[: self._frames_end]
-        rows = np.flatnonzero(self.own[path])
-        path, place = path[rows], self.result.sightings["place"][rows]
-        at = self.result.connection_of_path[path].astype(np.int64) * points + place
-        is_forward = self.forward[path]
-        found = []
-        for way in (is_forward, ~is_forward):
-            seen = np.zeros(self.result.connections.count * points, np.bool_)
-            seen[at[way]] = True
-            found.append(seen.reshape(-1, points))
-        return found[0], found[1]
+        return points_seen(self.result, self._frames_end, self.own, self.forward)
 
     def local(self, paths: Rows) -> Rows:
         """Of paths by their ids: those of this part, by their indexes."""

@@ -7,24 +7,21 @@ way (two_ways.py), and who was translated is not translated back and forth.
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ...kernels.njit import njit
+from ...kernels.njit import njit, uncounted_njit
 from ...kernels.threads import run_all
 from ..arrays.grouping import Runs, runs_of_ids
 from ..arrays.hashing import mix
 from ..clocks.clock import Clock
 from ..nodes.topology import Topology
+from .order_in_doubt import find_doubtful, leave_others
 from .two_ways import compare_ways
-from .way_order import MOST_VIEWS, Views, any_evidence, best_order, certain, prefer_all
+from .way_order import MOST_VIEWS, Views, best_order, prefer_all
 from .weights import WEIGHTS, hops_left, weigh
-
-_COARSE_NS: Final = 2_000
-"""Two times of one clock tell an order when they are further apart: tcpdump cuts to microseconds, and several CPUs take
-them."""
 
 
 class _Seen(NamedTuple):
@@ -137,7 +134,7 @@ def _rank(order, start, seen, sightings, node_of_namespace, certainty, rank, dou
     room = _room(largest)
     view, found, doubt = np.empty(largest, np.int64), np.empty(largest, np.int8), np.empty(largest, np.bool_)
     sides = _views(sightings, node_of_namespace), _views(sightings, node_of_namespace)
-    counts = np.empty(2, np.int64)
+    counts, keys = np.empty(2, np.int64), np.empty(MOST_VIEWS, np.uint64)
     for way in range(0, start.size - 1, 2):
         begin, size = start[way], start[way + 2] - start[way]
         middle = start[way + 1] - begin
@@ -145,8 +142,9 @@ def _rank(order, start, seen, sightings, node_of_namespace, certainty, rank, dou
         for side in range(2):
             first, last = (0, middle) if side == 0 else (middle, size)
             rows = order[begin + first : begin + last]
-            one = _gather(seen, rows, room, first)
-            counts[side] = _number_views(one, sightings, rows, view[first:last], sides[side].example)
+            _gather(seen, rows, room, first)
+            one = _part(room, first, last)
+            counts[side] = _number_views(one, sightings, rows, view[first:last], sides[side].example, keys)
             if counts[side] > 1:
                 weigh(one, view[first:last], counts[side], sides[side].weights, certainty)
                 undecided |= prefer_all(counts[side], sides[side])
@@ -159,9 +157,8 @@ def _rank(order, start, seen, sightings, node_of_namespace, certainty, rank, dou
                 continue
             one = _part(room, first, last)
             _rank_way(one, counts[side], sides[side], view[first:last], found[first:last], doubt[first:last])
-            for i in range(first, last):
-                rank[order[begin + i]] = found[i]
-                doubtful[order[begin + i]] = doubt[i]
+            _put(order[begin + first : begin + last], found[first:last], rank)
+            _put(order[begin + first : begin + last], doubt[first:last], doubtful)
 
 
 @njit(cache=True)
@@ -187,7 +184,7 @@ def _part(room, first, last):
     )  # fmt: skip
 
 
-@njit(cache=True, inline="always")
+@uncounted_njit
 def _gather(seen, rows, room, at):
     """The columns of some rows, close together, in the room from `at` on."""
     for i in range(rows.size):
@@ -197,7 +194,12 @@ def _gather(seen, rows, room, at):
         room.key[at + i] = seen.key[row]
         room.hops_left[at + i] = seen.hops_left[row]
         room.node[at + i] = seen.node[row]
-    return _part(room, at, at + rows.size)
+
+
+@uncounted_njit
+def _put(rows, values, column):
+    for i in range(rows.size):
+        column[rows[i]] = values[i]
 
 
 @njit(cache=True, inline="always")
@@ -211,16 +213,21 @@ def _rank_way(one, count, views, view, rank, doubtful):
     place = np.empty(count, np.int64)
     for i in range(count):
         place[way[i]] = i
-    for i in range(view.size):
-        rank[i] = place[view[i]]
-    _doubt(one.packet, view, way, place, views, doubtful)
-    _leave_others(one, rank, doubtful)
+    _take(place, view, rank)
+    find_doubtful(one.packet, view, way, place, views, doubtful)
+    leave_others(one, rank, doubtful)
 
 
-@njit(cache=True, inline="always")
-def _number_views(one, sightings, rows, view, example):
-    """Number the distinct keys, a repeated one of the same packet apart; -1 when they are too many."""
-    keys = np.empty(MOST_VIEWS, np.uint64)
+@uncounted_njit
+def _take(values, index, out):
+    for i in range(index.size):
+        out[i] = values[index[i]]
+
+
+@uncounted_njit
+def _number_views(one, sightings, rows, view, example, keys):
+    """Number the distinct keys, a repeated one of the same packet apart; -1 when they are more than there is room for
+    in `keys`."""
     views = 0
     first = 0
     for i in range(rows.size):
@@ -238,7 +245,7 @@ def _number_views(one, sightings, rows, view, example):
                 found = v
                 break
         if found < 0:
-            if views == MOST_VIEWS:
+            if views == keys.size:
                 return -1
             found = views
             keys[views] = key
@@ -246,49 +253,3 @@ def _number_views(one, sightings, rows, view, example):
             views += 1
         view[i] = found
     return views
-
-
-@njit(cache=True, inline="always")
-def _doubt(packet, view, way, place, views, doubtful):
-    """Mark the hops of each packet that nothing but a guess puts behind the hop before."""
-    evidence = any_evidence(place.size, views)
-    sure = np.empty((place.size, place.size), np.bool_)
-    for a in range(place.size):
-        for b in range(place.size):
-            sure[a, b] = place[a] >= place[b] or certain(a, b, views, way, evidence)
-    if sure.all():
-        return
-    latest = np.full(place.size, -1, np.int64)  # row of the current packet, by place on the way
-    first = 0
-    for i in range(packet.size + 1):
-        if i == packet.size or packet[i] != packet[first]:
-            last = -1
-            for p in range(place.size):
-                if latest[p] < 0:
-                    continue
-                if last >= 0 and not sure[view[last], view[latest[p]]]:
-                    for k in range(first, i):  # all pieces of a datagram
-                        doubtful[k] |= view[k] == view[latest[p]]
-                last = latest[p]
-            latest[:] = -1
-            first = i
-        if i < packet.size:
-            latest[place[view[i]]] = i
-
-
-@njit(cache=True, inline="always")
-def _leave_others(one, rank, doubtful):
-    """A packet that the times of one clock show on another way (a route changed) is ordered by its own times."""
-    first = 0
-    for i in range(one.packet.size + 1):
-        if i < one.packet.size and one.packet[i] == one.packet[first]:
-            continue
-        other_way = False
-        for j in range(first, i):  # in order of time
-            for k in range(first, j):
-                later = one.times[j] - one.times[k] > _COARSE_NS
-                other_way |= one.node[j] == one.node[k] and later and rank[j] < rank[k]
-        if other_way:
-            rank[first:i] = -1
-            doubtful[first:i] = False
-        first = i

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from ...kernels.njit import njit
+from ...kernels.njit import njit, uncounted_njit
 from ..clocks.line import STEEPEST
 from .way_order import TTL, TWO_WAYS, guessed
 from .weights import ERRORS, HIGHER, SHARED
@@ -33,13 +33,25 @@ def compare_ways(ways, views_of, counts, sides):
     """
     there, back = sides
     twin = np.empty(counts[0], np.int64)
+    forth = np.empty((4, counts[0], counts[0]), np.int64)
+    answers = np.empty((4, counts[1], counts[1]), np.int64)
+    _find_delays(ways[0], views_of[0], forth)
+    _find_delays(ways[1], views_of[1], answers)
+    _find_twins(there, back, counts, twin)
+    _compare(there, back, twin, forth, answers)
+
+
+@uncounted_njit
+def _find_twins(there, back, counts, twin):
     for a in range(counts[0]):
         twin[a] = _twin(a, there, counts[1], back)
         if twin[a] >= 0 and _twin(twin[a], back, counts[0], there) != a:
             twin[a] = -1
-    forth = _delays(ways[0], views_of[0], counts[0])
-    answers = _delays(ways[1], views_of[1], counts[1])
-    for a in range(counts[0]):
+
+
+@uncounted_njit
+def _compare(there, back, twin, forth, answers):
+    for a in range(twin.size):
         for b in range(a):
             x, y = twin[a], twin[b]
             if x < 0 or y < 0 or there.weights[SHARED][a, b] == 0 or back.weights[SHARED][x, y] == 0:
@@ -53,7 +65,7 @@ def compare_ways(ways, views_of, counts, sides):
                 _forget_ttl(x, y, back)
 
 
-@njit(cache=True)
+@uncounted_njit
 def _twin(a, here, count, there):
     """The view of the other way at the point of view a, with its addresses exchanged; -1 where there is none, or
     several are."""
@@ -69,11 +81,10 @@ def _twin(a, here, count, there):
     return found
 
 
-@njit(cache=True)
-def _delays(one, view, count):
+@uncounted_njit
+def _find_delays(one, view, found):
     """Of every two views: the least and the most by which the second shows a packet later, and when the first and the
     last of these packets was there."""
-    found = np.empty((4, count, count), np.int64)
     found[0::2] = _NEVER
     found[1::2] = -_NEVER
     first = 0
@@ -89,10 +100,9 @@ def _delays(one, view, count):
                 found[1, a, b] = max(found[1, a, b], later)
                 found[2, a, b] = min(found[2, a, b], one.times[i])
                 found[3, a, b] = max(found[3, a, b], one.times[i])
-    return found
 
 
-@njit(cache=True)
+@uncounted_njit
 def _by_times(forth, back, known):
     """1 where the packets there pass the first of two points first, -1 the other way round, 0 where times do not tell;
     `known`: how wrong the two clocks are at most."""
@@ -114,7 +124,7 @@ def _contradict(there, back):
     return (there > 0) - (there < 0) != (back < 0) - (back > 0)
 
 
-@njit(cache=True)
+@uncounted_njit
 def _say(a, b, said, views):
     """By the times of both ways view a comes first (1), or b (-1), or that is not known (0)."""
     before = views.preferred[a, b]
@@ -124,7 +134,7 @@ def _say(a, b, said, views):
     views.preferred[b, a] = -said * TWO_WAYS
 
 
-@njit(cache=True)
+@uncounted_njit
 def _forget_ttl(a, b, views):
     if abs(views.preferred[a, b]) == TTL:
         views.preferred[a, b] = guessed(a, b, views)

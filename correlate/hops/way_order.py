@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...kernels.njit import njit
+from ...kernels.njit import njit, uncounted_njit
 from .weights import DELAY, ERRORS, HIGHER, SHARED, ttl_is_set
 
 MOST_VIEWS: Final = 24
@@ -38,7 +38,7 @@ class Views(NamedTuple):
     """(views, views): see prefer_all."""
 
 
-@njit(cache=True, inline="always")
+@uncounted_njit
 def prefer_all(count, views):
     """Fill `preferred` for the first `count` views; returns whether better than times says nothing of some two."""
     undecided = False
@@ -50,7 +50,7 @@ def prefer_all(count, views):
 
 
 @njit(cache=True, inline="always")
-def any_evidence(count, views):
+def _any_evidence(count, views):
     """Whether anything better than a guess says something of the first `count` views."""
     for a in range(count):
         for b in range(count):
@@ -109,10 +109,11 @@ def _changes(a, b):
     return source + destination
 
 
-@njit(cache=True)
-def _cost(way, preferred, rewrites):
-    """Contradictions by weight, in the digits of one number: one clock, two clocks, TTL, rewrites, two ways, guess."""
-    against = np.zeros(6, np.int64)
+@uncounted_njit
+def _cost(way, preferred, rewrites, against):
+    """Contradictions by weight, in the digits of one number: one clock, two clocks, TTL, rewrites, two ways, guess.
+    `against`: room for how many there are of each."""
+    against[:] = 0
     changes = 0
     for i in range(way.size):
         if i > 0:
@@ -129,22 +130,36 @@ def _cost(way, preferred, rewrites):
 def best_order(count, views):
     """The first `count` views in the order that contradicts least."""
     way = np.arange(count)
-    # Insertion: each view in front of those it is preferred to.
-    for i in range(1, count):
-        j = i
-        while j > 0 and views.preferred[way[j], way[j - 1]] > 0:
-            way[j], way[j - 1] = way[j - 1], way[j]
-            j -= 1
+    _insert_each(way, views.preferred)
     if count == 1 or count > _MOST_TRIED:
         return way
-    rewrites = np.zeros((count, count), np.int64)
-    for a in range(count):
-        for b in range(count):
+    rewrites = np.empty((count, count), np.int64)
+    _count_rewrites(views, rewrites)
+    best, counter = way.copy(), np.zeros(count, np.int64)
+    bound = _fewest_rewrites(count, views) * 64 * 64
+    _find_least_cost(way, views.preferred, rewrites, bound, best, counter, np.empty(ONE_CLOCK + 1, np.int64))
+    return best
+
+
+@uncounted_njit
+def _insert_each(way, preferred):
+    """Put each view in front of those it is preferred to."""
+    for i in range(1, way.size):
+        j = i
+        while j > 0 and preferred[way[j], way[j - 1]] > 0:
+            way[j], way[j - 1] = way[j - 1], way[j]
+            j -= 1
+
+
+@uncounted_njit
+def _count_rewrites(views, rewrites):
+    """How many ends were rewritten between every two views."""
+    for a in range(rewrites.shape[0]):
+        for b in range(rewrites.shape[0]):
             rewrites[a, b] = _changes(views.sightings[views.example[a]], views.sightings[views.example[b]])
-    return _least_cost(way, views.preferred, rewrites, _fewest_rewrites(count, views) * 64 * 64)
 
 
-@njit(cache=True, inline="always")
+@uncounted_njit
 def _fewest_rewrites(count, views):
     """No order can have fewer than there are other ends than the first."""
     bound = 0
@@ -158,32 +173,44 @@ def _fewest_rewrites(count, views):
     return bound
 
 
-@njit(cache=True)
-def _least_cost(way, preferred, rewrites, bound):
-    """The cheapest order of `way`, which is shuffled; the search ends where the cost is down to the bound."""
-    best = way.copy()
-    least = _cost(way, preferred, rewrites)
+@uncounted_njit
+def _find_least_cost(way, preferred, rewrites, bound, best, counter, against):
+    """Put the cheapest order of `way`, which is shuffled, into `best`, where it stands as it is; the search ends where
+    the cost is down to the bound. `counter`: zeros, one a view; `against`: room for `_cost`."""
+    least = _cost(way, preferred, rewrites, against)
     # Heap's algorithm: every order once, each by one exchange.
-    counter = np.zeros(way.size, np.int64)
     i = 1
     while i < way.size and least > bound:
         if counter[i] < i:
             k = 0 if i % 2 == 0 else counter[i]
             way[k], way[i] = way[i], way[k]
-            cost = _cost(way, preferred, rewrites)
+            cost = _cost(way, preferred, rewrites, against)
             if cost < least:
                 least = cost
-                best[:] = way
+                for place in range(way.size):
+                    best[place] = way[place]
             counter[i] += 1
             i = 1
         else:
             counter[i] = 0
             i += 1
-    return best
+
+
+@uncounted_njit
+def find_sure(place, views, way, sure):
+    """Of every two views: whether something says that the second comes behind the first, as they stand on the `way`;
+    returns whether it is so of all."""
+    evidence = _any_evidence(place.size, views)
+    of_all = True
+    for a in range(place.size):
+        for b in range(place.size):
+            sure[a, b] = place[a] >= place[b] or _certain(a, b, views, way, evidence)
+            of_all &= sure[a, b]
+    return of_all
 
 
 @njit(cache=True, inline="always")
-def certain(a, b, views, way, evidence):
+def _certain(a, b, views, way, evidence):
     """Of two views that stand in this order on the `way`: times or TTL say so, or the addresses: the order with the
     fewest rewrites, which has its direction from another pair, has more of them when these two are exchanged."""
     if views.preferred[a, b] >= TWO_WAYS:
@@ -191,7 +218,7 @@ def certain(a, b, views, way, evidence):
     return evidence and _needs_fewer_rewrites(a, b, views, way)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _needs_fewer_rewrites(a, b, views, way):
     """Whether the addresses contradict more when views a and b of the `way` are exchanged."""
     now, then = 0, 0

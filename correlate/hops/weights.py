@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from ...kernels.njit import njit
+from ...kernels.njit import njit, uncounted_njit
 
 WEIGHTS: Final = 8
 """Rows of the table."""
@@ -27,12 +27,13 @@ _FAR_NS: Final = 1 << 61
 """An error that leaves everything open; still an integer."""
 
 
-@njit(cache=True, inline="always")
+@uncounted_njit
 def weigh(one, view, count, weights, certainty):
     """Fill the weights of every pair of the first `count` views. `one`: the sightings of a way, by packet and time, and
     the `view` of each; `certainty`: a row of each node's Certainty."""
     weights[:, :count, :count] = 0
     before, higher, shared, falls, varies = weights[0], weights[1], weights[2], weights[_FALLS], weights[_VARIES]
+    delays = weights[DELAY:]
     first = 0
     for i in range(one.packet.size):
         if one.packet[i] != one.packet[first]:
@@ -57,7 +58,7 @@ def weigh(one, view, count, weights, certainty):
             alone = False
             if one.node[i] != one.node[j]:
                 error, alone = _clock_error(certainty[one.node[j]], certainty[one.node[i]], one.times[i])
-            _time(a, b, took, error, alone, weights[3:])
+            _time(a, b, took, error, alone, delays)
 
 
 @njit(cache=True, inline="always")

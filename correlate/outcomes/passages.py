@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ...kernels.threads import run_all, slices
 from ..arrays.grouping import distinct, group_ids, hashed
 from ..arrays.hashing import mix
 from ..hops.order import path_bounds
@@ -65,7 +66,11 @@ class PassageCounts:
             np.empty(hops.size, np.uint64),
             np.empty(hops.size, np.int64),
         )
-        _describe_passages(hops, sightings, start, last, joined, passing, end)
+
+        def describe(paths: slice) -> None:
+            _describe_passages(hops, sightings, start[paths], last[paths], joined, passing, end)
+
+        run_all(describe, slices(start.size))
         return cls._count(distinct(joined)[0], passing, end, np.ones(end.size, np.int64))
 
     @classmethod
@@ -106,7 +111,7 @@ class PassageCounts:
 def spots(sightings: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Per row: where it was seen, in one number for places of all kinds; of a capture point, its index."""
     found = np.empty(rows.size, np.int64)
-    _fill_in_spots(sightings, rows, found)
+    run_all(lambda some: _fill_in_spots(sightings, rows[some], found[some]), slices(rows.size))
     return found
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
+from ...kernels.threads import run_all
 from ...pcapng.blocks import Direction
 from ...pcapng.rows import filtered, joined
 from ..arrays.grouping import Runs, first_with, group_ids, hashed
@@ -133,8 +134,14 @@ def find_shifts(
 def _divided(sightings: npt.NDArray[np.void], ways: Ways, contents: Runs) -> npt.NDArray[np.bool_]:
     """Per connection: there is no place that shows all segments of one of its ways."""
     frames = of_kind(sightings, FRAME).stop
-    common = np.full(int(ways.way.max()) + 1 if ways.way.size else 0, ~np.uint64(0))
-    _find_divided(contents.rows, contents.start, sightings, ways, frames, common)
+    count = int(ways.way.max()) + 1 if ways.way.size else 0
+
+    def common_in(piece: Runs) -> npt.NDArray[np.uint64]:
+        found = np.full(count, ~np.uint64(0))
+        _find_divided(piece.rows, piece.start, sightings, ways, frames, found)
+        return found
+
+    common = np.bitwise_and.reduce(run_all(common_in, contents.pieces()))
     places = np.uint64((1 << _PLACES) - 1)
     found = ((common & places) == 0) | ((common & ~places) == 0)
     divided = np.zeros(int(ways.connection.max()) + 1 if ways.way.size else 0, np.bool_)

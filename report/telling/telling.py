@@ -6,16 +6,18 @@ one: each form says how one connection or path is written, and gets the texts in
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from ...correlate.findings.values import Finding
 from ...correlate.result.correlation import Correlation
 from ...correlate.result.select import Selection
 from ...correlate.result.values import Path
 from ...errors import UsageError
+from ...kernels.threads import side_by_side
 from .captures import CapturesTold
 from .connections import ConnectionsTold, ConnectionTold, FirstConnections, tell_connections
 from .head import AllHeads, check_rules
@@ -106,10 +108,8 @@ class Telling:
         for result, selection in self.parts.each():
             told = selection.paths if self.parts.in_full or chatter else selection.paths & ~result.chatter
             untold += int((selection.paths & ~told).sum())
-            head.add(result, selection)
-            connections.add(result, selection, told)
-            if not self.parts.in_full:
-                routes.add(result, told)
+            in_short = partial(_add, result, selection, told, connections, None if self.parts.in_full else routes)
+            side_by_side(partial(head.add, result, selection), in_short)
         findings, rules, captures = head.told()
         return Outline(
             findings=findings,
@@ -163,3 +163,16 @@ class Telling:
         """The texts of everything in the order of the ids, of a format that writes many at once: `texts_of` gives those
         of a part, ascending. Raises TtraceError as `each_connection`."""
         return texts_in_order(self.parts, texts_of)
+
+
+def _add(
+    result: Correlation,
+    selection: Selection,
+    told: npt.NDArray[np.bool_],
+    connections: FirstConnections,
+    routes: FirstRoutes | None,
+) -> None:
+    """One part, to what of it is told in short."""
+    connections.add(result, selection, told)
+    if routes:
+        routes.add(result, told)
