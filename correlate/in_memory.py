@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from ..kernels.threads import run_all
 from ..pcapng.read import CaptureFile, read_capture
 from ..pcapng.record_times import RecordTimes
 from ..pcapng.shrinking import refuse_shorter
@@ -66,7 +67,9 @@ def correlate_captures(
     topology = within_limits(build_topology(captures, sources, snapshots))
     progress("decoding", None)
     decoded, reach = decode_packets(captures, topology, vxlan_ports)
-    messages = [decode_messages(c, i, topology.file_namespaces[i], reach) for i, c in enumerate(captures)]
+    messages = run_all(
+        lambda file: decode_messages(captures[file], file, topology.file_namespaces[file], reach), range(len(captures))
+    )
     refuse_shorter()
     return correlate_decoded(captures, snapshots, topology, decoded, messages, reach, progress)
 

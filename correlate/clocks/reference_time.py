@@ -23,30 +23,49 @@ _SET: Final = (0, 0, 0.0)
 """Stands for the line of a clock that was set: its times are left as they are."""
 
 
+_NEVER_NS: Final = -(1 << 63)
+_NONE: Final = np.empty(0, np.int64)
+
+
 class FramesSetBack:
     """Frames before which the clock of each file had been set back; the files are seen slice by slice."""
 
     def __init__(self, files: int) -> None:
         """`files`: how many there are."""
         self._found: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(files)]
-        self._last: list[int | None] = [None] * files
+        self._last = [_NEVER_NS] * files
 
     def see(self, file: int, capture: CaptureFile) -> None:
         """Take notice of the next slice of file number `file`, or of all of it."""
         packets = np.array([is_packet_interface(i) for i in capture.interfaces] + [False], np.bool_)
-        wanted = packets[np.minimum(capture.records["interface"], packets.size - 1)]
-        rows = np.flatnonzero(wanted)
-        if rows.size == 0:
-            return
-        times = capture.records["time_ns"] if rows.size == wanted.size else capture.records["time_ns"][rows]
-        before = self._last[file]
-        late = np.flatnonzero(np.diff(times, prepend=times[0] if before is None else before) < -SET_BACK_NS)
-        self._found[file].append(rows[late] + capture.first + 1)
-        self._last[file] = int(times[-1])
+        count, last_ns = _find_set_back(capture.records, packets, self._last[file], _NONE)
+        if count:
+            rows = np.empty(count, np.int64)
+            _find_set_back(capture.records, packets, self._last[file], rows)
+            self._found[file].append(rows + capture.first + 1)
+        self._last[file] = last_ns
 
     def frames(self) -> list[npt.NDArray[np.int64]]:
         """Of each file their numbers, ascending."""
         return [np.concatenate([np.empty(0, np.int64), *pieces]) for pieces in self._found]
+
+
+@njit(cache=True, nogil=True)
+def _find_set_back(records, packets, last_ns, found):
+    """(How many packets are earlier than the one before by so much, the time of the last packet); their rows go into
+    `found`, where there is room. `packets`: of each interface whether it shows any, and one more."""
+    count = 0
+    for i in range(records.size):
+        record = records[i]
+        if not packets[min(np.int64(record.interface), packets.size - 1)]:
+            continue
+        time_ns = np.int64(record.time_ns)
+        if last_ns != _NEVER_NS and time_ns < last_ns - SET_BACK_NS:
+            if count < found.size:
+                found[count] = i
+            count += 1
+        last_ns = time_ns
+    return count, last_ns
 
 
 def frames_set_back(captures: Sequence[CaptureFile]) -> list[npt.NDArray[np.int64]]:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...kernels.njit import njit
+from ...kernels.njit import uncounted_njit
 from ..arrays.hashing import hash_bytes
 from .numbers import NLA_HDRLEN, NLA_TYPE_MASK
 
@@ -42,13 +42,13 @@ class Scratch(NamedTuple):
         return {key: bytes(data[offset : offset + length]).decode(errors="replace") for key, offset, length in rows}
 
 
-@njit(cache=True)
+@uncounted_njit
 def u16(data, at):
     """16 bits in host order, which is little-endian in our files."""
     return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)
 
 
-@njit(cache=True)
+@uncounted_njit
 def attribute(data, at, end):
     """(type, first byte of the value, end of the value) of the attribute at `at`; type -1 when there is none."""
     if at + NLA_HDRLEN > end:
@@ -59,13 +59,13 @@ def attribute(data, at, end):
     return u16(data, at + 2) & NLA_TYPE_MASK, at + NLA_HDRLEN, at + length
 
 
-@njit(cache=True)
+@uncounted_njit
 def behind(at, stop):
     """Where the next attribute begins, after one from `at` to `stop`: they are aligned to 4 bytes."""
     return at + (((stop - at) + 3) & ~np.int64(3))
 
 
-@njit(cache=True)
+@uncounted_njit
 def intern(data, start, end, names):
     """Hash of a name; remembers in `names` (hash, offset, length) where it stands."""
     while end > start and data[end - 1] == 0:

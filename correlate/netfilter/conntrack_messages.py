@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.loads import be16, be32, be64
-from ...kernels.njit import njit
+from ...kernels.njit import njit, uncounted_njit
 from ..arrays.hashing import flow_hash
 from ..decode.flow_columns import MAPPED
 from ..decode.icmp import query_ports
@@ -58,11 +58,12 @@ def decode_conntrack(raw: RawMessages) -> tuple[npt.NDArray[np.void], int]:
     return entries[:count], raw.which.size - count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _decode(data, messages, which, entries):
     """Fill the rows, of which there is one more than messages; returns how many."""
     original = np.zeros(_TUPLE, np.uint64)
     reply = np.zeros(_TUPLE, np.uint64)
+    echo = np.zeros(2, np.int64)
     count = 0
     for i in which:
         message = messages[i]
@@ -78,27 +79,27 @@ def _decode(data, messages, which, entries):
             row.event = CONNTRACK_NEW
         else:
             row.event = CONNTRACK_UPDATED
-        if _decode_entry(data, message.start, message.end, row, original, reply):
+        if _decode_entry(data, message.start, message.end, row, original, reply, echo):
             count += 1
         else:
             entries[count] = np.zeros(1, entries.dtype)[0]
     return count
 
 
-@njit(cache=True)
-def _decode_entry(data, at, end, row, original, reply):
+@uncounted_njit
+def _decode_entry(data, at, end, row, original, reply, echo):
     """Fill a CONNTRACK row from the attributes data[at:end]; False when a tuple is missing or malformed.
 
-    `original`, `reply`: room for the tuples.
+    `original`, `reply`, `echo`: room for the tuples.
     """
     found = 0
     while at < end:
         kind, value, stop = attribute(data, at, end)
         if kind < 0:
             return False
-        if kind == CTA_TUPLE_ORIG and _decode_tuple(data, value, stop, original):
+        if kind == CTA_TUPLE_ORIG and _decode_tuple(data, value, stop, original, echo):
             found |= _HAS_ORIGINAL
-        elif kind == CTA_TUPLE_REPLY and _decode_tuple(data, value, stop, reply):
+        elif kind == CTA_TUPLE_REPLY and _decode_tuple(data, value, stop, reply, echo):
             found |= _HAS_REPLY
         elif kind == CTA_STATUS and stop - value == 4:
             row.status = be32(data, value)
@@ -115,12 +116,12 @@ def _decode_entry(data, at, end, row, original, reply):
     return True
 
 
-@njit(cache=True)
-def _decode_tuple(data, at, end, out):
-    """CTA_TUPLE_ORIG or _REPLY into `out`; False when it is malformed."""
+@uncounted_njit
+def _decode_tuple(data, at, end, out, echo):
+    """CTA_TUPLE_ORIG or _REPLY into `out`; False when it is malformed. `echo`: room for identifier and type of an ICMP
+    query."""
     out[:] = 0
-    echo = np.zeros(2, np.int64)  # identifier and type of an ICMP query
-    echo[1] = -1
+    echo[0], echo[1] = 0, -1
     while at < end:
         kind, value, stop = attribute(data, at, end)
         if kind < 0:
@@ -142,7 +143,7 @@ def _decode_tuple(data, at, end, out):
     return True
 
 
-@njit(cache=True)
+@uncounted_njit
 def _set_address(data, part, at, size, out):
     if size == 4 and part == CTA_IP_V4_SRC:
         out[_SOURCE + 1] = MAPPED | np.uint64(be32(data, at))
@@ -154,7 +155,7 @@ def _set_address(data, part, at, size, out):
         out[end + 1] = be64(data, at + 8)
 
 
-@njit(cache=True)
+@uncounted_njit
 def _set_protocol(data, part, at, size, out, echo):
     """`echo`: identifier and type of an ICMP query, filled where the protocol has them."""
     if size == 1 and part == CTA_PROTO_NUM:
@@ -169,7 +170,7 @@ def _set_protocol(data, part, at, size, out, echo):
         echo[1] = data[at]
 
 
-@njit(cache=True)
+@uncounted_njit
 def _flows_of(original, reply, row):
     row.protocol = original[6]
     o, r, protocol = original, reply, original[6]

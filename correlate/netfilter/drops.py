@@ -83,7 +83,7 @@ def _of_taps(symbols: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bool_]:
     return np.array([function_of(symbol) in _TAPS for symbol in known.tolist()], np.bool_)[which]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _decode_all(data, messages, which, reach, headers, letters, numbers):
     """(rows filled in, malformed messages); of each table, one row more is there."""
     count = malformed = 0

@@ -17,6 +17,7 @@ from ...kernels.njit import njit
 from ...pcapng.rows import filtered, joined
 from ..arrays.grouping import group_ids, radix_order
 from ..arrays.hashing import mix
+from ..arrays.in_order import copy_in_order
 from ..nodes.topology import Topology
 from ..schema import EVALUATION, SIGHTING, TRACE_EVENT
 from .messages import KernelMessages
@@ -114,7 +115,7 @@ def build_evaluations(
     order = _by_trace_id(files)
     events = np.empty(order.size, TRACE_EVENT)
     opener, owned = np.zeros(order.size, np.bool_), np.zeros(order.size, np.bool_)
-    _copy_in_order(files, order, events)
+    copy_in_order(files, order, events)
     _count_headers_through(messages, order, events)
     _assign(events, opener, owned)
     orphans = int(owned.size - np.count_nonzero(owned))
@@ -125,7 +126,7 @@ def build_evaluations(
     rows = np.zeros(first.size, EVALUATION)
     _fill_rows(events, first, chain_of, _hooks(chains), rows)
     sightings = np.empty(first.size, SIGHTING)
-    _copy_in_order([one.headers for one in messages], events["header"][first], sightings)
+    copy_in_order([one.headers for one in messages], events["header"][first], sightings)
     sightings["place"] = len(topology.points) + chain_of
     return Evaluations(rows=rows, sightings=sightings, events=events, chains=chains, names=names, orphans=orphans)
 
@@ -134,17 +135,6 @@ def _by_trace_id(files: list[npt.NDArray[np.void]]) -> npt.NDArray[np.int32]:
     """The order of the events of all files by namespace and trace id; `files`: TRACE_EVENT rows, counted through."""
     keys = [(one["namespace"].astype(np.uint64) << np.uint64(32)) | one["id"] for one in files]
     return radix_order(np.concatenate([np.empty(0, np.uint64), *keys]))
-
-
-def _copy_in_order(
-    files: list[npt.NDArray[np.void]], order: npt.NDArray[np.integer], out: npt.NDArray[np.void]
-) -> None:
-    """Fill `out` with rows of the tables, which are counted through: large rows are copied once only."""
-    begin = 0
-    for one in files:
-        if one.size:
-            _copy_rows(one, order, begin, out)
-        begin += one.size
 
 
 def _count_headers_through(
@@ -156,14 +146,6 @@ def _count_headers_through(
     for number in range(1, len(messages)):
         later = (order >= begin[number - 1]) & (order < begin[number]) & (events["header"] >= 0)
         events["header"][later] += headers[number]
-
-
-@njit(cache=True, nogil=True)
-def _copy_rows(part, order, begin, out):
-    for i in range(order.size):
-        row = order[i] - begin
-        if 0 <= row < part.size:
-            out[i] = part[row]
 
 
 @njit(cache=True, nogil=True)

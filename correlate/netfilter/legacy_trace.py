@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from ...kernels.loads import address, be32
-from ...kernels.njit import njit
+from ...kernels.njit import uncounted_njit
 from ..arrays.hashing import mix
 from ..decode.ip import dissect_ip
 from .attributes import attribute, behind, intern
@@ -34,7 +34,7 @@ _P, _R = ord("p"), ord("r")
 _MOST_NUMBER: Final = 10_000_000_000
 
 
-@njit(cache=True)
+@uncounted_njit
 def decode_legacy_trace(data, at, end, row, header, scratch):
     """Fill a TRACE_EVENT row, and the SIGHTING row `header`; returns as decode_nftrace does."""
     prefix = prefix_end = payload = payload_end = np.int64(0)
@@ -66,7 +66,7 @@ def decode_legacy_trace(data, at, end, row, header, scratch):
     return WITHOUT_HEADER
 
 
-@njit(cache=True)
+@uncounted_njit
 def _parse_prefix(data, at, end, row, names):
     """`TRACE: table:chain:kind:number`. Without "TRACE: " and three colons behind it, it is somebody's own NFLOG rule:
     False. Chain names may hold colons."""
@@ -98,7 +98,7 @@ def _parse_prefix(data, at, end, row, names):
     return True
 
 
-@njit(cache=True)
+@uncounted_njit
 def _type_of(data, at, end):
     """`rule`, `return` or `policy` as nftrace numbers them; 0 for another word."""
     if end - at == 4 and data[at] == _R:

@@ -125,7 +125,7 @@ def find_messages(capture: CaptureFile, namespaces: npt.NDArray[np.uint16]) -> F
     return FoundMessages(rows=rows[:count], types=types[:count], malformed=records - count)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _count(records, is_netlink):
     count = 0
     for i in range(records.size):
@@ -134,7 +134,7 @@ def _count(records, is_netlink):
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _locate(data, records, first, is_netlink, namespaces, found, types):
     """Fill `found` and `types` with the whole messages; returns how many there are. `first`: records of the file before
     these."""

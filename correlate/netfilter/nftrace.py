@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from ...kernels.loads import address, be32, be64
-from ...kernels.njit import njit
+from ...kernels.njit import uncounted_njit
 from ..decode.ip import dissect_ip
 from ..protocols import HOP_BY_HOP, ICMPV6
 from .attributes import attribute, behind, intern
@@ -43,7 +43,7 @@ _IPV6_BYTES: Final = 40
 _NEXT_HEADER_OFFSET: Final = 6
 
 
-@njit(cache=True)
+@uncounted_njit
 def decode_nftrace(data, at, end, row, header, scratch):
     """Fill a TRACE_EVENT row, and the SIGHTING row `header` where the message, attributes data[at:end], has one."""
     network = network_end = transport = transport_end = np.int64(0)
@@ -77,7 +77,7 @@ def decode_nftrace(data, at, end, row, header, scratch):
     return WITHOUT_HEADER
 
 
-@njit(cache=True)
+@uncounted_njit
 def _set_word(row, kind, word):
     """An attribute of 32 bits."""
     if kind == NFTA_TRACE_TYPE:
@@ -100,7 +100,7 @@ def _set_word(row, kind, word):
         row.conntrack_state = word
 
 
-@njit(cache=True)
+@uncounted_njit
 def _decode_verdict(data, at, end, row, names):
     """NFTA_TRACE_VERDICT: the code, and the chain of a jump; False when it is malformed."""
     while at < end:
@@ -115,7 +115,7 @@ def _decode_verdict(data, at, end, row, names):
     return True
 
 
-@njit(cache=True)
+@uncounted_njit
 def _put_together(data, network, network_end, transport, transport_end, out):
     """The header copy: network and transport header, which the message has apart, behind each other; its size."""
     size = np.int64(0)

@@ -37,7 +37,7 @@ def decode_traces(raw: RawMessages) -> Traced:
     return Traced(events[:e], headers[:h], scratch.names_in(raw.data), malformed)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _decode(data, messages, which, file, events, headers, scratch):
     """(events, headers, malformed messages) filled in and counted; of the two tables, one row more is there."""
     e = h = malformed = 0
