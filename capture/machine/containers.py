@@ -8,10 +8,13 @@ import os
 import re
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import TtraceError
-from .local_http import Conversation, DaemonError, Json, StoppedError
+from .daemon import DaemonError, Json, StoppedError
+
+if TYPE_CHECKING:
+    from .local_http import Conversation
 
 DEFAULT_SOCKET: Final = "/var/run/docker.sock"
 _ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -57,6 +60,8 @@ def running_containers(warnings: list[str] | None = None, *, stop_fd: int = -1) 
     Takes some seconds at most, and ends when `stop_fd` is readable. Raises TtraceError if the daemon can't be asked:
     NoDaemonError where there is none.
     """
+    from .local_http import Conversation
+
     path = docker_socket()
     conversation = Conversation(path, stop_fd=stop_fd)
     try:
@@ -79,7 +84,7 @@ def running_containers(warnings: list[str] | None = None, *, stop_fd: int = -1) 
     return _named_apart(sorted(containers, key=lambda container: (container.name, container.id)))
 
 
-def _details(conversation: Conversation, listed: list[Json]) -> tuple[list[dict[str, Any]], list[str]]:
+def _details(conversation: "Conversation", listed: list[Json]) -> tuple[list[dict[str, Any]], list[str]]:
     """(What the daemon says of each container of its list, why others are left out)."""
     details, failures = [], []
     for number, entry in enumerate(listed):

@@ -8,8 +8,8 @@ import time
 from http import HTTPStatus
 from typing import Any, Final
 
-Json = Any
-"""What json.loads returns."""
+from .daemon import DaemonError, Json, StoppedError
+
 IDLE_S: Final = 2.0
 """How long to wait for the next byte."""
 TOTAL_S: Final = 6.0
@@ -19,14 +19,6 @@ BODY_BYTES: Final = 1 << 23
 TOTAL_BYTES: Final = 1 << 26
 _QUOTED: Final = 200
 """Characters of a daemon's own words that an error repeats."""
-
-
-class DaemonError(Exception):
-    """The daemon did not answer, or answered what cannot be read: its text says which."""
-
-
-class StoppedError(DaemonError):
-    """No time is left, or a signal wants the capture to end: nothing more need be asked."""
 
 
 class _BoundedSocket(socket.socket):
