@@ -41,7 +41,9 @@ kernels: setup
 	@$(COMPILE)
 
 wheel: kernels
-	.venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build/wheel
+	@.venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/auditwheel repair --wheel-dir dist build/wheel/*.whl
 
 signatures: kernels
 	.venv/bin/pytest -m "not root and not long" tests/cases tests/correlate tests/pcapng tests/random_scenes tests/report --write-signatures ahead/signatures.json
