@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...kernels.njit import njit
-from ...kernels.threads import run_all
+from ...kernels.threads import run_all, threads
 from ...pcapng.blocks import Direction
 from ...pcapng.rows import filtered, joined
 from ..arrays.grouping import Runs, first_with, group_ids, hashed
@@ -136,12 +136,14 @@ def _divided(sightings: npt.NDArray[np.void], ways: Ways, contents: Runs) -> npt
     frames = of_kind(sightings, FRAME).stop
     count = int(ways.way.max()) + 1 if ways.way.size else 0
 
-    def common_in(piece: Runs) -> npt.NDArray[np.uint64]:
+    def common_in(pieces: list[Runs]) -> npt.NDArray[np.uint64]:
         found = np.full(count, ~np.uint64(0))
-        _find_divided(piece.rows, piece.start, sightings, ways, frames, found)
+        for piece in pieces:
+            _find_divided(piece.rows, piece.start, sightings, ways, frames, found)
         return found
 
-    common = np.bitwise_and.reduce(run_all(common_in, contents.pieces()))
+    pieces = contents.pieces()
+    common = np.bitwise_and.reduce(run_all(common_in, [pieces[i :: threads()] for i in range(threads())]))
     places = np.uint64((1 << _PLACES) - 1)
     found = ((common & places) == 0) | ((common & ~places) == 0)
     divided = np.zeros(int(ways.connection.max()) + 1 if ways.way.size else 0, np.bool_)

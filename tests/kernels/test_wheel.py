@@ -58,6 +58,17 @@ def test_it_is_for_this_python_and_machine(wheel):
     assert f"-{version}-{version}-linux_{os.uname().machine}.whl" in wheel.name
 
 
+def test_its_name_says_with_which_c_library_it_runs(wheel, tmp_path):
+    """As `make wheel` has it: all that this needs is in glibc 2.31 or older."""
+    found = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["auditwheel", "repair", "--wheel-dir", str(tmp_path), str(wheel)]
+    subprocess.run(command, check=True, capture_output=True, env=found, timeout=120)
+    (named,) = tmp_path.glob("*.whl")
+    system, machine = named.stem.rpartition("-")[2].split("_", 1)
+    assert system == "manylinux"
+    assert [int(one) for one in machine.split("_")[:2]] <= [2, 31]
+
+
 def test_it_has_all_kernels_and_no_tests(installed):
     assert not (installed / "ttrace" / "tests").exists()
     assert list((installed / "ttrace" / "kernels" / "compiled").glob("kernels*.so"))
