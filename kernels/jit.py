@@ -23,7 +23,8 @@ from .njit import Kernel
 
 def make_dispatcher(function: Callable[..., Any], options: dict[str, Any], *, kept: bool) -> Any:
     """`numba.njit(**options)` of the function. If `kept`, what is compiled is, until a source of the kernel changes."""
-    kernel = numba.njit(no_cfunc_wrapper=True, **options)(function)
+    settings: dict[str, Any] = {"no_cfunc_wrapper": True} | options
+    kernel = numba.njit(**settings)(function)
     folders = kernel_folders()
     if kept and (folders.own or folders.packaged) and hasattr(kernel, "_cache"):  # none with NUMBA_DISABLE_JIT
         kernel._cache = KernelCache(function)
