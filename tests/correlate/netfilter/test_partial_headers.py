@@ -5,7 +5,7 @@ import pytest
 
 from ttrace.correlate.netfilter.partial_headers import complete_headers
 from ttrace.correlate.schema import NOTE_NO_SEQUENCE, NOTE_NO_TIME, SIGHTING
-from ttrace.correlate.sightings import EVALUATION, FRAME
+from ttrace.correlate.sightings import DROP, EVALUATION, FRAME
 
 MS = 1_000_000
 
@@ -76,3 +76,25 @@ def test_who_knows_everything_is_left_alone():
     table = sightings(frame(0, content=11), text(0, 0, content=1))
     complete_headers(table)
     assert contents(table) == [1]
+
+
+def dropped(**columns):
+    """By TCP, a bare acknowledgment whose window a later one changed while both waited in the backlog."""
+    return DROP, 0, 9, {"protocol": 6, "content": 1, "window": 335, "sequence": 5, "acknowledgment": 8} | columns
+
+
+def test_a_dropped_acknowledgment_is_the_one_that_was_sent_with_another_window():
+    sent = {"protocol": 6, "window": 297, "sequence": 5, "acknowledgment": 8}
+    table = sightings(frame(0, content=10, ip_id=4, **sent), frame(1, content=11, **sent), dropped())
+    complete_headers(table)
+    assert (table["content"][2], table["window"][2]) == (11, 297)
+
+
+@pytest.mark.parametrize(
+    "differs", [{"payload_length": 1}, {"protocol": 17}, {"acknowledgment": 9}, {"sequence": 6}, {"ip_id": 6}]
+)
+def test_what_is_dropped_otherwise_keeps_what_it_has(differs):
+    sent = {"protocol": 6, "window": 297, "sequence": 5, "acknowledgment": 8}
+    table = sightings(frame(1, content=11, **sent), dropped(**differs))
+    complete_headers(table)
+    assert (table["content"][1], table["window"][1]) == (1, 335)
