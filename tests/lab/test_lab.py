@@ -271,7 +271,17 @@ def start_elsewhere(prefix: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
+
+
+def is_at_work(group: int) -> bool:
+    """Whether any process of a group is left: who is killed leaves what it had begun, as `ip netns add`."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def reached(prefix: str, stage: str) -> bool:
@@ -295,6 +305,7 @@ def test_down_after_the_starter_was_killed(stage: str) -> None:
         with start_elsewhere(prefix) as starter:
             wait_until(lambda: reached(prefix, stage), 60.0, f"the lab is {stage}")
             subprocess.run(["bash", "-c", f"kill -9 {starter.pid}"], check=True)
+        wait_until(lambda: not is_at_work(starter.pid), 10.0, "what it had begun is done")
         state = LabState.load(prefix)
         assert state is not None  # it may have come further before the signal arrived
         assert [node.state for node in status(prefix)] == ["up" if state.ready else "broken"] * 2
