@@ -1,8 +1,8 @@
 # The front door: `make demo` shows ttrace at work, `make test` proves it. Each installs what it needs and is quick the second time.
 .PHONY: help setup test-tools agent warm-up kernels signatures wheel demo quick test test-all fuzz check bench bench-large recordings clean
-# Workers share the tests, one more than there are cores, as many tests wait; all kernels are compiled before: those that the tests start many processes for are then loaded without numba.
-# Both at once, and quick when no source of a kernel has changed.
+# All kernels, those of the capture and of correlate at once; quick when no source of one has changed.
 COMPILE = .venv/bin/python -m ttrace.ahead.capture & .venv/bin/python -m ttrace.ahead && wait $$!
+# Workers share the tests, one more than there are cores, as many tests wait; all kernels are compiled before: those that the tests start many processes for are then loaded without numba.
 PYTEST = .venv/bin/pytest -n $(shell expr $$(nproc) + 1) --maxprocesses 4
 
 help:

@@ -34,7 +34,7 @@ Listed = dict[str, Any]
 def build(folder: Path, say: Say) -> None:
     """Compile everything in signatures.json for this Python and machine; what is there and of the same sources stays.
 
-    Raises TtraceError when that cannot be done.
+    Raises TtraceError when that cannot be done, OSError when the folder cannot be used.
     """
     began = time.monotonic()
     processor = _PROCESSORS.get(platform.machine())
@@ -47,10 +47,7 @@ def build(folder: Path, say: Say) -> None:
     wanted = [name for name in shares if name not in kept]
     if not wanted:
         return
-    try:
-        make_folder(folder)
-    except OSError as error:
-        raise TtraceError(f"cannot write in `{folder}`: {error.strerror or error}", "name another folder") from error
+    make_folder(folder)
     _write_list(folder, listed, kept, by)
     os.environ |= {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": "", "NUMBA_DISABLE_JIT": "0"}
     # Each in a fresh process, where numba counts from the start: its names have numbers in them.

@@ -13,9 +13,13 @@ def say(text: str) -> None:
 
 
 def run_or_exit(work: Callable[[], object]) -> None:
-    """Do the work; a TtraceError ends the process with its lines and exit code 1."""
+    """Do the work; a TtraceError, or a place that cannot be used, ends the process with its lines and exit code 1."""
     try:
         work()
     except TtraceError as error:
         say(f"error: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""))
+        sys.exit(1)
+    except OSError as error:
+        where = f"`{error.filename}`: " if error.filename else ""
+        say(f"error: {where}{error.strerror or error}\nhint: make room there, or name another place")
         sys.exit(1)
