@@ -157,10 +157,10 @@ def show(file: CaptureName, max_expanded: MaxExpanded = None) -> None:
     write(description_text(capture) for capture in describe_capture(file, max_expanded))
 
 
-add_check_command(app, write, say)
-add_compare_command(app, write, say)
-add_upkeep_commands(app, write, say)
-add_lab_commands(app, write, say)
+add_check_command(app)
+add_compare_command(app)
+add_upkeep_commands(app)
+add_lab_commands(app)
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """The commands of a node, `capture` and `doctor`, without typer: for the agent (`ahead/agent.py`), a file that a node's
 own Python runs, and for `ttrace` itself (`cli_start.py`).
 
-Options come from a table that was made of those of typer (`ahead/command_table.py`). What is
-wrong with a command line is worded as typer has it.
+Options come from a table that was made of those of typer (`ahead/command_table.py`). What is wrong with a command line
+is worded as typer has it.
 """
 
 import sys

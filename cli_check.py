@@ -1,6 +1,5 @@
 """The command for scripts: `ttrace check`."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,8 @@ from .cli_importing import importing
 from .cli_machine import begin_reading
 from .cli_options import Captures, MaxExpanded, Memory, VxlanPorts
 from .cli_process import end_tidily
-from .cli_report_file import check_report, write_report
+from .cli_report_file import check_report, write, write_report
+from .cli_streams import say
 from .errors import UsageError
 
 Expected = Annotated[
@@ -24,8 +24,8 @@ NotExpected = Annotated[
 ]
 
 
-def add_check_command(app: typer.Typer, write: Callable[[Iterable[str]], None], say: Callable[[str], None]) -> None:
-    """Add the command to `app`; it hands its result to `write`, and `say`s what goes on."""
+def add_check_command(app: typer.Typer) -> None:
+    """Add the command to `app`."""
 
     @app.command(short_help="Is it as expected? For scripts: the exit code.")
     def check(

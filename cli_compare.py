@@ -1,6 +1,5 @@
 """The command for two runs: `ttrace compare`."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,8 @@ from .cli_importing import importing
 from .cli_machine import begin_reading
 from .cli_options import MaxExpanded, Memory, VxlanPorts
 from .cli_process import end_tidily
-from .cli_report_file import check_report
+from .cli_report_file import check_report, write
+from .cli_streams import say
 from .errors import UsageError
 from .report import Form
 
@@ -21,10 +21,8 @@ BadCaptures = Annotated[
 ]
 
 
-def add_compare_command(
-    app: typer.Typer, write: Callable[[Iterable[str], Path | None], None], say: Callable[[str], None]
-) -> None:
-    """Add the command to `app`; it hands its result to `write`, and `say`s what goes on."""
+def add_compare_command(app: typer.Typer) -> None:
+    """Add the command to `app`."""
 
     @app.command(short_help="Where a bad run parts from a good one.")
     def compare(

@@ -1,6 +1,5 @@
 """The commands of the two Docker nodes: `ttrace demo` and `ttrace lab`."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +7,13 @@ import typer
 from typer import Option
 
 from .cli_options import Force, Prefix
+from .cli_report_file import write
+from .cli_streams import say
 from .report import Form
 
 
-def add_lab_commands(app: typer.Typer, write: Callable[[Iterable[str]], None], say: Callable[[str], None]) -> None:
-    """Add the commands to `app`; they hand their results to `write`, and `say` what goes on."""
+def add_lab_commands(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
     lab_app = typer.Typer(
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -26,7 +27,7 @@ def add_lab_commands(app: typer.Typer, write: Callable[[Iterable[str]], None], s
         recorded: Annotated[bool, Option("--recorded", help="Use the captures in pcaps/, not a lab.")] = False,
     ) -> None:
         """Two Docker nodes, a request each way through published port 8080, and the way of its packets."""
-        _demo(write, say, keep=keep, force=force, recorded=recorded)
+        _demo(keep=keep, force=force, recorded=recorded)
 
     @lab_app.command("up")
     def lab_up(prefix: Prefix = "ttlab") -> None:
@@ -34,7 +35,7 @@ def add_lab_commands(app: typer.Typer, write: Callable[[Iterable[str]], None], s
         from . import lab
 
         lab.up(prefix)
-        _status(write, prefix)
+        _status(prefix)
 
     @lab_app.command("down")
     def lab_down(prefix: Prefix = "ttlab") -> None:
@@ -46,14 +47,12 @@ def add_lab_commands(app: typer.Typer, write: Callable[[Iterable[str]], None], s
     @lab_app.command("status")
     def lab_status(prefix: Prefix = "ttlab") -> None:
         """Say whether the nodes are up, and what runs on them."""
-        _status(write, prefix)
+        _status(prefix)
 
     app.add_typer(lab_app, name="lab")
 
 
 def _demo(
-    write: Callable[[Iterable[str]], None],
-    say: Callable[[str], None],
     *,
     keep: Path | None,
     force: bool,
@@ -70,7 +69,7 @@ def _demo(
         write(render(result, select_handshakes(result), Form.text))
 
 
-def _status(write: Callable[[Iterable[str]], None], prefix: str) -> None:
+def _status(prefix: str) -> None:
     from . import lab
     from .report.text.doctor import lab_text
 

@@ -1,16 +1,17 @@
 """The commands about this machine itself: `ttrace doctor` and `ttrace warm-up`."""
 
-from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import typer
 from typer import Option
 
 from .cli_node import diagnose
+from .cli_report_file import write
+from .cli_streams import say
 
 
-def add_upkeep_commands(app: typer.Typer, write: Callable[[Iterable[str]], None], say: Callable[[str], None]) -> None:
-    """Add the commands to `app`; they hand their results to `write`, and `say` what goes on."""
+def add_upkeep_commands(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
 
     @app.command(short_help="Can this machine be traced, and if not why?")
     def doctor(
@@ -26,7 +27,7 @@ def add_upkeep_commands(app: typer.Typer, write: Callable[[Iterable[str]], None]
 
     @app.command(name="warm-up", short_help="Compile everything now, not at the first use.")
     def warm_up() -> None:
-        """Compile everything that capture and correlate need, and keep it: half a minute, once for each version."""
+        """Compile everything that capture and correlate need, and keep it: a minute, once for each version."""
         from .report.text.doctor import warm_up_text
         from .warm_up.steps import warm_up
 

@@ -38,8 +38,7 @@ def whole_table(app: Typer) -> str:
     del table["commands"][""]
     for command in table["commands"].values():
         del command["help"]
-    (correlate,) = (command for command in app.registered_commands if command.callback is cli.correlate)
-    table["correlate"] = _of_callback(correlate.callback)
+    table["correlate"] = _of_callback(cli.correlate)
     helps = {words: _help(app, "ttrace", words) for words in ("", *_all_commands(app))}
     for name, command in table["commands"].items():
         command["help"] = helps[name]
