@@ -176,6 +176,8 @@ def test_full_disk_removes_the_oldest_of_a_ring(network, start, disk):
     capture.wait_ready()
     flood(network, 1000)
     wait_until(lambda: len(numbers(disk)) > 3, LONG_S, "four files")
+    # All that was sent: while it writes, the ring makes room, and the other file would take that too.
+    capture.wait_for("status", lambda status: status["packets"] >= 3000)
     with suppress(OSError), (disk / "other").open("wb", buffering=0) as other:
         while other.write(bytes(MIB)):
             pass
